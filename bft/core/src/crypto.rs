@@ -1,0 +1,243 @@
+//! Digests, signatures, and the one rule for when a signature is valid.
+//!
+//! Every signature in the system covers `domain tag ‖ cluster id ‖ canonical
+//! bytes`, so that none can be replayed in another role or another cluster.
+//! Validity is ZIP-215's: the same answer for one signature alone and inside a
+//! batch, for every input. Rules that differ between the two would let a client
+//! with a small-order component split correct replicas (Chalkias et al.,
+//! "Taming the many EdDSAs"; docs/decisions/003-signatures.md).
+
+use core::fmt;
+
+use ed25519_dalek::Signer as _;
+use ed25519_zebra::batch;
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::ids::{ClientId, ClusterId, Digest};
+
+/// What a signature is for; the first byte under it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Domain {
+    /// A client's request.
+    Request = 1,
+    /// A primary's pre-prepare.
+    PrePrepare = 2,
+    /// A replica's prepare.
+    Prepare = 3,
+    /// A replica's commit.
+    Commit = 4,
+    /// A replica's checkpoint vote.
+    Checkpoint = 5,
+    /// A reply signed on demand, as evidence.
+    Reply = 6,
+    /// A client's leave to send its replies over another key's link.
+    Attach = 7,
+    /// A replica's report of its progress.
+    Status = 8,
+}
+
+/// A public key: 32 bytes, an identity of a client or a replica.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PublicKey(pub [u8; 32]);
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({})", Digest(self.0))
+    }
+}
+
+impl From<ClientId> for PublicKey {
+    fn from(id: ClientId) -> Self {
+        Self(id.0)
+    }
+}
+
+impl From<PublicKey> for ClientId {
+    fn from(key: PublicKey) -> Self {
+        Self(key.0)
+    }
+}
+
+/// An Ed25519 signature.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Signature(pub [u8; 64]);
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut head = [0; 32];
+        head.copy_from_slice(self.0.first_chunk::<32>().unwrap_or(&[0; 32]));
+        write!(f, "Signature({})", Digest(head))
+    }
+}
+
+impl Serialize for Signature {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (left, right) = self.0.split_at(32);
+        (
+            <[u8; 32]>::try_from(left).unwrap_or_default(),
+            <[u8; 32]>::try_from(right).unwrap_or_default(),
+        )
+            .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Signature {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (left, right) = <([u8; 32], [u8; 32])>::deserialize(deserializer)?;
+        let mut bytes = [0; 64];
+        for (to, from) in bytes.iter_mut().zip(left.iter().chain(&right)) {
+            *to = *from;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+/// A private key with its public half.
+#[derive(Clone)]
+pub struct SigningKey {
+    secret: ed25519_dalek::SigningKey,
+    public: PublicKey,
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey(public {:?})", self.public)
+    }
+}
+
+impl SigningKey {
+    /// The key whose RFC 8032 seed is `seed`.
+    #[must_use]
+    pub fn from_seed(seed: [u8; 32]) -> Self {
+        let secret = ed25519_dalek::SigningKey::from_bytes(&seed);
+        let public = PublicKey(secret.verifying_key().to_bytes());
+        Self { secret, public }
+    }
+
+    /// The RFC 8032 seed, to be stored; handle as a secret.
+    #[must_use]
+    pub fn seed(&self) -> [u8; 32] {
+        self.secret.to_bytes()
+    }
+
+    /// The public half.
+    #[must_use]
+    pub const fn public(&self) -> PublicKey {
+        self.public
+    }
+
+    /// The client this key is.
+    #[must_use]
+    pub const fn client(&self) -> ClientId {
+        ClientId(self.public.0)
+    }
+
+    /// Signs `body` in `domain` for `cluster`.
+    #[must_use]
+    pub fn sign(&self, domain: Domain, cluster: &ClusterId, body: &[u8]) -> Signature {
+        Signature(
+            self.secret
+                .sign(&signed_bytes(domain, cluster, body))
+                .to_bytes(),
+        )
+    }
+}
+
+/// What a signature covers: the domain, the cluster, and the body.
+fn signed_bytes(domain: Domain, cluster: &ClusterId, body: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(33 + body.len());
+    bytes.push(domain as u8);
+    bytes.extend_from_slice(&cluster.0);
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+/// SHA-256 over `domain` and `parts`, each part preceded by its length, so that
+/// no two lists of parts give the same input.
+#[must_use]
+pub fn digest(domain: &str, parts: &[&[u8]]) -> Digest {
+    let mut hash = Sha256::new();
+    hash.update((domain.len() as u64).to_le_bytes());
+    hash.update(domain.as_bytes());
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    Digest(hash.finalize().into())
+}
+
+/// One signature to be checked: by whom, in what domain, over which body.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    signer: PublicKey,
+    signature: Signature,
+    bytes: Vec<u8>,
+}
+
+impl Claim {
+    /// States that `signer` signed `body` in `domain` for `cluster`.
+    #[must_use]
+    pub fn new(
+        signer: PublicKey,
+        signature: Signature,
+        domain: Domain,
+        cluster: &ClusterId,
+        body: &[u8],
+    ) -> Self {
+        Self {
+            signer,
+            signature,
+            bytes: signed_bytes(domain, cluster, body),
+        }
+    }
+
+    /// Checks this claim alone.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.item().verify_single().is_ok()
+    }
+
+    fn item(&self) -> batch::Item {
+        (
+            ed25519_zebra::VerificationKeyBytes::from(self.signer.0),
+            ed25519_zebra::Signature::from_bytes(&self.signature.0),
+            self.bytes.as_slice(),
+        )
+            .into()
+    }
+}
+
+/// Checks many claims at once and says for each whether it holds.
+///
+/// One batch costs about half of the single checks; only when it fails are
+/// the claims checked one by one to find the bad ones. The batch's random
+/// coefficients are drawn from a hash of the whole batch: a forger would have
+/// to find a batch whose own hash defeats it (128 bits), and the answer stays a
+/// function of the input.
+#[must_use]
+pub fn check_all(claims: &[Claim]) -> Vec<bool> {
+    match claims {
+        [] => Vec::new(),
+        [one] => vec![one.holds()],
+        many => {
+            let mut verifier = batch::Verifier::new();
+            let mut transcript = Sha256::new();
+            for claim in many {
+                transcript.update(claim.signer.0);
+                transcript.update(claim.signature.0);
+                transcript.update(Sha256::digest(&claim.bytes));
+                verifier.queue(claim.item());
+            }
+            let rng = ChaCha20Rng::from_seed(transcript.finalize().into());
+            if verifier.verify(rng).is_ok() {
+                vec![true; many.len()]
+            } else {
+                many.iter().map(Claim::holds).collect()
+            }
+        }
+    }
+}

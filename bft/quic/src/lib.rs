@@ -1,0 +1,1 @@
+//! Authenticated QUIC links between pinned Ed25519 identities

@@ -1,0 +1,1 @@
+//! One client session as a pure state machine: votes, retransmission, evidence

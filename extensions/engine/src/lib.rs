@@ -1,0 +1,1 @@
+//! The extension sandbox: module check, wasmi with fuel, registry, host ABI

@@ -1,0 +1,1 @@
+//! The replica process: sockets, storage, timers, admin endpoint, metrics

@@ -1,0 +1,1 @@
+//! One replica's service: sessions, spaces and extensions, driven by decided proposals

@@ -1,0 +1,1 @@
+//! Local clusters and load: what dev, demo, bench and the tests stand on

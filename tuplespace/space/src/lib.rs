@@ -1,0 +1,1 @@
+//! The pure Linda tuple space: spaces, operations, waiting, undo

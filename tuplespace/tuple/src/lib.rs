@@ -1,0 +1,1 @@
+//! Values, tuples, templates, their text form and their encoding
