@@ -1,0 +1,39 @@
+# Daily commands. Each is one line that can be typed without just as well;
+# CONTRIBUTING.md says what they are for.
+
+# What there is.
+default:
+    @just --list
+
+# Four replicas, one of them lying, and real work.
+demo *ARGS:
+    cargo run --release --quiet -- demo {{ARGS}}
+
+# A cluster to play with.
+dev *ARGS:
+    cargo run --release --quiet -- dev {{ARGS}}
+
+# All tests.
+test *ARGS:
+    cargo test --workspace {{ARGS}}
+
+# What the gate refuses: spelling of the code, lints.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Spell the code as the gate wants it.
+fmt:
+    cargo fmt --all
+
+# Rebuild the recipes' modules and compare them with the committed ones.
+recipes:
+    cargo xtask recipes check
+
+# One measurement, as the figures of record are taken.
+bench *ARGS:
+    cargo run --release --quiet -- bench {{ARGS}}
+
+# Everything the gate does, in its order.
+ci:
+    .ci/run
