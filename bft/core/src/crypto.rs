@@ -35,8 +35,6 @@ pub enum Domain {
     Reply = 6,
     /// A client's leave to send its replies over another key's link.
     Attach = 7,
-    /// A replica's report of its progress.
-    Status = 8,
 }
 
 /// A public key: 32 bytes, an identity of a client or a replica.

@@ -1,0 +1,106 @@
+//! Checkpoints: votes on the service's state, and the watermarks they move.
+//!
+//! Every `interval` numbers each replica signs the digest of its state; a
+//! strong quorum of equal votes makes the checkpoint *stable* and everything
+//! below it garbage (PBFT §4.3). Transfer of a state to a replica that fell
+//! behind the low watermark takes its place beside this when it is built.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    ids::{Digest, ReplicaId, SeqNo},
+    limits::WATERMARK_INTERVALS,
+    message::{CheckpointVote, Signed},
+    quorum::Quorum,
+};
+
+/// Votes on checkpoints above the last stable one.
+#[derive(Debug)]
+pub struct Checkpoints {
+    interval: u64,
+    low: SeqNo,
+    votes: BTreeMap<SeqNo, BTreeMap<ReplicaId, Signed<CheckpointVote>>>,
+}
+
+impl Checkpoints {
+    /// No checkpoint yet; one is due every `interval` numbers (at least 1).
+    #[must_use]
+    pub fn new(interval: u64) -> Self {
+        Self {
+            interval: interval.max(1),
+            low: SeqNo(0),
+            votes: BTreeMap::new(),
+        }
+    }
+
+    /// The last stable checkpoint.
+    #[must_use]
+    pub const fn low(&self) -> SeqNo {
+        self.low
+    }
+
+    /// The last number that may be voted on.
+    #[must_use]
+    pub const fn high(&self) -> SeqNo {
+        SeqNo(self.low.0 + self.interval * WATERMARK_INTERVALS)
+    }
+
+    /// The last number whose messages are held for a primary that is ahead.
+    #[must_use]
+    pub const fn hold(&self) -> SeqNo {
+        SeqNo(self.low.0 + 2 * self.interval * WATERMARK_INTERVALS)
+    }
+
+    /// The last number below the low watermark that is kept for replicas that lag.
+    #[must_use]
+    pub const fn kept_below(&self) -> SeqNo {
+        SeqNo(
+            self.low
+                .0
+                .saturating_sub(self.interval * WATERMARK_INTERVALS),
+        )
+    }
+
+    /// Whether `number` ends a checkpoint interval.
+    #[must_use]
+    pub const fn is_due(&self, number: SeqNo) -> bool {
+        number.0.is_multiple_of(self.interval)
+    }
+
+    /// Counts a vote; the first of each replica for a number stands. Returns the
+    /// digest if the number has just become stable, and with it the votes.
+    pub fn add(
+        &mut self,
+        vote: Signed<CheckpointVote>,
+        quorum: Quorum,
+    ) -> Option<(Digest, Vec<Signed<CheckpointVote>>)> {
+        let number = vote.body.number;
+        if number <= self.low || number > self.hold() || !self.is_due(number) {
+            return None;
+        }
+        let votes = self.votes.entry(number).or_default();
+        votes.entry(vote.body.replica).or_insert(vote);
+        let digest = vote.body.digest;
+        let equal: Vec<_> = votes
+            .values()
+            .filter(|vote| vote.body.digest == digest)
+            .copied()
+            .collect();
+        (equal.len() >= quorum.strong()).then_some((digest, equal))
+    }
+
+    /// The digest this replica voted for at `number`.
+    #[must_use]
+    pub fn vote_of(&self, replica: ReplicaId, number: SeqNo) -> Option<Digest> {
+        self.votes
+            .get(&number)?
+            .get(&replica)
+            .map(|vote| vote.body.digest)
+    }
+
+    /// Moves the low watermark to a stable checkpoint.
+    pub fn advance(&mut self, number: SeqNo) {
+        self.low = self.low.max(number);
+        self.votes = self.votes.split_off(&self.low.next());
+    }
+}

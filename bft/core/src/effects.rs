@@ -1,0 +1,130 @@
+//! What goes into a step and what comes out: two closed enums.
+//!
+//! The state machine asks its driver to do things by returning [`Effect`]s and
+//! never does them itself. That a vote must be durable before it is sent is a
+//! field of the effect, not a comment (openraft's commands with conditions).
+
+use std::sync::Arc;
+
+use crate::{
+    ids::{Digest, ReplicaId, SeqNo, View},
+    invariants::Violation,
+    message::{CheckpointVote, PeerMessage, Signed, Status, Vote},
+    misbehaviour::Misbehaviour,
+    seal::{CheckedPrePrepare, CheckedProposal, CheckedRequest, Linked, Verified},
+};
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Input {
+    /// A client's request, from the client or forwarded by `from`.
+    Request {
+        /// The request.
+        request: Verified<Arc<CheckedRequest>>,
+        /// The replica that forwarded it, if one did.
+        from: Option<ReplicaId>,
+    },
+    /// A proposal.
+    PrePrepare(Verified<CheckedPrePrepare>),
+    /// A second-phase vote.
+    Prepare(Verified<Signed<Vote>>),
+    /// A third-phase vote, on its link's word.
+    Commit(Linked<Signed<Vote>>),
+    /// The outcome of [`Effect::CheckCommits`].
+    CommitsChecked {
+        /// Votes whose signature holds.
+        good: Vec<Verified<Signed<Vote>>>,
+        /// Votes whose signature does not.
+        bad: Vec<Vote>,
+    },
+    /// A claim about the state.
+    Checkpoint(Verified<Signed<CheckpointVote>>),
+    /// Progress of a peer.
+    Status(Linked<Status>),
+    /// A link to a replica came up.
+    LinkUp(ReplicaId),
+    /// The service executed everything up to this number; its state's digest, if it is a
+    /// checkpoint's number.
+    Executed {
+        /// The number.
+        number: SeqNo,
+        /// The digest at a multiple of the checkpoint interval.
+        state: Option<Digest>,
+    },
+    /// Time passed; see [`crate::replica::Replica::next_timeout`].
+    Tick,
+}
+
+/// Names a [`Effect::Persist`]; they are made durable in this order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PersistId(pub u64);
+
+/// What must survive a crash.
+#[derive(Clone, Debug)]
+pub enum Record {
+    /// A pre-prepare accepted or made, with the vote cast for it.
+    PrePrepare(CheckedPrePrepare),
+    /// A prepare sent.
+    Prepare(Signed<Vote>),
+    /// A commit sent, with the prepared certificate that allowed it.
+    Commit {
+        /// The vote.
+        vote: Signed<Vote>,
+        /// The prepares behind it.
+        prepares: Vec<Signed<Vote>>,
+    },
+    /// A checkpoint that became stable, with the votes that made it so.
+    Stable(Vec<Signed<CheckpointVote>>),
+}
+
+/// To whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum To {
+    /// One replica.
+    Replica(ReplicaId),
+    /// All replicas but this one.
+    Others,
+}
+
+/// Something the driver must do, in the order of the list.
+#[derive(Debug)]
+pub enum Effect {
+    /// Make `record` durable.
+    Persist {
+        /// Its name.
+        id: PersistId,
+        /// The record.
+        record: Record,
+    },
+    /// Send a message, once the record named is durable.
+    Send {
+        /// To whom.
+        to: To,
+        /// What.
+        message: PeerMessage,
+        /// What must be durable first.
+        after: Option<PersistId>,
+    },
+    /// Apply a decided proposal to the service and answer with [`Input::Executed`].
+    /// These come in order of numbers, each once.
+    Execute {
+        /// The number.
+        number: SeqNo,
+        /// The proposal.
+        proposal: Arc<CheckedProposal>,
+    },
+    /// Check these signatures when convenient and answer with [`Input::CommitsChecked`]
+    /// (see [`crate::seal::check_commits`]).
+    CheckCommits(Vec<Signed<Vote>>),
+    /// Records of numbers up to this one are no longer needed.
+    Truncate(SeqNo),
+    /// A known request was not ordered in time: the primary of this view is suspected.
+    Suspect(View),
+    /// Somebody misbehaved.
+    Blame(Misbehaviour),
+    /// This replica must stop: its own state cannot be trusted.
+    Halt(Violation),
+}
+
+/// The list a step fills.
+pub type Effects = Vec<Effect>;

@@ -1,0 +1,66 @@
+//! What must hold of a replica after every step, in release builds too.
+//!
+//! A replica that breaks one of these stops ([`crate::effects::Effect::Halt`])
+//! rather than go on voting from a state it cannot trust. TigerBeetle's habit.
+
+use crate::ids::{Digest, SeqNo, View};
+
+/// A broken invariant: a fault of this program, never of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Violation {
+    /// The watermarks and the executed number are out of order.
+    #[error("executed number {executed} lies outside the watermarks {low}..={high}")]
+    Watermarks {
+        /// Last stable checkpoint.
+        low: SeqNo,
+        /// Last executed number.
+        executed: SeqNo,
+        /// End of the window.
+        high: SeqNo,
+    },
+    /// More is kept than the bounds allow.
+    #[error("{what} holds {len} entries, more than its bound {bound}")]
+    Unbounded {
+        /// The table.
+        what: &'static str,
+        /// Its size.
+        len: usize,
+        /// Its bound.
+        bound: usize,
+    },
+    /// A commit was sent without a prepared certificate.
+    #[error("sent a commit at number {number} of view {view} without being prepared")]
+    CommitUnprepared {
+        /// The number.
+        number: SeqNo,
+        /// The view.
+        view: View,
+    },
+    /// A number was decided without a strong quorum of commits.
+    #[error("number {number} was decided by {votes} commits")]
+    DecidedByFew {
+        /// The number.
+        number: SeqNo,
+        /// The commits.
+        votes: usize,
+    },
+    /// The service executed another number than the next.
+    #[error("the service executed number {got} where {expected} was next")]
+    ExecutedOutOfOrder {
+        /// The next number.
+        expected: SeqNo,
+        /// The number executed.
+        got: SeqNo,
+    },
+    /// A strong quorum has another state than this replica at one number.
+    #[error("own state at number {number} is {own}, the cluster's is {agreed}")]
+    Diverged {
+        /// The checkpoint's number.
+        number: SeqNo,
+        /// The digest here.
+        own: Digest,
+        /// The digest of the quorum.
+        agreed: Digest,
+    },
+}

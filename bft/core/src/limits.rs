@@ -1,0 +1,77 @@
+//! Every bound of the ordering layer, and the relations between them.
+//!
+//! A map keyed by something a peer or client chooses is bounded by one of
+//! these. The relations at the end are checked when the crate is compiled.
+
+/// Largest cluster: identifiers are one byte and tests enumerate up to here.
+pub const MAX_REPLICAS: usize = 64;
+
+/// Largest encoded operation inside a request, in bytes. Room for an extension
+/// module of [`MAX_MODULE_BYTES`] with its manifest.
+pub const MAX_OP_BYTES: usize = 320 * 1024;
+
+/// Largest extension module a request may carry, in bytes.
+pub const MAX_MODULE_BYTES: usize = 256 * 1024;
+
+/// Most requests one proposal may hold.
+pub const MAX_REQUESTS_PER_PROPOSAL: usize = 256;
+
+/// Largest encoded proposal, in bytes. A primary that sends a larger one is blamed.
+pub const MAX_PROPOSAL_BYTES: usize = 1024 * 1024;
+
+/// Largest encoded message between replicas, in bytes: a proposal and its vote.
+pub const MAX_PEER_MESSAGE_BYTES: usize = MAX_PROPOSAL_BYTES + 4096;
+
+/// Largest encoded message from a client, in bytes: an operation and its envelope.
+pub const MAX_CLIENT_MESSAGE_BYTES: usize = MAX_OP_BYTES + 1024;
+
+/// Most verified requests waiting to be ordered at one replica.
+pub const MAX_POOL_REQUESTS: usize = 16 * 1024;
+
+/// Most bytes of operations waiting to be ordered at one replica.
+pub const MAX_POOL_BYTES: usize = 64 * 1024 * 1024;
+
+/// Most requests of one client waiting to be ordered at one replica: its fair share.
+pub const MAX_POOL_REQUESTS_PER_CLIENT: usize = 256;
+
+/// Requests a session may have open above its lowest unfinished one.
+pub const SESSION_WINDOW: u64 = 64;
+
+/// Default distance between checkpoints, in sequence numbers (K of PBFT §4.3).
+pub const CHECKPOINT_INTERVAL: u64 = 128;
+
+/// Distance between the low and the high watermark (L of PBFT §4.3), in checkpoint intervals.
+pub const WATERMARK_INTERVALS: u64 = 4;
+
+/// Largest checkpoint interval a genesis may ask for.
+pub const MAX_CHECKPOINT_INTERVAL: u64 = 4096;
+
+/// Numbers one answer to a status report may carry.
+pub const MAX_RESENT_NUMBERS: u64 = 16;
+
+/// Commit signatures checked together once this many are waiting.
+pub const COMMIT_CHECK_BATCH: usize = 64;
+
+/// Commit signatures waiting to be checked; later ones of decided numbers are dropped.
+pub const MAX_UNCHECKED_COMMITS: usize = 4096;
+
+/// Kept pieces of evidence against replicas; the first ones stand.
+pub const MAX_BLAMES: usize = 256;
+
+const _: () = assert!(
+    MAX_MODULE_BYTES < MAX_OP_BYTES,
+    "a module must fit its request"
+);
+const _: () = assert!(
+    MAX_OP_BYTES + 1024 <= MAX_PROPOSAL_BYTES,
+    "the largest request must fit a proposal"
+);
+const _: () = assert!(
+    WATERMARK_INTERVALS >= 2,
+    "ordering must not wait for a checkpoint"
+);
+const _: () = assert!(
+    MAX_POOL_REQUESTS_PER_CLIENT as u64 >= SESSION_WINDOW,
+    "one session must be able to fill its window"
+);
+const _: () = assert!(MAX_REPLICAS <= u8::MAX as usize, "replica ids are one byte");

@@ -1,0 +1,277 @@
+//! The messages: what replicas and clients say to each other.
+//!
+//! These are plain data with one encoding ([`crate::codec`]); nothing here has
+//! been checked. [`crate::seal`] turns bytes into verified messages, and only
+//! those reach the state machine. docs/wire-format.md shows the layouts.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    codec,
+    crypto::{Domain, Signature, SigningKey, digest},
+    ids::{
+        ClientId, ClusterId, Digest, Epoch, Incarnation, OrderedTime, ReplicaId, RequestNumber,
+        SeqNo, SessionId, View,
+    },
+};
+
+/// What a client wants done: one operation, at one place of one session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Who asks; the key that must have signed.
+    pub client: ClientId,
+    /// The session, or [`SessionId::NONE`] in a request that opens one.
+    pub session: SessionId,
+    /// The place in the session, from 1; for an opening request a number of the client's choice.
+    pub number: RequestNumber,
+    /// All results below this number have reached the client and need not be kept.
+    pub acked_below: RequestNumber,
+    /// The operation, opaque to ordering; at most [`crate::limits::MAX_OP_BYTES`].
+    pub op: Bytes,
+}
+
+impl Request {
+    /// The digest that names this request: content only, never its authenticators.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        digest("bezant request", &[&codec::encode(self)])
+    }
+
+    /// Signs this request for `cluster`.
+    #[must_use]
+    pub fn sign(self, cluster: &ClusterId, key: &SigningKey) -> SignedRequest {
+        let signature = key.sign(Domain::Request, cluster, &self.digest().0);
+        SignedRequest {
+            request: self,
+            signature,
+        }
+    }
+}
+
+/// A request with its client's signature over the request's digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedRequest {
+    /// The content.
+    pub request: Request,
+    /// Over [`Request::digest`], in [`Domain::Request`].
+    pub signature: Signature,
+}
+
+/// What a primary puts at a number: requests in order, and a time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// The primary's clock; agreed time becomes `max(this, last + 1)` at execution.
+    pub time: OrderedTime,
+    /// The requests, executed in this order. Empty is the null request (PBFT §4.4).
+    pub requests: Vec<SignedRequest>,
+}
+
+/// The digest of a proposal with this time and these request digests.
+#[must_use]
+pub fn proposal_digest(time: OrderedTime, requests: impl Iterator<Item = Digest>) -> Digest {
+    let time = time.0.to_le_bytes();
+    let requests: Vec<u8> = requests.flat_map(|digest| digest.0).collect();
+    digest("bezant proposal", &[&time, &requests])
+}
+
+/// What every phase votes on. The phase is the signature's domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Vote {
+    /// Configuration the vote belongs to.
+    pub epoch: Epoch,
+    /// Who votes.
+    pub replica: ReplicaId,
+    /// The voter's life; votes of an earlier life are void.
+    pub incarnation: Incarnation,
+    /// The view.
+    pub view: View,
+    /// The sequence number.
+    pub number: SeqNo,
+    /// The digest of the proposal at that number.
+    pub digest: Digest,
+}
+
+/// A replica's claim about the service's state after executing a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CheckpointVote {
+    /// Configuration the vote belongs to.
+    pub epoch: Epoch,
+    /// Who votes.
+    pub replica: ReplicaId,
+    /// The voter's life.
+    pub incarnation: Incarnation,
+    /// The last number executed.
+    pub number: SeqNo,
+    /// The state's digest after it.
+    pub digest: Digest,
+}
+
+/// A body of a message that replicas sign.
+pub trait Body: Serialize + Clone {
+    /// Who must have signed.
+    fn signer(&self) -> ReplicaId;
+    /// The configuration named under the signature.
+    fn epoch(&self) -> Epoch;
+    /// The life named under the signature.
+    fn incarnation(&self) -> Incarnation;
+}
+
+macro_rules! body {
+    ($($name:ident),*) => {$(
+        impl Body for $name {
+            fn signer(&self) -> ReplicaId { self.replica }
+            fn epoch(&self) -> Epoch { self.epoch }
+            fn incarnation(&self) -> Incarnation { self.incarnation }
+        }
+    )*};
+}
+body!(Vote, CheckpointVote, ReplyClaim);
+
+/// A body with its replica's signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signed<B> {
+    /// What was signed.
+    pub body: B,
+    /// Over the body's encoding, in the domain of its kind or phase.
+    pub signature: Signature,
+}
+
+impl<B: Body> Signed<B> {
+    /// Signs `body` in `domain` for `cluster`.
+    pub fn new(body: B, domain: Domain, cluster: &ClusterId, key: &SigningKey) -> Self {
+        let signature = key.sign(domain, cluster, &codec::encode(&body));
+        Self { body, signature }
+    }
+}
+
+/// A primary's pre-prepare: its vote and what it voted for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrePrepare {
+    /// The primary's vote, in [`Domain::PrePrepare`].
+    pub vote: Signed<Vote>,
+    /// The proposal whose digest the vote names.
+    pub proposal: Proposal,
+}
+
+/// Where a replica stands; a hint that lets others send what it lacks. Only ever
+/// about the sender, believed on its link's word, and never counted as a vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Configuration.
+    pub epoch: Epoch,
+    /// The sender's view.
+    pub view: View,
+    /// The last number the sender executed.
+    pub executed: SeqNo,
+    /// Whether the sender lacks something and wants it sent.
+    pub wants: bool,
+}
+
+/// A message from one replica to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum PeerMessage {
+    /// PBFT §4.2, first phase.
+    PrePrepare(PrePrepare),
+    /// Second phase.
+    Prepare(Signed<Vote>),
+    /// Third phase.
+    Commit(Signed<Vote>),
+    /// PBFT §4.3.
+    Checkpoint(Signed<CheckpointVote>),
+    /// A client's request, passed on by a backup to the primary.
+    Forward(SignedRequest),
+    /// Progress of the sender.
+    Status(Status),
+}
+
+/// A message from a client to a replica.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum ClientMessage {
+    /// Order and execute this.
+    Request(SignedRequest),
+    /// Send the kept reply to this request again, signed.
+    AskSigned {
+        /// The session.
+        session: SessionId,
+        /// The request.
+        number: RequestNumber,
+    },
+    /// Send replies for this client over this link.
+    Attach(Attach),
+}
+
+/// A client's leave to send its replies over the link of another key. A link's
+/// own key needs none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attach {
+    /// Whose replies.
+    pub client: ClientId,
+    /// Over [`attach_body`], in [`Domain::Attach`].
+    pub signature: Signature,
+}
+
+/// What [`Attach`] signs: the key of the link that may carry the replies.
+#[must_use]
+pub fn attach_body(link: &ClientId) -> Vec<u8> {
+    codec::encode(link)
+}
+
+impl Attach {
+    /// `key`'s leave to send its replies over the link authenticated by `link`.
+    #[must_use]
+    pub fn new(key: &SigningKey, cluster: &ClusterId, link: &ClientId) -> Self {
+        let signature = key.sign(Domain::Attach, cluster, &attach_body(link));
+        Self {
+            client: key.client(),
+            signature,
+        }
+    }
+}
+
+/// What the service answered.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Reply {
+    /// The session asked in.
+    pub session: SessionId,
+    /// The request answered.
+    pub number: RequestNumber,
+    /// The sequence number at which the answer came about: a fencing token.
+    pub position: SeqNo,
+    /// The encoded answer.
+    pub result: Bytes,
+}
+
+/// A reply with the replica that gives it, as signed on demand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplyClaim {
+    /// Configuration.
+    pub epoch: Epoch,
+    /// Who says so.
+    pub replica: ReplicaId,
+    /// Its life.
+    pub incarnation: Incarnation,
+    /// Whom the reply is for.
+    pub client: ClientId,
+    /// The reply.
+    pub reply: Reply,
+}
+
+/// A message from a replica to a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum ReplicaMessage {
+    /// An answer, authenticated by the link.
+    Reply(Reply),
+    /// An answer signed on demand.
+    SignedReply(Signed<ReplyClaim>),
+    /// The request was not taken in; try again later.
+    Busy {
+        /// The session.
+        session: SessionId,
+        /// The request.
+        number: RequestNumber,
+    },
+}

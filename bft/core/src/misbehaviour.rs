@@ -1,0 +1,132 @@
+//! What a peer or client may do wrong, as values: who, and what.
+//!
+//! A correct replica never panics on what it is sent. It turns the fault into
+//! a [`Misbehaviour`], which the driver logs, counts and, where it carries two
+//! signatures, keeps as evidence. The split between a peer's fault and our own
+//! follows rustls' `PeerMisbehaved` and `ApiMisuse`.
+
+use core::fmt;
+
+use crate::{
+    codec::DecodeError,
+    ids::{Epoch, Incarnation, OrderedTime, ReplicaId, SeqNo, View},
+    message::{Signed, Vote},
+    seal::Source,
+};
+
+/// A fault with the one who committed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misbehaviour {
+    /// Who.
+    pub who: Source,
+    /// What.
+    pub what: Fault,
+}
+
+impl Misbehaviour {
+    /// Blames `who` for `what`.
+    #[must_use]
+    pub const fn new(who: Source, what: Fault) -> Self {
+        Self { who, what }
+    }
+}
+
+impl fmt::Display for Misbehaviour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.who {
+            Source::Replica(replica) => write!(f, "replica {replica}: {}", self.what),
+            Source::Client(client) => write!(f, "client {client}: {}", self.what),
+        }
+    }
+}
+
+/// A fault in something received.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The frame was no message.
+    #[error("sent bytes that are no message: {0}")]
+    Undecodable(DecodeError),
+    /// The frame, or an operation in it, was larger than allowed.
+    #[error("sent {bytes} bytes, more than a message may have")]
+    Oversized {
+        /// Its size.
+        bytes: usize,
+    },
+    /// A signature does not hold.
+    #[error("sent a message with a bad signature")]
+    BadSignature,
+    /// The configuration named is not the current one.
+    #[error("spoke in epoch {said} while the cluster is in {is}")]
+    WrongEpoch {
+        /// The epoch named.
+        said: Epoch,
+        /// The epoch in force.
+        is: Epoch,
+    },
+    /// The life named is not the sender's current one.
+    #[error("spoke in the void life {said}")]
+    WrongIncarnation {
+        /// The incarnation named.
+        said: Incarnation,
+    },
+    /// The named signer is no replica of the cluster.
+    #[error("named a signer that is no member of the cluster")]
+    NotAMember,
+    /// A vote came over another replica's link than its signer's.
+    #[error("sent a vote in the name of replica {as_replica}")]
+    SpokeForAnother {
+        /// The signer named.
+        as_replica: ReplicaId,
+    },
+    /// A pre-prepare not by the primary of its view.
+    #[error("sent a pre-prepare without being the primary of view {view}")]
+    NotThePrimary {
+        /// The view.
+        view: View,
+    },
+    /// A view this replica is not in.
+    #[error("spoke in view {said} while this replica is in {is}")]
+    WrongView {
+        /// The view named.
+        said: View,
+        /// The view in force here.
+        is: View,
+    },
+    /// The digest voted on is not the proposal's.
+    #[error("sent at number {number} a proposal that is not the one it voted for")]
+    DigestMismatch {
+        /// The number.
+        number: SeqNo,
+    },
+    /// A proposal with more requests than allowed.
+    #[error("proposed {requests} requests at once, more than allowed")]
+    TooManyRequests {
+        /// How many.
+        requests: usize,
+    },
+    /// A proposed time too far from this replica's clock.
+    #[error("proposed time {proposed} while it is {here} here")]
+    TimeOutOfBounds {
+        /// The time proposed.
+        proposed: OrderedTime,
+        /// This replica's clock.
+        here: OrderedTime,
+    },
+    /// A number beyond what may be in flight.
+    #[error("spoke of number {number}, beyond the window that ends at {high}")]
+    BeyondWindow {
+        /// The number.
+        number: SeqNo,
+        /// The last number taken in.
+        high: SeqNo,
+    },
+    /// Two different votes of one phase for one (view, number): both are signed.
+    #[error("voted for two proposals at number {} of view {}", first.body.number, first.body.view)]
+    Equivocation {
+        /// The vote that stands.
+        first: Box<Signed<Vote>>,
+        /// The vote that came later.
+        second: Box<Signed<Vote>>,
+    },
+}

@@ -1,0 +1,199 @@
+//! The three phases of PBFT §4.2, once a message is believed.
+
+use super::Replica;
+use crate::{
+    crypto::Domain,
+    effects::{Effect, Effects, Record},
+    ids::{Clock, SeqNo},
+    limits,
+    message::{PeerMessage, Signed, Vote},
+    misbehaviour::Fault,
+    seal::{CheckedPrePrepare, Verified},
+};
+
+impl Replica {
+    /// PBFT §4.2: accept the first proposal of the view's primary for a number, unless its time is off.
+    pub(super) fn on_pre_prepare(
+        &mut self,
+        message: &CheckedPrePrepare,
+        clock: Clock,
+        out: &mut Effects,
+    ) -> Option<SeqNo> {
+        let Signed { body: vote, .. } = message.vote;
+        let primary = vote.replica;
+        if vote.number <= self.delivered || primary == self.me {
+            return None;
+        }
+        // A decision already made elsewhere is not judged by this replica's clock again.
+        let (proposed, here) = (message.proposal.time(), clock.wall);
+        let fresh = vote.number > self.highest_committed_elsewhere();
+        if fresh && proposed.0.abs_diff(here.0) > self.tuning.max_drift_ms {
+            self.blame(primary, Fault::TimeOutOfBounds { proposed, here }, out);
+            return None;
+        }
+        let slot = self.slot_for(primary, &vote, out)?;
+        match slot.accept(message.clone()) {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(fault) => {
+                self.blame(primary, fault, out);
+                return Some(vote.number);
+            }
+        }
+        for request in message.proposal.requests() {
+            self.pool.mark_proposed(&request.digest());
+        }
+        self.advance(vote.number, out);
+        Some(vote.number)
+    }
+
+    /// The highest number for which some other replica's commit is here: proof that
+    /// somebody correct, or f liars, went on without this replica.
+    fn highest_committed_elsewhere(&self) -> SeqNo {
+        let weak = self.quorum.weak();
+        self.slots
+            .iter()
+            .rev()
+            .find(|(_, slot)| slot.commits() >= weak)
+            .map_or(SeqNo(0), |(number, _)| *number)
+    }
+
+    pub(super) fn on_prepare(&mut self, vote: Signed<Vote>, out: &mut Effects) -> Option<SeqNo> {
+        let Vote {
+            replica, number, ..
+        } = vote.body;
+        // The primary's pre-prepare is its prepare (PBFT §4.2); a second one counts for nothing.
+        if number <= self.delivered || replica == self.primary() || replica == self.me {
+            return None;
+        }
+        match self.slot_for(replica, &vote.body, out)?.add_prepare(vote) {
+            Ok(true) => self.advance(number, out),
+            Ok(false) => {}
+            Err(fault) => self.blame(replica, fault, out),
+        }
+        Some(number)
+    }
+
+    pub(super) fn on_commit(&mut self, vote: Signed<Vote>, out: &mut Effects) -> Option<SeqNo> {
+        let Vote {
+            replica, number, ..
+        } = vote.body;
+        if replica == self.me {
+            return None;
+        }
+        if self
+            .slot_for(replica, &vote.body, out)?
+            .add_commit(vote, false)
+            && number > self.delivered
+        {
+            self.advance(number, out);
+        }
+        Some(number)
+    }
+
+    /// Goes as far with one number as its votes allow.
+    pub(super) fn advance(&mut self, number: SeqNo, out: &mut Effects) {
+        let quorum = self.quorum;
+        let may_vote = number <= self.checkpoints.high();
+        let is_primary = self.is_primary();
+        let Some(slot) = self.slots.get(&number) else {
+            return;
+        };
+        if let Some(message) = slot.pre_prepare()
+            && may_vote
+            && !is_primary
+            && !slot.prepare_sent
+        {
+            let message = message.clone();
+            let vote = self.sign(Domain::Prepare, number, message.proposal.digest());
+            self.persist(Record::PrePrepare(message), out);
+            let after = self.persist(Record::Prepare(vote), out);
+            self.send_others(PeerMessage::Prepare(vote), Some(after), out);
+            if let Some(slot) = self.slots.get_mut(&number) {
+                slot.prepare_sent = true;
+                // Own votes are never contradicted: `prepare_sent` is set once.
+                let _added = slot.add_prepare(vote);
+            }
+        }
+        let Some(slot) = self.slots.get(&number) else {
+            return;
+        };
+        if may_vote
+            && !slot.commit_sent
+            && let Some(certificate) = slot.prepared_certificate(quorum)
+        {
+            let vote = self.sign(Domain::Commit, number, certificate.pre_prepare.body.digest);
+            let prepares = certificate.prepares;
+            let after = self.persist(Record::Commit { vote, prepares }, out);
+            self.send_others(PeerMessage::Commit(vote), Some(after), out);
+            if let Some(slot) = self.slots.get_mut(&number) {
+                slot.commit_sent = true;
+                slot.add_commit(vote, true);
+            }
+        }
+        if self
+            .slots
+            .get_mut(&number)
+            .is_some_and(|slot| slot.decide(quorum))
+        {
+            self.progress = self.now;
+            self.unchecked.push(number);
+            self.deliver(out);
+            self.check_commits(out);
+        }
+    }
+
+    /// Asks for the checking of commits that were believed on their links' word,
+    /// in batches large enough to be cheap.
+    fn check_commits(&mut self, out: &mut Effects) {
+        let per_number = self.quorum.strong().saturating_sub(1).max(1);
+        if self.unchecked.len() * per_number < limits::COMMIT_CHECK_BATCH {
+            return;
+        }
+        self.flush_commit_checks(out);
+    }
+
+    /// Hands over everything that waits to be checked.
+    pub(super) fn flush_commit_checks(&mut self, out: &mut Effects) {
+        let quorum = self.quorum;
+        let votes: Vec<_> = std::mem::take(&mut self.unchecked)
+            .iter()
+            .filter_map(|number| self.slots.get(number))
+            .flat_map(|slot| slot.commits_to_check(quorum))
+            .take(limits::MAX_UNCHECKED_COMMITS)
+            .collect();
+        if !votes.is_empty() {
+            out.push(Effect::CheckCommits(votes));
+        }
+    }
+
+    pub(super) fn on_commits_checked(
+        &mut self,
+        good: &[Verified<Signed<Vote>>],
+        bad: &[Vote],
+        out: &mut Effects,
+    ) -> Option<SeqNo> {
+        for vote in good {
+            if let Some(slot) = self.slots.get_mut(&vote.get().body.number) {
+                let had = slot.commit_certificate(self.quorum).is_some();
+                slot.commit_is_good(vote.get());
+                if !had && slot.commit_certificate(self.quorum).is_some() {
+                    self.counters.certificates += 1;
+                }
+            }
+        }
+        for vote in bad {
+            self.blame(vote.replica, Fault::BadSignature, out);
+            // The link's word stands for the decision; the certificate needs another voter's.
+            if let Some(slot) = self.slots.get_mut(&vote.number) {
+                slot.commit_is_bad(vote.replica);
+                if slot.commits_to_check(self.quorum).next().is_some()
+                    && self.unchecked.len() < Self::unchecked_bound()
+                {
+                    self.unchecked.push(vote.number);
+                }
+            }
+        }
+        None
+    }
+}

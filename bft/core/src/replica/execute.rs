@@ -1,0 +1,107 @@
+//! Decisions go to the service in order; checkpoints move the window on.
+
+use super::Replica;
+use crate::{
+    crypto::Domain,
+    effects::{Effect, Effects, Record},
+    ids::{Digest, Incarnation, SeqNo},
+    invariants::Violation,
+    message::{CheckpointVote, PeerMessage, Signed},
+};
+use std::sync::Arc;
+
+impl Replica {
+    /// Hands every decided number without a gap below it to the service, once.
+    pub(super) fn deliver(&mut self, out: &mut Effects) {
+        loop {
+            let number = self.delivered.next();
+            let Some(slot) = self.slots.get(&number).filter(|slot| slot.is_decided()) else {
+                return;
+            };
+            let Some(proposal) = slot.proposal().map(Arc::clone) else {
+                return;
+            };
+            for request in proposal.requests() {
+                self.pool.remove(&request.digest());
+            }
+            self.counters.proposals += 1;
+            self.counters.requests += proposal.requests().len() as u64;
+            self.delivered = number;
+            self.suspected = None;
+            out.push(Effect::Execute { number, proposal });
+        }
+    }
+
+    pub(super) fn on_executed(
+        &mut self,
+        number: SeqNo,
+        state: Option<Digest>,
+        out: &mut Effects,
+    ) -> Option<SeqNo> {
+        let expected = self.executed.next();
+        if number != expected || number > self.delivered {
+            self.halt(
+                Violation::ExecutedOutOfOrder {
+                    expected,
+                    got: number,
+                },
+                out,
+            );
+            return None;
+        }
+        self.executed = number;
+        if let Some(digest) = state.filter(|_| self.checkpoints.is_due(number)) {
+            let body = CheckpointVote {
+                epoch: self.keyring.epoch(),
+                replica: self.me,
+                incarnation: Incarnation::default(),
+                number,
+                digest,
+            };
+            self.counters.signatures += 1;
+            let vote = Signed::new(body, Domain::Checkpoint, self.keyring.cluster(), &self.key);
+            self.flush_commit_checks(out);
+            self.send_others(PeerMessage::Checkpoint(vote), None, out);
+            self.on_checkpoint(vote, out);
+        }
+        Some(number)
+    }
+
+    /// PBFT §4.3: a strong quorum of equal votes makes a checkpoint stable.
+    pub(super) fn on_checkpoint(
+        &mut self,
+        vote: Signed<CheckpointVote>,
+        out: &mut Effects,
+    ) -> Option<SeqNo> {
+        let number = vote.body.number;
+        let (agreed, votes) = self.checkpoints.add(vote, self.quorum)?;
+        // Stable for the cluster, but this replica has not got there: its turn comes when it has.
+        let own = self.checkpoints.vote_of(self.me, number)?;
+        if own != agreed {
+            self.halt(
+                Violation::Diverged {
+                    number,
+                    own,
+                    agreed,
+                },
+                out,
+            );
+            return None;
+        }
+        self.persist(Record::Stable(votes), out);
+        self.checkpoints.advance(number);
+        let kept_below = self.checkpoints.kept_below();
+        self.slots = self.slots.split_off(&kept_below.next());
+        out.push(Effect::Truncate(kept_below));
+        // Numbers held while the window was closed may be voted on now.
+        let held: Vec<SeqNo> = self
+            .slots
+            .range(self.delivered.next()..)
+            .map(|(number, _)| *number)
+            .collect();
+        for number in held {
+            self.advance(number, out);
+        }
+        None
+    }
+}

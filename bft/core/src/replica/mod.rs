@@ -1,0 +1,388 @@
+//! The replica: PBFT's normal case as one pure step function.
+//!
+//! [`Replica::step`] takes the time and one [`Input`] and fills a list of
+//! [`Effect`]s. Each phase is a file of its own: [`propose`] (the primary's
+//! part), [`agree`] (the three phases), [`execute`] (decisions in order,
+//! checkpoints), [`recover`] (what was lost on the way). View changes
+//! take their place beside them; the slots already keep the prepared
+//! certificates they will carry, and every message names its view.
+
+mod agree;
+mod execute;
+mod propose;
+mod recover;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    checkpoint::Checkpoints,
+    crypto::SigningKey,
+    effects::{Effect, Effects, Input, PersistId, Record, To},
+    ids::{Clock, Digest, Incarnation, Instant, OrderedTime, ReplicaId, SeqNo, View},
+    invariants::Violation,
+    limits,
+    message::{PeerMessage, Signed, Vote},
+    misbehaviour::{Fault, Misbehaviour},
+    pool::Pool,
+    quorum::Quorum,
+    seal::{CheckedRequest, Keyring, Sealed, Source},
+    slot::Slot,
+};
+
+/// What may be tuned without changing what replicas agree on.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// Most proposals of this primary that may be undecided at once.
+    pub max_in_flight: u64,
+    /// While a proposal is undecided, the next waits for this many requests.
+    pub gather: usize,
+    /// A known request unordered for longer makes the primary suspect.
+    pub suspect_after_us: u64,
+    /// A number undecided for longer makes this replica ask for what it lacks.
+    pub resend_after_us: u64,
+    /// Farthest a proposed time may be from this replica's clock.
+    pub max_drift_ms: u64,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            max_in_flight: 8,
+            gather: 16,
+            suspect_after_us: 5_000_000,
+            resend_after_us: 400_000,
+            max_drift_ms: 10_000,
+        }
+    }
+}
+
+/// Counts of what a replica did, for metrics; never read by the protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Requests executed.
+    pub requests: u64,
+    /// Proposals executed.
+    pub proposals: u64,
+    /// Signatures made.
+    pub signatures: u64,
+    /// Times the primary was suspected.
+    pub suspicions: u64,
+    /// Commit certificates completed.
+    pub certificates: u64,
+}
+
+/// One replica's state machine.
+#[derive(Debug)]
+pub struct Replica {
+    me: ReplicaId,
+    key: SigningKey,
+    keyring: Keyring,
+    quorum: Quorum,
+    tuning: Tuning,
+    view: View,
+    slots: BTreeMap<SeqNo, Slot>,
+    checkpoints: Checkpoints,
+    pool: Pool,
+    /// The last number this primary proposed.
+    proposed: SeqNo,
+    /// The time in the last proposal made, which the next must not precede.
+    proposed_time: OrderedTime,
+    /// The last number decided without a gap below it, and handed to the service.
+    delivered: SeqNo,
+    /// The last number the service executed.
+    executed: SeqNo,
+    /// Decided numbers whose commit signatures wait to be checked.
+    unchecked: Vec<SeqNo>,
+    next_persist: PersistId,
+    now: Instant,
+    /// When something was last decided or known to be lacking: both timers count from here.
+    progress: Instant,
+    asked: Instant,
+    suspected: Option<Instant>,
+    counters: Counters,
+    halted: bool,
+}
+
+impl Replica {
+    /// A replica at the beginning of the log; `None` if `key` is not `me`'s in the keyring.
+    #[must_use]
+    pub fn new(
+        me: ReplicaId,
+        key: SigningKey,
+        keyring: Keyring,
+        checkpoint_interval: u64,
+        tuning: Tuning,
+    ) -> Option<Self> {
+        if keyring.key(me)? != key.public() {
+            return None;
+        }
+        Some(Self {
+            me,
+            key,
+            quorum: keyring.quorum(),
+            keyring,
+            tuning,
+            view: View(0),
+            slots: BTreeMap::new(),
+            checkpoints: Checkpoints::new(checkpoint_interval),
+            pool: Pool::default(),
+            proposed: SeqNo(0),
+            proposed_time: OrderedTime(0),
+            delivered: SeqNo(0),
+            executed: SeqNo(0),
+            unchecked: Vec::new(),
+            next_persist: PersistId(1),
+            now: Instant(0),
+            progress: Instant(0),
+            asked: Instant(0),
+            suspected: None,
+            counters: Counters::default(),
+            halted: false,
+        })
+    }
+
+    /// This replica.
+    #[must_use]
+    pub const fn me(&self) -> ReplicaId {
+        self.me
+    }
+
+    /// What signatures are checked with.
+    #[must_use]
+    pub const fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    /// The current view.
+    #[must_use]
+    pub const fn view(&self) -> View {
+        self.view
+    }
+
+    /// The current primary.
+    #[must_use]
+    pub const fn primary(&self) -> ReplicaId {
+        self.quorum.primary(self.view)
+    }
+
+    /// The last number executed.
+    #[must_use]
+    pub const fn executed(&self) -> SeqNo {
+        self.executed
+    }
+
+    /// The last stable checkpoint.
+    #[must_use]
+    pub const fn stable(&self) -> SeqNo {
+        self.checkpoints.low()
+    }
+
+    /// Requests known and not executed.
+    #[must_use]
+    pub fn pooled(&self) -> usize {
+        self.pool.len()
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub const fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// The slot of a number in the log's window.
+    #[must_use]
+    pub fn slot(&self, number: SeqNo) -> Option<&Slot> {
+        self.slots.get(&number)
+    }
+
+    /// A request authenticated before, so that its signature need not be checked again.
+    #[must_use]
+    pub fn known_request(&self, digest: &Digest) -> Option<Arc<CheckedRequest>> {
+        self.pool.get(digest)
+    }
+
+    /// Whether checking this message's signatures could change anything here. A
+    /// message refused now may be wanted later: losing it is like losing it on the way.
+    #[must_use]
+    pub fn wants(&self, sealed: &Sealed) -> bool {
+        let in_window =
+            |number: SeqNo| number > self.delivered && number <= self.checkpoints.hold();
+        match sealed.peek() {
+            PeerMessage::Prepare(vote) => {
+                let body = &vote.body;
+                body.view == self.view
+                    && in_window(body.number)
+                    && self
+                        .slots
+                        .get(&body.number)
+                        .is_none_or(|slot| slot.wants_prepare(body.replica, self.quorum))
+            }
+            PeerMessage::PrePrepare(message) => {
+                let body = &message.vote.body;
+                in_window(body.number)
+                    && self
+                        .slots
+                        .get(&body.number)
+                        .and_then(Slot::pre_prepare)
+                        .is_none_or(|first| first.vote.body != *body)
+            }
+            PeerMessage::Checkpoint(vote) => vote.body.number > self.checkpoints.low(),
+            PeerMessage::Commit(_) | PeerMessage::Forward(_) | PeerMessage::Status(_) => true,
+        }
+    }
+
+    /// Takes one input and appends what must be done to `out`.
+    pub fn step(&mut self, clock: Clock, input: Input, out: &mut Effects) {
+        if self.halted {
+            return;
+        }
+        self.now = self.now.max(clock.monotonic);
+        let touched = match input {
+            Input::Request { request, from } => self.on_request(&request, from, out),
+            Input::PrePrepare(message) => self.on_pre_prepare(message.get(), clock, out),
+            Input::Prepare(vote) => self.on_prepare(*vote.get(), out),
+            Input::Commit(vote) => self.on_commit(*vote.get(), out),
+            Input::CommitsChecked { good, bad } => self.on_commits_checked(&good, &bad, out),
+            Input::Checkpoint(vote) => self.on_checkpoint(*vote.get(), out),
+            Input::Status(status) => self.on_status(status.from(), *status.get(), out),
+            Input::LinkUp(peer) => self.on_link_up(peer, out),
+            Input::Executed { number, state } => self.on_executed(number, state, out),
+            Input::Tick => None,
+        };
+        self.propose(clock, out);
+        self.on_time(out);
+        if let Err(violation) = self.invariants(touched) {
+            self.halt(violation, out);
+        }
+    }
+
+    /// When [`Input::Tick`] is due if nothing else happens before.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Instant> {
+        let resend = self.is_lacking().then(|| {
+            self.progress
+                .max(self.asked)
+                .after_us(self.tuning.resend_after_us)
+        });
+        let suspect = self.suspicion_due();
+        match (resend, suspect) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// What must hold now. `touched` is the slot of the last step; the others
+    /// have not changed since they were checked.
+    ///
+    /// # Errors
+    /// [`Violation`] naming what does not.
+    pub fn invariants(&self, touched: Option<SeqNo>) -> Result<(), Violation> {
+        let (low, high) = (self.checkpoints.low(), self.checkpoints.high());
+        if self.executed > high || self.executed > self.delivered {
+            return Err(Violation::Watermarks {
+                low,
+                executed: self.executed,
+                high,
+            });
+        }
+        let hold = self.checkpoints.hold().0 - self.checkpoints.kept_below().0;
+        let bound = usize::try_from(hold).unwrap_or(usize::MAX);
+        if self.slots.len() > bound {
+            return Err(Violation::Unbounded {
+                what: "log",
+                len: self.slots.len(),
+                bound,
+            });
+        }
+        self.pool.invariants()?;
+        match touched.and_then(|number| self.slots.get(&number)) {
+            Some(slot) => slot.invariants(self.quorum),
+            None => Ok(()),
+        }
+    }
+
+    fn halt(&mut self, violation: Violation, out: &mut Effects) {
+        self.halted = true;
+        // A state that cannot be trusted must not speak: only the news of the stop goes out.
+        out.clear();
+        out.push(Effect::Halt(violation));
+    }
+
+    fn is_primary(&self) -> bool {
+        self.primary() == self.me
+    }
+
+    fn blame(&self, replica: ReplicaId, what: Fault, out: &mut Effects) {
+        out.push(Effect::Blame(Misbehaviour::new(
+            Source::Replica(replica),
+            what,
+        )));
+    }
+
+    fn persist(&mut self, record: Record, out: &mut Effects) -> PersistId {
+        let id = self.next_persist;
+        self.next_persist = PersistId(id.0 + 1);
+        out.push(Effect::Persist { id, record });
+        id
+    }
+
+    fn sign(
+        &mut self,
+        domain: crate::crypto::Domain,
+        number: SeqNo,
+        digest: Digest,
+    ) -> Signed<Vote> {
+        self.counters.signatures += 1;
+        let body = Vote {
+            epoch: self.keyring.epoch(),
+            replica: self.me,
+            incarnation: Incarnation::default(),
+            view: self.view,
+            number,
+            digest,
+        };
+        Signed::new(body, domain, self.keyring.cluster(), &self.key)
+    }
+
+    /// The slot of a number inside the window, or nothing and blame for its sender.
+    fn slot_for(&mut self, from: ReplicaId, vote: &Vote, out: &mut Effects) -> Option<&mut Slot> {
+        if vote.view != self.view {
+            let is = self.view;
+            self.blame(
+                from,
+                Fault::WrongView {
+                    said: vote.view,
+                    is,
+                },
+                out,
+            );
+            return None;
+        }
+        let (number, high) = (vote.number, self.checkpoints.hold());
+        if number <= self.checkpoints.kept_below() {
+            return None;
+        }
+        if number > high {
+            self.blame(from, Fault::BeyondWindow { number, high }, out);
+            return None;
+        }
+        let view = self.view;
+        Some(
+            self.slots
+                .entry(number)
+                .or_insert_with(|| Slot::new(number, view)),
+        )
+    }
+
+    fn send_others(&self, message: PeerMessage, after: Option<PersistId>, out: &mut Effects) {
+        out.push(Effect::Send {
+            to: To::Others,
+            message,
+            after,
+        });
+    }
+
+    const fn unchecked_bound() -> usize {
+        limits::MAX_UNCHECKED_COMMITS / limits::MAX_REPLICAS
+    }
+}

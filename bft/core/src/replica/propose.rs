@@ -1,0 +1,95 @@
+//! Requests come in; the primary gives them numbers.
+//!
+//! A primary proposes at once when nothing is undecided and gathers while
+//! something is, so that load makes batches and idleness makes no delay
+//! (adaptive batching; never a timer). A backup that learns of a request
+//! passes it on to the primary and watches that it is ordered.
+
+use std::sync::Arc;
+
+use super::Replica;
+use crate::{
+    crypto::Domain,
+    effects::{Effect, Effects, Record, To},
+    ids::{Clock, ReplicaId, SeqNo},
+    message::PeerMessage,
+    pool::Refusal,
+    seal::{CheckedPrePrepare, CheckedProposal, CheckedRequest, Verified},
+    slot::Slot,
+};
+
+impl Replica {
+    /// A request became known. A full pool drops it: the client's driver was told
+    /// "busy" by [`Replica::has_room_for`], and it asks again.
+    pub(super) fn on_request(
+        &mut self,
+        request: &Verified<Arc<CheckedRequest>>,
+        from: Option<ReplicaId>,
+        out: &mut Effects,
+    ) -> Option<SeqNo> {
+        let request = request.get();
+        let known = match self.pool.add(Arc::clone(request), self.now) {
+            Ok(()) => false,
+            Err(Refusal::Known) => true,
+            Err(Refusal::Full) => return None,
+        };
+        if self.pool.len() == 1 {
+            self.progress = self.now;
+        }
+        // Forwarded once, when it comes from the client itself; the client asks again if it is lost.
+        if !known && from.is_none() && !self.is_primary() {
+            let message = PeerMessage::Forward(request.signed().clone());
+            let to = To::Replica(self.primary());
+            out.push(Effect::Send {
+                to,
+                message,
+                after: None,
+            });
+        }
+        None
+    }
+
+    /// Whether the pool would take one more request of this client.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.pool.len() < crate::limits::MAX_POOL_REQUESTS
+    }
+
+    /// Proposes while the rules allow it.
+    pub(super) fn propose(&mut self, clock: Clock, out: &mut Effects) {
+        while self.is_primary() && self.may_propose() {
+            let requests = self.pool.take_for_proposal();
+            if requests.is_empty() {
+                return;
+            }
+            self.proposed_time = self.proposed_time.max(clock.wall);
+            let proposal = Arc::new(CheckedProposal::new(self.proposed_time, requests));
+            self.proposed = self.proposed.max(self.delivered).next();
+            let number = self.proposed;
+            let vote = self.sign(Domain::PrePrepare, number, proposal.digest());
+            let message = CheckedPrePrepare { vote, proposal };
+            let after = self.persist(Record::PrePrepare(message.clone()), out);
+            self.send_others(message.to_message(), Some(after), out);
+            let view = self.view;
+            let slot = self
+                .slots
+                .entry(number)
+                .or_insert_with(|| Slot::new(number, view));
+            // Only this replica proposes in its view, so there is nothing to contradict.
+            let _accepted = slot.accept(message);
+            self.advance(number, out);
+        }
+    }
+
+    fn may_propose(&self) -> bool {
+        let in_flight = self.proposed.0.saturating_sub(self.delivered.0);
+        self.proposed < self.checkpoints.high()
+            && match in_flight {
+                0 => self.pool.unproposed() > 0,
+                n if n < self.tuning.max_in_flight => {
+                    self.pool.unproposed() >= self.tuning.gather.max(1)
+                }
+                _ => false,
+            }
+    }
+}

@@ -1,0 +1,533 @@
+//! From bytes to belief: the only way into the state machine.
+//!
+//! A frame is decoded into a [`Sealed`] message, which nobody may act on. A
+//! [`Batch`] checks structure and signatures of many sealed messages at once
+//! and hands out [`Input`]s, whose verified parts cannot be made anywhere
+//! else. Batching is the driver's choice (any number, on any thread);
+//! what is believed is decided here alone, in `authenticate`.
+
+use std::{ops::Range, sync::Arc};
+
+use crate::{
+    codec,
+    crypto::{Claim, Domain, PublicKey, check_all},
+    effects::Input,
+    ids::{ClientId, ClusterId, Digest, Epoch, Incarnation, OrderedTime, ReplicaId},
+    limits,
+    message::{
+        Body, CheckpointVote, PeerMessage, PrePrepare, Request, Signed, SignedRequest, Status,
+        Vote, proposal_digest,
+    },
+    misbehaviour::{Fault, Misbehaviour},
+    quorum::Quorum,
+};
+
+/// Who is at the other end of the link a message came over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// A replica of this cluster.
+    Replica(ReplicaId),
+    /// A client.
+    Client(ClientId),
+}
+
+/// Proof that the content was authenticated; made only in this module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verified<M>(M);
+
+impl<M> Verified<M> {
+    /// The content.
+    pub const fn get(&self) -> &M {
+        &self.0
+    }
+}
+
+/// A message believed on the word of the link it came over: that `from` said
+/// it is certain, that `from` could prove it to others is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Linked<M> {
+    from: ReplicaId,
+    message: M,
+}
+
+impl<M> Linked<M> {
+    /// Who said it.
+    pub const fn from(&self) -> ReplicaId {
+        self.from
+    }
+
+    /// What was said.
+    pub const fn get(&self) -> &M {
+        &self.message
+    }
+}
+
+/// A client's request whose signature held, with its digest.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CheckedRequest {
+    signed: SignedRequest,
+    digest: Digest,
+}
+
+impl CheckedRequest {
+    /// The content.
+    #[must_use]
+    pub const fn request(&self) -> &Request {
+        &self.signed.request
+    }
+
+    /// The content with the client's signature, to pass on.
+    #[must_use]
+    pub const fn signed(&self) -> &SignedRequest {
+        &self.signed
+    }
+
+    /// [`Request::digest`].
+    #[must_use]
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Bytes this request is charged for in pools and proposals.
+    #[must_use]
+    pub fn cost_bytes(&self) -> usize {
+        self.signed.request.op.len() + 160
+    }
+}
+
+/// A proposal of authenticated requests, with its digest.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CheckedProposal {
+    time: OrderedTime,
+    requests: Vec<Arc<CheckedRequest>>,
+    digest: Digest,
+}
+
+impl CheckedProposal {
+    /// A proposal made here, of requests already authenticated.
+    #[must_use]
+    pub fn new(time: OrderedTime, requests: Vec<Arc<CheckedRequest>>) -> Self {
+        let digest = proposal_digest(time, requests.iter().map(|request| request.digest));
+        Self {
+            time,
+            requests,
+            digest,
+        }
+    }
+
+    /// The time the primary proposes.
+    #[must_use]
+    pub const fn time(&self) -> OrderedTime {
+        self.time
+    }
+
+    /// The requests, in order.
+    #[must_use]
+    pub fn requests(&self) -> &[Arc<CheckedRequest>] {
+        &self.requests
+    }
+
+    /// What replicas vote on.
+    #[must_use]
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+}
+
+/// A pre-prepare whose vote and requests were authenticated.
+#[derive(Clone, Debug)]
+pub struct CheckedPrePrepare {
+    /// The primary's vote.
+    pub vote: Signed<Vote>,
+    /// What it voted for.
+    pub proposal: Arc<CheckedProposal>,
+}
+
+impl CheckedPrePrepare {
+    /// The message to send on.
+    #[must_use]
+    pub fn to_message(&self) -> PeerMessage {
+        let requests = self.proposal.requests.iter().map(|r| r.signed.clone());
+        PeerMessage::PrePrepare(PrePrepare {
+            vote: self.vote,
+            proposal: crate::message::Proposal {
+                time: self.proposal.time,
+                requests: requests.collect(),
+            },
+        })
+    }
+}
+
+/// What a replica knows about its cluster in order to check signatures.
+#[derive(Clone, Debug)]
+pub struct Keyring {
+    cluster: ClusterId,
+    epoch: Epoch,
+    quorum: Quorum,
+    keys: Vec<PublicKey>,
+}
+
+impl Keyring {
+    /// The keyring of a cluster whose replicas have `keys`, in order of their ids;
+    /// `None` if their number makes no cluster or two are equal.
+    #[must_use]
+    pub fn new(cluster: ClusterId, epoch: Epoch, keys: Vec<PublicKey>) -> Option<Self> {
+        let quorum = Quorum::new(keys.len())?;
+        let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
+        (distinct.len() == keys.len()).then_some(Self {
+            cluster,
+            epoch,
+            quorum,
+            keys,
+        })
+    }
+
+    /// The cluster under every signature.
+    #[must_use]
+    pub const fn cluster(&self) -> &ClusterId {
+        &self.cluster
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Quorum sizes.
+    #[must_use]
+    pub const fn quorum(&self) -> Quorum {
+        self.quorum
+    }
+
+    /// The key of a member.
+    #[must_use]
+    pub fn key(&self, replica: ReplicaId) -> Option<PublicKey> {
+        self.keys.get(usize::from(replica.0)).copied()
+    }
+
+    /// The claim that `signed` is its signer's in `domain`, after its epoch, life and
+    /// membership were found right.
+    ///
+    /// # Errors
+    /// [`Fault`] if the body belongs to no current member.
+    pub fn claim<B: Body>(&self, signed: &Signed<B>, domain: Domain) -> Result<Claim, Fault> {
+        let body = &signed.body;
+        if body.epoch() != self.epoch {
+            return Err(Fault::WrongEpoch {
+                said: body.epoch(),
+                is: self.epoch,
+            });
+        }
+        // Rejoin under a new life is not built yet: all live their first.
+        if body.incarnation() != Incarnation::default() {
+            return Err(Fault::WrongIncarnation {
+                said: body.incarnation(),
+            });
+        }
+        let key = self.key(body.signer()).ok_or(Fault::NotAMember)?;
+        let bytes = codec::encode(body);
+        Ok(Claim::new(
+            key,
+            signed.signature,
+            domain,
+            &self.cluster,
+            &bytes,
+        ))
+    }
+
+    /// The claim that a request is its client's.
+    #[must_use]
+    pub fn request_claim(&self, signed: &SignedRequest, digest: Digest) -> Claim {
+        Claim::new(
+            signed.request.client.into(),
+            signed.signature,
+            Domain::Request,
+            &self.cluster,
+            &digest.0,
+        )
+    }
+}
+
+/// A decoded message of which nothing has been checked but its form.
+#[derive(Clone, Debug)]
+pub struct Sealed {
+    source: Source,
+    message: PeerMessage,
+}
+
+impl Sealed {
+    /// Decodes a frame from replica `from`.
+    ///
+    /// # Errors
+    /// [`Misbehaviour`] of `from` if the bytes are too many or no canonical message.
+    pub fn from_replica(from: ReplicaId, bytes: &[u8]) -> Result<Self, Misbehaviour> {
+        let source = Source::Replica(from);
+        if bytes.len() > limits::MAX_PEER_MESSAGE_BYTES {
+            return Err(Misbehaviour::new(
+                source,
+                Fault::Oversized { bytes: bytes.len() },
+            ));
+        }
+        let message = codec::decode(bytes)
+            .map_err(|error| Misbehaviour::new(source, Fault::Undecodable(error)))?;
+        Ok(Self { source, message })
+    }
+
+    /// Wraps a request that came over the link of `client`.
+    #[must_use]
+    pub const fn from_client(client: ClientId, request: SignedRequest) -> Self {
+        Self {
+            source: Source::Client(client),
+            message: PeerMessage::Forward(request),
+        }
+    }
+
+    /// Who sent it.
+    #[must_use]
+    pub const fn source(&self) -> Source {
+        self.source
+    }
+
+    /// What it claims to be. Only for deciding whether checking it is worth the work.
+    #[must_use]
+    pub const fn peek(&self) -> &PeerMessage {
+        &self.message
+    }
+}
+
+/// A message whose structure was found right, waiting for its signatures.
+enum Pending {
+    Request(Arc<CheckedRequest>),
+    PrePrepare(CheckedPrePrepare),
+    Prepare(Signed<Vote>),
+    Commit(Signed<Vote>),
+    Checkpoint(Signed<CheckpointVote>),
+    Status(Status),
+}
+
+/// Sealed messages whose signatures are checked together.
+pub struct Batch<'k> {
+    keyring: &'k Keyring,
+    claims: Vec<Claim>,
+    pending: Vec<(Source, Pending, Range<usize>)>,
+}
+
+impl<'k> Batch<'k> {
+    /// An empty batch.
+    #[must_use]
+    pub const fn new(keyring: &'k Keyring) -> Self {
+        Self {
+            keyring,
+            claims: Vec::new(),
+            pending: Vec::new(),
+        }
+    }
+
+    /// Signatures waiting to be checked.
+    #[must_use]
+    pub fn claims(&self) -> usize {
+        self.claims.len()
+    }
+
+    /// Adds a message. `known` finds a request authenticated before, whose
+    /// signature need not be checked again.
+    ///
+    /// # Errors
+    /// [`Misbehaviour`] of the sender if the message is wrong whatever its signatures say.
+    pub fn add(
+        &mut self,
+        sealed: Sealed,
+        known: impl Fn(&Digest) -> Option<Arc<CheckedRequest>>,
+    ) -> Result<(), Misbehaviour> {
+        let first = self.claims.len();
+        let source = sealed.source;
+        match self.authenticate(sealed, known) {
+            Ok(pending) => {
+                self.pending
+                    .push((source, pending, first..self.claims.len()));
+                Ok(())
+            }
+            Err(fault) => {
+                self.claims.truncate(first);
+                Err(Misbehaviour::new(source, fault))
+            }
+        }
+    }
+
+    /// The one place that says what makes a message authentic: structure now,
+    /// and the signatures it pushes as claims.
+    fn authenticate(
+        &mut self,
+        sealed: Sealed,
+        known: impl Fn(&Digest) -> Option<Arc<CheckedRequest>>,
+    ) -> Result<Pending, Fault> {
+        let Sealed { source, message } = sealed;
+        match message {
+            PeerMessage::Forward(signed) => self.request(signed, &known).map(Pending::Request),
+            PeerMessage::PrePrepare(message) => {
+                self.pre_prepare(message, &known).map(Pending::PrePrepare)
+            }
+            PeerMessage::Prepare(signed) => {
+                Self::said_by_its_signer(source, &signed)?;
+                self.claims
+                    .push(self.keyring.claim(&signed, Domain::Prepare)?);
+                Ok(Pending::Prepare(signed))
+            }
+            // Counted on the link's word; the signature is checked later, in bulk.
+            PeerMessage::Commit(signed) => {
+                Self::said_by_its_signer(source, &signed)?;
+                self.keyring.claim(&signed, Domain::Commit)?;
+                Ok(Pending::Commit(signed))
+            }
+            PeerMessage::Checkpoint(signed) => {
+                Self::said_by_its_signer(source, &signed)?;
+                self.claims
+                    .push(self.keyring.claim(&signed, Domain::Checkpoint)?);
+                Ok(Pending::Checkpoint(signed))
+            }
+            PeerMessage::Status(status) => {
+                if status.epoch != self.keyring.epoch {
+                    let is = self.keyring.epoch;
+                    return Err(Fault::WrongEpoch {
+                        said: status.epoch,
+                        is,
+                    });
+                }
+                Ok(Pending::Status(status))
+            }
+        }
+    }
+
+    fn said_by_its_signer<B: Body>(source: Source, signed: &Signed<B>) -> Result<(), Fault> {
+        if source == Source::Replica(signed.body.signer()) {
+            Ok(())
+        } else {
+            Err(Fault::SpokeForAnother {
+                as_replica: signed.body.signer(),
+            })
+        }
+    }
+
+    fn request(
+        &mut self,
+        signed: SignedRequest,
+        known: &impl Fn(&Digest) -> Option<Arc<CheckedRequest>>,
+    ) -> Result<Arc<CheckedRequest>, Fault> {
+        if signed.request.op.len() > limits::MAX_OP_BYTES {
+            return Err(Fault::Oversized {
+                bytes: signed.request.op.len(),
+            });
+        }
+        let digest = signed.request.digest();
+        if let Some(checked) = known(&digest) {
+            return Ok(checked);
+        }
+        self.claims
+            .push(self.keyring.request_claim(&signed, digest));
+        Ok(Arc::new(CheckedRequest { signed, digest }))
+    }
+
+    fn pre_prepare(
+        &mut self,
+        message: PrePrepare,
+        known: &impl Fn(&Digest) -> Option<Arc<CheckedRequest>>,
+    ) -> Result<CheckedPrePrepare, Fault> {
+        let PrePrepare { vote, proposal } = message;
+        if vote.body.replica != self.keyring.quorum.primary(vote.body.view) {
+            return Err(Fault::NotThePrimary {
+                view: vote.body.view,
+            });
+        }
+        if proposal.requests.len() > limits::MAX_REQUESTS_PER_PROPOSAL {
+            return Err(Fault::TooManyRequests {
+                requests: proposal.requests.len(),
+            });
+        }
+        self.claims
+            .push(self.keyring.claim(&vote, Domain::PrePrepare)?);
+        let requests: Result<Vec<_>, _> = proposal
+            .requests
+            .into_iter()
+            .map(|signed| self.request(signed, known))
+            .collect();
+        let proposal = CheckedProposal::new(proposal.time, requests?);
+        if proposal.digest != vote.body.digest {
+            return Err(Fault::DigestMismatch {
+                number: vote.body.number,
+            });
+        }
+        Ok(CheckedPrePrepare {
+            vote,
+            proposal: Arc::new(proposal),
+        })
+    }
+
+    /// Checks all signatures and returns each message as an input or as its
+    /// sender's misbehaviour, in the order of [`Self::add`].
+    #[must_use]
+    pub fn check(self) -> Vec<Result<Input, Misbehaviour>> {
+        let verdicts = check_all(&self.claims);
+        self.pending
+            .into_iter()
+            .map(|(source, pending, claims)| {
+                let good = verdicts
+                    .get(claims)
+                    .is_some_and(|all| all.iter().all(|good| *good));
+                if good {
+                    Ok(input(source, pending))
+                } else {
+                    Err(Misbehaviour::new(source, Fault::BadSignature))
+                }
+            })
+            .collect()
+    }
+}
+
+fn input(source: Source, pending: Pending) -> Input {
+    let from = match source {
+        Source::Replica(replica) => Some(replica),
+        Source::Client(_) => None,
+    };
+    let linked = from.unwrap_or_default();
+    match pending {
+        Pending::Request(request) => Input::Request {
+            request: Verified(request),
+            from,
+        },
+        Pending::PrePrepare(message) => Input::PrePrepare(Verified(message)),
+        Pending::Prepare(vote) => Input::Prepare(Verified(vote)),
+        Pending::Commit(message) => Input::Commit(Linked {
+            from: linked,
+            message,
+        }),
+        Pending::Checkpoint(vote) => Input::Checkpoint(Verified(vote)),
+        Pending::Status(message) => Input::Status(Linked {
+            from: linked,
+            message,
+        }),
+    }
+}
+
+/// Checks commit votes that were counted on their links' word. A vote whose
+/// signature fails makes its sender a proven liar about one number.
+#[must_use]
+pub fn check_commits(keyring: &Keyring, votes: Vec<Signed<Vote>>) -> Input {
+    let mut claims = Vec::with_capacity(votes.len());
+    let mut claimed = Vec::with_capacity(votes.len());
+    for vote in votes {
+        if let Ok(claim) = keyring.claim(&vote, Domain::Commit) {
+            claims.push(claim);
+            claimed.push(vote);
+        }
+    }
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for (vote, holds) in claimed.into_iter().zip(check_all(&claims)) {
+        if holds {
+            good.push(Verified(vote))
+        } else {
+            bad.push(vote.body)
+        }
+    }
+    Input::CommitsChecked { good, bad }
+}
