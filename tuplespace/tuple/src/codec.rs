@@ -202,10 +202,6 @@ const fn kind_tag(kind: Kind) -> u8 {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "masked to the seven bits kept"
-)]
 const fn low_bits(number: u64) -> u8 {
     (number & 0x7f) as u8
 }

@@ -1,0 +1,48 @@
+//! Every bound on what clients can make one replica hold or look at.
+
+use bezant_tuple::limits::MAX_TUPLE_BYTES;
+
+/// Bounds of one service. Agreed configuration: replicas with other bounds
+/// would refuse other operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most spaces.
+    pub spaces: usize,
+    /// Most tuples in all spaces together.
+    pub tuples: u64,
+    /// Most bytes of all tuples together, in canonical encoding.
+    pub bytes: u64,
+    /// Most waiting operations in all spaces together.
+    pub waiters: usize,
+    /// Most tuples in one page of a bulk operation.
+    pub page_tuples: u32,
+    /// A page ends with the tuple that brings it to this many bytes or more.
+    pub page_bytes: usize,
+    /// Most tuples one operation may look at before it is refused as too broad.
+    pub candidates: u64,
+}
+
+impl Limits {
+    /// The bounds of a service that says nothing else: a million tuples fit
+    /// several times, and no single operation holds up the others for long.
+    pub const DEFAULT: Self = Self {
+        spaces: 10_000,
+        tuples: 4_000_000,
+        bytes: 1 << 30,
+        waiters: 65_536,
+        page_tuples: 1_000,
+        page_bytes: 256 * 1024,
+        candidates: 1_000_000,
+    };
+}
+
+// The largest tuple fits an empty service and a page; a page can be looked at.
+const _: () = assert!(Limits::DEFAULT.bytes >= MAX_TUPLE_BYTES as u64);
+const _: () = assert!(Limits::DEFAULT.page_bytes >= MAX_TUPLE_BYTES);
+const _: () = assert!(Limits::DEFAULT.candidates > Limits::DEFAULT.page_tuples as u64);
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

@@ -1,0 +1,194 @@
+//! What a client can ask of one space.
+
+use bezant_tuple::{Template, Tuple};
+use serde::{Deserialize, Serialize};
+
+use crate::TupleId;
+
+/// One operation on one space. The order of the variants is the wire format.
+///
+/// Wherever several tuples match, the oldest by insertion is meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Operation {
+    /// Inserts a tuple.
+    Out {
+        /// The tuple.
+        tuple: Tuple,
+    },
+    /// Reads a match, or says that there is none.
+    Rdp {
+        /// What to read.
+        template: Template,
+    },
+    /// Takes a match, or says that there is none.
+    Inp {
+        /// What to take.
+        template: Template,
+    },
+    /// Reads a match, waiting for one.
+    Rd {
+        /// What to read.
+        template: Template,
+    },
+    /// Takes a match, waiting for one.
+    In {
+        /// What to take.
+        template: Template,
+    },
+    /// Inserts a tuple unless a match exists.
+    Cas {
+        /// What must not exist.
+        template: Template,
+        /// The tuple.
+        tuple: Tuple,
+    },
+    /// Takes a match and inserts a tuple, or, without a match, does nothing.
+    Replace {
+        /// What to take.
+        template: Template,
+        /// What to insert instead; it is a new tuple, the youngest.
+        tuple: Tuple,
+    },
+    /// Reads matches in bulk, oldest first.
+    RdAll {
+        /// What to read.
+        template: Template,
+        /// Most tuples wanted, at least 1; the service's page size bounds it too.
+        limit: u32,
+        /// Reads only what was inserted after this one: the `next` of the page before.
+        after: Option<TupleId>,
+    },
+    /// Takes matches in bulk, oldest first.
+    InAll {
+        /// What to take.
+        template: Template,
+        /// Most tuples wanted, at least 1; the service's page size bounds it too.
+        limit: u32,
+    },
+    /// Counts matches.
+    Count {
+        /// What to count.
+        template: Template,
+    },
+}
+
+/// Which [`Operation`]; the order of the variants is the wire format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum OperationKind {
+    /// [`Operation::Out`].
+    Out,
+    /// [`Operation::Rdp`].
+    Rdp,
+    /// [`Operation::Inp`].
+    Inp,
+    /// [`Operation::Rd`].
+    Rd,
+    /// [`Operation::In`].
+    In,
+    /// [`Operation::Cas`].
+    Cas,
+    /// [`Operation::Replace`].
+    Replace,
+    /// [`Operation::RdAll`].
+    RdAll,
+    /// [`Operation::InAll`].
+    InAll,
+    /// [`Operation::Count`].
+    Count,
+}
+
+impl OperationKind {
+    /// Every kind, in wire order.
+    pub const ALL: [Self; 10] = [
+        Self::Out,
+        Self::Rdp,
+        Self::Inp,
+        Self::Rd,
+        Self::In,
+        Self::Cas,
+        Self::Replace,
+        Self::RdAll,
+        Self::InAll,
+        Self::Count,
+    ];
+
+    /// The operation's name as people write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Out => "out",
+            Self::Rdp => "rdp",
+            Self::Inp => "inp",
+            Self::Rd => "rd",
+            Self::In => "in",
+            Self::Cas => "cas",
+            Self::Replace => "replace",
+            Self::RdAll => "rd_all",
+            Self::InAll => "in_all",
+            Self::Count => "count",
+        }
+    }
+}
+
+impl std::fmt::Display for OperationKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Operation {
+    /// Which operation this is.
+    #[must_use]
+    pub const fn kind(&self) -> OperationKind {
+        match self {
+            Self::Out { .. } => OperationKind::Out,
+            Self::Rdp { .. } => OperationKind::Rdp,
+            Self::Inp { .. } => OperationKind::Inp,
+            Self::Rd { .. } => OperationKind::Rd,
+            Self::In { .. } => OperationKind::In,
+            Self::Cas { .. } => OperationKind::Cas,
+            Self::Replace { .. } => OperationKind::Replace,
+            Self::RdAll { .. } => OperationKind::RdAll,
+            Self::InAll { .. } => OperationKind::InAll,
+            Self::Count { .. } => OperationKind::Count,
+        }
+    }
+
+    /// The template, of every operation but `out`.
+    #[must_use]
+    pub const fn template(&self) -> Option<&Template> {
+        match self {
+            Self::Out { .. } => None,
+            Self::Rdp { template }
+            | Self::Inp { template }
+            | Self::Rd { template }
+            | Self::In { template }
+            | Self::Cas { template, .. }
+            | Self::Replace { template, .. }
+            | Self::RdAll { template, .. }
+            | Self::InAll { template, .. }
+            | Self::Count { template } => Some(template),
+        }
+    }
+
+    /// The tuple that `out`, `cas` or `replace` would insert.
+    #[must_use]
+    pub const fn tuple(&self) -> Option<&Tuple> {
+        match self {
+            Self::Out { tuple } | Self::Cas { tuple, .. } | Self::Replace { tuple, .. } => {
+                Some(tuple)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the operation can never change anything. A waiting `rd` is not
+    /// among these: it may enter the list of those who wait.
+    #[must_use]
+    pub const fn is_read_only(&self) -> bool {
+        matches!(
+            self,
+            Self::Rdp { .. } | Self::RdAll { .. } | Self::Count { .. }
+        )
+    }
+}

@@ -1,0 +1,80 @@
+//! Why an operation was not carried out. A refused operation changed nothing.
+
+use serde::{Deserialize, Serialize};
+
+/// Why the tuple space refused. The order of the variants is the wire format
+/// and [`Refusal::code`] is stable; texts are for people and never agreed on.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    thiserror::Error,
+)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The space does not exist.
+    #[error("the space does not exist; create it first, or check its name")]
+    NoSuchSpace,
+    /// The space to be created exists.
+    #[error("the space exists already; use it as it is, or choose another name")]
+    SpaceExists,
+    /// As many spaces as the service allows.
+    #[error("the service holds as many spaces as it allows; use an existing one")]
+    TooManySpaces,
+    /// As many tuples as the service allows.
+    #[error("the service holds as many tuples as it allows; take some, then try again")]
+    TooManyTuples,
+    /// As many bytes of tuples as the service allows.
+    #[error("the service holds as many bytes as it allows; take some tuples, then try again")]
+    TooManyBytes,
+    /// As many waiting operations as the service allows.
+    #[error("as many operations wait as the service allows; use rdp or inp, or try again later")]
+    TooManyWaiters,
+    /// The waiter is waiting already.
+    #[error("this request is waiting already; its answer will come")]
+    AlreadyWaiting,
+    /// A bulk operation asked for no tuples.
+    #[error("a bulk operation must ask for at least one tuple; raise its limit")]
+    EmptyPage,
+    /// The template leaves more candidates than one operation may look at.
+    #[error("too many tuples would have to be looked at; make a field of the template exact")]
+    TooBroad,
+}
+
+impl Refusal {
+    /// Every refusal, in wire order.
+    pub const ALL: [Self; 9] = [
+        Self::NoSuchSpace,
+        Self::SpaceExists,
+        Self::TooManySpaces,
+        Self::TooManyTuples,
+        Self::TooManyBytes,
+        Self::TooManyWaiters,
+        Self::AlreadyWaiting,
+        Self::EmptyPage,
+        Self::TooBroad,
+    ];
+
+    /// The refusal's number in JSON, metrics and documents; never reused.
+    #[must_use]
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::NoSuchSpace => 1,
+            Self::SpaceExists => 2,
+            Self::TooManySpaces => 3,
+            Self::TooManyTuples => 4,
+            Self::TooManyBytes => 5,
+            Self::TooManyWaiters => 6,
+            Self::AlreadyWaiting => 7,
+            Self::EmptyPage => 8,
+            Self::TooBroad => 9,
+        }
+    }
+}
