@@ -6,12 +6,9 @@
 /// Largest cluster: identifiers are one byte and tests enumerate up to here.
 pub const MAX_REPLICAS: usize = 64;
 
-/// Largest encoded operation inside a request, in bytes. Room for an extension
-/// module of [`MAX_MODULE_BYTES`] with its manifest.
-pub const MAX_OP_BYTES: usize = 320 * 1024;
-
-/// Largest extension module a request may carry, in bytes.
-pub const MAX_MODULE_BYTES: usize = 256 * 1024;
+/// Largest encoded operation inside a request, in bytes. The service's own bound on a
+/// call must not exceed it (checked where both are known, in bezant-kernel).
+pub const MAX_OP_BYTES: usize = 256 * 1024;
 
 /// Most requests one proposal may hold.
 pub const MAX_REQUESTS_PER_PROPOSAL: usize = 256;
@@ -58,10 +55,6 @@ pub const MAX_UNCHECKED_COMMITS: usize = 4096;
 /// Kept pieces of evidence against replicas; the first ones stand.
 pub const MAX_BLAMES: usize = 256;
 
-const _: () = assert!(
-    MAX_MODULE_BYTES < MAX_OP_BYTES,
-    "a module must fit its request"
-);
 const _: () = assert!(
     MAX_OP_BYTES + 1024 <= MAX_PROPOSAL_BYTES,
     "the largest request must fit a proposal"

@@ -25,8 +25,11 @@ pub struct Request {
     pub session: SessionId,
     /// The place in the session, from 1; for an opening request a number of the client's choice.
     pub number: RequestNumber,
-    /// All results below this number have reached the client and need not be kept.
-    pub acked_below: RequestNumber,
+    /// Requests whose results reached the client since the request before this one:
+    /// they need not be kept. Ascending, at most [`crate::limits::SESSION_WINDOW`]. A
+    /// list and not a lower bound, because a waiting request may stay open for long
+    /// while later ones come and go (docs/decisions/008-acknowledgements.md).
+    pub acked: Vec<RequestNumber>,
     /// The operation, opaque to ordering; at most [`crate::limits::MAX_OP_BYTES`].
     pub op: Bytes,
 }

@@ -53,6 +53,9 @@ pub enum Fault {
         /// Its size.
         bytes: usize,
     },
+    /// A request acknowledges more results than a session can have, or out of order.
+    #[error("acknowledged results that no session has")]
+    BadAcknowledgements,
     /// A signature does not hold.
     #[error("sent a message with a bad signature")]
     BadSignature,

@@ -91,7 +91,7 @@ impl CheckedRequest {
     /// Bytes this request is charged for in pools and proposals.
     #[must_use]
     pub fn cost_bytes(&self) -> usize {
-        self.signed.request.op.len() + 160
+        self.signed.request.op.len() + 160 + 8 * self.signed.request.acked.len()
     }
 }
 
@@ -418,6 +418,10 @@ impl<'k> Batch<'k> {
             return Err(Fault::Oversized {
                 bytes: signed.request.op.len(),
             });
+        }
+        let acked = &signed.request.acked;
+        if acked.len() as u64 > limits::SESSION_WINDOW || !acked.is_sorted_by(|a, b| a < b) {
+            return Err(Fault::BadAcknowledgements);
         }
         let digest = signed.request.digest();
         if let Some(checked) = known(&digest) {

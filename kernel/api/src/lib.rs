@@ -1,1 +1,34 @@
-//! The words of the service: what a client may ask and what it is told
+//! The words of the service: what a client may ask and what it is told.
+//!
+//! A client and a replica share nothing else above the ordering protocol: a
+//! [`Call`] is the operation of an ordered request, an [`Answer`] is the result
+//! in its reply, and both travel in the one canonical encoding of [`codec`].
+//! Ordering (bezant-bft) sees only the bytes; the service (bezant-kernel)
+//! decodes the call and encodes the answer, the client library does the
+//! reverse. Extensions are described to the service by a [`Manifest`].
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        reason = "a test may stop"
+    )
+)]
+
+pub mod codec;
+pub mod limits;
+
+mod call;
+mod genesis;
+mod hex;
+mod manifest;
+mod refused;
+
+pub use call::{Answer, Call};
+pub use genesis::Genesis;
+pub use hex::ExtensionHash;
+pub use manifest::{ABI_VERSION, Access, Capability, Manifest, ManifestError, Subscription};
+pub use refused::{ExtensionFailure, FailureCode, Refused, Rejection, Rule};
