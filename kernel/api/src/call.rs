@@ -1,0 +1,120 @@
+//! What a client asks, and what it is told.
+
+use bezant_tuplespace::{Operation, Outcome, SpaceName};
+use serde::{Deserialize, Serialize};
+
+use crate::codec::{self, DecodeError};
+use crate::limits::MAX_CALL_BYTES;
+use crate::{ExtensionHash, Manifest, Refused};
+
+/// Everything a client can ask of the service. The order of the variants is the wire format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Call {
+    /// Opens a session for the client's key; the only call made outside one.
+    OpenSession {
+        /// Chosen by the client at random, so that a repeated request opens one session, not two.
+        nonce: u64,
+    },
+    /// Closes the session the call is made in: its waits end, its results are forgotten.
+    CloseSession,
+    /// Makes an empty space.
+    CreateSpace {
+        /// Its name.
+        space: SpaceName,
+    },
+    /// Asks for the names of all spaces.
+    ListSpaces,
+    /// One operation on one space; what the service is for.
+    Space {
+        /// The space.
+        space: SpaceName,
+        /// The operation.
+        operation: Operation,
+    },
+    /// Installs an extension. It applies to its owner, the caller, from the next operation on.
+    Register {
+        /// What it is and may do.
+        manifest: Manifest,
+        /// The WebAssembly module.
+        module: Vec<u8>,
+    },
+    /// Agrees that an extension of another client applies to the caller.
+    Acknowledge {
+        /// The extension's hash, from the answer to its registration.
+        hash: ExtensionHash,
+    },
+}
+
+/// What the service says to a [`Call`]. The order of the variants is the wire format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Answer {
+    /// A session was opened.
+    Opened {
+        /// Its number.
+        session: u64,
+        /// How many requests it may have unanswered at a time.
+        window: u32,
+    },
+    /// The session is closed.
+    Closed,
+    /// The space exists now.
+    Created,
+    /// The names of all spaces, ascending.
+    Spaces(Vec<SpaceName>),
+    /// The result of an operation, from the space itself or from the extension that ran instead.
+    Outcome(Outcome),
+    /// The extension is installed (or was already: the same content is one extension).
+    Registered {
+        /// Its hash.
+        hash: ExtensionHash,
+    },
+    /// The extension applies to the caller from now on.
+    Acknowledged,
+    /// The call was refused and changed nothing.
+    Refused(Refused),
+}
+
+impl Call {
+    /// The canonical bytes: the operation of an ordered request.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    /// Reads the operation of an ordered request.
+    ///
+    /// # Errors
+    /// When the bytes are longer than [`MAX_CALL_BYTES`], no call, or not the
+    /// canonical spelling of one. The service answers each with [`Refused::Malformed`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        if bytes.len() > MAX_CALL_BYTES {
+            return Err(DecodeError::Malformed);
+        }
+        codec::decode(bytes)
+    }
+}
+
+impl Answer {
+    /// The canonical bytes: the result in a reply.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    /// Reads the result in a reply.
+    ///
+    /// # Errors
+    /// When the bytes are no answer or not the canonical spelling of one; f+1
+    /// replicas would never agree on such bytes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        codec::decode(bytes)
+    }
+}
+
+impl From<Refused> for Answer {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}

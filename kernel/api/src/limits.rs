@@ -1,0 +1,48 @@
+//! Bounds on what a client may send, and how they depend on each other.
+//!
+//! They are part of the agreed behaviour: every replica of a cluster must have
+//! the same ones, or replicas would answer the same call differently.
+
+use bezant_tuple::limits::{MAX_TEMPLATE_BYTES, MAX_TUPLE_BYTES};
+
+/// Longest encoded [`Call`](crate::Call), in bytes. Both its largest members, a
+/// `cas` with a full template and a full tuple and a `Register` with a full
+/// module and a full manifest, fit.
+pub const MAX_CALL_BYTES: usize = 256 * 1024;
+
+/// Longest extension module, in bytes. The recipes shipped with the service need a
+/// twentieth of it.
+pub const MAX_MODULE_BYTES: usize = 128 * 1024;
+
+/// Longest encoded [`Manifest`](crate::Manifest), in bytes.
+pub const MAX_MANIFEST_BYTES: usize = 64 * 1024;
+
+/// Most characters of an extension's name.
+pub const MAX_NAME_CHARS: usize = 64;
+
+/// Most characters of the name of an entry point.
+pub const MAX_ENTRY_CHARS: usize = 64;
+
+/// Most subscriptions of one extension.
+pub const MAX_SUBSCRIPTIONS: usize = 16;
+
+/// Most spaces one extension may touch.
+pub const MAX_CAPABILITIES: usize = 16;
+
+/// Most fuel one call of an extension may burn. About ten milliseconds of a replica's time.
+pub const MAX_FUEL: u64 = 10_000_000;
+
+/// Most memory of an extension's instance, in WebAssembly pages of 64 KiB.
+pub const MAX_MEMORY_PAGES: u32 = 16;
+
+/// Most replicas of a cluster; a replica's index is one byte and quorums are counted in it.
+pub const MAX_REPLICAS: usize = 64;
+
+const _: () = assert!(
+    MAX_MODULE_BYTES + MAX_MANIFEST_BYTES + 64 <= MAX_CALL_BYTES,
+    "a full registration must fit into a call"
+);
+const _: () = assert!(
+    MAX_TEMPLATE_BYTES + MAX_TUPLE_BYTES + 1024 <= MAX_CALL_BYTES,
+    "a cas with a full template and a full tuple must fit into a call"
+);
