@@ -8,6 +8,7 @@ use bezant_bft::{
     ids::{ClusterId, ReplicaId},
     limits::{MAX_CHECKPOINT_INTERVAL, MAX_REPLICAS},
 };
+use bezant_quic::ReplicaAddress;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
@@ -81,18 +82,30 @@ impl ClusterFile {
         raw.check(&document)
     }
 
-    /// Writes the new file `file`.
+    /// Checks a cluster that was put together in memory and is meant for `file`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the field that is wrong.
+    pub fn check(&self, file: &Path) -> Result<(), ConfigError> {
+        let text = document::print(file, &self.raw())?;
+        match Self::parse(file, &text) {
+            Ok(_) => Ok(()),
+            // The text exists nowhere: its lines mean nothing to anybody.
+            Err(error) => Err(ConfigError {
+                line: None,
+                ..error
+            }),
+        }
+    }
+
+    /// Writes the new file `file`, after [`ClusterFile::check`].
     ///
     /// # Errors
     /// [`ConfigError`] if the file exists, cannot be written, or would not load again.
     pub fn store(&self, file: &Path) -> Result<(), ConfigError> {
-        let raw = self.raw();
-        let text = toml::to_string(&raw)
-            .map_err(|error| ConfigError::new(file, Problem::Unprintable(error.to_string())))?;
-        // What could not be loaded is not worth writing.
-        Self::parse(file, &text)?;
+        self.check(file)?;
         let head = "# A Bezant cluster: public, the same file for every replica and client.\n\n";
-        document::write(file, head, &raw)
+        document::write(file, head, &self.raw())
     }
 
     /// The genesis: keys in replica order, clients ascending.
@@ -114,6 +127,19 @@ impl ClusterFile {
     #[must_use]
     pub fn cluster_id(&self) -> ClusterId {
         ClusterId(self.genesis().cluster_id())
+    }
+
+    /// Where the replicas listen, for links with them.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<ReplicaAddress> {
+        (0..)
+            .zip(&self.replicas)
+            .map(|(id, replica)| ReplicaAddress {
+                id: ReplicaId(id),
+                address: replica.address.clone(),
+                key: replica.key,
+            })
+            .collect()
     }
 
     /// The replica with this identifier.

@@ -22,10 +22,15 @@ pub(super) fn read(file: &Path) -> Result<String, ConfigError> {
     fs::read_to_string(file).map_err(|error| ConfigError::new(file, Problem::Unreadable(error)))
 }
 
+/// `value` as TOML, meant for `file`.
+pub(super) fn print<T: Serialize>(file: &Path, value: &T) -> Result<String, ConfigError> {
+    toml::to_string(value)
+        .map_err(|error| ConfigError::new(file, Problem::Unprintable(error.to_string())))
+}
+
 /// Writes `value` as TOML under the comment `head`; refuses to overwrite.
 pub(super) fn write<T: Serialize>(file: &Path, head: &str, value: &T) -> Result<(), ConfigError> {
-    let body = toml::to_string(value)
-        .map_err(|error| ConfigError::new(file, Problem::Unprintable(error.to_string())))?;
+    let body = print(file, value)?;
     create_new(file, 0o644, format!("{head}{body}").as_bytes())
 }
 
