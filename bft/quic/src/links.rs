@@ -1,0 +1,251 @@
+//! The table of live links: who is linked, how many of each, and which link is a replica's newest.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex},
+};
+
+use bezant_bft::ids::{ClientId, ReplicaId};
+use bytes::Bytes;
+use quinn::{Connection, VarInt};
+use tokio::sync::Notify;
+
+use crate::{
+    config::{LinkId, Peer},
+    error::{CloseCode, LinkError, Refusal},
+    fabric::Shared,
+    inbox::Gone,
+    limits::Limits,
+    outbound::Outbound,
+    sync::lock,
+};
+
+/// One live link.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) id: LinkId,
+    pub(crate) peer: Peer,
+    pub(crate) connection: Connection,
+    pub(crate) outbound: Outbound,
+    /// Why it ended; the first reason stands.
+    ended: Mutex<Option<LinkError>>,
+    /// What to tell the peer when all is written.
+    parting: Mutex<String>,
+}
+
+impl Link {
+    /// Ends the link from this side: the peer gets `code` and `words`, our inbox `reason`.
+    pub(crate) fn shut(&self, code: CloseCode, words: &str, reason: LinkError) {
+        lock(&self.ended).get_or_insert(reason);
+        self.outbound.kill();
+        self.connection
+            .close(VarInt::from_u32(code.number()), cut(words));
+    }
+
+    /// Ends the link with `words` once everything queued has arrived.
+    pub(crate) fn part(&self, words: &str) {
+        words.clone_into(&mut lock(&self.parting));
+        self.outbound.drain();
+    }
+
+    pub(crate) fn parting_words(&self) -> String {
+        lock(&self.parting).clone()
+    }
+
+    /// Why the link ended, once it has.
+    pub(crate) fn end(&self) -> Option<LinkError> {
+        lock(&self.ended).clone()
+    }
+}
+
+/// The words of a close, at most as long as the other side keeps.
+pub(crate) fn cut(words: &str) -> &[u8] {
+    let bytes = words.as_bytes();
+    bytes
+        .get(..crate::limits::MAX_REASON_BYTES)
+        .unwrap_or(bytes)
+}
+
+#[derive(Debug, Default)]
+struct State {
+    live: BTreeMap<LinkId, Arc<Link>>,
+    replicas: BTreeMap<ReplicaId, LinkId>,
+    clients: BTreeMap<ClientId, usize>,
+    client_links: usize,
+    last: u64,
+    closed: bool,
+}
+
+/// All live links of a fabric.
+#[derive(Debug, Default)]
+pub(crate) struct Links {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+impl Links {
+    /// Enters a link; a replica's older one is returned to be ended.
+    fn enter(
+        &self,
+        limits: &Limits,
+        make: impl FnOnce(LinkId) -> Arc<Link>,
+        peer: Peer,
+    ) -> Result<(Arc<Link>, Option<Arc<Link>>), Refusal> {
+        let mut state = lock(&self.state);
+        if state.closed {
+            return Err(Refusal::TooManyLinks("this process is shutting down"));
+        }
+        let mut older = None;
+        if let Peer::Client(client) = peer {
+            if state.client_links >= limits.client_links {
+                return Err(Refusal::TooManyLinks("this replica serves no more clients"));
+            }
+            let of_key = state.clients.get(&client).copied().unwrap_or(0);
+            if of_key >= limits.links_per_client {
+                return Err(Refusal::TooManyLinks("this key has as many as it may"));
+            }
+            state.client_links += 1;
+            state.clients.insert(client, of_key + 1);
+        }
+        state.last += 1;
+        let id = LinkId(state.last);
+        if let Peer::Replica(replica) = peer
+            && let Some(old) = state.replicas.insert(replica, id)
+        {
+            older = state.live.get(&old).cloned();
+        }
+        let link = make(id);
+        state.live.insert(id, link.clone());
+        Ok((link, older))
+    }
+
+    fn leave(&self, link: &Link) {
+        let mut state = lock(&self.state);
+        state.live.remove(&link.id);
+        match link.peer {
+            Peer::Replica(replica) => {
+                if state.replicas.get(&replica) == Some(&link.id) {
+                    state.replicas.remove(&replica);
+                }
+            }
+            Peer::Client(client) => {
+                state.client_links = state.client_links.saturating_sub(1);
+                let left = state.clients.get(&client).copied().unwrap_or(0);
+                if left > 1 {
+                    state.clients.insert(client, left - 1);
+                } else {
+                    state.clients.remove(&client);
+                }
+            }
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// Calls `action` with the link, if it is live.
+    pub(crate) fn with<T>(&self, id: LinkId, action: impl FnOnce(&Link) -> T) -> Option<T> {
+        lock(&self.state).live.get(&id).map(|link| action(link))
+    }
+
+    /// The newest live link of `replica`.
+    pub(crate) fn of_replica(&self, replica: ReplicaId) -> Option<LinkId> {
+        lock(&self.state).replicas.get(&replica).copied()
+    }
+
+    /// All live links.
+    pub(crate) fn all(&self) -> Vec<Arc<Link>> {
+        lock(&self.state).live.values().cloned().collect()
+    }
+
+    /// Enters no more links from now on.
+    pub(crate) fn close(&self) {
+        lock(&self.state).closed = true;
+    }
+
+    /// Waits until no link is left.
+    pub(crate) async fn none_left(&self) {
+        loop {
+            // Registered before the check, so that a change in between is not missed.
+            let changed = self.changed.notified();
+            if lock(&self.state).live.is_empty() {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+/// A live link's place in the table and in the inbox; giving it up reports the link as down.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    shared: Arc<Shared>,
+    link: Arc<Link>,
+}
+
+impl Seat {
+    /// Enters `connection` as a link with `peer` and reports it as up.
+    ///
+    /// `peer_frame_bytes` is the largest frame the peer says it accepts.
+    pub(crate) fn take(
+        shared: &Arc<Shared>,
+        peer: Peer,
+        connection: Connection,
+        peer_frame_bytes: u32,
+    ) -> Result<Self, Refusal> {
+        if shared.arrivals.is_crowded() {
+            return Err(Refusal::TooManyLinks(
+                "too many ended links wait to be noticed",
+            ));
+        }
+        let limits = shared.link_limits(peer);
+        let theirs = usize::try_from(peer_frame_bytes).unwrap_or(usize::MAX);
+        let outbound = Outbound::new(limits, limits.frame_bytes.min(theirs));
+        let make = |id| {
+            Arc::new(Link {
+                id,
+                peer,
+                connection,
+                outbound,
+                ended: Mutex::new(None),
+                parting: Mutex::default(),
+            })
+        };
+        let (link, older) = shared.links.enter(&shared.config.limits, make, peer)?;
+        if let Some(older) = older {
+            older.shut(
+                CloseCode::Superseded,
+                "a newer link took this one's place",
+                LinkError::Superseded,
+            );
+            shared.arrivals.shut(older.id);
+        }
+        shared.arrivals.open(link.id, peer, limits);
+        tracing::debug!(link = link.id.0, %peer, "link up");
+        Ok(Self {
+            shared: shared.clone(),
+            link,
+        })
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
+    /// Moves `frames` into the inbox, waiting for room.
+    pub(crate) async fn deliver(&self, frames: &mut VecDeque<Bytes>) -> Result<(), Gone> {
+        self.shared.arrivals.deliver(self.link.id, frames).await
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.link.outbound.kill();
+        let reason = self.link.end().unwrap_or(LinkError::LocallyClosed {
+            reason: "the link's task was stopped".to_owned(),
+        });
+        tracing::debug!(link = self.link.id.0, peer = %self.link.peer, %reason, "link down");
+        self.shared.arrivals.end(self.link.id, reason);
+        // Last: whoever waits for all links to be gone may then close the inbox.
+        self.shared.links.leave(&self.link);
+    }
+}
