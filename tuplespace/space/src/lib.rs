@@ -10,8 +10,8 @@
 //! | `name`, `ids`, `operation`, `outcome`, `refusal` | the vocabulary, which is also the wire's |
 //! | `limits` | every bound on what clients can make a replica hold |
 //! | `spaces` | [`Spaces`]: applying operations, all or nothing |
-//! | `space`, `shelf` | one space; its tuples of one arity with their indices |
-//! | `key`, `tree` | index keys and the ordered index that finds the oldest in a range |
+//! | `space`, `shelf` | one space; its tuples of one arity and which of them to look at |
+//! | `key`, `index`, `posting` | the ordered index that finds the oldest in any interval |
 //! | `waiting` | who waits for what, found by what arrives |
 //! | `undo` | the one undo log behind savepoints |
 
@@ -27,11 +27,19 @@
 )]
 
 mod ids;
+mod index;
+mod key;
 mod limits;
 mod name;
 mod operation;
 mod outcome;
+mod posting;
 mod refusal;
+mod shelf;
+mod space;
+mod spaces;
+mod undo;
+mod waiting;
 
 pub use ids::{TupleId, WaiterId};
 pub use limits::Limits;
@@ -39,3 +47,16 @@ pub use name::{NameError, SpaceName};
 pub use operation::{Operation, OperationKind};
 pub use outcome::{Applied, Outcome, Served};
 pub use refusal::Refusal;
+pub use spaces::Spaces;
+pub use undo::Savepoint;
+
+/// Stops the replica: its own state contradicts itself, so whatever it answered
+/// from here on could be wrong. Nothing a client sends leads here.
+#[cold]
+#[expect(
+    clippy::panic,
+    reason = "a broken invariant stops the replica, in release too"
+)]
+fn broken(what: &str) -> ! {
+    panic!("the tuple space broke its own invariant: {what}")
+}

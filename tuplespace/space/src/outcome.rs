@@ -18,7 +18,7 @@ pub enum Outcome {
     Page {
         /// The matches, oldest first.
         tuples: Vec<Tuple>,
-        /// The last of them, when at least one more match exists beyond it.
+        /// The last of them, unless the page is known to hold the last match.
         next: Option<TupleId>,
     },
     /// `count`.

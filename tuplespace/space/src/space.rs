@@ -1,0 +1,80 @@
+//! One space: its tuples, on shelves by their number of fields.
+
+use std::collections::BTreeMap;
+
+use bezant_tuple::{Template, Tuple};
+
+use crate::{
+    Refusal, TupleId, broken,
+    key::Key,
+    shelf::{Shelf, Work},
+};
+
+/// The tuples of one space.
+#[derive(Debug, Default)]
+pub(crate) struct Space {
+    /// By arity, of which there are few; no shelf is empty.
+    shelves: BTreeMap<usize, Shelf>,
+}
+
+impl Space {
+    pub(crate) fn len(&self) -> u64 {
+        self.shelves.values().map(Shelf::len).sum()
+    }
+
+    pub(crate) fn shelves(&self) -> impl Iterator<Item = &Shelf> {
+        self.shelves.values()
+    }
+
+    /// The oldest match.
+    pub(crate) fn oldest(
+        &self,
+        template: &Template,
+        work: &mut Work,
+    ) -> Result<Option<(TupleId, &Tuple)>, Refusal> {
+        match self.shelf_of(template) {
+            Some(shelf) => shelf.matches(template, None, work).next().transpose(),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn count(&self, template: &Template, work: &mut Work) -> Result<u64, Refusal> {
+        match self.shelf_of(template) {
+            Some(shelf) => shelf.count(template, work),
+            None => Ok(0),
+        }
+    }
+
+    /// The shelf on which all matches of `template` lie.
+    pub(crate) fn shelf_of(&self, template: &Template) -> Option<&Shelf> {
+        self.shelves.get(&template.arity())
+    }
+
+    /// Puts a tuple in its place; `keys` are those of its fields.
+    pub(crate) fn insert(&mut self, id: TupleId, tuple: Tuple, keys: Vec<Key>) {
+        let arity = tuple.arity();
+        self.shelves
+            .entry(arity)
+            .or_insert_with(|| Shelf::new(arity))
+            .insert(id, tuple, keys);
+    }
+
+    /// Removes the tuple `id`, which has `arity` fields and is there.
+    pub(crate) fn remove(&mut self, arity: usize, id: TupleId) -> Tuple {
+        let Some(shelf) = self.shelves.get_mut(&arity) else {
+            broken("a tuple to be removed has no shelf");
+        };
+        let Some(tuple) = shelf.remove(id) else {
+            broken("a tuple to be removed is not there");
+        };
+        if shelf.is_empty() {
+            self.shelves.remove(&arity);
+        }
+        tuple
+    }
+}
+
+/// The index keys of a tuple's fields.
+pub(crate) fn keys_of(tuple: &Tuple) -> Vec<Key> {
+    tuple.fields().iter().map(Key::of).collect()
+}

@@ -1,0 +1,576 @@
+//! All spaces of one replica, and the operations on them.
+
+use std::collections::BTreeMap;
+
+use bezant_tuple::{Template, Tuple, codec};
+
+use crate::{
+    Applied, Limits, Operation, OperationKind, Outcome, Refusal, Savepoint, Served, SpaceName,
+    TupleId, WaiterId, broken,
+    key::Key,
+    shelf::Work,
+    space::{Space, keys_of},
+    undo::{Undo, UndoLog},
+    waiting::{Arrival, Matched, Waiter, Waiting},
+};
+
+/// All spaces of one replica, with everyone who waits in them.
+///
+/// An operation is carried out as a whole or, refused, changes nothing. After a
+/// [savepoint](Spaces::savepoint) any number of operations can be undone.
+#[derive(Debug)]
+pub struct Spaces {
+    limits: Limits,
+    spaces: BTreeMap<SpaceName, Space>,
+    waiting: Waiting,
+    served: Vec<Served>,
+    undo: UndoLog,
+    /// The id last given out.
+    last: TupleId,
+    tuples: u64,
+    bytes: u64,
+    examined: u64,
+}
+
+/// A page of matches.
+struct Page {
+    found: Vec<(TupleId, Tuple)>,
+    /// The last one's id, if there may be more.
+    next: Option<TupleId>,
+}
+
+impl From<Page> for Outcome {
+    fn from(page: Page) -> Self {
+        Self::Page {
+            tuples: page.found.into_iter().map(|(_, tuple)| tuple).collect(),
+            next: page.next,
+        }
+    }
+}
+
+/// A tuple on its way in: admitted, but nothing changed yet.
+struct Arriving {
+    tuple: Tuple,
+    keys: Vec<Key>,
+    matched: Matched,
+}
+
+impl Spaces {
+    /// No spaces at all.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            spaces: BTreeMap::new(),
+            waiting: Waiting::default(),
+            served: Vec::new(),
+            undo: UndoLog::default(),
+            last: TupleId(0),
+            tuples: 0,
+            bytes: 0,
+            examined: 0,
+        }
+    }
+
+    /// Creates an empty space.
+    ///
+    /// # Errors
+    /// [`Refusal::SpaceExists`], [`Refusal::TooManySpaces`].
+    pub fn create(&mut self, space: &SpaceName) -> Result<(), Refusal> {
+        if self.spaces.contains_key(space) {
+            return Err(Refusal::SpaceExists);
+        }
+        if self.spaces.len() >= self.limits.spaces {
+            return Err(Refusal::TooManySpaces);
+        }
+        self.spaces.insert(space.clone(), Space::default());
+        self.undo.record(|| Undo::Created(space.clone()));
+        Ok(())
+    }
+
+    /// Whether the space exists.
+    #[must_use]
+    pub fn contains(&self, space: &SpaceName) -> bool {
+        self.spaces.contains_key(space)
+    }
+
+    /// The names of all spaces, in order.
+    pub fn names(&self) -> impl Iterator<Item = &SpaceName> {
+        self.spaces.keys()
+    }
+
+    /// Applies `operation` to `space`.
+    ///
+    /// With a `waiter`, an `rd` or `in` without a match waits under that id;
+    /// without one it answers like `rdp` or `inp`. Whatever inserts a tuple
+    /// first serves every waiting `rd` it matches and then the first waiting
+    /// `in`, which takes it: such a tuple is never seen by anybody else.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; then nothing changed.
+    pub fn apply(
+        &mut self,
+        space: &SpaceName,
+        operation: &Operation,
+        waiter: Option<WaiterId>,
+    ) -> Result<Applied, Refusal> {
+        if !self.contains(space) {
+            return Err(Refusal::NoSuchSpace);
+        }
+        let outcome = match operation {
+            Operation::Out { tuple } => {
+                let arriving = self.admit(space, tuple, None)?;
+                self.insert(space, arriving);
+                Outcome::Done
+            }
+            Operation::Rdp { template } => Outcome::Match(self.read(space, template)?),
+            Operation::Inp { template } => Outcome::Match(self.take(space, template)?),
+            Operation::Rd { template } => match (self.read(space, template)?, waiter) {
+                (None, Some(id)) => return self.wait(space, template, id, false),
+                (found, _) => Outcome::Match(found),
+            },
+            Operation::In { template } => match (self.take(space, template)?, waiter) {
+                (None, Some(id)) => return self.wait(space, template, id, true),
+                (found, _) => Outcome::Match(found),
+            },
+            Operation::Cas { template, tuple } => {
+                let found = self.read(space, template)?;
+                if found.is_none() {
+                    let arriving = self.admit(space, tuple, None)?;
+                    self.insert(space, arriving);
+                }
+                Outcome::Match(found)
+            }
+            Operation::Replace { template, tuple } => {
+                Outcome::Match(self.replace(space, template, tuple)?)
+            }
+            Operation::RdAll {
+                template,
+                limit,
+                after,
+            } => self.page(space, template, *limit, *after)?.into(),
+            Operation::InAll { template, limit } => {
+                let page = self.page(space, template, *limit, None)?;
+                for (id, _) in &page.found {
+                    self.remove(space, template.arity(), *id);
+                }
+                page.into()
+            }
+            Operation::Count { template } => {
+                Outcome::Count(self.look(space, |space, work| space.count(template, work))?)
+            }
+        };
+        Ok(Applied::Outcome(outcome))
+    }
+
+    /// Takes the list of waiters served since the last call, in order: for each
+    /// tuple the `rd`s by arrival, then the `in`. For after the commit: a
+    /// rollback to before this call puts the list back.
+    pub fn take_served(&mut self) -> Vec<Served> {
+        if self.served.is_empty() {
+            return Vec::new();
+        }
+        let served = std::mem::take(&mut self.served);
+        self.undo.record(|| Undo::HandedOut(served.clone()));
+        served
+    }
+
+    /// The waiters served and not yet taken by [`Spaces::take_served`].
+    #[must_use]
+    pub fn served(&self) -> &[Served] {
+        &self.served
+    }
+
+    /// Ends a wait; says whether there was one.
+    pub fn cancel(&mut self, waiter: WaiterId) -> bool {
+        match self.waiting.arrival_of(waiter) {
+            Some(arrival) => {
+                self.leave(arrival);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Ends all waits of an owner; says how many there were.
+    pub fn cancel_owner(&mut self, owner: u64) -> usize {
+        let arrivals = self.waiting.of_owner(owner);
+        for arrival in &arrivals {
+            self.leave(*arrival);
+        }
+        arrivals.len()
+    }
+
+    /// Begins to remember changes, or marks a place among those remembered.
+    pub fn savepoint(&mut self) -> Savepoint {
+        self.undo.savepoint()
+    }
+
+    /// Undoes every change since `savepoint`: tuples, waiters, those served,
+    /// spaces and the ids given out. Earlier changes can still be undone.
+    ///
+    /// # Panics
+    /// When the savepoint has ended (by a commit, or a rollback to an earlier
+    /// one): nobody could say then what state is meant.
+    pub fn rollback(&mut self, savepoint: Savepoint) {
+        let Some(changes) = self.undo.since(&savepoint) else {
+            broken("a rollback to a savepoint that has ended");
+        };
+        for change in changes.into_iter().rev() {
+            self.take_back(change);
+        }
+    }
+
+    /// Makes every change permanent and ends all savepoints.
+    pub fn commit(&mut self) {
+        self.undo.commit();
+    }
+
+    /// Number of tuples in `space`; 0 when it does not exist.
+    #[must_use]
+    pub fn tuples(&self, space: &SpaceName) -> u64 {
+        self.spaces.get(space).map_or(0, Space::len)
+    }
+
+    /// Number of tuples in all spaces.
+    #[must_use]
+    pub const fn total_tuples(&self) -> u64 {
+        self.tuples
+    }
+
+    /// Bytes of all tuples in canonical encoding.
+    #[must_use]
+    pub const fn total_bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Number of operations that wait.
+    #[must_use]
+    pub fn waiters(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether this waiter waits.
+    #[must_use]
+    pub fn is_waiting(&self, waiter: WaiterId) -> bool {
+        self.waiting.contains(waiter)
+    }
+
+    /// How many tuples and waiters were looked at so far: what operations cost,
+    /// free of any clock. For one operation it depends on the state and the
+    /// operation alone, so it may be charged for.
+    #[must_use]
+    pub const fn examined(&self) -> u64 {
+        self.examined
+    }
+
+    /// Feeds the whole state to `sink` in a canonical form: two replicas with
+    /// the same state feed the same bytes. Walks over everything.
+    pub fn digest_into(&self, sink: &mut impl FnMut(&[u8])) {
+        let mut item = Vec::new();
+        codec::put_varint(&mut item, self.last.0);
+        sink(&item);
+        for (name, space) in &self.spaces {
+            item.clear();
+            codec::put_bytes(&mut item, name.as_str().as_bytes());
+            codec::put_varint(&mut item, space.len());
+            sink(&item);
+            for (id, tuple) in space.shelves().flat_map(|shelf| shelf.iter()) {
+                item.clear();
+                codec::put_varint(&mut item, id.0);
+                codec::put_tuple(&mut item, tuple);
+                sink(&item);
+            }
+        }
+        let (waiters, next) = self.waiting.all();
+        item.clear();
+        codec::put_varint(&mut item, next);
+        codec::put_varint(&mut item, self.waiting.len() as u64);
+        sink(&item);
+        for (arrival, waiter) in waiters {
+            item.clear();
+            codec::put_varint(&mut item, arrival.0);
+            put_waiter(&mut item, waiter.id, &waiter.space, waiter.takes);
+            codec::put_template(&mut item, &waiter.template);
+            sink(&item);
+        }
+        item.clear();
+        codec::put_varint(&mut item, self.served.len() as u64);
+        for served in &self.served {
+            let takes = served.kind == OperationKind::In;
+            put_waiter(&mut item, served.waiter, &served.space, takes);
+            codec::put_varint(&mut item, served.id.0);
+            codec::put_tuple(&mut item, &served.tuple);
+        }
+        sink(&item);
+    }
+
+    /// Looks into a space, counting the candidates.
+    fn look<T>(
+        &mut self,
+        name: &SpaceName,
+        look: impl FnOnce(&Space, &mut Work) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let space = self.spaces.get(name).ok_or(Refusal::NoSuchSpace)?;
+        let mut work = Work {
+            examined: 0,
+            allowed: self.limits.candidates,
+        };
+        let seen = look(space, &mut work);
+        self.examined += work.examined;
+        seen
+    }
+
+    fn oldest(
+        &mut self,
+        space: &SpaceName,
+        template: &Template,
+    ) -> Result<Option<TupleId>, Refusal> {
+        self.look(space, |space, work| {
+            Ok(space.oldest(template, work)?.map(|(id, _)| id))
+        })
+    }
+
+    fn read(&mut self, space: &SpaceName, template: &Template) -> Result<Option<Tuple>, Refusal> {
+        self.look(space, |space, work| {
+            Ok(space
+                .oldest(template, work)?
+                .map(|(_, tuple)| tuple.clone()))
+        })
+    }
+
+    fn take(&mut self, space: &SpaceName, template: &Template) -> Result<Option<Tuple>, Refusal> {
+        let found = self.oldest(space, template)?;
+        Ok(found.map(|id| self.remove(space, template.arity(), id)))
+    }
+
+    fn replace(
+        &mut self,
+        space: &SpaceName,
+        template: &Template,
+        tuple: &Tuple,
+    ) -> Result<Option<Tuple>, Refusal> {
+        let found = self.look(space, |space, work| {
+            let found = space.oldest(template, work)?;
+            Ok(found.map(|(id, tuple)| (id, tuple.encoded_len() as u64)))
+        })?;
+        let Some((id, freed)) = found else {
+            return Ok(None);
+        };
+        let arriving = self.admit(space, tuple, Some(freed))?;
+        let old = self.remove(space, template.arity(), id);
+        self.insert(space, arriving);
+        Ok(Some(old))
+    }
+
+    /// Up to a page of matches.
+    fn page(
+        &mut self,
+        space: &SpaceName,
+        template: &Template,
+        limit: u32,
+        after: Option<TupleId>,
+    ) -> Result<Page, Refusal> {
+        if limit == 0 {
+            return Err(Refusal::EmptyPage);
+        }
+        let most = limit.min(self.limits.page_tuples) as usize;
+        let most_bytes = self.limits.page_bytes;
+        self.look(space, |space, work| {
+            let mut found = Vec::new();
+            let mut last = None;
+            let mut bytes = 0;
+            let Some(shelf) = space.shelf_of(template) else {
+                return Ok(Page { found, next: None });
+            };
+            for candidate in shelf.matches(template, after, work) {
+                match candidate {
+                    // One more than fits, or more than may be looked at: the
+                    // next page begins here.
+                    Ok(_) if found.len() == most || bytes >= most_bytes => {
+                        return Ok(Page { found, next: last });
+                    }
+                    Err(_) if last.is_some() => return Ok(Page { found, next: last }),
+                    Err(refusal) => return Err(refusal),
+                    Ok((id, tuple)) => {
+                        bytes += tuple.encoded_len();
+                        last = Some(id);
+                        found.push((id, tuple.clone()));
+                    }
+                }
+            }
+            Ok(Page { found, next: None })
+        })
+    }
+
+    /// Lets `id` wait for a match.
+    fn wait(
+        &mut self,
+        space: &SpaceName,
+        template: &Template,
+        id: WaiterId,
+        takes: bool,
+    ) -> Result<Applied, Refusal> {
+        if self.waiting.contains(id) {
+            return Err(Refusal::AlreadyWaiting);
+        }
+        if self.waiting.len() >= self.limits.waiters {
+            return Err(Refusal::TooManyWaiters);
+        }
+        let arrival = self.waiting.arrive(Waiter {
+            id,
+            space: space.clone(),
+            template: template.clone(),
+            takes,
+        });
+        self.undo.record(|| Undo::Arrived(arrival));
+        Ok(Applied::Waiting)
+    }
+
+    /// Finds out whether `tuple` may come in and who gets it. `freed` is the
+    /// size of a tuple that will make room first.
+    fn admit(
+        &mut self,
+        space: &SpaceName,
+        tuple: &Tuple,
+        freed: Option<u64>,
+    ) -> Result<Arriving, Refusal> {
+        let keys = keys_of(tuple);
+        let matched = self
+            .waiting
+            .matching(space, tuple, &keys, &mut self.examined);
+        // A tuple that is taken on arrival needs no room.
+        if matched.taker.is_none() {
+            if self.tuples - u64::from(freed.is_some()) >= self.limits.tuples {
+                return Err(Refusal::TooManyTuples);
+            }
+            let bytes = self.bytes - freed.unwrap_or(0) + tuple.encoded_len() as u64;
+            if bytes > self.limits.bytes {
+                return Err(Refusal::TooManyBytes);
+            }
+        }
+        let tuple = tuple.clone();
+        Ok(Arriving {
+            tuple,
+            keys,
+            matched,
+        })
+    }
+
+    /// Carries out what [`Spaces::admit`] found.
+    fn insert(&mut self, name: &SpaceName, arriving: Arriving) {
+        let Arriving {
+            tuple,
+            keys,
+            matched,
+        } = arriving;
+        self.last.0 += 1;
+        self.undo.record(|| Undo::Numbered);
+        let id = self.last;
+        for arrival in matched.readers {
+            self.serve(arrival, id, tuple.clone());
+        }
+        match matched.taker {
+            Some(arrival) => self.serve(arrival, id, tuple),
+            None => {
+                let arity = tuple.arity();
+                self.put(name, id, tuple, keys);
+                self.undo.record(|| Undo::Inserted {
+                    space: name.clone(),
+                    arity,
+                    id,
+                });
+            }
+        }
+    }
+
+    fn serve(&mut self, arrival: Arrival, id: TupleId, tuple: Tuple) {
+        let Waiter {
+            id: waiter,
+            space,
+            takes,
+            ..
+        } = self.leave(arrival);
+        let kind = if takes {
+            OperationKind::In
+        } else {
+            OperationKind::Rd
+        };
+        self.served.push(Served {
+            waiter,
+            space,
+            kind,
+            id,
+            tuple,
+        });
+        self.undo.record(|| Undo::Served);
+    }
+
+    fn leave(&mut self, arrival: Arrival) -> Waiter {
+        let Some(waiter) = self.waiting.remove(arrival) else {
+            broken("a waiter that is not there was to leave");
+        };
+        self.undo.record(|| Undo::Left(arrival, waiter.clone()));
+        waiter
+    }
+
+    /// Takes the tuple `id`, which is there, out of its space.
+    fn remove(&mut self, name: &SpaceName, arity: usize, id: TupleId) -> Tuple {
+        let tuple = self.pull(name, arity, id);
+        self.undo.record(|| Undo::Removed {
+            space: name.clone(),
+            id,
+            tuple: tuple.clone(),
+        });
+        tuple
+    }
+
+    fn put(&mut self, name: &SpaceName, id: TupleId, tuple: Tuple, keys: Vec<Key>) {
+        self.tuples += 1;
+        self.bytes += tuple.encoded_len() as u64;
+        self.space(name).insert(id, tuple, keys);
+    }
+
+    fn pull(&mut self, name: &SpaceName, arity: usize, id: TupleId) -> Tuple {
+        let tuple = self.space(name).remove(arity, id);
+        self.tuples -= 1;
+        self.bytes -= tuple.encoded_len() as u64;
+        tuple
+    }
+
+    fn space(&mut self, name: &SpaceName) -> &mut Space {
+        match self.spaces.get_mut(name) {
+            Some(space) => space,
+            None => broken("a space vanished"),
+        }
+    }
+
+    fn take_back(&mut self, change: Undo) {
+        match change {
+            Undo::Created(name) => {
+                self.spaces.remove(&name);
+            }
+            Undo::Numbered => self.last.0 -= 1,
+            Undo::Inserted { space, arity, id } => {
+                self.pull(&space, arity, id);
+            }
+            Undo::Removed { space, id, tuple } => {
+                let keys = keys_of(&tuple);
+                self.put(&space, id, tuple, keys);
+            }
+            Undo::Arrived(arrival) => self.waiting.forget(arrival),
+            Undo::Left(arrival, waiter) => self.waiting.restore(arrival, waiter),
+            Undo::Served => {
+                self.served.pop();
+            }
+            Undo::HandedOut(served) => self.served = served,
+        }
+    }
+}
+
+fn put_waiter(out: &mut Vec<u8>, id: WaiterId, space: &SpaceName, takes: bool) {
+    codec::put_varint(out, id.owner);
+    codec::put_varint(out, id.number);
+    codec::put_bytes(out, space.as_str().as_bytes());
+    out.push(u8::from(takes));
+}

@@ -1,0 +1,220 @@
+//! Who waits for what.
+//!
+//! A tuple that arrives must find its waiters without asking all of them. Two
+//! waiters whose templates fix the same positions stand in one group, and in a
+//! group a waiter is found by a digest of what it fixes; so an arriving tuple
+//! makes one search for every set of positions that anyone fixes and meets only
+//! waiters all of whose exact fields it equals (but for collisions).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bezant_tuple::{Field, Template, Tuple};
+
+use crate::{
+    SpaceName, WaiterId,
+    key::{FNV_START, Key},
+};
+
+/// A waiting `rd` or `in`.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiter {
+    pub(crate) id: WaiterId,
+    pub(crate) space: SpaceName,
+    pub(crate) template: Template,
+    /// Whether it takes what it gets: `in`, not `rd`.
+    pub(crate) takes: bool,
+}
+
+/// A waiter's place in the order of arrival, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Arrival(pub(crate) u64);
+
+/// Who gets an arriving tuple.
+#[derive(Debug, Default)]
+pub(crate) struct Matched {
+    /// Every matching `rd`, in order of arrival.
+    pub(crate) readers: Vec<Arrival>,
+    /// The matching `in` that came first.
+    pub(crate) taker: Option<Arrival>,
+}
+
+/// All waiters of the service.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    waiters: BTreeMap<Arrival, Waiter>,
+    arrivals: BTreeMap<WaiterId, Arrival>,
+    groups: BTreeMap<SpaceName, BTreeMap<Group, BTreeMap<u64, Queue>>>,
+    next: u64,
+}
+
+/// Waiters of one space whose templates have the same arity and fix the same positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Group {
+    arity: usize,
+    /// One bit a position.
+    fixed: u32,
+}
+
+/// Waiters of one group whose fixed fields have one digest.
+#[derive(Debug, Default)]
+struct Queue {
+    readers: BTreeSet<Arrival>,
+    takers: BTreeSet<Arrival>,
+}
+
+impl Waiting {
+    pub(crate) fn len(&self) -> usize {
+        self.waiters.len()
+    }
+
+    pub(crate) fn contains(&self, id: WaiterId) -> bool {
+        self.arrivals.contains_key(&id)
+    }
+
+    pub(crate) fn arrival_of(&self, id: WaiterId) -> Option<Arrival> {
+        self.arrivals.get(&id).copied()
+    }
+
+    /// The waits of `owner`.
+    pub(crate) fn of_owner(&self, owner: u64) -> Vec<Arrival> {
+        let id = |number| WaiterId { owner, number };
+        let own = self.arrivals.range(id(0)..=id(u64::MAX));
+        own.map(|(_, arrival)| *arrival).collect()
+    }
+
+    /// All waiters in order of arrival, and the next arrival's number.
+    pub(crate) fn all(&self) -> (impl Iterator<Item = (Arrival, &Waiter)>, u64) {
+        let all = self
+            .waiters
+            .iter()
+            .map(|(arrival, waiter)| (*arrival, waiter));
+        (all, self.next)
+    }
+
+    /// Adds a waiter behind all others.
+    pub(crate) fn arrive(&mut self, waiter: Waiter) -> Arrival {
+        let arrival = Arrival(self.next);
+        self.next += 1;
+        self.restore(arrival, waiter);
+        arrival
+    }
+
+    /// Undoes the latest [`Waiting::arrive`].
+    pub(crate) fn forget(&mut self, arrival: Arrival) {
+        self.remove(arrival);
+        self.next = arrival.0;
+    }
+
+    /// Puts a removed waiter back in its place.
+    pub(crate) fn restore(&mut self, arrival: Arrival, waiter: Waiter) {
+        let (group, digest) = Group::of_template(&waiter.template);
+        let queue = self
+            .groups
+            .entry(waiter.space.clone())
+            .or_default()
+            .entry(group)
+            .or_default()
+            .entry(digest)
+            .or_default();
+        queue.side(waiter.takes).insert(arrival);
+        self.arrivals.insert(waiter.id, arrival);
+        self.waiters.insert(arrival, waiter);
+    }
+
+    pub(crate) fn remove(&mut self, arrival: Arrival) -> Option<Waiter> {
+        let waiter = self.waiters.remove(&arrival)?;
+        self.arrivals.remove(&waiter.id);
+        let (group, digest) = Group::of_template(&waiter.template);
+        if let Some(groups) = self.groups.get_mut(&waiter.space) {
+            if let Some(queues) = groups.get_mut(&group) {
+                if let Some(queue) = queues.get_mut(&digest) {
+                    queue.side(waiter.takes).remove(&arrival);
+                    if queue.readers.is_empty() && queue.takers.is_empty() {
+                        queues.remove(&digest);
+                    }
+                }
+                if queues.is_empty() {
+                    groups.remove(&group);
+                }
+            }
+            if groups.is_empty() {
+                self.groups.remove(&waiter.space);
+            }
+        }
+        Some(waiter)
+    }
+
+    /// Who gets `tuple`, which arrives in `space`; `keys` are those of its
+    /// fields. Adds the waiters asked to `examined`.
+    pub(crate) fn matching(
+        &self,
+        space: &SpaceName,
+        tuple: &Tuple,
+        keys: &[Key],
+        examined: &mut u64,
+    ) -> Matched {
+        let mut matched = Matched::default();
+        let Some(groups) = self.groups.get(space) else {
+            return matched;
+        };
+        let arity = tuple.arity();
+        let group = |fixed| Group { arity, fixed };
+        let mut wants = |arrival: Arrival| {
+            *examined += 1;
+            let waiter = self.waiters.get(&arrival);
+            waiter.is_some_and(|waiter| waiter.template.matches(tuple))
+        };
+        for (group, queues) in groups.range(group(0)..=group(u32::MAX)) {
+            let Some(queue) = queues.get(&group.digest_of(keys)) else {
+                continue;
+            };
+            let readers = queue.readers.iter().copied();
+            matched
+                .readers
+                .extend(readers.filter(|arrival| wants(*arrival)));
+            // Whoever came after the taker found already need not be asked.
+            let earlier = |arrival: &Arrival| matched.taker.is_none_or(|first| *arrival < first);
+            let takers = queue.takers.iter().copied();
+            if let Some(first) = takers.take_while(earlier).find(|arrival| wants(*arrival)) {
+                matched.taker = Some(first);
+            }
+        }
+        matched.readers.sort_unstable();
+        matched
+    }
+}
+
+impl Queue {
+    const fn side(&mut self, takes: bool) -> &mut BTreeSet<Arrival> {
+        if takes {
+            &mut self.takers
+        } else {
+            &mut self.readers
+        }
+    }
+}
+
+impl Group {
+    /// The group of a template, and the digest of what it fixes.
+    fn of_template(template: &Template) -> (Self, u64) {
+        let mut fixed = 0;
+        let mut digest = FNV_START;
+        for (position, field) in template.fields().iter().enumerate() {
+            if let Field::Exact(value) = field {
+                fixed |= 1 << position;
+                digest = Key::of(value).digest(digest);
+            }
+        }
+        let arity = template.arity();
+        (Self { arity, fixed }, digest)
+    }
+
+    /// The digest of a tuple's fields at the fixed positions.
+    fn digest_of(self, keys: &[Key]) -> u64 {
+        let fixed = keys
+            .iter()
+            .enumerate()
+            .filter(|(position, _)| self.fixed & (1 << position) != 0);
+        fixed.fold(FNV_START, |digest, (_, key)| key.digest(digest))
+    }
+}
