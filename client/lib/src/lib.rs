@@ -1,1 +1,58 @@
-//! The async client library
+//! The async client library.
+//!
+//! A [`Client`] is one session with the service: cheap to clone, used through
+//! `&self`, and believing nothing that fewer than f+1 replicas say alike.
+//! `network` is the links and the task behind them, `client` the operations,
+//! `error` what can go wrong. All decisions are made by the pure
+//! `bezant_session::Session`.
+//!
+//! ```no_run
+//! use bezant_client::{Client, ClusterView, SigningKey, template, tuple};
+//! # async fn example(cluster: ClusterView, key: SigningKey) -> Result<(), bezant_client::Error> {
+//! let client = Client::builder(cluster).identity(key).connect().await?;
+//! client.out("jobs", tuple!("build", 42)).await?;
+//! let job = client.take("jobs", template!("build", ?int)).await?;
+//! println!("{} at {} by {} votes", *job, job.seq, job.votes);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Cancel safety
+//! Dropping the future of an operation does not undo it: it may still be
+//! executed, and its answer is thrown away. Dropping `rd` or `take` cancels the
+//! wait, but a tuple that was taken just before is lost to this client; use
+//! [`Client::take_within`] where that matters: it says for certain whether
+//! something was taken.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        reason = "a test may stop"
+    )
+)]
+
+mod client;
+mod error;
+mod macros;
+mod network;
+mod reply;
+
+pub use bezant_api::{Answer, Call, ExtensionHash, Manifest, Refused};
+pub use bezant_bft::{
+    crypto::{PublicKey, SigningKey},
+    ids::{ClientId, ClusterId, ReplicaId, SeqNo},
+};
+pub use bezant_session::{Evidence, EvidenceError};
+pub use bezant_tuple::{Field, Kind, Template, Tuple, Value};
+pub use bezant_tuplespace::{Operation, Outcome, SpaceName, TupleId};
+pub use client::{Builder, Client};
+pub use error::Error;
+pub use network::{ClusterView, Network};
+pub use reply::{Page, Reply};
+
+#[doc(hidden)]
+pub use macros::rt;

@@ -1,4 +1,9 @@
-//! The replica process: sockets, storage, timers, admin endpoint, metrics
+//! The replica process: sockets, storage, timers, admin endpoint, metrics.
+//!
+//! [`spawn`] starts a replica on a thread of its own with one event loop; all
+//! of its state lives there and nowhere else, so that four replicas in one
+//! process share no more than four processes do. `node` is the loop, `config`
+//! the files, `admin` the operator's window.
 
 #![cfg_attr(
     test,
@@ -11,4 +16,294 @@
     )
 )]
 
+mod admin;
+mod clock;
 pub mod config;
+mod faults;
+pub mod marker;
+mod metrics;
+mod node;
+mod routes;
+mod status;
+pub mod storage;
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::mpsc as std_mpsc,
+    thread::{Builder, JoinHandle},
+};
+
+use bezant_bft::{
+    ids::{Epoch, ReplicaId},
+    replica::{Replica, Tuning},
+    seal::Keyring,
+};
+use bezant_kernel::Kernel;
+use bezant_quic::{Fabric, Role};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, oneshot},
+};
+use tracing::{error, info};
+
+pub use config::NodeConfig;
+pub use faults::Fault;
+pub use status::NodeStatus;
+
+use crate::{
+    admin::Admin,
+    clock::Clocks,
+    node::{Control, Counts, End, Node},
+    routes::Routes,
+    storage::MemoryStorage,
+};
+
+/// Why a replica did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// Its links could not be set up.
+    #[error(transparent)]
+    Bind(#[from] bezant_quic::BindError),
+    /// Its admin endpoint could not be set up.
+    #[error("the admin endpoint cannot listen on {address}: {error}; choose another `admin` address")]
+    Admin {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// It may not start with these data.
+    #[error(transparent)]
+    Marker(#[from] marker::MarkerError),
+    /// The cluster file names too few replicas, or not this one.
+    #[error("the cluster file makes no cluster with this replica: {0}; run bezant config check")]
+    Cluster(&'static str),
+    /// The operating system gave no thread or runtime.
+    #[error("the replica's thread could not be started: {0}")]
+    Thread(io::Error),
+    /// The state machine stopped itself.
+    #[error("the replica stopped itself: {0}; keep its logs, and replace it")]
+    Halted(String),
+    /// Its records could not be made durable.
+    #[error(transparent)]
+    Storage(#[from] storage::StorageError),
+}
+
+/// How a replica ended without a fault of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was stopped.
+    Stopped,
+    /// It committed the fault "crash" on demand.
+    Crashed,
+}
+
+/// A running replica.
+#[derive(Debug)]
+pub struct NodeHandle {
+    replica: ReplicaId,
+    address: SocketAddr,
+    admin: Option<SocketAddr>,
+    control: mpsc::Sender<Control>,
+    thread: Option<JoinHandle<Result<Ended, NodeError>>>,
+}
+
+impl NodeHandle {
+    /// Which replica.
+    #[must_use]
+    pub const fn replica(&self) -> ReplicaId {
+        self.replica
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where its admin endpoint listens.
+    #[must_use]
+    pub const fn admin(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// Has it commit a fault, or none; for tests and dev clusters in this process.
+    pub fn set_fault(&self, fault: Option<Fault>) {
+        // A replica that ended commits no more faults.
+        let _ended = self.control.blocking_send(Control::Fault(fault));
+    }
+
+    /// How it stands; `None` if it ended.
+    #[must_use]
+    pub fn status(&self) -> Option<NodeStatus> {
+        let (answer, status) = oneshot::channel();
+        self.control.blocking_send(Control::Status(answer)).ok()?;
+        status.blocking_recv().ok()
+    }
+
+    /// Whether its thread has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Stops it and waits for its end.
+    ///
+    /// # Errors
+    /// [`NodeError`] if it had ended otherwise than by being stopped.
+    pub fn stop(mut self) -> Result<Ended, NodeError> {
+        let _ended = self.control.blocking_send(Control::Stop);
+        self.join()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// [`NodeError`] if it did not end by being stopped.
+    pub fn wait(mut self) -> Result<Ended, NodeError> {
+        self.join()
+    }
+
+    fn join(&mut self) -> Result<Ended, NodeError> {
+        let Some(thread) = self.thread.take() else { return Ok(Ended::Stopped) };
+        let panicked = || NodeError::Halted("its thread panicked; this is a fault of this build".to_owned());
+        thread.join().unwrap_or_else(|_| Err(panicked()))
+    }
+}
+
+impl Drop for NodeHandle {
+    fn drop(&mut self) {
+        // Ends the loop even where nobody waits for it; full means it is being told already.
+        let _full = self.control.try_send(Control::Stop);
+    }
+}
+
+/// What the thread tells its starter: where it listens.
+type Started = Result<(SocketAddr, Option<SocketAddr>), NodeError>;
+
+/// Starts a replica on a thread of its own; returns once its sockets are bound.
+///
+/// # Errors
+/// [`NodeError`] if it cannot start; nothing is left running then.
+pub fn spawn(config: NodeConfig) -> Result<NodeHandle, NodeError> {
+    let replica = config.replica;
+    if let Some(data) = &config.data {
+        marker::leave(data)?;
+    }
+    let (control, commands) = mpsc::channel(64);
+    let (started, starting) = std_mpsc::sync_channel::<Started>(1);
+    let admin = Admin { control: control.clone(), allow_faults: config.allow_faults };
+    let thread = Builder::new()
+        .name(format!("replica-{replica}"))
+        .spawn(move || run(&config, admin, commands, &started))
+        .map_err(NodeError::Thread)?;
+    match starting.recv() {
+        Ok(Ok((address, admin))) => {
+            Ok(NodeHandle { replica, address, admin, control, thread: Some(thread) })
+        }
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(NodeError::Thread(io::Error::other("it ended before it began"))),
+    }
+}
+
+fn run(
+    config: &NodeConfig,
+    admin: Admin,
+    commands: mpsc::Receiver<Control>,
+    started: &std_mpsc::SyncSender<Started>,
+) -> Result<Ended, NodeError> {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _starter_gone = started.send(Err(NodeError::Thread(error)));
+            return Ok(Ended::Stopped);
+        }
+    };
+    runtime.block_on(async {
+        let (node, inbox, admin_address) = match prepare(config, admin).await {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                let _starter_gone = started.send(Err(error));
+                return Ok(Ended::Stopped);
+            }
+        };
+        let fabric = node.fabric.clone();
+        let replica = config.replica;
+        let _starter_gone = started.send(Ok((fabric.local_address(), admin_address)));
+        info!(%replica, address = %fabric.local_address(), "replica started");
+        let end = node.run(inbox, commands).await;
+        fabric.close("the replica stops").await;
+        match end {
+            End::Stopped => Ok(Ended::Stopped),
+            End::Crashed => Ok(Ended::Crashed),
+            End::Halted(why) => Err(NodeError::Halted(why)),
+            End::Storage(error) => {
+                error!(%error, "this replica stops");
+                Err(error.into())
+            }
+        }
+    })
+}
+
+async fn prepare(
+    config: &NodeConfig,
+    admin: Admin,
+) -> Result<(Node, bezant_quic::Inbox, Option<SocketAddr>), NodeError> {
+    let genesis = config.cluster.genesis();
+    let checkpoint_interval = genesis.checkpoint_interval;
+    let cluster = config.cluster.cluster_id();
+    let keys = config.cluster.replicas.iter().map(|replica| replica.key).collect();
+    let keyring = Keyring::new(cluster, Epoch::default(), keys)
+        .ok_or(NodeError::Cluster("it needs at least 4 replicas with different keys"))?;
+    let tuning = Tuning::default();
+    let key = config.key.clone();
+    let replica = Replica::new(config.replica, key.clone(), keyring, checkpoint_interval, tuning)
+        .ok_or(NodeError::Cluster("the key is not the one listed for this replica"))?;
+    let kernel = Kernel::new(genesis);
+    let me = Role::Replica(config.replica);
+    let addresses = config
+        .cluster
+        .replicas
+        .iter()
+        .zip(0_u8..)
+        .map(|(replica, id)| bezant_quic::ReplicaAddress {
+            id: ReplicaId(id),
+            address: replica.address.clone(),
+            key: replica.key,
+        })
+        .collect();
+    let links = bezant_quic::Config::new(key.clone(), cluster, Epoch::default(), me, addresses);
+    let (fabric, inbox) = Fabric::bind(links, Some(config.listen))?;
+    let admin_address = match config.admin {
+        Some(address) => Some(serve_admin(address, admin).await?),
+        None => None,
+    };
+    let node = Node {
+        replica,
+        kernel,
+        key,
+        clocks: Clocks::start(),
+        fabric,
+        storage: Box::new(MemoryStorage::default()),
+        checkpoint_interval,
+        routes: Routes::default(),
+        fault: None,
+        counts: Counts::default(),
+        signed_replies: 0,
+    };
+    Ok((node, inbox, admin_address))
+}
+
+async fn serve_admin(address: SocketAddr, admin: Admin) -> Result<SocketAddr, NodeError> {
+    let failed = |error| NodeError::Admin { address, error };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, admin::router(admin)).await {
+            error!(%error, "the admin endpoint ended");
+        }
+    });
+    Ok(bound)
+}

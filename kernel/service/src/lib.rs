@@ -1,1 +1,358 @@
-//! One replica's service: sessions, spaces and extensions, driven by decided proposals
+//! One replica's service: sessions, spaces and extensions behind the agreed log.
+//!
+//! The way of a decided proposal, request by request: `sessions` says whose
+//! turn it is, `calls` carries out the call, all or nothing, on the spaces or
+//! through `extensions`, and waiting clients that were served are answered.
+//! The crate is pure: every correct replica that executes the same proposals
+//! has the same state and gives the same replies.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        reason = "a test may stop"
+    )
+)]
+
+mod calls;
+mod extensions;
+pub mod limits;
+mod sessions;
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use bezant_api::{Answer, Call, Genesis, Refused};
+use bezant_bft::{
+    crypto::digest,
+    ids::{ClientId, Digest, OrderedTime, RequestNumber, SeqNo, SessionId},
+    message::{Reply, Request},
+    seal::CheckedProposal,
+    service::{Admission, Replies, Service},
+};
+use bezant_tuplespace::{Outcome, Spaces, WaiterId};
+use bytes::Bytes;
+
+use crate::{
+    extensions::Extensions,
+    sessions::{Kept, Known, Opening, Sessions, Turn},
+};
+
+/// The circumstances of the request being executed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At {
+    /// Its proposal's number.
+    pub(crate) position: SeqNo,
+    /// The agreed time.
+    pub(crate) time: OrderedTime,
+    /// Who asks.
+    pub(crate) client: ClientId,
+}
+
+/// Numbers about the service for its operator; never part of the agreed state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Open sessions.
+    pub sessions: usize,
+    /// Spaces.
+    pub spaces: usize,
+    /// Tuples in all spaces.
+    pub tuples: u64,
+    /// Waiting operations.
+    pub waiters: usize,
+    /// Registered extensions.
+    pub extensions: usize,
+}
+
+/// The service of one replica.
+pub struct Kernel {
+    genesis: Genesis,
+    enrolled: BTreeSet<ClientId>,
+    sessions: Sessions,
+    spaces: Spaces,
+    extensions: Extensions,
+    time: OrderedTime,
+    /// A hash chain over everything executed and answered so far.
+    history: Digest,
+}
+
+impl core::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Kernel({:?}, history {})", self.figures(), self.history)
+    }
+}
+
+impl Kernel {
+    /// The empty service of a cluster.
+    #[must_use]
+    pub fn new(genesis: Genesis) -> Self {
+        Self {
+            enrolled: genesis.clients.iter().copied().map(ClientId).collect(),
+            genesis,
+            sessions: Sessions::default(),
+            spaces: Spaces::new(bezant_tuplespace::Limits::DEFAULT),
+            extensions: Extensions::new(),
+            time: OrderedTime(0),
+            history: Digest([0; 32]),
+        }
+    }
+
+    /// What there is, for status reports.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        Figures {
+            sessions: self.sessions.len(),
+            spaces: self.spaces.names().count(),
+            tuples: self.spaces.total_tuples(),
+            waiters: self.spaces.waiters(),
+            extensions: self.extensions.len(),
+        }
+    }
+
+    /// The agreed time after the last proposal executed.
+    #[must_use]
+    pub const fn time(&self) -> OrderedTime {
+        self.time
+    }
+
+    /// The kept reply to an executed request, with its client.
+    #[must_use]
+    pub fn kept_reply(
+        &self,
+        session: SessionId,
+        number: RequestNumber,
+    ) -> Option<(ClientId, Reply)> {
+        self.sessions.kept_reply(session, number)
+    }
+
+    /// Why this replica must stop, once its machine could not give an extension what the
+    /// agreed limits promise: its answers would differ from the others'.
+    #[must_use]
+    pub fn broken(&self) -> Option<&str> {
+        self.extensions.exhausted()
+    }
+
+    /// The lines extensions logged since the last call; outside agreed state.
+    pub fn take_logs(&mut self) -> Vec<String> {
+        self.extensions.take_logs()
+    }
+
+    /// A digest of the whole state, walked through from end to end: what two replicas
+    /// that executed the same proposals must have in common. For tests and audits; a
+    /// checkpoint's digest must not cost as much as the state is large.
+    #[must_use]
+    pub fn fingerprint(&self) -> Digest {
+        let mut bytes = Vec::new();
+        let mut sink = |part: &[u8]| bytes.extend_from_slice(part);
+        sink(&self.time.0.to_le_bytes());
+        sink(&self.history.0);
+        self.sessions.digest_into(&mut sink);
+        self.spaces.digest_into(&mut sink);
+        self.extensions.digest_into(&mut sink);
+        digest("bezant whole state", &[&bytes])
+    }
+
+    fn may_open(&self, client: &ClientId) -> bool {
+        self.genesis.open_enrolment || self.enrolled.contains(client)
+    }
+
+    /// Executes one ordered request and everything its execution lets go.
+    fn request(&mut self, request: &Request, position: SeqNo, replies: &mut Replies) {
+        if request.session == SessionId::NONE {
+            let answer = self.open(request, position);
+            let reply = reply_to(request, position, &answer);
+            replies.push((request.client, reply));
+            return;
+        }
+        match self.sessions.arrive(request, position) {
+            Turn::Now => self.run(request, position, replies),
+            Turn::Nothing => return,
+            Turn::WindowExceeded => {
+                let answer = Refused::WindowExceeded.into();
+                replies.push((request.client, reply_to(request, position, &answer)));
+            }
+            Turn::NoSession => {
+                let answer = Refused::NoSession.into();
+                replies.push((request.client, reply_to(request, position, &answer)));
+                return;
+            }
+        }
+        while let Some((parked, _)) = self.sessions.unpark(request.session) {
+            self.run(&parked, position, replies);
+        }
+    }
+
+    fn open(&mut self, request: &Request, position: SeqNo) -> Answer {
+        let nonce = match Call::decode(&request.op) {
+            Ok(Call::OpenSession { nonce }) if nonce == request.number.0 => nonce,
+            _ => return Refused::Malformed.into(),
+        };
+        if !self.may_open(&request.client) {
+            return Refused::NotEnrolled.into();
+        }
+        match self.sessions.open(request.client, nonce, position) {
+            Opening::Opened { session, evicted } => {
+                if let Some(old) = evicted {
+                    self.spaces.cancel_owner(old.0);
+                    self.spaces.commit();
+                }
+                opened(session)
+            }
+            Opening::Full => Refused::TooManySessions.into(),
+        }
+    }
+
+    /// Carries out a request whose turn it is.
+    fn run(&mut self, request: &Request, position: SeqNo, replies: &mut Replies) {
+        let id = request.session;
+        let waiter = WaiterId { owner: id.0, number: request.number.0 };
+        let at = At { position, time: self.time, client: request.client };
+        match self.carry_out(&request.op, waiter, at) {
+            Some(answer) => {
+                let reply = reply_to(request, position, &answer);
+                self.sessions.keep(id, request.number, Kept::Reply(reply.clone()));
+                replies.push((request.client, reply));
+                self.after(request, &answer, position, replies);
+            }
+            None => self.sessions.keep(id, request.number, Kept::Waiting),
+        }
+        self.spaces.commit();
+        self.answer_served(position, replies);
+    }
+
+    /// What a call does to its session besides being answered.
+    fn after(
+        &mut self,
+        request: &Request,
+        answer: &Answer,
+        position: SeqNo,
+        replies: &mut Replies,
+    ) {
+        match answer {
+            Answer::Closed => {
+                self.spaces.cancel_owner(request.session.0);
+                self.sessions.close(request.session);
+            }
+            Answer::Cancelled(true) => {
+                if let Ok(Call::Cancel { number }) = Call::decode(&request.op) {
+                    let ended = Answer::Refused(Refused::Cancelled);
+                    let number = RequestNumber(number);
+                    self.end_wait(request.session, number, &ended, position, replies);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Gives a waiting request its answer, kept until it is acknowledged.
+    fn end_wait(
+        &mut self,
+        session: SessionId,
+        number: RequestNumber,
+        answer: &Answer,
+        position: SeqNo,
+        replies: &mut Replies,
+    ) {
+        let Some(client) = self.sessions.owner(session) else { return };
+        let result = Bytes::from(answer.encode());
+        let reply = Reply { session, number, position, result };
+        self.sessions.keep(session, number, Kept::Reply(reply.clone()));
+        replies.push((client, reply));
+    }
+
+    /// Answers those whose wait ended.
+    fn answer_served(&mut self, position: SeqNo, replies: &mut Replies) {
+        for served in self.spaces.take_served() {
+            let session = SessionId(served.waiter.owner);
+            let number = RequestNumber(served.waiter.number);
+            let answer = Answer::Outcome(Outcome::Match(Some(served.tuple)));
+            self.end_wait(session, number, &answer, position, replies);
+        }
+    }
+
+    /// Continues the hash chain over what was executed and answered.
+    fn chain(&mut self, number: SeqNo, proposal: &CheckedProposal, replies: &[(ClientId, Reply)]) {
+        let mut answered = Vec::new();
+        for (client, reply) in replies {
+            answered.extend_from_slice(&client.0);
+            answered.extend_from_slice(&bezant_bft::codec::encode(reply));
+        }
+        self.history = digest(
+            "bezant history",
+            &[
+                &self.history.0,
+                &number.0.to_le_bytes(),
+                &self.time.0.to_le_bytes(),
+                &proposal.digest().0,
+                &answered,
+            ],
+        );
+    }
+}
+
+impl Service for Kernel {
+    fn admit(&self, request: &Request) -> Admission {
+        // Only what follows from the genesis may be refused outside the log, at position 0:
+        // a replica that lags knows no better than to order the rest.
+        if !self.may_open(&request.client) {
+            let answer = Answer::Refused(Refused::NotEnrolled);
+            return Admission::Refuse(reply_to(request, SeqNo(0), &answer));
+        }
+        if request.session == SessionId::NONE {
+            let opened_before = self.sessions.opened(&request.client, request.number.0);
+            return opened_before.map_or(Admission::New, |(session, position)| {
+                Admission::Done(reply_to(request, position, &opened(session)))
+            });
+        }
+        match self.sessions.known(request) {
+            Known::New => Admission::New,
+            Known::Done(reply) => Admission::Done(reply.clone()),
+            Known::Silent => Admission::Silent,
+        }
+    }
+
+    fn execute(&mut self, number: SeqNo, proposal: &Arc<CheckedProposal>, replies: &mut Replies) {
+        let first = replies.len();
+        // A null request does not move time (ordering.md, "Time").
+        if !proposal.requests().is_empty() {
+            self.time = self.time.next().max(proposal.time());
+        }
+        for request in proposal.requests() {
+            self.request(request.request(), number, replies);
+        }
+        let answered = replies.split_off(first);
+        self.chain(number, proposal, &answered);
+        replies.extend(answered);
+    }
+
+    /// The history's hash, bound to what the sessions, spaces and extensions hold in
+    /// number. Equal histories give equal states, since execution is deterministic;
+    /// a root over the pages of the state takes its place once states are transferred.
+    fn state_digest(&mut self) -> Digest {
+        let figures = self.figures();
+        let counts = [
+            figures.sessions as u64,
+            figures.spaces as u64,
+            figures.tuples,
+            figures.waiters as u64,
+            figures.extensions as u64,
+        ];
+        let counts: Vec<u8> = counts.iter().flat_map(|count| count.to_le_bytes()).collect();
+        digest("bezant state", &[&self.history.0, &counts])
+    }
+}
+
+fn opened(session: SessionId) -> Answer {
+    let window = u32::try_from(limits::WINDOW).unwrap_or(u32::MAX);
+    Answer::Opened { session: session.0, window }
+}
+
+fn reply_to(request: &Request, position: SeqNo, answer: &Answer) -> Reply {
+    Reply {
+        session: request.session,
+        number: request.number,
+        position,
+        result: Bytes::from(answer.encode()),
+    }
+}

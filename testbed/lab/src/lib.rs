@@ -1,1 +1,15 @@
-//! Local clusters and load: what dev, demo, bench and the tests stand on
+//! Local clusters and load: what dev, demo, bench and the tests stand on.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        reason = "a test may stop"
+    )
+)]
+
+pub mod local;
+
+pub use local::{LabError, LocalCluster, LocalOptions, ProcessCluster};

@@ -1,0 +1,511 @@
+//! The client: a session with its operations.
+
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
+
+use bezant_api::{Answer, Call, ExtensionHash, Manifest, Refused, limits::MAX_CALL_BYTES};
+use bezant_bft::{
+    crypto::SigningKey,
+    ids::{ClientId, ReplicaId, SessionId},
+};
+use bezant_session::{Accepted, Config, Evidence, Failure, Session, Token};
+use bezant_tuple::{Template, Tuple};
+use bezant_tuplespace::{Operation, Outcome, SpaceName, TupleId};
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use crate::{
+    error::Error,
+    network::{ClusterView, Ended, Network, SessionKey},
+    reply::{Page, Reply},
+};
+
+/// How long an operation may take by default.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Sets up a [`Client`].
+#[derive(Debug)]
+#[must_use]
+pub struct Builder {
+    cluster: ClusterView,
+    identity: Option<SigningKey>,
+    network: Option<Network>,
+    timeout: Duration,
+    config: Config,
+}
+
+impl Builder {
+    /// The client's key; a fresh one if none is given (clusters with open enrolment only).
+    pub fn identity(mut self, key: SigningKey) -> Self {
+        self.identity = Some(key);
+        self
+    }
+
+    /// Uses the links of `network` instead of links of its own.
+    pub fn network(mut self, network: &Network) -> Self {
+        self.network = Some(network.clone());
+        self
+    }
+
+    /// How long an operation may take; 10 s if nothing is said. Waiting operations wait
+    /// without end unless they are told otherwise.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Holds every accepted answer back for up to this long to see the other replicas'
+    /// votes too; for people, not for programs.
+    pub fn linger(mut self, linger: Duration) -> Self {
+        self.config.linger_us = u64::try_from(linger.as_micros()).unwrap_or(u64::MAX);
+        self
+    }
+
+    /// Links to the cluster and opens a session.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] if too few replicas answer, and whatever opening a session meets.
+    pub async fn connect(self) -> Result<Client, Error> {
+        let key = match self.identity {
+            Some(key) => key,
+            None => random_key()?,
+        };
+        let network = match self.network {
+            Some(network) => network,
+            None => Network::new(&self.cluster, key.clone())?,
+        };
+        network.ready(self.timeout).await?;
+        let nonce = random::<8>().map(u64::from_le_bytes)?.max(1);
+        let session = Session::new(key.clone(), network.keyring().clone(), self.config, nonce);
+        let name = network.add(session, key.clone());
+        let inner = Arc::new(Inner { network, name, timeout: self.timeout, client: key.client() });
+        let client = Client { inner };
+        client.open(nonce).await?;
+        Ok(client)
+    }
+}
+
+fn random<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| Error::Random(error.to_string()))?;
+    Ok(bytes)
+}
+
+fn random_key() -> Result<SigningKey, Error> {
+    Ok(SigningKey::from_seed(random()?))
+}
+
+#[derive(Debug)]
+struct Inner {
+    network: Network,
+    name: SessionKey,
+    timeout: Duration,
+    client: ClientId,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.network.remove(self.name);
+    }
+}
+
+/// One session with the service. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+/// What names a space: a [`SpaceName`] or text that is one.
+fn space(name: &str) -> Result<SpaceName, Error> {
+    Ok(name.parse()?)
+}
+
+impl Client {
+    /// Begins to set up a client of `cluster`.
+    pub fn builder(cluster: ClusterView) -> Builder {
+        Builder {
+            cluster,
+            identity: None,
+            network: None,
+            timeout: DEFAULT_TIMEOUT,
+            config: Config::default(),
+        }
+    }
+
+    /// The client's key.
+    #[must_use]
+    pub fn id(&self) -> ClientId {
+        self.inner.client
+    }
+
+    /// Replicas that answered otherwise than f+1 others, and how often, in this session.
+    #[must_use]
+    pub fn disagreements(&self) -> BTreeMap<ReplicaId, u64> {
+        self.inner.network.disagreements(self.inner.name)
+    }
+
+    /// Lies that were proven in this session: the first few of each replica.
+    #[must_use]
+    pub fn evidence(&self) -> Vec<Evidence> {
+        self.inner.network.evidence(self.inner.name)
+    }
+
+    async fn open(&self, nonce: u64) -> Result<(), Error> {
+        let op = Bytes::from(Call::OpenSession { nonce }.encode());
+        let ended = self.inner.network.open(self.inner.name, op, self.inner.timeout)?;
+        match self.answer(ended).await?.value {
+            Answer::Opened { session, .. } => {
+                self.inner.network.opened(self.inner.name, SessionId(session));
+                Ok(())
+            }
+            Answer::Refused(refused) => Err(refused.into()),
+            _ => Err(Error::Unexpected),
+        }
+    }
+
+    /// Ends the session: its waits end, and the service forgets it.
+    ///
+    /// # Errors
+    /// As any operation. A session that is not closed is forgotten when its client's
+    /// later ones need the room.
+    pub async fn close(self) -> Result<(), Error> {
+        match self.call(Call::CloseSession).await?.value {
+            Answer::Closed => Ok(()),
+            _ => Err(Error::Unexpected),
+        }
+    }
+
+    /// Makes any call; the general form of the operations below. A refusal is an error.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn call(&self, call: Call) -> Result<Reply<Answer>, Error> {
+        let (_, ended) = self.submit(&call, Some(self.inner.timeout)).await?;
+        refused(self.answer(ended).await?)
+    }
+
+    async fn submit(
+        &self,
+        call: &Call,
+        timeout: Option<Duration>,
+    ) -> Result<(Token, oneshot::Receiver<Ended>), Error> {
+        let op = Bytes::from(call.encode());
+        let (bytes, limit) = (op.len(), MAX_CALL_BYTES);
+        if bytes > limit {
+            return Err(Error::TooLarge { bytes, limit });
+        }
+        self.inner.network.submit(self.inner.name, op, timeout).await
+    }
+
+    async fn answer(&self, ended: oneshot::Receiver<Ended>) -> Result<Reply<Answer>, Error> {
+        let of = self.inner.network.keyring().quorum().n();
+        match ended.await {
+            Ok(Ok(accepted)) => read(accepted, of),
+            Ok(Err(Failure::NoQuorum { answered, alike, needed })) => {
+                Err(Error::NoQuorum { answered, alike, needed, of })
+            }
+            Ok(Err(Failure::TimedOut)) => Err(Error::TimedOut(self.inner.timeout)),
+            Err(_) => Err(Error::Closed),
+        }
+    }
+
+    async fn operate(&self, name: &str, operation: Operation) -> Result<Reply<Outcome>, Error> {
+        let call = Call::Space { space: space(name)?, operation };
+        self.call(call).await?.try_map(outcome)
+    }
+
+    async fn matching(
+        &self,
+        name: &str,
+        operation: Operation,
+    ) -> Result<Reply<Option<Tuple>>, Error> {
+        self.operate(name, operation).await?.try_map(|outcome| match outcome {
+            Outcome::Match(tuple) => Ok(tuple),
+            _ => Err(Error::Unexpected),
+        })
+    }
+
+    /// Inserts a tuple.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn out(&self, space: &str, tuple: Tuple) -> Result<Reply<()>, Error> {
+        self.operate(space, Operation::Out { tuple }).await?.try_map(|outcome| match outcome {
+            Outcome::Done => Ok(()),
+            _ => Err(Error::Unexpected),
+        })
+    }
+
+    /// Reads the oldest match, if there is one. Linda's `rdp`.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn rdp(&self, space: &str, template: Template) -> Result<Reply<Option<Tuple>>, Error> {
+        self.matching(space, Operation::Rdp { template }).await
+    }
+
+    /// Takes the oldest match, if there is one. Linda's `inp`.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn inp(&self, space: &str, template: Template) -> Result<Reply<Option<Tuple>>, Error> {
+        self.matching(space, Operation::Inp { template }).await
+    }
+
+    /// Reads the oldest match, waiting for one.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn rd(&self, space: &str, template: Template) -> Result<Reply<Tuple>, Error> {
+        self.wait(space, Operation::Rd { template }, None).await
+    }
+
+    /// Reads the oldest match, waiting for one no longer than `within`.
+    ///
+    /// # Errors
+    /// [`Error::NoMatchInTime`] and the others.
+    pub async fn rd_within(
+        &self,
+        space: &str,
+        template: Template,
+        within: Duration,
+    ) -> Result<Reply<Tuple>, Error> {
+        self.wait(space, Operation::Rd { template }, Some(within)).await
+    }
+
+    /// Takes the oldest match, waiting for one. Linda's `in`, which Rust keeps for itself.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn take(&self, space: &str, template: Template) -> Result<Reply<Tuple>, Error> {
+        self.wait(space, Operation::In { template }, None).await
+    }
+
+    /// Takes the oldest match, waiting for one no longer than `within`. The service
+    /// decides whether the match or the end of the wait came first, so that
+    /// [`Error::NoMatchInTime`] means that nothing was taken.
+    ///
+    /// # Errors
+    /// [`Error::NoMatchInTime`] and the others.
+    pub async fn take_within(
+        &self,
+        space: &str,
+        template: Template,
+        within: Duration,
+    ) -> Result<Reply<Tuple>, Error> {
+        self.wait(space, Operation::In { template }, Some(within)).await
+    }
+
+    /// Inserts `tuple` unless something matches `template`, which is then the answer.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn cas(
+        &self,
+        space: &str,
+        template: Template,
+        tuple: Tuple,
+    ) -> Result<Reply<Option<Tuple>>, Error> {
+        self.matching(space, Operation::Cas { template, tuple }).await
+    }
+
+    /// Replaces the oldest match by `tuple`; the answer is what was there, or nothing if
+    /// nothing matched and nothing changed.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn replace(
+        &self,
+        space: &str,
+        template: Template,
+        tuple: Tuple,
+    ) -> Result<Reply<Option<Tuple>>, Error> {
+        self.matching(space, Operation::Replace { template, tuple }).await
+    }
+
+    /// Reads up to `limit` matches, oldest first, beginning after the cursor `after`.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn rd_all(
+        &self,
+        space: &str,
+        template: Template,
+        limit: u32,
+        after: Option<TupleId>,
+    ) -> Result<Reply<Page>, Error> {
+        self.page(space, Operation::RdAll { template, limit, after }).await
+    }
+
+    /// Takes up to `limit` matches, oldest first.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn in_all(
+        &self,
+        space: &str,
+        template: Template,
+        limit: u32,
+    ) -> Result<Reply<Page>, Error> {
+        self.page(space, Operation::InAll { template, limit }).await
+    }
+
+    async fn page(&self, space: &str, operation: Operation) -> Result<Reply<Page>, Error> {
+        self.operate(space, operation).await?.try_map(|outcome| match outcome {
+            Outcome::Page { tuples, next } => Ok(Page { tuples, next }),
+            _ => Err(Error::Unexpected),
+        })
+    }
+
+    /// Counts the matches.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn count(&self, space: &str, template: Template) -> Result<Reply<u64>, Error> {
+        self.operate(space, Operation::Count { template }).await?.try_map(|outcome| match outcome {
+            Outcome::Count(count) => Ok(count),
+            _ => Err(Error::Unexpected),
+        })
+    }
+
+    /// Makes an empty space.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn create_space(&self, name: &str) -> Result<Reply<()>, Error> {
+        let call = Call::CreateSpace { space: space(name)? };
+        self.call(call).await?.try_map(|answer| match answer {
+            Answer::Created => Ok(()),
+            _ => Err(Error::Unexpected),
+        })
+    }
+
+    /// The names of all spaces.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn spaces(&self) -> Result<Reply<Vec<SpaceName>>, Error> {
+        self.call(Call::ListSpaces).await?.try_map(|answer| match answer {
+            Answer::Spaces(names) => Ok(names),
+            _ => Err(Error::Unexpected),
+        })
+    }
+
+    /// Installs an extension; it applies to this client at once and to others once they
+    /// acknowledge it.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the rule it breaks, and the others.
+    pub async fn register(
+        &self,
+        manifest: Manifest,
+        module: Vec<u8>,
+    ) -> Result<Reply<ExtensionHash>, Error> {
+        self.call(Call::Register { manifest, module }).await?.try_map(|answer| match answer {
+            Answer::Registered { hash } => Ok(hash),
+            _ => Err(Error::Unexpected),
+        })
+    }
+
+    /// Agrees that an extension of another client applies to this one.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn acknowledge(&self, hash: ExtensionHash) -> Result<Reply<()>, Error> {
+        self.call(Call::Acknowledge { hash }).await?.try_map(|answer| match answer {
+            Answer::Acknowledged => Ok(()),
+            _ => Err(Error::Unexpected),
+        })
+    }
+
+    /// A waiting operation: answered when it is served, cancelled when time is up.
+    async fn wait(
+        &self,
+        name: &str,
+        operation: Operation,
+        within: Option<Duration>,
+    ) -> Result<Reply<Tuple>, Error> {
+        let call = Call::Space { space: space(name)?, operation };
+        let (token, ended) = self.submit(&call, None).await?;
+        // Dropped early, the wait must not take a tuple for nobody.
+        let guard = CancelOnDrop { client: self, token, armed: true };
+        let answered = self.answer(ended);
+        let answered = match within {
+            None => answered.await,
+            Some(within) => self.answer_within(answered, token, within).await,
+        };
+        guard.disarm();
+        refused(answered?)?.try_map(outcome)?.try_map(|outcome| match outcome {
+            Outcome::Match(Some(tuple)) => Ok(tuple),
+            _ => Err(Error::Unexpected),
+        })
+    }
+
+    /// Waits for the answer; when time is up, has the service decide whether the match
+    /// or the cancelling came first.
+    async fn answer_within(
+        &self,
+        answered: impl Future<Output = Result<Reply<Answer>, Error>>,
+        token: Token,
+        within: Duration,
+    ) -> Result<Reply<Answer>, Error> {
+        tokio::pin!(answered);
+        if let Ok(answer) = tokio::time::timeout(within, &mut answered).await {
+            return answer;
+        }
+        let cancel = Call::Cancel { number: token.0.0 };
+        let (_, cancelled) = self.submit(&cancel, Some(self.inner.timeout)).await?;
+        self.answer(cancelled).await?;
+        // The wait is over now, one way or the other, and the service keeps its answer.
+        match tokio::time::timeout(self.inner.timeout, answered).await {
+            Ok(Ok(Reply { value: Answer::Refused(Refused::Cancelled), .. })) => {
+                Err(Error::NoMatchInTime(within))
+            }
+            Ok(answer) => answer,
+            Err(_) => Err(Error::TimedOut(within + self.inner.timeout)),
+        }
+    }
+}
+
+/// Cancels a wait whose future is dropped.
+struct CancelOnDrop<'a> {
+    client: &'a Client,
+    token: Token,
+    armed: bool,
+}
+
+impl CancelOnDrop<'_> {
+    fn disarm(mut self) {
+        self.armed = false;
+    }
+}
+
+impl Drop for CancelOnDrop<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            let op = Bytes::from(Call::Cancel { number: self.token.0.0 }.encode());
+            let Inner { network, name, timeout, .. } = &*self.client.inner;
+            // Nobody is left to be told if there is no room for it.
+            let _forgotten = network.try_submit(*name, op, Some(*timeout));
+        }
+    }
+}
+
+fn read(accepted: Accepted, of: usize) -> Result<Reply<Answer>, Error> {
+    let Accepted { reply, votes, dissent } = accepted;
+    let value = Answer::decode(&reply.result).map_err(|_| Error::Unexpected)?;
+    Ok(Reply { value, seq: reply.position, votes, of, dissent })
+}
+
+fn refused(reply: Reply<Answer>) -> Result<Reply<Answer>, Error> {
+    match reply.value {
+        Answer::Refused(refused) => Err(refused.into()),
+        _ => Ok(reply),
+    }
+}
+
+fn outcome(answer: Answer) -> Result<Outcome, Error> {
+    match answer {
+        Answer::Outcome(outcome) => Ok(outcome),
+        _ => Err(Error::Unexpected),
+    }
+}

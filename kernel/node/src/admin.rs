@@ -1,0 +1,137 @@
+//! The admin endpoint: health, status, metrics, and faults where allowed.
+//!
+//! Plain HTTP for an operator's own network; it listens where the node file
+//! says and nowhere otherwise. It runs on the replica's own thread and asks the
+//! event loop for everything, so that it can tell only the truth.
+
+use axum::{
+    Router,
+    body::Body,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde::Deserialize;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{faults::Fault, metrics, node::Control, status::NodeStatus};
+
+/// Longest request body that is read, in bytes.
+const MAX_BODY_BYTES: usize = 4096;
+
+#[derive(Clone)]
+pub(crate) struct Admin {
+    pub(crate) control: mpsc::Sender<Control>,
+    pub(crate) allow_faults: bool,
+}
+
+#[derive(Deserialize)]
+struct FaultOrder {
+    fault: String,
+}
+
+impl Admin {
+    async fn status(&self) -> Option<NodeStatus> {
+        let (answer, status) = oneshot::channel();
+        self.control.send(Control::Status(answer)).await.ok()?;
+        status.await.ok()
+    }
+
+    async fn order(&self, fault: Option<Fault>) -> Response {
+        if !self.allow_faults {
+            return (
+                StatusCode::FORBIDDEN,
+                "this replica commits no faults; only a node with allow_faults = true does\n",
+            )
+                .into_response();
+        }
+        match self.control.send(Control::Fault(fault)).await {
+            Ok(()) => StatusCode::NO_CONTENT.into_response(),
+            Err(_) => stopping(),
+        }
+    }
+}
+
+fn stopping() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, "the replica is stopping\n").into_response()
+}
+
+/// The routes of one replica's endpoint.
+pub(crate) fn router(admin: Admin) -> Router {
+    Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/status", get(status))
+        .route("/metrics", get(metrics_text))
+        .route("/fault", get(fault).post(set_fault).delete(clear_fault))
+        .with_state(admin)
+}
+
+async fn livez(State(admin): State<Admin>) -> Response {
+    match admin.status().await {
+        Some(_) => "ok\n".into_response(),
+        None => stopping(),
+    }
+}
+
+async fn readyz(State(admin): State<Admin>) -> Response {
+    match admin.status().await {
+        Some(status) if status.ready => "ok\n".into_response(),
+        Some(status) => {
+            let links = status.replica_links;
+            let text = format!("not ready: links to {links} other replicas are no quorum\n");
+            (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+        }
+        None => stopping(),
+    }
+}
+
+async fn status(State(admin): State<Admin>) -> Response {
+    match admin.status().await {
+        Some(status) => json(&status),
+        None => stopping(),
+    }
+}
+
+async fn metrics_text(State(admin): State<Admin>) -> Response {
+    match admin.status().await {
+        Some(status) => {
+            let kind = [(header::CONTENT_TYPE, metrics::CONTENT_TYPE)];
+            (kind, metrics::encode(&status)).into_response()
+        }
+        None => stopping(),
+    }
+}
+
+async fn fault(State(admin): State<Admin>) -> Response {
+    match admin.status().await {
+        Some(status) => json(&serde_json::json!({ "fault": status.fault })),
+        None => stopping(),
+    }
+}
+
+async fn set_fault(State(admin): State<Admin>, body: Body) -> Response {
+    let Ok(bytes) = axum::body::to_bytes(body, MAX_BODY_BYTES).await else {
+        return (StatusCode::PAYLOAD_TOO_LARGE, "the body is too long\n").into_response();
+    };
+    let order = serde_json::from_slice::<FaultOrder>(&bytes)
+        .map_err(|error| format!("the body is not {{\"fault\": NAME}}: {error}"))
+        .and_then(|order| order.fault.parse::<Fault>());
+    match order {
+        Ok(fault) => admin.order(Some(fault)).await,
+        Err(text) => (StatusCode::BAD_REQUEST, format!("{text}\n")).into_response(),
+    }
+}
+
+async fn clear_fault(State(admin): State<Admin>) -> Response {
+    admin.order(None).await
+}
+
+fn json(value: &impl serde::Serialize) -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    match serde_json::to_string(value) {
+        Ok(text) => (kind, text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}

@@ -1,0 +1,453 @@
+//! One replica's event loop: sockets in, steps, effects out.
+//!
+//! A replica is one thread with one event loop
+//! (docs/decisions/001-one-event-loop.md). Each turn takes everything that
+//! arrived, checks its signatures in one batch, steps the state machine, and
+//! carries out the effects: records are made durable once per turn, decisions
+//! go to the service, replies and messages leave together. No protocol
+//! decision is taken here.
+
+use std::collections::VecDeque;
+
+use bezant_bft::{
+    codec,
+    crypto::{Claim, Domain, SigningKey},
+    effects::{Effect, Effects, Input, PersistId, To},
+    ids::{ClientId, Incarnation, ReplicaId, RequestNumber, SessionId},
+    message::{
+        Attach, ClientMessage, PeerMessage, ReplicaMessage, Reply, ReplyClaim, Signed,
+        SignedRequest, attach_body,
+    },
+    misbehaviour::{Fault as Wrong, Misbehaviour},
+    replica::Replica,
+    seal::{Batch, Sealed, Source, check_commits},
+    service::{Admission, Replies, Service},
+};
+use bezant_kernel::Kernel;
+use bezant_quic::{Event, Fabric, Inbox, LinkId, Peer, SendError};
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{debug, error, info, warn};
+
+use crate::{
+    clock::Clocks,
+    faults::{Fault, lie},
+    routes::Routes,
+    status::NodeStatus,
+    storage::{Storage, StorageError},
+};
+
+/// Most events one turn takes: more would delay what the first of them caused.
+const MAX_EVENTS_PER_TURN: usize = 1024;
+
+/// Most signed replies one turn makes: each costs a signature and helps one client only.
+const MAX_SIGNED_REPLIES_PER_TURN: usize = 64;
+
+/// Most blames one turn logs; the rest is counted.
+const MAX_BLAMES_LOGGED_PER_TURN: usize = 4;
+
+/// What others ask of the loop.
+#[derive(Debug)]
+pub(crate) enum Control {
+    /// Commit this fault from now on, or none.
+    Fault(Option<Fault>),
+    /// Tell how it stands.
+    Status(oneshot::Sender<NodeStatus>),
+    /// End.
+    Stop,
+}
+
+/// Why the loop ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// It was asked to.
+    Stopped,
+    /// It committed the fault "crash".
+    Crashed,
+    /// The state machine does not trust itself any more.
+    Halted(String),
+    /// Records cannot be made durable.
+    Storage(StorageError),
+}
+
+/// A replica with everything it drives.
+pub(crate) struct Node {
+    pub(crate) replica: Replica,
+    pub(crate) kernel: Kernel,
+    pub(crate) key: SigningKey,
+    pub(crate) clocks: Clocks,
+    pub(crate) fabric: Fabric,
+    pub(crate) storage: Box<dyn Storage>,
+    pub(crate) checkpoint_interval: u64,
+    pub(crate) routes: Routes,
+    pub(crate) fault: Option<Fault>,
+    pub(crate) counts: Counts,
+    pub(crate) signed_replies: usize,
+}
+
+/// What the loop counts, for metrics.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    verifications: u64,
+    blames: u64,
+    frames_sent: u64,
+    frames_dropped: u64,
+}
+
+impl Node {
+    /// Runs until told to stop.
+    pub(crate) async fn run(mut self, mut inbox: Inbox, mut control: mpsc::Receiver<Control>) -> End {
+        let mut events = Vec::new();
+        loop {
+            let timeout = self.replica.next_timeout().map(|at| self.clocks.at(at));
+            let sleep = async {
+                match timeout {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                command = control.recv() => match command {
+                    Some(Control::Fault(Some(Fault::Crash))) => return End::Crashed,
+                    Some(Control::Fault(fault)) => {
+                        info!(?fault, "fault on demand");
+                        self.fault = fault;
+                    }
+                    Some(Control::Status(answer)) => {
+                        // The asker may have gone; nothing is lost with it.
+                        let _gone = answer.send(self.status());
+                    }
+                    Some(Control::Stop) | None => return End::Stopped,
+                },
+                _taken = inbox.recv_many(&mut events, MAX_EVENTS_PER_TURN) => {}
+                () = sleep => {}
+            }
+            if let Err(end) = self.turn(&mut events) {
+                return end;
+            }
+        }
+    }
+
+    /// One turn: all events, one batch of signatures, all effects.
+    fn turn(&mut self, events: &mut Vec<Event>) -> Result<(), End> {
+        self.signed_replies = 0;
+        let mut inputs = VecDeque::new();
+        let mut sealed = Vec::new();
+        for event in events.drain(..) {
+            self.on_event(event, &mut sealed, &mut inputs);
+        }
+        self.check(sealed, &mut inputs);
+        if inputs.is_empty() {
+            inputs.push_back(Input::Tick);
+        }
+        let mut replies = Replies::new();
+        let mut effects = Effects::new();
+        while let Some(input) = inputs.pop_front() {
+            self.replica.step(self.clocks.now(), input, &mut effects);
+            self.carry_out(&mut effects, &mut inputs, &mut replies)?;
+        }
+        for (client, reply) in replies {
+            self.reply(&client, &reply);
+        }
+        for line in self.kernel.take_logs() {
+            info!(target: "bezant::extension", "{line}");
+        }
+        Ok(())
+    }
+
+    fn on_event(&mut self, event: Event, sealed: &mut Vec<Sealed>, inputs: &mut VecDeque<Input>) {
+        match event {
+            Event::Up { link, peer } => {
+                debug!(%link, %peer, "link up");
+                match peer {
+                    Peer::Replica(replica) => inputs.push_back(Input::LinkUp(replica)),
+                    Peer::Client(client) => {
+                        self.routes.attach(client, link);
+                    }
+                }
+            }
+            Event::Down { link, peer, reason } => {
+                debug!(%link, %peer, %reason, "link down");
+                self.routes.detach(link);
+            }
+            Event::Frame { peer: Peer::Replica(from), frame, .. } => {
+                match Sealed::from_replica(from, &frame) {
+                    Ok(message) => sealed.extend(self.screen(message)),
+                    Err(misbehaviour) => self.blame(&misbehaviour),
+                }
+            }
+            Event::Frame { link, peer: Peer::Client(client), frame } => {
+                self.on_client_frame(link, client, &frame, sealed);
+            }
+            Event::Refused { remote, reason } => debug!(%remote, %reason, "refused a link"),
+            Event::DialFailed { replica, reason, .. } => debug!(%replica, %reason, "dial failed"),
+        }
+    }
+
+    /// Drops what is not worth a signature check.
+    fn screen(&mut self, sealed: Sealed) -> Option<Sealed> {
+        if !self.replica.wants(&sealed) {
+            return None;
+        }
+        match sealed.peek() {
+            // A request executed before is not ordered again.
+            PeerMessage::Forward(signed) => {
+                matches!(self.kernel.admit(&signed.request), Admission::New).then_some(sealed)
+            }
+            _ => Some(sealed),
+        }
+    }
+
+    fn on_client_frame(
+        &mut self,
+        link: LinkId,
+        client: ClientId,
+        frame: &[u8],
+        sealed: &mut Vec<Sealed>,
+    ) {
+        match codec::decode::<ClientMessage>(frame) {
+            Ok(ClientMessage::Request(signed)) => self.on_request(link, client, signed, sealed),
+            Ok(ClientMessage::AskSigned { session, number }) => {
+                self.on_ask_signed(link, session, number);
+            }
+            Ok(ClientMessage::Attach(attach)) => self.on_attach(link, client, &attach),
+            Ok(_) => {}
+            Err(error) => {
+                let what = Wrong::Undecodable(error);
+                self.blame(&Misbehaviour::new(Source::Client(client), what));
+            }
+        }
+    }
+
+    fn on_request(
+        &mut self,
+        link: LinkId,
+        client: ClientId,
+        signed: SignedRequest,
+        sealed: &mut Vec<Sealed>,
+    ) {
+        let request = &signed.request;
+        match self.kernel.admit(request) {
+            Admission::New if self.replica.has_room() => {
+                sealed.push(Sealed::from_client(client, signed));
+            }
+            Admission::New => {
+                let (session, number) = (request.session, request.number);
+                self.send(link, &ReplicaMessage::Busy { session, number });
+            }
+            // Results are their client's own: only a link that may carry its replies gets them.
+            Admission::Done(reply) if self.routes.carries(link, &request.client) => {
+                self.send_reply(link, &reply);
+            }
+            Admission::Refuse(reply) => self.send_reply(link, &reply),
+            Admission::Done(_) | Admission::Silent => {}
+        }
+    }
+
+    fn on_attach(&mut self, link: LinkId, link_key: ClientId, attach: &Attach) {
+        let cluster = *self.replica.keyring().cluster();
+        let body = attach_body(&link_key);
+        let claim =
+            Claim::new(attach.client.into(), attach.signature, Domain::Attach, &cluster, &body);
+        self.counts.verifications += 1;
+        if !claim.holds() {
+            self.blame(&Misbehaviour::new(Source::Client(link_key), Wrong::BadSignature));
+        } else if !self.routes.attach(attach.client, link) {
+            warn!(%link, "a link carries as many clients as it may; one more is not answered over it");
+        }
+    }
+
+    fn on_ask_signed(&mut self, link: LinkId, session: SessionId, number: RequestNumber) {
+        if self.signed_replies >= MAX_SIGNED_REPLIES_PER_TURN {
+            return;
+        }
+        let Some((client, reply)) = self.kernel.kept_reply(session, number) else { return };
+        if !self.routes.carries(link, &client) {
+            return;
+        }
+        self.signed_replies += 1;
+        let reply = self.as_told(&reply);
+        let keyring = self.replica.keyring();
+        let claim = ReplyClaim {
+            epoch: keyring.epoch(),
+            replica: self.replica.me(),
+            incarnation: Incarnation::default(),
+            client,
+            reply,
+        };
+        let signed = Signed::new(claim, Domain::Reply, keyring.cluster(), &self.key);
+        self.send(link, &ReplicaMessage::SignedReply(signed));
+    }
+
+    /// Checks everything in one batch and turns it into inputs.
+    fn check(&mut self, sealed: Vec<Sealed>, inputs: &mut VecDeque<Input>) {
+        if sealed.is_empty() {
+            return;
+        }
+        let mut blames = Vec::new();
+        let mut batch = Batch::new(self.replica.keyring());
+        for message in sealed {
+            let known = |digest: &_| self.replica.known_request(digest);
+            if let Err(misbehaviour) = batch.add(message, known) {
+                blames.push(misbehaviour);
+            }
+        }
+        self.counts.verifications += batch.claims() as u64;
+        for checked in batch.check() {
+            match checked {
+                Ok(input) => inputs.push_back(input),
+                Err(misbehaviour) => blames.push(misbehaviour),
+            }
+        }
+        for (index, misbehaviour) in blames.iter().enumerate() {
+            if index < MAX_BLAMES_LOGGED_PER_TURN {
+                self.blame(misbehaviour);
+            } else {
+                self.counts.blames += 1;
+            }
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        effects: &mut Effects,
+        inputs: &mut VecDeque<Input>,
+        replies: &mut Replies,
+    ) -> Result<(), End> {
+        let mut unsynced: Option<PersistId> = None;
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Persist { id, record } => {
+                    self.storage.append(id, record).map_err(End::Storage)?;
+                    unsynced = Some(id);
+                }
+                Effect::Send { to, message, after } => {
+                    // Durable before sent: one sync covers all records appended so far.
+                    if after.is_some() && unsynced.take().is_some() {
+                        self.storage.sync().map_err(End::Storage)?;
+                    }
+                    self.send_peers(to, &message);
+                }
+                Effect::Execute { number, proposal } => {
+                    self.kernel.execute(number, &proposal, replies);
+                    if let Some(why) = self.kernel.broken() {
+                        error!(why, "this replica stops: it could answer otherwise than the others");
+                        return Err(End::Halted(why.to_owned()));
+                    }
+                    let due = number.0.is_multiple_of(self.checkpoint_interval);
+                    let state = due.then(|| self.kernel.state_digest());
+                    inputs.push_back(Input::Executed { number, state });
+                }
+                Effect::CheckCommits(votes) => {
+                    self.counts.verifications += votes.len() as u64;
+                    inputs.push_back(check_commits(self.replica.keyring(), votes));
+                }
+                Effect::Truncate(below) => self.storage.truncate(below),
+                Effect::Suspect(view) => warn!(%view, "the primary does not order what it should"),
+                Effect::Blame(misbehaviour) => self.blame(&misbehaviour),
+                Effect::Halt(violation) => {
+                    error!(%violation, "this replica stops: its state cannot be trusted");
+                    return Err(End::Halted(violation.to_string()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn blame(&mut self, misbehaviour: &Misbehaviour) {
+        self.counts.blames += 1;
+        warn!(%misbehaviour, "misbehaviour");
+    }
+
+    fn send_peers(&mut self, to: To, message: &PeerMessage) {
+        if self.fault == Some(Fault::Silent) {
+            return;
+        }
+        let frame = Bytes::from(codec::encode(message));
+        let me = self.replica.me();
+        let sent = |node: &mut Self, replica: ReplicaId| {
+            let result = node.fabric.send_replica(replica, frame.clone());
+            node.count(result);
+        };
+        match to {
+            To::Replica(replica) => sent(self, replica),
+            To::Others => {
+                let members = self.replica.keyring().quorum().members();
+                for replica in members.filter(|replica| *replica != me) {
+                    sent(self, replica);
+                }
+            }
+        }
+    }
+
+    /// What this replica says of an answer: the truth, unless told to lie.
+    fn as_told(&self, reply: &Reply) -> Reply {
+        if self.fault == Some(Fault::LieReplies) { lie(reply) } else { reply.clone() }
+    }
+
+    /// Sends a reply over every link that carries its client's.
+    fn reply(&mut self, client: &ClientId, reply: &Reply) {
+        let links: Vec<LinkId> = self.routes.of(client).collect();
+        for link in links {
+            self.send_reply(link, reply);
+        }
+    }
+
+    fn send_reply(&mut self, link: LinkId, reply: &Reply) {
+        let (view, reply) = (self.replica.view(), self.as_told(reply));
+        self.send(link, &ReplicaMessage::Reply { view, reply });
+    }
+
+    fn send(&mut self, link: LinkId, message: &ReplicaMessage) {
+        if self.fault == Some(Fault::Silent) {
+            return;
+        }
+        let result = self.fabric.send(link, Bytes::from(codec::encode(message)));
+        self.count(result);
+    }
+
+    /// What is not sent is asked for again: replies by their clients, votes by status reports.
+    fn count(&mut self, result: Result<(), SendError>) {
+        match result {
+            Ok(()) => self.counts.frames_sent += 1,
+            Err(error) => {
+                self.counts.frames_dropped += 1;
+                debug!(%error, "a frame was not sent");
+            }
+        }
+    }
+
+    fn status(&self) -> NodeStatus {
+        let counters = self.replica.counters();
+        let figures = self.kernel.figures();
+        let stats = self.fabric.stats();
+        let quorum = self.replica.keyring().quorum();
+        NodeStatus {
+            replica: self.replica.me().0,
+            view: self.replica.view().0,
+            primary: self.replica.primary().0,
+            executed: self.replica.executed().0,
+            stable: self.replica.stable().0,
+            pooled: self.replica.pooled(),
+            replica_links: stats.replica_links,
+            client_links: stats.client_links,
+            sessions: figures.sessions,
+            spaces: figures.spaces,
+            tuples: figures.tuples,
+            waiters: figures.waiters,
+            extensions: figures.extensions,
+            requests: counters.requests,
+            proposals: counters.proposals,
+            signatures: counters.signatures,
+            verifications: self.counts.verifications,
+            certificates: counters.certificates,
+            suspicions: counters.suspicions,
+            blames: self.counts.blames,
+            frames_sent: self.counts.frames_sent,
+            frames_dropped: self.counts.frames_dropped,
+            fault: self.fault,
+            ready: stats.replica_links + 1 >= quorum.strong(),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What a replica says of itself to its operator.
+
+use serde::{Deserialize, Serialize};
+
+use crate::faults::Fault;
+
+/// A replica at a glance; `GET /status` in JSON. Names are stable.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct NodeStatus {
+    /// Its index.
+    pub replica: u8,
+    /// Its view.
+    pub view: u64,
+    /// The primary of that view.
+    pub primary: u8,
+    /// The last number executed.
+    pub executed: u64,
+    /// The last stable checkpoint.
+    pub stable: u64,
+    /// Requests known and not executed.
+    pub pooled: usize,
+    /// Replicas it has a link with.
+    pub replica_links: usize,
+    /// Clients it has a link with.
+    pub client_links: usize,
+    /// Open sessions.
+    pub sessions: usize,
+    /// Spaces.
+    pub spaces: usize,
+    /// Tuples in all spaces.
+    pub tuples: u64,
+    /// Waiting operations.
+    pub waiters: usize,
+    /// Registered extensions.
+    pub extensions: usize,
+    /// Requests executed since the start.
+    pub requests: u64,
+    /// Proposals executed since the start.
+    pub proposals: u64,
+    /// Signatures made since the start.
+    pub signatures: u64,
+    /// Signatures checked since the start.
+    pub verifications: u64,
+    /// Commit certificates completed since the start.
+    pub certificates: u64,
+    /// Times the primary was suspected since the start.
+    pub suspicions: u64,
+    /// Messages for which their sender was blamed since the start.
+    pub blames: u64,
+    /// Frames sent since the start.
+    pub frames_sent: u64,
+    /// Frames not sent because a peer reads too slowly, since the start.
+    pub frames_dropped: u64,
+    /// The fault it commits on demand.
+    pub fault: Option<Fault>,
+    /// Whether it has links to a quorum and can take part.
+    pub ready: bool,
+}

@@ -1,0 +1,89 @@
+//! One call, carried out all or nothing.
+//!
+//! The order of judgement: decode, then the extension that matches, else the
+//! plain operation. Whatever refuses leaves no trace in the spaces: the caller
+//! takes a savepoint before and rolls back to it here.
+
+use bezant_api::{Answer, Call, Refused};
+use bezant_tuplespace::{Applied, Operation, SpaceName, WaiterId};
+
+use crate::{At, Kernel};
+
+impl Kernel {
+    /// Carries out an encoded call; `None` if the client waits now.
+    pub(crate) fn carry_out(&mut self, op: &[u8], waiter: WaiterId, at: At) -> Option<Answer> {
+        let Ok(call) = Call::decode(op) else {
+            return Some(Refused::Malformed.into());
+        };
+        let savepoint = self.spaces.savepoint();
+        match self.call(call, waiter, at) {
+            Ok(answer) => answer,
+            Err(refused) => {
+                self.spaces.rollback(savepoint);
+                Some(refused.into())
+            }
+        }
+    }
+
+    fn call(&mut self, call: Call, waiter: WaiterId, at: At) -> Result<Option<Answer>, Refused> {
+        let answer = match call {
+            // A session is opened outside of one.
+            Call::OpenSession { .. } => return Err(Refused::Malformed),
+            Call::CloseSession => Answer::Closed,
+            Call::CreateSpace { space } => {
+                refuse_reserved(&space)?;
+                self.spaces.create(&space)?;
+                Answer::Created
+            }
+            Call::ListSpaces => {
+                Answer::Spaces(self.spaces.names().filter(|name| !name.is_reserved()).cloned().collect())
+            }
+            Call::Space { space, operation } => return self.operate(&space, operation, waiter, at),
+            Call::Register { manifest, module } => {
+                let hash = self.extensions.register(&mut self.spaces, at, manifest, module)?;
+                Answer::Registered { hash }
+            }
+            Call::Acknowledge { hash } => {
+                self.extensions.acknowledge(at.client, hash)?;
+                Answer::Acknowledged
+            }
+            Call::Cancel { number } => {
+                let wait = WaiterId { owner: waiter.owner, number };
+                Answer::Cancelled(self.spaces.cancel(wait))
+            }
+            // A later version's call cannot be decoded by this one.
+            _ => return Err(Refused::Malformed),
+        };
+        Ok(Some(answer))
+    }
+
+    fn operate(
+        &mut self,
+        space: &SpaceName,
+        operation: Operation,
+        waiter: WaiterId,
+        at: At,
+    ) -> Result<Option<Answer>, Refused> {
+        // The service's own spaces are read by all and written by the service.
+        if !operation.is_read_only() {
+            refuse_reserved(space)?;
+        }
+        if self.genesis.spaces_on_first_out
+            && matches!(operation, Operation::Out { .. })
+            && !self.spaces.contains(space)
+        {
+            self.spaces.create(space)?;
+        }
+        if let Some(outcome) = self.extensions.run(&mut self.spaces, at, space, &operation) {
+            return outcome.map(|outcome| Some(Answer::Outcome(outcome)));
+        }
+        match self.spaces.apply(space, &operation, Some(waiter))? {
+            Applied::Outcome(outcome) => Ok(Some(Answer::Outcome(outcome))),
+            Applied::Waiting => Ok(None),
+        }
+    }
+}
+
+fn refuse_reserved(space: &SpaceName) -> Result<(), Refused> {
+    if space.is_reserved() { Err(Refused::ReservedSpace) } else { Ok(()) }
+}

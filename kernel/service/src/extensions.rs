@@ -1,0 +1,156 @@
+//! Extensions in the service: registration, dispatch, and their hands on the spaces.
+//!
+//! An operation that an extension of its client (or one it acknowledged)
+//! subscribes to is answered by that extension instead. Whatever the extension
+//! did is undone by the caller if it fails: a failed extension never falls back
+//! to the plain operation (extensions.md, "Failure").
+
+use bezant_api::{ExtensionHash, Manifest, Refused};
+use bezant_bft::ids::ClientId;
+use bezant_extensions::{Engine, Host, Invocation, Registry};
+use bezant_tuple::{Tuple, Value};
+use bezant_tuplespace::{Applied, Operation, Outcome, Refusal, SpaceName, Spaces};
+
+use crate::At;
+
+/// Most lines extensions may leave for the log between two collections; more are dropped.
+const MAX_LOG_LINES: usize = 256;
+
+/// The space in which every installed extension is an object that clients can read.
+const OBJECTS: &str = "$extensions";
+
+/// The extensions of one replica's service.
+#[derive(Debug)]
+pub(crate) struct Extensions {
+    registry: Registry,
+    engine: Engine,
+    logs: Vec<String>,
+    /// Why this replica cannot go on, once it cannot.
+    exhausted: Option<String>,
+}
+
+impl Extensions {
+    pub(crate) fn new() -> Self {
+        Self {
+            registry: Registry::new(),
+            engine: Engine::new(),
+            logs: Vec::new(),
+            exhausted: None,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.registry.len()
+    }
+
+    pub(crate) fn digest_into(&self, sink: &mut impl FnMut(&[u8])) {
+        self.registry.digest_into(sink);
+    }
+
+    pub(crate) fn exhausted(&self) -> Option<&str> {
+        self.exhausted.as_deref()
+    }
+
+    pub(crate) fn take_logs(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.logs)
+    }
+
+    /// Installs an extension and makes its object.
+    pub(crate) fn register(
+        &mut self,
+        spaces: &mut Spaces,
+        at: At,
+        manifest: Manifest,
+        module: Vec<u8>,
+    ) -> Result<ExtensionHash, Refused> {
+        let (name, version) = (manifest.name.clone(), manifest.version);
+        let before = self.registry.len();
+        let hash = self.registry.register(at.client.0, manifest, module)?;
+        if self.registry.len() > before
+            && let Ok(objects) = SpaceName::reserved(OBJECTS)
+        {
+            let object = Tuple::new(vec![
+                Value::from("extension"),
+                Value::from(name),
+                Value::from(version),
+                Value::from(hash.0.to_vec()),
+                Value::from(at.client.0.to_vec()),
+            ]);
+            // The object is for people to read; the registry is what counts. Spaces
+            // without room for it must not undo a registration that stands.
+            if !spaces.contains(&objects) {
+                let _no_room = spaces.create(&objects);
+            }
+            if let Ok(tuple) = object {
+                let _no_room = spaces.apply(&objects, &Operation::Out { tuple }, None);
+            }
+        }
+        Ok(hash)
+    }
+
+    pub(crate) fn acknowledge(
+        &mut self,
+        client: ClientId,
+        hash: ExtensionHash,
+    ) -> Result<(), Refused> {
+        self.registry.acknowledge(client.0, hash)
+    }
+
+    /// Runs the extension that applies to this operation instead of it, if one does.
+    /// After an error the caller undoes everything.
+    pub(crate) fn run(
+        &mut self,
+        spaces: &mut Spaces,
+        at: At,
+        space: &SpaceName,
+        operation: &Operation,
+    ) -> Option<Result<Outcome, Refused>> {
+        let found = self.registry.find(&at.client.0, space, operation)?;
+        let compiled = match self.engine.compiled(found.extension) {
+            Ok(compiled) => compiled,
+            Err(rejection) => return Some(Err(rejection.into())),
+        };
+        let invocation = Invocation {
+            space,
+            operation,
+            invoker: at.client.0,
+            now_ms: at.time.0,
+            sequence: at.position.0,
+        };
+        let mut hands = Hands { spaces, logs: &mut self.logs };
+        let manifest = &found.extension.manifest;
+        let entry = &found.subscription.entry;
+        let report = match self.engine.call(&compiled, manifest, entry, invocation, &mut hands) {
+            Ok(report) => report,
+            Err(exhausted) => {
+                // This replica's own fault: it must stop before it answers otherwise than the others.
+                self.exhausted = Some(exhausted.to_string());
+                return Some(Err(Refused::NoSuchExtension));
+            }
+        };
+        let failure = found.extension.failure(&report);
+        Some(report.result.map_err(|_| failure.map_or(Refused::NoSuchExtension, Refused::Extension)))
+    }
+}
+
+/// What a running extension can do here.
+struct Hands<'a> {
+    spaces: &'a mut Spaces,
+    logs: &'a mut Vec<String>,
+}
+
+impl Host for Hands<'_> {
+    fn apply(&mut self, space: &SpaceName, operation: Operation) -> Result<Outcome, Refusal> {
+        match self.spaces.apply(space, &operation, None)? {
+            Applied::Outcome(outcome) => Ok(outcome),
+            // Without a waiter's name nothing waits.
+            Applied::Waiting => Ok(Outcome::Match(None)),
+        }
+    }
+
+    fn log(&mut self, text: &str) {
+        if self.logs.len() < MAX_LOG_LINES {
+            self.logs.push(text.to_owned());
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Bounds on what clients can make the service hold, beside those of the spaces.
+
+use bezant_bft::limits::{MAX_OP_BYTES, MAX_PROPOSAL_BYTES, SESSION_WINDOW};
+
+/// Most sessions of all clients together.
+pub const MAX_SESSIONS: usize = 65_536;
+
+/// Most sessions of one client; opening one more ends its least recently used one.
+pub const MAX_SESSIONS_PER_CLIENT: usize = 256;
+
+/// Requests a session may have unanswered, unacknowledged or ahead of their turn.
+pub const WINDOW: u64 = SESSION_WINDOW;
+
+const _: () = assert!(
+    bezant_api::limits::MAX_CALL_BYTES <= MAX_OP_BYTES,
+    "every call must fit into a request"
+);
+const _: () = assert!(
+    MAX_OP_BYTES < MAX_PROPOSAL_BYTES,
+    "every request must fit into a proposal"
+);

@@ -1,0 +1,343 @@
+//! Clusters on this machine: four replicas as threads, or as processes.
+//!
+//! Both are real: real sockets, real signatures, real QUIC. Threads share a
+//! process and nothing else; processes are the replicas of figures of record.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use bezant_bft::{crypto::SigningKey, ids::ReplicaId};
+use bezant_client::ClusterView;
+use bezant_node::{
+    Ended, NodeConfig, NodeError, NodeHandle,
+    config::{
+        ClusterFile, ConfigError, GenesisSettings, NodeFile, ReplicaEntry, StorageKind, store_key,
+    },
+};
+
+/// Why a local cluster did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LabError {
+    /// A replica did not start or ended badly.
+    #[error("replica {replica}: {error}")]
+    Node {
+        /// Which.
+        replica: ReplicaId,
+        /// Why.
+        error: Box<NodeError>,
+    },
+    /// A file could not be written or read.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The system refused something.
+    #[error("{what}: {error}")]
+    Io {
+        /// What was attempted.
+        what: String,
+        /// Why it failed.
+        error: std::io::Error,
+    },
+    /// A replica's process ended before it was ready.
+    #[error("the process of replica {replica} ended before it was ready; it said: {said}")]
+    ProcessEnded {
+        /// Which.
+        replica: ReplicaId,
+        /// The end of its log.
+        said: String,
+    },
+}
+
+fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> LabError {
+    let what = what.into();
+    move |error| LabError::Io { what, error }
+}
+
+/// What a local cluster is like.
+#[derive(Clone, Debug)]
+pub struct LocalOptions {
+    /// Number of replicas.
+    pub replicas: usize,
+    /// Whether each has an admin endpoint.
+    pub admin: bool,
+    /// Whether replicas commit faults on demand.
+    pub allow_faults: bool,
+    /// Whether any client may take part and the first `out` makes a space.
+    pub open: bool,
+}
+
+impl Default for LocalOptions {
+    fn default() -> Self {
+        Self { replicas: 4, admin: false, allow_faults: true, open: true }
+    }
+}
+
+/// A random key.
+///
+/// # Errors
+/// [`LabError::Io`] if the system gives no random numbers.
+pub fn fresh_key() -> Result<SigningKey, LabError> {
+    random().map(SigningKey::from_seed)
+}
+
+fn random<const N: usize>() -> Result<[u8; N], LabError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| io("drawing random numbers")(std::io::Error::other(error.to_string())))?;
+    Ok(bytes)
+}
+
+/// The cluster file and the replicas' keys of a new local cluster on free ports.
+///
+/// A port found free may be taken before the replica binds it; the replica then says so.
+///
+/// # Errors
+/// [`LabError`].
+pub fn plan(options: &LocalOptions) -> Result<(ClusterFile, Vec<(SigningKey, SocketAddr)>), LabError> {
+    // All sockets are held until all ports are known, so that no two are the same.
+    let mut held = Vec::new();
+    let mut members = Vec::new();
+    for _ in 0..options.replicas {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(io("finding a free port"))?;
+        let address = socket.local_addr().map_err(io("finding a free port"))?;
+        held.push(socket);
+        members.push((fresh_key()?, address));
+    }
+    let cluster = ClusterFile {
+        name: "local".to_owned(),
+        replicas: members
+            .iter()
+            .map(|(key, address)| ReplicaEntry { address: address.to_string(), key: key.public() })
+            .collect(),
+        genesis: GenesisSettings {
+            open_enrolment: options.open,
+            spaces_on_first_out: options.open,
+            clients: Vec::new(),
+            checkpoint_interval: bezant_bft::limits::CHECKPOINT_INTERVAL,
+            salt: random()?,
+        },
+    };
+    Ok((cluster, members))
+}
+
+/// How a client sees the cluster of a cluster file.
+#[must_use]
+pub fn view(cluster: &ClusterFile) -> ClusterView {
+    ClusterView {
+        id: cluster.cluster_id(),
+        replicas: cluster.replicas.iter().map(|r| (r.address.clone(), r.key)).collect(),
+    }
+}
+
+/// Replicas as threads of this process.
+#[derive(Debug)]
+pub struct LocalCluster {
+    /// The public file.
+    pub cluster: ClusterFile,
+    /// The replicas, by id.
+    pub nodes: Vec<NodeHandle>,
+}
+
+impl LocalCluster {
+    /// Starts the replicas.
+    ///
+    /// # Errors
+    /// [`LabError`]; replicas that were started are stopped again.
+    pub fn start(options: &LocalOptions) -> Result<Self, LabError> {
+        let (cluster, members) = plan(options)?;
+        let mut nodes = Vec::new();
+        for (id, (key, listen)) in (0_u8..).zip(members) {
+            let replica = ReplicaId(id);
+            let config = NodeConfig {
+                replica,
+                cluster: cluster.clone(),
+                key,
+                listen,
+                admin: options.admin.then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+                data: None,
+                storage: StorageKind::Memory,
+                allow_faults: options.allow_faults,
+            };
+            let node = bezant_node::spawn(config)
+                .map_err(|error| LabError::Node { replica, error: Box::new(error) })?;
+            nodes.push(node);
+        }
+        Ok(Self { cluster, nodes })
+    }
+
+    /// How clients see it.
+    #[must_use]
+    pub fn view(&self) -> ClusterView {
+        view(&self.cluster)
+    }
+
+    /// The admin endpoints, of the replicas that have one.
+    #[must_use]
+    pub fn admins(&self) -> Vec<SocketAddr> {
+        self.nodes.iter().filter_map(NodeHandle::admin).collect()
+    }
+
+    /// Stops all replicas.
+    ///
+    /// # Errors
+    /// The first that had ended badly.
+    pub fn stop(self) -> Result<(), LabError> {
+        let mut first = Ok(());
+        for node in self.nodes {
+            let replica = node.replica();
+            let ended = node.stop();
+            if let Err(error) = ended
+                && first.is_ok()
+            {
+                first = Err(LabError::Node { replica, error: Box::new(error) });
+            }
+        }
+        first
+    }
+}
+
+/// Whether a replica ended as it should.
+#[must_use]
+pub const fn ended_well(ended: &Result<Ended, NodeError>) -> bool {
+    ended.is_ok()
+}
+
+/// Replicas as processes of their own.
+#[derive(Debug)]
+pub struct ProcessCluster {
+    /// The public file.
+    pub cluster: ClusterFile,
+    /// Where its files are; deleted with this value.
+    folder: tempfile::TempDir,
+    processes: Vec<Option<Child>>,
+}
+
+impl ProcessCluster {
+    /// Starts one process per replica with `binary node --config FILE` and waits until each
+    /// has bound its sockets.
+    ///
+    /// # Errors
+    /// [`LabError`]; processes that were started are ended again.
+    pub fn start(binary: &Path, options: &LocalOptions) -> Result<Self, LabError> {
+        let (cluster, members) = plan(options)?;
+        let folder = tempfile::tempdir().map_err(io("making a temporary folder"))?;
+        cluster.store(&folder.path().join("cluster.toml"))?;
+        let mut this = Self { cluster, folder, processes: Vec::new() };
+        for (id, (key, listen)) in (0_u8..).zip(members) {
+            let file = this.write_node(id, &key, listen, options)?;
+            this.processes.push(Some(start_process(binary, &file)?));
+        }
+        for id in 0..this.processes.len() {
+            this.await_ready(id)?;
+        }
+        Ok(this)
+    }
+
+    fn write_node(
+        &self,
+        id: u8,
+        key: &SigningKey,
+        listen: SocketAddr,
+        options: &LocalOptions,
+    ) -> Result<PathBuf, LabError> {
+        let at = |name: String| self.folder.path().join(name);
+        let key_file = PathBuf::from(format!("replica-{id}.key"));
+        store_key(&self.folder.path().join(&key_file), key)?;
+        let node = NodeFile {
+            replica: id,
+            cluster: PathBuf::from("cluster.toml"),
+            key: key_file,
+            listen,
+            admin: options.admin.then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+            data: Some(PathBuf::from(format!("data-{id}"))),
+            storage: StorageKind::Memory,
+            allow_faults: options.allow_faults,
+        };
+        let file = at(format!("node-{id}.toml"));
+        node.store(&file)?;
+        Ok(file)
+    }
+
+    /// A started replica prints one line on its standard output.
+    fn await_ready(&mut self, id: usize) -> Result<(), LabError> {
+        let Some(child) = self.processes.get_mut(id).and_then(Option::as_mut) else {
+            return Ok(());
+        };
+        let mut line = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line).map_err(io("waiting for a replica"))?;
+        }
+        if line.is_empty() {
+            let said = said(child);
+            return Err(LabError::ProcessEnded { replica: replica_id(id), said });
+        }
+        Ok(())
+    }
+
+    /// How clients see it.
+    #[must_use]
+    pub fn view(&self) -> ClusterView {
+        view(&self.cluster)
+    }
+
+    /// The folder with the cluster's files.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The process of a replica, if it was not killed.
+    #[must_use]
+    pub fn process_id(&self, replica: ReplicaId) -> Option<u32> {
+        self.processes.get(usize::from(replica.0))?.as_ref().map(Child::id)
+    }
+
+    /// Kills a replica's process at once, as `kill -9` does.
+    ///
+    /// # Errors
+    /// [`LabError::Io`].
+    pub fn kill(&mut self, replica: ReplicaId) -> Result<(), LabError> {
+        let process = self.processes.get_mut(usize::from(replica.0)).and_then(Option::take);
+        let Some(mut child) = process else { return Ok(()) };
+        child.kill().and_then(|()| child.wait()).map(|_| ()).map_err(io("killing a replica"))
+    }
+}
+
+impl Drop for ProcessCluster {
+    fn drop(&mut self) {
+        for child in self.processes.iter_mut().flatten() {
+            // A process that ended by itself needs no killing.
+            let _ended = child.kill();
+            let _status = child.wait();
+        }
+    }
+}
+
+fn replica_id(index: usize) -> ReplicaId {
+    ReplicaId(u8::try_from(index).unwrap_or(u8::MAX))
+}
+
+fn start_process(binary: &Path, file: &Path) -> Result<Child, LabError> {
+    Command::new(binary)
+        .arg("node")
+        .arg("--config")
+        .arg(file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(io(format!("starting {}", binary.display())))
+}
+
+/// The end of what an ended process wrote on its standard error.
+fn said(child: &mut Child) -> String {
+    let _status = child.wait();
+    let lines = child.stderr.take().map(|stderr| BufReader::new(stderr).lines());
+    let lines: Vec<String> = lines.into_iter().flatten().map_while(Result::ok).collect();
+    let last = lines.len().saturating_sub(3);
+    lines.get(last..).unwrap_or_default().join(" | ")
+}
