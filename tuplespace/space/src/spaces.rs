@@ -386,8 +386,9 @@ impl Spaces {
             for candidate in shelf.matches(template, after, work) {
                 match candidate {
                     // One more than fits, or more than may be looked at: the
-                    // next page begins here.
-                    Ok(_) if found.len() == most || bytes >= most_bytes => {
+                    // next page begins here. One tuple always fits, so that a
+                    // cursor never stands still.
+                    Ok(_) if last.is_some() && (found.len() >= most || bytes >= most_bytes) => {
                         return Ok(Page { found, next: last });
                     }
                     Err(_) if last.is_some() => return Ok(Page { found, next: last }),

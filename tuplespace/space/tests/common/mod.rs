@@ -1,0 +1,95 @@
+//! Spaces and random operations for the tests beside a model.
+
+use bezant_tuple::{Field, Kind, Template, Tuple, Value};
+use bezant_tuplespace::{Limits, Operation, SpaceName, Spaces, TupleId};
+use proptest::{prelude::*, sample::select};
+
+/// Tight enough that every bound is met.
+pub(crate) const LIMITS: Limits = Limits {
+    spaces: 2,
+    tuples: 12,
+    bytes: 900,
+    waiters: 5,
+    page_tuples: 3,
+    page_bytes: 150,
+    candidates: u64::MAX,
+};
+
+pub(crate) fn name(text: &str) -> SpaceName {
+    SpaceName::new(text).unwrap()
+}
+
+/// The whole state.
+pub(crate) fn content(spaces: &Spaces) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    spaces.digest_into(&mut |part| bytes.extend_from_slice(part));
+    bytes
+}
+
+pub(crate) fn space() -> impl Strategy<Value = SpaceName> {
+    select(["a", "a", "a", "b", "c"].map(name).to_vec())
+}
+
+/// Few values, so that they meet; among them long ones that the index cuts.
+fn value() -> impl Strategy<Value = Value> {
+    let long = |end: &str| Value::Text("x".repeat(130) + end);
+    select(vec![
+        Value::Nil,
+        true.into(),
+        (-1).into(),
+        0.into(),
+        1.into(),
+        i64::MAX.into(),
+        "a".into(),
+        "ab".into(),
+        "0".into(),
+        b"a".into(),
+        vec![Value::from(1), Value::List(vec![])].into(),
+        long("a"),
+        long("b"),
+    ])
+}
+
+fn tuple() -> impl Strategy<Value = Tuple> {
+    prop::collection::vec(value(), 0..4).prop_map(|fields| Tuple::new(fields).unwrap())
+}
+
+fn field() -> impl Strategy<Value = Field> {
+    prop_oneof![
+        4 => value().prop_map(Field::Exact),
+        4 => Just(Field::Any),
+        1 => select(Kind::ALL.to_vec()).prop_map(Field::OfKind),
+        1 => (-2i64..2, -1i64..3).prop_map(|(from, to)| Field::from(from..to)),
+        1 => (-2i64..3).prop_map(|from| Field::from(from..)),
+        1 => (-2i64..3).prop_map(|to| Field::from(..to)),
+        1 => select(vec![0, 1, 127, 128, 129, 131])
+            .prop_map(|length| Field::TextPrefix("x".repeat(length))),
+        1 => Just(Field::TextPrefix("a".into())),
+        1 => Just(Field::BytesPrefix(b"a".to_vec())),
+    ]
+}
+
+fn template() -> impl Strategy<Value = Template> {
+    prop::collection::vec(field(), 0..4).prop_map(|fields| Template::new(fields).unwrap())
+}
+
+pub(crate) fn operation() -> impl Strategy<Value = Operation> {
+    let limit = || prop_oneof![1 => Just(0u32), 9 => 1u32..6];
+    let after = prop::option::of((0u64..40).prop_map(TupleId));
+    prop_oneof![
+        8 => tuple().prop_map(|tuple| Operation::Out { tuple }),
+        2 => template().prop_map(|template| Operation::Rdp { template }),
+        3 => template().prop_map(|template| Operation::Inp { template }),
+        3 => template().prop_map(|template| Operation::Rd { template }),
+        3 => template().prop_map(|template| Operation::In { template }),
+        2 => (template(), tuple())
+            .prop_map(|(template, tuple)| Operation::Cas { template, tuple }),
+        2 => (template(), tuple())
+            .prop_map(|(template, tuple)| Operation::Replace { template, tuple }),
+        2 => (template(), limit(), after)
+            .prop_map(|(template, limit, after)| Operation::RdAll { template, limit, after }),
+        1 => (template(), limit())
+            .prop_map(|(template, limit)| Operation::InAll { template, limit }),
+        1 => template().prop_map(|template| Operation::Count { template }),
+    ]
+}

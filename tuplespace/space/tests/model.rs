@@ -1,0 +1,428 @@
+//! The spaces beside a dumb model: a vector and a linear scan, copied whole at
+//! every savepoint.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may stop"
+)]
+
+mod common;
+
+use bezant_tuple::{Template, Tuple};
+use bezant_tuplespace::{
+    Applied, Operation, OperationKind, Outcome, Refusal, Savepoint, Served, SpaceName, Spaces,
+    TupleId, WaiterId,
+};
+use common::{LIMITS, content, name, operation, space};
+use proptest::{prelude::*, sample::Index};
+
+#[derive(Clone, Debug)]
+struct Waiter {
+    id: WaiterId,
+    space: SpaceName,
+    template: Template,
+    kind: OperationKind,
+}
+
+/// What the documentation promises, spelled in the plainest way.
+#[derive(Clone, Debug, Default)]
+struct Model {
+    spaces: Vec<SpaceName>,
+    tuples: Vec<(u64, SpaceName, Tuple)>,
+    waiters: Vec<Waiter>,
+    served: Vec<Served>,
+    last: u64,
+}
+
+impl Model {
+    fn create(&mut self, space: &SpaceName) -> Result<(), Refusal> {
+        if self.spaces.contains(space) {
+            return Err(Refusal::SpaceExists);
+        }
+        if self.spaces.len() == LIMITS.spaces {
+            return Err(Refusal::TooManySpaces);
+        }
+        self.spaces.push(space.clone());
+        Ok(())
+    }
+
+    /// Places of the matches in `tuples`.
+    fn matches(&self, space: &SpaceName, template: &Template) -> Vec<usize> {
+        let matches =
+            |at: &usize| self.tuples[*at].1 == *space && template.matches(&self.tuples[*at].2);
+        (0..self.tuples.len()).filter(matches).collect()
+    }
+
+    fn bytes(&self) -> u64 {
+        let lengths = self.tuples.iter().map(|(_, _, tuple)| tuple.encoded_len());
+        lengths.sum::<usize>() as u64
+    }
+
+    fn insert(&mut self, space: &SpaceName, tuple: &Tuple) -> Result<(), Refusal> {
+        let (wanting, others): (Vec<Waiter>, Vec<Waiter>) = self
+            .waiters
+            .drain(..)
+            .partition(|waiter| waiter.space == *space && waiter.template.matches(tuple));
+        let (readers, mut takers): (Vec<Waiter>, Vec<Waiter>) = wanting
+            .into_iter()
+            .partition(|waiter| waiter.kind == OperationKind::Rd);
+        if takers.is_empty() {
+            if self.tuples.len() as u64 == LIMITS.tuples {
+                return Err(Refusal::TooManyTuples);
+            }
+            if self.bytes() + tuple.encoded_len() as u64 > LIMITS.bytes {
+                return Err(Refusal::TooManyBytes);
+            }
+        }
+        self.last += 1;
+        let taker = (!takers.is_empty()).then(|| takers.remove(0));
+        if taker.is_none() {
+            self.tuples.push((self.last, space.clone(), tuple.clone()));
+        }
+        for waiter in readers.into_iter().chain(taker) {
+            self.served.push(Served {
+                waiter: waiter.id,
+                space: space.clone(),
+                kind: waiter.kind,
+                id: TupleId(self.last),
+                tuple: tuple.clone(),
+            });
+        }
+        // Arrival is the order of request numbers here.
+        self.waiters = others.into_iter().chain(takers).collect();
+        self.waiters.sort_by_key(|waiter| waiter.id.number);
+        Ok(())
+    }
+
+    /// Places of a page of matches, and the cursor to the next.
+    fn page(
+        &self,
+        space: &SpaceName,
+        template: &Template,
+        limit: u32,
+        after: u64,
+    ) -> (Vec<usize>, Option<TupleId>) {
+        let mut all = self.matches(space, template);
+        all.retain(|at| self.tuples[*at].0 > after);
+        let mut page = Vec::new();
+        let mut bytes = 0;
+        for at in &all {
+            if page.len() == limit.min(LIMITS.page_tuples) as usize || bytes >= LIMITS.page_bytes {
+                break;
+            }
+            bytes += self.tuples[*at].2.encoded_len();
+            page.push(*at);
+        }
+        let more = page.len() < all.len();
+        let last = page.last().filter(|_| more);
+        let next = last.map(|at| TupleId(self.tuples[*at].0));
+        (page, next)
+    }
+
+    fn apply(
+        &mut self,
+        space: &SpaceName,
+        operation: &Operation,
+        waiter: Option<WaiterId>,
+    ) -> Result<Applied, Refusal> {
+        let before = self.clone();
+        let result = self.try_apply(space, operation, waiter);
+        if result.is_err() {
+            *self = before;
+        }
+        result
+    }
+
+    fn try_apply(
+        &mut self,
+        space: &SpaceName,
+        operation: &Operation,
+        waiter: Option<WaiterId>,
+    ) -> Result<Applied, Refusal> {
+        if !self.spaces.contains(space) {
+            return Err(Refusal::NoSuchSpace);
+        }
+        let template = operation.template();
+        let oldest = template.and_then(|template| self.matches(space, template).first().copied());
+        let found = oldest.map(|at| self.tuples[at].2.clone());
+        let outcome = match operation {
+            Operation::Out { tuple } => {
+                self.insert(space, tuple)?;
+                Outcome::Done
+            }
+            Operation::Rd { template } | Operation::In { template }
+                if oldest.is_none() && waiter.is_some() =>
+            {
+                return self.wait(space, template, operation.kind(), waiter.unwrap());
+            }
+            Operation::Rdp { .. } | Operation::Rd { .. } => Outcome::Match(found),
+            Operation::Inp { .. } | Operation::In { .. } => {
+                oldest.map(|at| self.tuples.remove(at));
+                Outcome::Match(found)
+            }
+            Operation::Cas { tuple, .. } => {
+                if oldest.is_none() {
+                    self.insert(space, tuple)?;
+                }
+                Outcome::Match(found)
+            }
+            Operation::Replace { tuple, .. } => {
+                if let Some(at) = oldest {
+                    self.tuples.remove(at);
+                    self.insert(space, tuple)?;
+                }
+                Outcome::Match(found)
+            }
+            Operation::RdAll { limit: 0, .. } | Operation::InAll { limit: 0, .. } => {
+                return Err(Refusal::EmptyPage);
+            }
+            Operation::RdAll {
+                template,
+                limit,
+                after,
+            } => {
+                let after = after.map_or(0, |id| id.0);
+                let (page, next) = self.page(space, template, *limit, after);
+                let tuple = |at: &usize| self.tuples[*at].2.clone();
+                let tuples = page.iter().map(tuple).collect();
+                Outcome::Page { tuples, next }
+            }
+            Operation::InAll { template, limit } => {
+                let (page, next) = self.page(space, template, *limit, 0);
+                let places = page.into_iter().rev();
+                let mut tuples: Vec<_> = places.map(|at| self.tuples.remove(at).2).collect();
+                tuples.reverse();
+                Outcome::Page { tuples, next }
+            }
+            Operation::Count { template } => {
+                Outcome::Count(self.matches(space, template).len() as u64)
+            }
+        };
+        Ok(Applied::Outcome(outcome))
+    }
+
+    fn wait(
+        &mut self,
+        space: &SpaceName,
+        template: &Template,
+        kind: OperationKind,
+        id: WaiterId,
+    ) -> Result<Applied, Refusal> {
+        if self.waiters.iter().any(|other| other.id == id) {
+            return Err(Refusal::AlreadyWaiting);
+        }
+        if self.waiters.len() == LIMITS.waiters {
+            return Err(Refusal::TooManyWaiters);
+        }
+        self.waiters.push(Waiter {
+            id,
+            space: space.clone(),
+            template: template.clone(),
+            kind,
+        });
+        Ok(Applied::Waiting)
+    }
+
+    fn cancel(&mut self, gone: impl Fn(WaiterId) -> bool) -> usize {
+        let before = self.waiters.len();
+        self.waiters.retain(|waiter| !gone(waiter.id));
+        before - self.waiters.len()
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Create(SpaceName),
+    /// With the owner under which to wait, if at all.
+    Apply(SpaceName, Operation, Option<u64>),
+    /// Cancels a wait, or what is none.
+    Cancel(Index),
+    CancelOwner(u64),
+    TakeServed,
+    Savepoint,
+    Rollback(Index),
+    Commit,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        2 => space().prop_map(Step::Create),
+        40 => (space(), operation(), prop::option::weighted(0.8, 0u64..3))
+            .prop_map(|(space, operation, owner)| Step::Apply(space, operation, owner)),
+        2 => any::<Index>().prop_map(Step::Cancel),
+        1 => (0u64..3).prop_map(Step::CancelOwner),
+        2 => Just(Step::TakeServed),
+        3 => Just(Step::Savepoint),
+        2 => any::<Index>().prop_map(Step::Rollback),
+        1 => Just(Step::Commit),
+    ]
+}
+
+/// What a savepoint must restore.
+struct Saved {
+    savepoint: Savepoint,
+    model: Model,
+    content: Vec<u8>,
+    done: usize,
+}
+
+/// Spaces and model under the same steps.
+struct Twins {
+    spaces: Spaces,
+    model: Model,
+    saved: Vec<Saved>,
+    /// The steps that were not undone, with the waiter each is about.
+    done: Vec<(Step, Option<WaiterId>)>,
+    /// The number of the next wait; undone by nothing, as requests are not.
+    next: u64,
+}
+
+impl Twins {
+    fn new() -> Self {
+        Self {
+            spaces: Spaces::new(LIMITS),
+            model: Model::default(),
+            saved: Vec::new(),
+            done: Vec::new(),
+            next: 0,
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        let mut waiter = None;
+        match &step {
+            Step::Create(space) => {
+                assert_eq!(self.spaces.create(space), self.model.create(space));
+            }
+            Step::Apply(space, operation, owner) => {
+                waiter = self.waiter(*owner);
+                self.apply(space, operation, waiter);
+            }
+            Step::Cancel(at) => {
+                let at = at.index(self.model.waiters.len() + 1);
+                let stranger = WaiterId {
+                    owner: 1,
+                    number: 0,
+                };
+                let waiting = self.model.waiters.get(at).map(|waiter| waiter.id);
+                let id = waiting.unwrap_or(stranger);
+                let cancelled = self.model.cancel(|other| other == id) == 1;
+                assert_eq!(self.spaces.cancel(id), cancelled);
+                waiter = Some(id);
+            }
+            Step::CancelOwner(owner) => {
+                let cancelled = self.model.cancel(|id| id.owner == *owner);
+                assert_eq!(self.spaces.cancel_owner(*owner), cancelled);
+            }
+            Step::TakeServed => {
+                let served = std::mem::take(&mut self.model.served);
+                assert_eq!(self.spaces.take_served(), served);
+            }
+            Step::Savepoint => self.saved.push(Saved {
+                savepoint: self.spaces.savepoint(),
+                model: self.model.clone(),
+                content: content(&self.spaces),
+                done: self.done.len(),
+            }),
+            Step::Rollback(at) if !self.saved.is_empty() => {
+                let at = at.index(self.saved.len());
+                let saved = self.saved.drain(at..).next().unwrap();
+                self.spaces.rollback(saved.savepoint);
+                self.model = saved.model;
+                self.done.truncate(saved.done);
+                assert_eq!(content(&self.spaces), saved.content);
+            }
+            Step::Rollback(_) => {}
+            Step::Commit => {
+                self.spaces.commit();
+                self.saved.clear();
+            }
+        }
+        self.done.push((step, waiter));
+        self.compare();
+    }
+
+    /// Under which id to wait: now and then one that waits already.
+    fn waiter(&mut self, owner: Option<u64>) -> Option<WaiterId> {
+        self.next += 1;
+        let number = self.next;
+        match self.model.waiters.first() {
+            Some(other) if number.is_multiple_of(16) => Some(other.id),
+            _ => owner.map(|owner| WaiterId { owner, number }),
+        }
+    }
+
+    fn apply(&mut self, space: &SpaceName, operation: &Operation, waiter: Option<WaiterId>) {
+        let before = content(&self.spaces);
+        let result = self.spaces.apply(space, operation, waiter);
+        let expected = self.model.apply(space, operation, waiter);
+        assert_eq!(result, expected, "{operation:?}");
+        if result.is_err() || operation.is_read_only() {
+            assert_eq!(content(&self.spaces), before, "{operation:?}");
+        }
+    }
+
+    fn compare(&self) {
+        let Self { spaces, model, .. } = self;
+        assert_eq!(spaces.served(), model.served);
+        assert_eq!(spaces.waiters(), model.waiters.len());
+        let waits = |waiter: &Waiter| spaces.is_waiting(waiter.id);
+        assert!(model.waiters.iter().all(waits));
+        assert_eq!(spaces.total_tuples(), model.tuples.len() as u64);
+        assert_eq!(spaces.total_bytes(), model.bytes());
+        let mut names = model.spaces.clone();
+        names.sort();
+        assert!(spaces.names().eq(&names));
+        for space in ["a", "b", "c"].map(name) {
+            let here = |(_, name, _): &&(u64, SpaceName, Tuple)| *name == space;
+            let count = model.tuples.iter().filter(here).count();
+            assert_eq!(spaces.tuples(&space), count as u64);
+            assert_eq!(spaces.contains(&space), model.spaces.contains(&space));
+        }
+    }
+
+    /// A replica that saw only what was not undone holds the same, and answers
+    /// the same at the same cost.
+    fn compare_with_one_without_detours(mut self, probes: Vec<(SpaceName, Operation)>) {
+        let mut other = Spaces::new(LIMITS);
+        for (step, waiter) in &self.done {
+            match step {
+                Step::Create(space) => drop(other.create(space)),
+                Step::Apply(space, operation, _) => drop(other.apply(space, operation, *waiter)),
+                Step::Cancel(_) => drop(other.cancel(waiter.unwrap())),
+                Step::CancelOwner(owner) => drop(other.cancel_owner(*owner)),
+                Step::TakeServed => drop(other.take_served()),
+                Step::Savepoint | Step::Rollback(_) | Step::Commit => {}
+            }
+        }
+        assert_eq!(content(&self.spaces), content(&other));
+        for (space, operation) in probes {
+            let before = (self.spaces.examined(), other.examined());
+            let result = self.spaces.apply(&space, &operation, None);
+            assert_eq!(other.apply(&space, &operation, None), result);
+            let cost = self.spaces.examined() - before.0;
+            assert_eq!(other.examined() - before.1, cost, "{operation:?}");
+        }
+        assert_eq!(content(&self.spaces), content(&other));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn spaces_do_what_the_model_does(
+        steps in prop::collection::vec(step(), 1..150),
+        probes in prop::collection::vec((space(), operation()), 10),
+    ) {
+        let mut twins = Twins::new();
+        twins.step(Step::Create(name("a")));
+        for step in steps {
+            twins.step(step);
+        }
+        twins.compare_with_one_without_detours(probes);
+    }
+}
