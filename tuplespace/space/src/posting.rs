@@ -12,19 +12,26 @@ use crate::TupleId;
 #[derive(Debug)]
 pub(crate) struct Posting {
     oldest: TupleId,
-    younger: BTreeSet<TupleId>,
+    #[expect(
+        clippy::box_collection,
+        reason = "most postings have none, and entries of an index should be small"
+    )]
+    younger: Option<Box<BTreeSet<TupleId>>>,
 }
 
 impl Posting {
     pub(crate) const fn new(id: TupleId) -> Self {
         Self {
             oldest: id,
-            younger: BTreeSet::new(),
+            younger: None,
         }
     }
 
     pub(crate) fn len(&self) -> u64 {
-        1 + self.younger.len() as u64
+        1 + self
+            .younger
+            .as_ref()
+            .map_or(0, |younger| younger.len() as u64)
     }
 
     pub(crate) const fn oldest(&self) -> TupleId {
@@ -32,41 +39,43 @@ impl Posting {
     }
 
     pub(crate) fn insert(&mut self, id: TupleId) {
-        if id < self.oldest {
-            self.younger.insert(self.oldest);
-            self.oldest = id;
-        } else if id > self.oldest {
-            self.younger.insert(id);
+        let younger = id.max(self.oldest);
+        if id != self.oldest {
+            self.oldest = self.oldest.min(id);
+            self.younger.get_or_insert_default().insert(younger);
         }
     }
 
     /// Removes `id`; says whether it was there, and whether it was the last,
     /// in which case the posting must go.
     pub(crate) fn remove(&mut self, id: TupleId) -> Removal {
-        if id != self.oldest {
-            return if self.younger.remove(&id) {
-                Removal::Done
+        let Some(younger) = &mut self.younger else {
+            return if id == self.oldest {
+                Removal::Last
             } else {
                 Removal::Absent
             };
-        }
-        match self.younger.pop_first() {
-            Some(next) => {
+        };
+        if id == self.oldest {
+            if let Some(next) = younger.pop_first() {
                 self.oldest = next;
-                Removal::Done
             }
-            None => Removal::Last,
+        } else if !younger.remove(&id) {
+            return Removal::Absent;
         }
+        if younger.is_empty() {
+            self.younger = None;
+        }
+        Removal::Done
     }
 
     /// The oldest id after `id`, or of all.
     pub(crate) fn next(&self, after: Option<TupleId>) -> Option<TupleId> {
         match after {
-            Some(id) if self.oldest <= id => self
-                .younger
-                .range((Excluded(id), Unbounded))
-                .next()
-                .copied(),
+            Some(id) if self.oldest <= id => {
+                let mut later = self.younger.as_ref()?.range((Excluded(id), Unbounded));
+                later.next().copied()
+            }
             _ => Some(self.oldest),
         }
     }
