@@ -88,10 +88,12 @@ impl CheckedRequest {
         self.digest
     }
 
-    /// Bytes this request is charged for in pools and proposals.
+    /// Bytes this request is charged for in pools and proposals: never fewer than it
+    /// is long when encoded (a number has up to 10 bytes), else a client could make a
+    /// correct primary propose more than a message may hold.
     #[must_use]
     pub fn cost_bytes(&self) -> usize {
-        self.signed.request.op.len() + 160 + 8 * self.signed.request.acked.len()
+        self.signed.request.op.len() + 160 + 10 * self.signed.request.acked.len()
     }
 }
 
