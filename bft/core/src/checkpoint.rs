@@ -14,7 +14,8 @@ use crate::{
     quorum::Quorum,
 };
 
-/// Votes on checkpoints above the last stable one.
+/// Votes on checkpoints: those above the last stable one are counted, those of the
+/// numbers still kept below it are there for replicas that missed them.
 #[derive(Debug)]
 pub struct Checkpoints {
     interval: u64,
@@ -68,7 +69,9 @@ impl Checkpoints {
     }
 
     /// Counts a vote; the first of each replica for a number stands. Returns the
-    /// digest if the number has just become stable, and with it the votes.
+    /// digest of a strong quorum if there is one at the vote's number, and the votes.
+    /// Whose vote was the last to come does not matter: a replica with another state
+    /// than the quorum must learn of it from its own vote, too.
     pub fn add(
         &mut self,
         vote: Signed<CheckpointVote>,
@@ -80,13 +83,20 @@ impl Checkpoints {
         }
         let votes = self.votes.entry(number).or_default();
         votes.entry(vote.body.replica).or_insert(vote);
-        let digest = vote.body.digest;
-        let equal: Vec<_> = votes
+        let mut equal: BTreeMap<Digest, Vec<_>> = BTreeMap::new();
+        for vote in votes.values() {
+            equal.entry(vote.body.digest).or_default().push(*vote);
+        }
+        equal
+            .into_iter()
+            .find(|(_, votes)| votes.len() >= quorum.strong())
+    }
+
+    /// This replica's votes that are still kept, to be sent again.
+    pub fn votes_by(&self, replica: ReplicaId) -> impl Iterator<Item = Signed<CheckpointVote>> {
+        self.votes
             .values()
-            .filter(|vote| vote.body.digest == digest)
-            .copied()
-            .collect();
-        (equal.len() >= quorum.strong()).then_some((digest, equal))
+            .filter_map(move |votes| votes.get(&replica).copied())
     }
 
     /// The digest this replica voted for at `number`.
@@ -98,9 +108,16 @@ impl Checkpoints {
             .map(|vote| vote.body.digest)
     }
 
-    /// Moves the low watermark to a stable checkpoint.
+    /// Moves the low watermark to a stable checkpoint. Votes stay as long as the log
+    /// they close: who still needs the one needs the other.
     pub fn advance(&mut self, number: SeqNo) {
         self.low = self.low.max(number);
-        self.votes = self.votes.split_off(&self.low.next());
+        self.votes = self.votes.split_off(&self.kept_below().next());
+    }
+
+    /// Whether a checkpoint that was reached here is not stable yet.
+    #[must_use]
+    pub const fn is_awaited(&self, executed: SeqNo) -> bool {
+        executed.0.saturating_sub(self.low.0) >= self.interval
     }
 }

@@ -85,7 +85,22 @@ impl Pool {
             .map(|entry| Arc::clone(&entry.request))
     }
 
-    /// Requests not in any proposal yet.
+    /// Whether a request is known and in somebody's proposal.
+    #[must_use]
+    pub fn is_proposed(&self, digest: &Digest) -> bool {
+        self.entries.get(digest).is_some_and(|entry| entry.proposed)
+    }
+
+    /// Requests not in any proposal yet, in order of arrival.
+    pub fn waiting(&self) -> impl Iterator<Item = &Arc<CheckedRequest>> {
+        self.queue
+            .iter()
+            .filter_map(|digest| self.entries.get(digest))
+            .filter(|entry| !entry.proposed)
+            .map(|entry| &entry.request)
+    }
+
+    /// Number of requests not in any proposal yet.
     #[must_use]
     pub const fn unproposed(&self) -> usize {
         self.unproposed

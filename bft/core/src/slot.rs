@@ -53,6 +53,8 @@ pub struct Slot {
     pub(crate) prepare_sent: bool,
     /// Own commit, sent.
     pub(crate) commit_sent: bool,
+    /// The accepted proposal's time was off by this replica's clock: no prepare for it.
+    pub(crate) untimely: bool,
     decided: bool,
 }
 
@@ -68,6 +70,7 @@ impl Slot {
             commits: BTreeMap::new(),
             prepare_sent: false,
             commit_sent: false,
+            untimely: false,
             decided: false,
         }
     }
@@ -239,10 +242,21 @@ impl Slot {
         }
     }
 
-    /// Replicas that committed anything here.
+    /// Replicas that committed this digest here.
     #[must_use]
-    pub fn commits(&self) -> usize {
-        self.commits.len()
+    pub fn commits_for(&self, digest: Digest) -> usize {
+        self.commits
+            .values()
+            .filter(|commit| commit.vote.body.digest == digest)
+            .count()
+    }
+
+    /// Whether a bad commit took the place of one that the certificate needs.
+    #[must_use]
+    pub fn is_short_of_commits(&self, quorum: Quorum) -> bool {
+        self.decided
+            && self.commits.values().any(|commit| commit.bad)
+            && self.commit_certificate(quorum).is_none()
     }
 
     /// Own votes in this slot, to be sent again.

@@ -12,7 +12,9 @@ use crate::{
 };
 
 impl Replica {
-    /// PBFT §4.2: accept the first proposal of the view's primary for a number, unless its time is off.
+    /// PBFT §4.2: accept the first proposal of the view's primary for a number. If its time
+    /// is off, this replica casts no vote of its own for it, but keeps it: when a strong
+    /// quorum found the time good it is prepared all the same.
     pub(super) fn on_pre_prepare(
         &mut self,
         message: &CheckedPrePrepare,
@@ -24,15 +26,16 @@ impl Replica {
         if vote.number <= self.delivered || primary == self.me {
             return None;
         }
-        // A decision already made elsewhere is not judged by this replica's clock again.
         let (proposed, here) = (message.proposal.time(), clock.wall);
-        let fresh = vote.number > self.highest_committed_elsewhere();
-        if fresh && proposed.0.abs_diff(here.0) > self.tuning.max_drift_ms {
-            self.blame(primary, Fault::TimeOutOfBounds { proposed, here }, out);
-            return None;
-        }
+        let (weak, max_drift_ms) = (self.quorum.weak(), self.tuning.max_drift_ms);
         let slot = self.slot_for(primary, &vote, out)?;
         match slot.accept(message.clone()) {
+            // What somebody correct committed is not judged by this replica's clock again.
+            Ok(true) if slot.commits_for(vote.digest) >= weak => {}
+            Ok(true) if proposed.0.abs_diff(here.0) > max_drift_ms => {
+                slot.untimely = true;
+                self.blame(primary, Fault::TimeOutOfBounds { proposed, here }, out);
+            }
             Ok(true) => {}
             Ok(false) => return None,
             Err(fault) => {
@@ -47,23 +50,17 @@ impl Replica {
         Some(vote.number)
     }
 
-    /// The highest number for which some other replica's commit is here: proof that
-    /// somebody correct, or f liars, went on without this replica.
-    fn highest_committed_elsewhere(&self) -> SeqNo {
-        let weak = self.quorum.weak();
-        self.slots
-            .iter()
-            .rev()
-            .find(|(_, slot)| slot.commits() >= weak)
-            .map_or(SeqNo(0), |(number, _)| *number)
-    }
-
     pub(super) fn on_prepare(&mut self, vote: Signed<Vote>, out: &mut Effects) -> Option<SeqNo> {
         let Vote {
             replica, number, ..
         } = vote.body;
         // The primary's pre-prepare is its prepare (PBFT §4.2); a second one counts for nothing.
-        if number <= self.delivered || replica == self.primary() || replica == self.me {
+        if replica == self.primary() || replica == self.me {
+            return None;
+        }
+        // A number decided by the commits of others may still lack prepares here. They are
+        // taken: somebody who lags may need this replica's commit, which waits for them.
+        if number <= self.checkpoints.low() {
             return None;
         }
         match self.slot_for(replica, &vote.body, out)?.add_prepare(vote) {
@@ -81,11 +78,17 @@ impl Replica {
         if replica == self.me {
             return None;
         }
-        if self
-            .slot_for(replica, &vote.body, out)?
-            .add_commit(vote, false)
-            && number > self.delivered
-        {
+        let quorum = self.quorum;
+        let slot = self.slot_for(replica, &vote.body, out)?;
+        if !slot.add_commit(vote, false) {
+            return Some(number);
+        }
+        let completes = slot.is_short_of_commits(quorum);
+        if completes {
+            self.check_later(number);
+            self.check_commits(out);
+        }
+        if number > self.delivered {
             self.advance(number, out);
         }
         Some(number)
@@ -103,6 +106,7 @@ impl Replica {
             && may_vote
             && !is_primary
             && !slot.prepare_sent
+            && !slot.untimely
         {
             let message = message.clone();
             let vote = self.sign(Domain::Prepare, number, message.proposal.digest());
@@ -122,6 +126,12 @@ impl Replica {
             && !slot.commit_sent
             && let Some(certificate) = slot.prepared_certificate(quorum)
         {
+            // Without a prepare of its own the proposal was not persisted above.
+            if slot.untimely
+                && let Some(message) = slot.pre_prepare().cloned()
+            {
+                self.persist(Record::PrePrepare(message), out);
+            }
             let vote = self.sign(Domain::Commit, number, certificate.pre_prepare.body.digest);
             let prepares = certificate.prepares;
             let after = self.persist(Record::Commit { vote, prepares }, out);
@@ -136,10 +146,16 @@ impl Replica {
             .get_mut(&number)
             .is_some_and(|slot| slot.decide(quorum))
         {
-            self.progress = self.now;
-            self.unchecked.push(number);
+            self.check_later(number);
             self.deliver(out);
             self.check_commits(out);
+        }
+    }
+
+    /// Notes a decided number whose commit signatures are to be checked.
+    fn check_later(&mut self, number: SeqNo) {
+        if self.unchecked.len() < Self::unchecked_bound() && !self.unchecked.contains(&number) {
+            self.unchecked.push(number);
         }
     }
 
@@ -187,10 +203,8 @@ impl Replica {
             // The link's word stands for the decision; the certificate needs another voter's.
             if let Some(slot) = self.slots.get_mut(&vote.number) {
                 slot.commit_is_bad(vote.replica);
-                if slot.commits_to_check(self.quorum).next().is_some()
-                    && self.unchecked.len() < Self::unchecked_bound()
-                {
-                    self.unchecked.push(vote.number);
+                if slot.commits_to_check(self.quorum).next().is_some() {
+                    self.check_later(vote.number);
                 }
             }
         }

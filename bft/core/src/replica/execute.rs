@@ -7,6 +7,7 @@ use crate::{
     ids::{Digest, Incarnation, SeqNo},
     invariants::Violation,
     message::{CheckpointVote, PeerMessage, Signed},
+    slot::Slot,
 };
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ impl Replica {
             self.counters.proposals += 1;
             self.counters.requests += proposal.requests().len() as u64;
             self.delivered = number;
+            self.progress = self.now;
             self.suspected = None;
             out.push(Effect::Execute { number, proposal });
         }
@@ -50,6 +52,13 @@ impl Replica {
             return None;
         }
         self.executed = number;
+        // A copy that came between decision and execution was still new to the service. It
+        // would wait here for ever, and the primary would be suspected for it.
+        if let Some(proposal) = self.slots.get(&number).and_then(Slot::proposal) {
+            for request in proposal.requests() {
+                self.pool.remove(&request.digest());
+            }
+        }
         if let Some(digest) = state.filter(|_| self.checkpoints.is_due(number)) {
             let body = CheckpointVote {
                 epoch: self.keyring.epoch(),
@@ -61,7 +70,9 @@ impl Replica {
             self.counters.signatures += 1;
             let vote = Signed::new(body, Domain::Checkpoint, self.keyring.cluster(), &self.key);
             self.flush_commit_checks(out);
-            self.send_others(PeerMessage::Checkpoint(vote), None, out);
+            // The vote builds on commits of this replica that others may rely on.
+            let after = self.last_persisted();
+            self.send_others(PeerMessage::Checkpoint(vote), after, out);
             self.on_checkpoint(vote, out);
         }
         Some(number)
@@ -93,10 +104,10 @@ impl Replica {
         let kept_below = self.checkpoints.kept_below();
         self.slots = self.slots.split_off(&kept_below.next());
         out.push(Effect::Truncate(kept_below));
-        // Numbers held while the window was closed may be voted on now.
+        // Numbers held, or decided by others, while the window was closed may be voted on now.
         let held: Vec<SeqNo> = self
             .slots
-            .range(self.delivered.next()..)
+            .range(self.checkpoints.low().next()..)
             .map(|(number, _)| *number)
             .collect();
         for number in held {

@@ -95,9 +95,14 @@ pub struct Replica {
     unchecked: Vec<SeqNo>,
     next_persist: PersistId,
     now: Instant,
-    /// When something was last decided or known to be lacking: both timers count from here.
+    /// When a number was last delivered or something began to lack: both timers count from here.
     progress: Instant,
+    /// When what lacks was last asked for, and how far delivery had come.
     asked: Instant,
+    asked_at: SeqNo,
+    /// How far each peer says it has come, and what more than f of them say.
+    heights: BTreeMap<ReplicaId, SeqNo>,
+    height: SeqNo,
     suspected: Option<Instant>,
     counters: Counters,
     halted: bool,
@@ -135,6 +140,9 @@ impl Replica {
             now: Instant(0),
             progress: Instant(0),
             asked: Instant(0),
+            asked_at: SeqNo(0),
+            heights: BTreeMap::new(),
+            height: SeqNo(0),
             suspected: None,
             counters: Counters::default(),
             halted: false,
@@ -205,8 +213,8 @@ impl Replica {
     /// message refused now may be wanted later: losing it is like losing it on the way.
     #[must_use]
     pub fn wants(&self, sealed: &Sealed) -> bool {
-        let in_window =
-            |number: SeqNo| number > self.delivered && number <= self.checkpoints.hold();
+        let (low, hold) = (self.checkpoints.low(), self.checkpoints.hold());
+        let in_window = |number: SeqNo| number > low && number <= hold;
         match sealed.peek() {
             PeerMessage::Prepare(vote) => {
                 let body = &vote.body;
@@ -219,14 +227,15 @@ impl Replica {
             }
             PeerMessage::PrePrepare(message) => {
                 let body = &message.vote.body;
-                in_window(body.number)
+                body.number > self.delivered
+                    && in_window(body.number)
                     && self
                         .slots
                         .get(&body.number)
                         .and_then(Slot::pre_prepare)
                         .is_none_or(|first| first.vote.body != *body)
             }
-            PeerMessage::Checkpoint(vote) => vote.body.number > self.checkpoints.low(),
+            PeerMessage::Checkpoint(vote) => in_window(vote.body.number),
             PeerMessage::Commit(_) | PeerMessage::Forward(_) | PeerMessage::Status(_) => true,
         }
     }
@@ -237,6 +246,7 @@ impl Replica {
             return;
         }
         self.now = self.now.max(clock.monotonic);
+        let was_lacking = self.is_lacking();
         let touched = match input {
             Input::Request { request, from } => self.on_request(&request, from, out),
             Input::PrePrepare(message) => self.on_pre_prepare(message.get(), clock, out),
@@ -249,7 +259,15 @@ impl Replica {
             Input::Executed { number, state } => self.on_executed(number, state, out),
             Input::Tick => None,
         };
+        // A replica that has just halted neither proposes nor asks for anything.
+        if self.halted {
+            return;
+        }
         self.propose(clock, out);
+        // What was lost is missed from the moment its absence shows.
+        if !was_lacking && self.is_lacking() {
+            self.progress = self.now;
+        }
         self.on_time(out);
         if let Err(violation) = self.invariants(touched) {
             self.halt(violation, out);
@@ -259,13 +277,7 @@ impl Replica {
     /// When [`Input::Tick`] is due if nothing else happens before.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
-        let resend = self.is_lacking().then(|| {
-            self.progress
-                .max(self.asked)
-                .after_us(self.tuning.resend_after_us)
-        });
-        let suspect = self.suspicion_due();
-        match (resend, suspect) {
+        match (self.resend_due(), self.suspicion_due()) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }
@@ -277,8 +289,9 @@ impl Replica {
     /// # Errors
     /// [`Violation`] naming what does not.
     pub fn invariants(&self, touched: Option<SeqNo>) -> Result<(), Violation> {
-        let (low, high) = (self.checkpoints.low(), self.checkpoints.high());
-        if self.executed > high || self.executed > self.delivered {
+        // Others may decide beyond this replica's own window: it lags, and that is no fault.
+        let (low, high) = (self.checkpoints.low(), self.checkpoints.hold());
+        if self.executed < low || self.executed > high || self.executed > self.delivered {
             return Err(Violation::Watermarks {
                 low,
                 executed: self.executed,
@@ -372,6 +385,12 @@ impl Replica {
                 .entry(number)
                 .or_insert_with(|| Slot::new(number, view)),
         )
+    }
+
+    /// What everything persisted so far waits on: records become durable in order.
+    /// Whatever repeats or builds on earlier votes is sent after it.
+    fn last_persisted(&self) -> Option<PersistId> {
+        (self.next_persist > PersistId(1)).then(|| PersistId(self.next_persist.0 - 1))
     }
 
     fn send_others(&self, message: PeerMessage, after: Option<PersistId>, out: &mut Effects) {

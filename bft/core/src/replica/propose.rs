@@ -19,8 +19,8 @@ use crate::{
 };
 
 impl Replica {
-    /// A request became known. A full pool drops it: the client's driver was told
-    /// "busy" by [`Replica::has_room_for`], and it asks again.
+    /// A request became known. A full pool drops it: the driver saw [`Replica::has_room`]
+    /// or the client's share is used up, and the client asks again.
     pub(super) fn on_request(
         &mut self,
         request: &Verified<Arc<CheckedRequest>>,
@@ -33,23 +33,24 @@ impl Replica {
             Err(Refusal::Known) => true,
             Err(Refusal::Full) => return None,
         };
-        if self.pool.len() == 1 {
-            self.progress = self.now;
-        }
-        // Forwarded once, when it comes from the client itself; the client asks again if it is lost.
-        if !known && from.is_none() && !self.is_primary() {
-            let message = PeerMessage::Forward(request.signed().clone());
-            let to = To::Replica(self.primary());
-            out.push(Effect::Send {
-                to,
-                message,
-                after: None,
-            });
+        // Forwarded when it comes from the client itself: a client that asks again while
+        // no proposal holds its request found it lost on the way.
+        let ordered = known && self.pool.is_proposed(&request.digest());
+        if !ordered && from.is_none() && !self.is_primary() {
+            self.forward(request, out);
         }
         None
     }
 
-    /// Whether the pool would take one more request of this client.
+    pub(super) fn forward(&self, request: &CheckedRequest, out: &mut Effects) {
+        out.push(Effect::Send {
+            to: To::Replica(self.primary()),
+            message: PeerMessage::Forward(request.signed().clone()),
+            after: None,
+        });
+    }
+
+    /// Whether the pool would take one more request.
     #[must_use]
     pub fn has_room(&self) -> bool {
         self.pool.len() < crate::limits::MAX_POOL_REQUESTS

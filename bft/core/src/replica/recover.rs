@@ -1,9 +1,12 @@
 //! What was lost on the way is asked for and sent again; what is late is noticed.
 //!
-//! Receiver-based, as in Castro's thesis §5.2: a replica that lacks something
-//! reports where it stands, and peers that are further send their own votes
-//! for the next few numbers with the proposals. Only a replica that fell
-//! below what its peers still keep needs the transfer of a state.
+//! In the manner of Castro's thesis §5.2: a replica that lacks something
+//! reports where it stands and repeats its own votes for the number it is
+//! stuck at; peers answer with their votes for the next few numbers, with the
+//! proposals and with their votes on checkpoints. An answer that could not hold
+//! everything ends with the peer's own report, so that the asker asks on. Only
+//! a replica that fell below what its peers still keep needs the transfer of a
+//! state.
 
 use super::Replica;
 use crate::{
@@ -11,15 +14,15 @@ use crate::{
     ids::{Instant, ReplicaId, SeqNo},
     limits,
     message::{PeerMessage, Status},
+    slot::Slot,
 };
 
 impl Replica {
-    /// Whether there is something known that is not decided.
+    /// Whether this replica knows of something that it lacks: a number it heard of, or
+    /// that more than f peers passed, or the votes that make its checkpoint stable.
     pub(super) fn is_lacking(&self) -> bool {
-        self.slots
-            .keys()
-            .next_back()
-            .is_some_and(|last| *last > self.delivered)
+        let heard_of = self.slots.keys().next_back().copied().unwrap_or_default();
+        heard_of.max(self.height) > self.delivered || self.checkpoints.is_awaited(self.executed)
     }
 
     fn report(&self, wants: bool) -> PeerMessage {
@@ -33,52 +36,118 @@ impl Replica {
 
     /// A new link may have lost what was sent over the old one.
     pub(super) fn on_link_up(&mut self, peer: ReplicaId, out: &mut Effects) -> Option<SeqNo> {
-        let message = self.report(true);
-        out.push(Effect::Send {
-            to: To::Replica(peer),
-            message,
-            after: None,
-        });
+        self.send_again(To::Replica(peer), [self.report(true)], out);
         None
     }
 
-    /// Sends a peer that is behind what this replica can vouch for itself.
     pub(super) fn on_status(
         &mut self,
         from: ReplicaId,
         status: Status,
         out: &mut Effects,
     ) -> Option<SeqNo> {
-        if !status.wants {
-            return None;
+        self.note_height(from, status.executed);
+        if status.wants {
+            self.answer(from, status.executed, out);
         }
-        let first = status.executed.next();
-        let last = SeqNo(first.0.saturating_add(limits::MAX_RESENT_NUMBERS));
-        let to = To::Replica(from);
-        let mut send = |message| {
-            out.push(Effect::Send {
-                to,
-                message,
-                after: None,
-            })
-        };
-        for slot in self.slots.range(first..last).map(|(_, slot)| slot) {
-            if let Some(message) = slot.pre_prepare() {
-                send(message.to_message());
-            }
-            let (prepare, commit) = slot.own_votes(self.me);
-            prepare
-                .into_iter()
-                .for_each(|vote| send(PeerMessage::Prepare(vote)));
-            commit
-                .into_iter()
-                .for_each(|vote| send(PeerMessage::Commit(vote)));
-        }
-        // Both sides may be behind in different things.
-        if self.slots.contains_key(&first) {
-            send(self.report(false));
+        // The last answer is used up and there is more: no need to wait for the timer.
+        if self.height > self.delivered && self.delivered > self.asked_at {
+            self.ask(out);
         }
         None
+    }
+
+    /// What more than f peers say they passed, somebody correct has passed.
+    fn note_height(&mut self, from: ReplicaId, height: SeqNo) {
+        if !self.quorum.is_member(from) || from == self.me {
+            return;
+        }
+        self.heights.insert(from, height);
+        let mut heights: Vec<SeqNo> = self.heights.values().copied().collect();
+        heights.sort_unstable_by(|a, b| b.cmp(a));
+        self.height = heights
+            .get(self.quorum.weak() - 1)
+            .copied()
+            .unwrap_or_default();
+    }
+
+    /// Sends a peer that is behind what this replica can vouch for itself.
+    fn answer(&self, to: ReplicaId, executed: SeqNo, out: &mut Effects) {
+        let first = executed.next();
+        let last = SeqNo(first.0.saturating_add(limits::MAX_RESENT_NUMBERS));
+        let numbers = self.slots.range(first..last);
+        let log = numbers.flat_map(|(_, slot)| self.own_messages(slot));
+        let checkpoints = self.checkpoints.votes_by(self.me);
+        let more = (self.delivered > executed).then(|| self.report(false));
+        let messages = log
+            .chain(checkpoints.map(PeerMessage::Checkpoint))
+            .chain(more);
+        self.send_again(To::Replica(to), messages, out);
+    }
+
+    /// The proposal of a slot and this replica's votes for it.
+    fn own_messages(&self, slot: &Slot) -> impl Iterator<Item = PeerMessage> + use<> {
+        let (prepare, commit) = slot.own_votes(self.me);
+        let proposal = slot.pre_prepare().map(|message| message.to_message());
+        proposal
+            .into_iter()
+            .chain(prepare.map(PeerMessage::Prepare))
+            .chain(commit.map(PeerMessage::Commit))
+    }
+
+    /// Repeats what was said before, which may not be durable yet.
+    fn send_again(
+        &self,
+        to: To,
+        messages: impl IntoIterator<Item = PeerMessage>,
+        out: &mut Effects,
+    ) {
+        let after = self.last_persisted();
+        let sends = messages
+            .into_iter()
+            .map(|message| Effect::Send { to, message, after });
+        out.extend(sends);
+    }
+
+    /// Asks all for what lacks. Perhaps they lack it, too: the own votes for the number
+    /// this replica is stuck at go along.
+    fn ask(&mut self, out: &mut Effects) {
+        self.asked = self.now;
+        self.asked_at = self.delivered;
+        let stuck = self.slots.get(&self.delivered.next());
+        let messages: Vec<_> = stuck
+            .into_iter()
+            .flat_map(|slot| self.own_messages(slot))
+            .chain([self.report(true)])
+            .collect();
+        self.send_again(To::Others, messages, out);
+    }
+
+    /// Passes requests that wait here for long on to the primary once more.
+    fn forward_again(&mut self, out: &mut Effects) {
+        self.asked = self.now;
+        let mut bytes = 0;
+        let most = usize::try_from(limits::MAX_RESENT_NUMBERS).unwrap_or(usize::MAX);
+        for request in self.pool.waiting().take(most) {
+            bytes += request.cost_bytes();
+            if bytes > limits::MAX_PROPOSAL_BYTES {
+                break;
+            }
+            self.forward(request, out);
+        }
+    }
+
+    /// When to ask for what lacks, or to pass on again what the primary may not have got.
+    pub(super) fn resend_due(&self) -> Option<Instant> {
+        let since = if self.is_lacking() {
+            Instant::default()
+        } else if !self.is_primary() && self.pool.unproposed() > 0 {
+            self.pool.oldest()?
+        } else {
+            return None;
+        };
+        let since = since.max(self.progress).max(self.asked);
+        Some(since.after_us(self.tuning.resend_after_us))
     }
 
     /// When the primary becomes suspect if nothing is decided before.
@@ -92,14 +161,13 @@ impl Replica {
 
     /// Fires the timers that are due.
     pub(super) fn on_time(&mut self, out: &mut Effects) {
-        let resend = self
-            .progress
-            .max(self.asked)
-            .after_us(self.tuning.resend_after_us);
-        if self.is_lacking() && self.now >= resend {
-            self.asked = self.now;
-            let message = self.report(true);
-            self.send_others(message, None, out);
+        if self.resend_due().is_some_and(|due| self.now >= due) {
+            if self.is_lacking() {
+                self.ask(out);
+            }
+            if !self.is_primary() {
+                self.forward_again(out);
+            }
         }
         if self.suspicion_due().is_some_and(|due| self.now >= due) {
             self.suspected = Some(self.now);
