@@ -34,16 +34,26 @@ impl Ballot {
 
     /// The largest number of equal answers.
     pub(crate) fn most_alike(&self) -> usize {
-        self.replies.values().map(|reply| self.count(reply)).max().unwrap_or(0)
+        self.replies
+            .values()
+            .map(|reply| self.count(reply))
+            .max()
+            .unwrap_or(0)
     }
 
     fn count(&self, reply: &Reply) -> usize {
-        self.replies.values().filter(|other| *other == reply).count()
+        self.replies
+            .values()
+            .filter(|other| *other == reply)
+            .count()
     }
 
     /// The reply that f+1 replicas gave, once there is one: at least one of them is correct.
     pub(crate) fn accepted(&self, quorum: Quorum) -> Option<Accepted> {
-        let reply = self.replies.values().find(|reply| self.count(reply) >= quorum.weak())?;
+        let reply = self
+            .replies
+            .values()
+            .find(|reply| self.count(reply) >= quorum.weak())?;
         Some(Accepted {
             reply: reply.clone(),
             votes: self.count(reply),

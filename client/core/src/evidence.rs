@@ -67,11 +67,17 @@ impl Evidence {
                 return Err(EvidenceError::Unrelated);
             }
         }
-        let Some(first) = self.truth.first() else { return Err(EvidenceError::TooFew) };
+        let Some(first) = self.truth.first() else {
+            return Err(EvidenceError::TooFew);
+        };
         if first.body.reply == lie.reply {
             return Err(EvidenceError::NoContradiction);
         }
-        for signed in self.truth.iter().filter(|signed| signed.body.reply == first.body.reply) {
+        for signed in self
+            .truth
+            .iter()
+            .filter(|signed| signed.body.reply == first.body.reply)
+        {
             against.insert(signed.body.replica);
         }
         against.remove(&liar);

@@ -41,7 +41,12 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { retry_us: 500_000, max_retry_us: 8_000_000, investigate_us: 2_000_000, linger_us: 0 }
+        Self {
+            retry_us: 500_000,
+            max_retry_us: 8_000_000,
+            investigate_us: 2_000_000,
+            linger_us: 0,
+        }
     }
 }
 
@@ -209,7 +214,13 @@ impl Session {
     }
 
     /// Sends the request that opens the session; its answer is given to [`Self::opened`].
-    pub fn open(&mut self, now: Instant, op: Bytes, deadline: Option<Instant>, out: &mut Vec<Event>) -> Token {
+    pub fn open(
+        &mut self,
+        now: Instant,
+        op: Bytes,
+        deadline: Option<Instant>,
+        out: &mut Vec<Event>,
+    ) -> Token {
         let number = RequestNumber(self.nonce);
         self.send_request(now, SessionId::NONE, number, op, deadline, out);
         Token(number)
@@ -265,7 +276,13 @@ impl Session {
             acked.sort_unstable();
             acked.dedup();
         }
-        let request = Request { client: self.key.client(), session, number, acked, op };
+        let request = Request {
+            client: self.key.client(),
+            session,
+            number,
+            acked,
+            op,
+        };
         let signed = request.sign(self.cluster.cluster(), &self.key);
         let retry_us = self.config.retry_us;
         let primary = self.primary();
@@ -274,7 +291,10 @@ impl Session {
         } else {
             Target::All
         };
-        out.push(Event::Send { to, message: ClientMessage::Request(signed.clone()) });
+        out.push(Event::Send {
+            to,
+            message: ClientMessage::Request(signed.clone()),
+        });
         let open = Open {
             signed,
             ballot: Ballot::default(),
@@ -292,7 +312,10 @@ impl Session {
     pub fn primary(&self) -> ReplicaId {
         let mut views: Vec<View> = self.views.values().copied().collect();
         views.sort_unstable_by(|a, b| b.cmp(a));
-        let view = views.get(self.quorum.weak() - 1).copied().unwrap_or_default();
+        let view = views
+            .get(self.quorum.weak() - 1)
+            .copied()
+            .unwrap_or_default();
         self.quorum.primary(view)
     }
 
@@ -302,7 +325,10 @@ impl Session {
         if up {
             for open in self.open.values() {
                 let message = ClientMessage::Request(open.signed.clone());
-                out.push(Event::Send { to: Target::Replica(replica), message });
+                out.push(Event::Send {
+                    to: Target::Replica(replica),
+                    message,
+                });
             }
         }
     }
@@ -354,12 +380,19 @@ impl Session {
 
     /// Takes an accepted answer as final.
     fn settle(&mut self, now: Instant, number: RequestNumber, out: &mut Vec<Event>) {
-        let Some(open) = self.open.remove(&number) else { return };
-        let Some(accepted) = open.ballot.accepted(self.quorum) else { return };
+        let Some(open) = self.open.remove(&number) else {
+            return;
+        };
+        let Some(accepted) = open.ballot.accepted(self.quorum) else {
+            return;
+        };
         if accepted.reply.session != SessionId::NONE {
             self.to_ack.push(number);
         }
-        self.settled.push_back(Settled { number, reply: accepted.reply.clone() });
+        self.settled.push_back(Settled {
+            number,
+            reply: accepted.reply.clone(),
+        });
         if self.settled.len() > MAX_SETTLED {
             self.settled.pop_front();
         }
@@ -367,13 +400,20 @@ impl Session {
             self.on_dissent(now, *replica, number, out);
         }
         if !open.reported {
-            out.push(Event::Completed { token: Token(number), accepted });
+            out.push(Event::Completed {
+                token: Token(number),
+                accepted,
+            });
         }
     }
 
     /// An answer after the decision: only interesting if it differs.
     fn on_late(&mut self, now: Instant, from: ReplicaId, reply: &Reply, out: &mut Vec<Event>) {
-        let settled = self.settled.iter().rev().find(|settled| settled.number == reply.number);
+        let settled = self
+            .settled
+            .iter()
+            .rev()
+            .find(|settled| settled.number == reply.number);
         if settled.is_some_and(|settled| settled.reply != *reply) {
             self.on_dissent(now, from, reply.number, out);
         }
@@ -388,7 +428,10 @@ impl Session {
     ) {
         out.push(Event::Disagreed { replica, number });
         let proven = self.proven.get(&replica).copied().unwrap_or(0);
-        let under_way = self.investigations.values().any(|other| other.liar == replica);
+        let under_way = self
+            .investigations
+            .values()
+            .any(|other| other.liar == replica);
         // An acknowledged result is gone; only what is still kept can be signed.
         let kept = self.to_ack.contains(&number);
         if proven >= MAX_EVIDENCE_PER_REPLICA
@@ -399,10 +442,20 @@ impl Session {
             return;
         }
         let until = now.after_us(self.config.investigate_us);
-        let investigation = Investigation { liar: replica, until, signed: BTreeMap::new() };
+        let investigation = Investigation {
+            liar: replica,
+            until,
+            signed: BTreeMap::new(),
+        };
         self.investigations.insert(number, investigation);
-        let message = ClientMessage::AskSigned { session: self.id, number };
-        out.push(Event::Send { to: Target::All, message });
+        let message = ClientMessage::AskSigned {
+            session: self.id,
+            number,
+        };
+        out.push(Event::Send {
+            to: Target::All,
+            message,
+        });
     }
 
     fn on_signed(&mut self, from: ReplicaId, signed: Signed<ReplyClaim>, out: &mut Vec<Event>) {
@@ -414,18 +467,30 @@ impl Session {
         if !claim.is_ok_and(|claim| claim.holds()) {
             return;
         }
-        let Some(investigation) = self.investigations.get_mut(&number) else { return };
+        let Some(investigation) = self.investigations.get_mut(&number) else {
+            return;
+        };
         investigation.signed.insert(from, signed);
         let settled = self.settled.iter().find(|settled| settled.number == number);
-        let Some(truth) = settled.map(|settled| &settled.reply) else { return };
+        let Some(truth) = settled.map(|settled| &settled.reply) else {
+            return;
+        };
         let liar = investigation.liar;
-        let Some(lie) = investigation.signed.get(&liar) else { return };
-        let others = investigation.signed.values().filter(|other| other.body.reply == *truth);
+        let Some(lie) = investigation.signed.get(&liar) else {
+            return;
+        };
+        let others = investigation
+            .signed
+            .values()
+            .filter(|other| other.body.reply == *truth);
         let truth: Vec<_> = others.take(self.quorum.weak()).cloned().collect();
         if truth.len() < self.quorum.weak() {
             return;
         }
-        let evidence = Evidence { lie: lie.clone(), truth };
+        let evidence = Evidence {
+            lie: lie.clone(),
+            truth,
+        };
         self.investigations.remove(&number);
         // A replica that lied on its link and signs the truth stays a suspect.
         if evidence.verify(&self.cluster).is_ok() {
@@ -435,7 +500,9 @@ impl Session {
     }
 
     fn fail(&mut self, number: RequestNumber, out: &mut Vec<Event>) {
-        let Some(open) = self.open.get_mut(&number).filter(|open| !open.reported) else { return };
+        let Some(open) = self.open.get_mut(&number).filter(|open| !open.reported) else {
+            return;
+        };
         open.reported = true;
         open.deadline = None;
         let answered = open.ballot.answered();
@@ -443,9 +510,16 @@ impl Session {
             Failure::TimedOut
         } else {
             let (alike, needed) = (open.ballot.most_alike(), self.quorum.weak());
-            Failure::NoQuorum { answered, alike, needed }
+            Failure::NoQuorum {
+                answered,
+                alike,
+                needed,
+            }
         };
-        out.push(Event::Failed { token: Token(number), failure });
+        out.push(Event::Failed {
+            token: Token(number),
+            failure,
+        });
     }
 
     /// Time passed: retries, deadlines.
@@ -464,19 +538,29 @@ impl Session {
         let lingered: Vec<_> = self
             .open
             .iter()
-            .filter(|(_, open)| open.accepted_at.is_some_and(|at| now.since_us(at) >= linger_us))
+            .filter(|(_, open)| {
+                open.accepted_at
+                    .is_some_and(|at| now.since_us(at) >= linger_us)
+            })
             .map(|(number, _)| *number)
             .collect();
         for number in lingered {
             self.settle(now, number, out);
         }
         for open in self.open.values_mut().filter(|open| now >= open.retry_at) {
-            open.retry_us = open.retry_us.saturating_mul(2).min(self.config.max_retry_us);
+            open.retry_us = open
+                .retry_us
+                .saturating_mul(2)
+                .min(self.config.max_retry_us);
             open.retry_at = now.after_us(open.retry_us);
             let message = ClientMessage::Request(open.signed.clone());
-            out.push(Event::Send { to: Target::All, message });
+            out.push(Event::Send {
+                to: Target::All,
+                message,
+            });
         }
-        self.investigations.retain(|_, investigation| now < investigation.until);
+        self.investigations
+            .retain(|_, investigation| now < investigation.until);
     }
 
     /// When [`Self::on_tick`] is due.
@@ -485,8 +569,15 @@ impl Session {
         let linger_us = self.config.linger_us;
         let open = self.open.values().flat_map(|open| {
             let lingered = open.accepted_at.map(|at| at.after_us(linger_us));
-            [open.deadline, lingered, Some(open.retry_at)].into_iter().flatten()
+            [open.deadline, lingered, Some(open.retry_at)]
+                .into_iter()
+                .flatten()
         });
-        open.chain(self.investigations.values().map(|investigation| investigation.until)).min()
+        open.chain(
+            self.investigations
+                .values()
+                .map(|investigation| investigation.until),
+        )
+        .min()
     }
 }

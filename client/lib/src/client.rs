@@ -77,7 +77,12 @@ impl Builder {
         let nonce = random::<8>().map(u64::from_le_bytes)?.max(1);
         let session = Session::new(key.clone(), network.keyring().clone(), self.config, nonce);
         let name = network.add(session, key.clone());
-        let inner = Arc::new(Inner { network, name, timeout: self.timeout, client: key.client() });
+        let inner = Arc::new(Inner {
+            network,
+            name,
+            timeout: self.timeout,
+            client: key.client(),
+        });
         let client = Client { inner };
         client.open(nonce).await?;
         Ok(client)
@@ -151,10 +156,15 @@ impl Client {
 
     async fn open(&self, nonce: u64) -> Result<(), Error> {
         let op = Bytes::from(Call::OpenSession { nonce }.encode());
-        let ended = self.inner.network.open(self.inner.name, op, self.inner.timeout)?;
+        let ended = self
+            .inner
+            .network
+            .open(self.inner.name, op, self.inner.timeout)?;
         match self.answer(ended).await?.value {
             Answer::Opened { session, .. } => {
-                self.inner.network.opened(self.inner.name, SessionId(session));
+                self.inner
+                    .network
+                    .opened(self.inner.name, SessionId(session));
                 Ok(())
             }
             Answer::Refused(refused) => Err(refused.into()),
@@ -193,23 +203,36 @@ impl Client {
         if bytes > limit {
             return Err(Error::TooLarge { bytes, limit });
         }
-        self.inner.network.submit(self.inner.name, op, timeout).await
+        self.inner
+            .network
+            .submit(self.inner.name, op, timeout)
+            .await
     }
 
     async fn answer(&self, ended: oneshot::Receiver<Ended>) -> Result<Reply<Answer>, Error> {
         let of = self.inner.network.keyring().quorum().n();
         match ended.await {
             Ok(Ok(accepted)) => read(accepted, of),
-            Ok(Err(Failure::NoQuorum { answered, alike, needed })) => {
-                Err(Error::NoQuorum { answered, alike, needed, of })
-            }
+            Ok(Err(Failure::NoQuorum {
+                answered,
+                alike,
+                needed,
+            })) => Err(Error::NoQuorum {
+                answered,
+                alike,
+                needed,
+                of,
+            }),
             Ok(Err(Failure::TimedOut)) => Err(Error::TimedOut(self.inner.timeout)),
             Err(_) => Err(Error::Closed),
         }
     }
 
     async fn operate(&self, name: &str, operation: Operation) -> Result<Reply<Outcome>, Error> {
-        let call = Call::Space { space: space(name)?, operation };
+        let call = Call::Space {
+            space: space(name)?,
+            operation,
+        };
         self.call(call).await?.try_map(outcome)
     }
 
@@ -218,10 +241,12 @@ impl Client {
         name: &str,
         operation: Operation,
     ) -> Result<Reply<Option<Tuple>>, Error> {
-        self.operate(name, operation).await?.try_map(|outcome| match outcome {
-            Outcome::Match(tuple) => Ok(tuple),
-            _ => Err(Error::Unexpected),
-        })
+        self.operate(name, operation)
+            .await?
+            .try_map(|outcome| match outcome {
+                Outcome::Match(tuple) => Ok(tuple),
+                _ => Err(Error::Unexpected),
+            })
     }
 
     /// Inserts a tuple.
@@ -229,17 +254,23 @@ impl Client {
     /// # Errors
     /// [`Error`].
     pub async fn out(&self, space: &str, tuple: Tuple) -> Result<Reply<()>, Error> {
-        self.operate(space, Operation::Out { tuple }).await?.try_map(|outcome| match outcome {
-            Outcome::Done => Ok(()),
-            _ => Err(Error::Unexpected),
-        })
+        self.operate(space, Operation::Out { tuple })
+            .await?
+            .try_map(|outcome| match outcome {
+                Outcome::Done => Ok(()),
+                _ => Err(Error::Unexpected),
+            })
     }
 
     /// Reads the oldest match, if there is one. Linda's `rdp`.
     ///
     /// # Errors
     /// [`Error`].
-    pub async fn rdp(&self, space: &str, template: Template) -> Result<Reply<Option<Tuple>>, Error> {
+    pub async fn rdp(
+        &self,
+        space: &str,
+        template: Template,
+    ) -> Result<Reply<Option<Tuple>>, Error> {
         self.matching(space, Operation::Rdp { template }).await
     }
 
@@ -247,7 +278,11 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`].
-    pub async fn inp(&self, space: &str, template: Template) -> Result<Reply<Option<Tuple>>, Error> {
+    pub async fn inp(
+        &self,
+        space: &str,
+        template: Template,
+    ) -> Result<Reply<Option<Tuple>>, Error> {
         self.matching(space, Operation::Inp { template }).await
     }
 
@@ -269,7 +304,8 @@ impl Client {
         template: Template,
         within: Duration,
     ) -> Result<Reply<Tuple>, Error> {
-        self.wait(space, Operation::Rd { template }, Some(within)).await
+        self.wait(space, Operation::Rd { template }, Some(within))
+            .await
     }
 
     /// Takes the oldest match, waiting for one. Linda's `in`, which Rust keeps for itself.
@@ -292,7 +328,8 @@ impl Client {
         template: Template,
         within: Duration,
     ) -> Result<Reply<Tuple>, Error> {
-        self.wait(space, Operation::In { template }, Some(within)).await
+        self.wait(space, Operation::In { template }, Some(within))
+            .await
     }
 
     /// Inserts `tuple` unless something matches `template`, which is then the answer.
@@ -305,7 +342,8 @@ impl Client {
         template: Template,
         tuple: Tuple,
     ) -> Result<Reply<Option<Tuple>>, Error> {
-        self.matching(space, Operation::Cas { template, tuple }).await
+        self.matching(space, Operation::Cas { template, tuple })
+            .await
     }
 
     /// Replaces the oldest match by `tuple`; the answer is what was there, or nothing if
@@ -319,7 +357,8 @@ impl Client {
         template: Template,
         tuple: Tuple,
     ) -> Result<Reply<Option<Tuple>>, Error> {
-        self.matching(space, Operation::Replace { template, tuple }).await
+        self.matching(space, Operation::Replace { template, tuple })
+            .await
     }
 
     /// Reads up to `limit` matches, oldest first, beginning after the cursor `after`.
@@ -333,7 +372,15 @@ impl Client {
         limit: u32,
         after: Option<TupleId>,
     ) -> Result<Reply<Page>, Error> {
-        self.page(space, Operation::RdAll { template, limit, after }).await
+        self.page(
+            space,
+            Operation::RdAll {
+                template,
+                limit,
+                after,
+            },
+        )
+        .await
     }
 
     /// Takes up to `limit` matches, oldest first.
@@ -350,10 +397,12 @@ impl Client {
     }
 
     async fn page(&self, space: &str, operation: Operation) -> Result<Reply<Page>, Error> {
-        self.operate(space, operation).await?.try_map(|outcome| match outcome {
-            Outcome::Page { tuples, next } => Ok(Page { tuples, next }),
-            _ => Err(Error::Unexpected),
-        })
+        self.operate(space, operation)
+            .await?
+            .try_map(|outcome| match outcome {
+                Outcome::Page { tuples, next } => Ok(Page { tuples, next }),
+                _ => Err(Error::Unexpected),
+            })
     }
 
     /// Counts the matches.
@@ -361,10 +410,12 @@ impl Client {
     /// # Errors
     /// [`Error`].
     pub async fn count(&self, space: &str, template: Template) -> Result<Reply<u64>, Error> {
-        self.operate(space, Operation::Count { template }).await?.try_map(|outcome| match outcome {
-            Outcome::Count(count) => Ok(count),
-            _ => Err(Error::Unexpected),
-        })
+        self.operate(space, Operation::Count { template })
+            .await?
+            .try_map(|outcome| match outcome {
+                Outcome::Count(count) => Ok(count),
+                _ => Err(Error::Unexpected),
+            })
     }
 
     /// Makes an empty space.
@@ -372,7 +423,9 @@ impl Client {
     /// # Errors
     /// [`Error`].
     pub async fn create_space(&self, name: &str) -> Result<Reply<()>, Error> {
-        let call = Call::CreateSpace { space: space(name)? };
+        let call = Call::CreateSpace {
+            space: space(name)?,
+        };
         self.call(call).await?.try_map(|answer| match answer {
             Answer::Created => Ok(()),
             _ => Err(Error::Unexpected),
@@ -384,10 +437,12 @@ impl Client {
     /// # Errors
     /// [`Error`].
     pub async fn spaces(&self) -> Result<Reply<Vec<SpaceName>>, Error> {
-        self.call(Call::ListSpaces).await?.try_map(|answer| match answer {
-            Answer::Spaces(names) => Ok(names),
-            _ => Err(Error::Unexpected),
-        })
+        self.call(Call::ListSpaces)
+            .await?
+            .try_map(|answer| match answer {
+                Answer::Spaces(names) => Ok(names),
+                _ => Err(Error::Unexpected),
+            })
     }
 
     /// Installs an extension; it applies to this client at once and to others once they
@@ -400,10 +455,12 @@ impl Client {
         manifest: Manifest,
         module: Vec<u8>,
     ) -> Result<Reply<ExtensionHash>, Error> {
-        self.call(Call::Register { manifest, module }).await?.try_map(|answer| match answer {
-            Answer::Registered { hash } => Ok(hash),
-            _ => Err(Error::Unexpected),
-        })
+        self.call(Call::Register { manifest, module })
+            .await?
+            .try_map(|answer| match answer {
+                Answer::Registered { hash } => Ok(hash),
+                _ => Err(Error::Unexpected),
+            })
     }
 
     /// Agrees that an extension of another client applies to this one.
@@ -411,10 +468,12 @@ impl Client {
     /// # Errors
     /// [`Error`].
     pub async fn acknowledge(&self, hash: ExtensionHash) -> Result<Reply<()>, Error> {
-        self.call(Call::Acknowledge { hash }).await?.try_map(|answer| match answer {
-            Answer::Acknowledged => Ok(()),
-            _ => Err(Error::Unexpected),
-        })
+        self.call(Call::Acknowledge { hash })
+            .await?
+            .try_map(|answer| match answer {
+                Answer::Acknowledged => Ok(()),
+                _ => Err(Error::Unexpected),
+            })
     }
 
     /// A waiting operation: answered when it is served, cancelled when time is up.
@@ -424,20 +483,29 @@ impl Client {
         operation: Operation,
         within: Option<Duration>,
     ) -> Result<Reply<Tuple>, Error> {
-        let call = Call::Space { space: space(name)?, operation };
+        let call = Call::Space {
+            space: space(name)?,
+            operation,
+        };
         let (token, ended) = self.submit(&call, None).await?;
         // Dropped early, the wait must not take a tuple for nobody.
-        let guard = CancelOnDrop { client: self, token, armed: true };
+        let guard = CancelOnDrop {
+            client: self,
+            token,
+            armed: true,
+        };
         let answered = self.answer(ended);
         let answered = match within {
             None => answered.await,
             Some(within) => self.answer_within(answered, token, within).await,
         };
         guard.disarm();
-        refused(answered?)?.try_map(outcome)?.try_map(|outcome| match outcome {
-            Outcome::Match(Some(tuple)) => Ok(tuple),
-            _ => Err(Error::Unexpected),
-        })
+        refused(answered?)?
+            .try_map(outcome)?
+            .try_map(|outcome| match outcome {
+                Outcome::Match(Some(tuple)) => Ok(tuple),
+                _ => Err(Error::Unexpected),
+            })
     }
 
     /// Waits for the answer; when time is up, has the service decide whether the match
@@ -457,9 +525,10 @@ impl Client {
         self.answer(cancelled).await?;
         // The wait is over now, one way or the other, and the service keeps its answer.
         match tokio::time::timeout(self.inner.timeout, answered).await {
-            Ok(Ok(Reply { value: Answer::Refused(Refused::Cancelled), .. })) => {
-                Err(Error::NoMatchInTime(within))
-            }
+            Ok(Ok(Reply {
+                value: Answer::Refused(Refused::Cancelled),
+                ..
+            })) => Err(Error::NoMatchInTime(within)),
             Ok(answer) => answer,
             Err(_) => Err(Error::TimedOut(within + self.inner.timeout)),
         }
@@ -482,8 +551,18 @@ impl CancelOnDrop<'_> {
 impl Drop for CancelOnDrop<'_> {
     fn drop(&mut self) {
         if self.armed {
-            let op = Bytes::from(Call::Cancel { number: self.token.0.0 }.encode());
-            let Inner { network, name, timeout, .. } = &*self.client.inner;
+            let op = Bytes::from(
+                Call::Cancel {
+                    number: self.token.0.0,
+                }
+                .encode(),
+            );
+            let Inner {
+                network,
+                name,
+                timeout,
+                ..
+            } = &*self.client.inner;
             // Nobody is left to be told if there is no room for it.
             let _forgotten = network.try_submit(*name, op, Some(*timeout));
         }
@@ -491,9 +570,19 @@ impl Drop for CancelOnDrop<'_> {
 }
 
 fn read(accepted: Accepted, of: usize) -> Result<Reply<Answer>, Error> {
-    let Accepted { reply, votes, dissent } = accepted;
+    let Accepted {
+        reply,
+        votes,
+        dissent,
+    } = accepted;
     let value = Answer::decode(&reply.result).map_err(|_| Error::Unexpected)?;
-    Ok(Reply { value, seq: reply.position, votes, of, dissent })
+    Ok(Reply {
+        value,
+        seq: reply.position,
+        votes,
+        of,
+        dissent,
+    })
 }
 
 fn refused(reply: Reply<Answer>) -> Result<Reply<Answer>, Error> {

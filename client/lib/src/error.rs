@@ -35,7 +35,9 @@ pub enum Error {
     #[error("refused: {0}")]
     Refused(#[from] Refused),
     /// Too few replicas can be reached.
-    #[error("{reached} of {of} replicas can be reached, {needed} are needed: {why}; check the addresses in the cluster file and that the replicas run")]
+    #[error(
+        "{reached} of {of} replicas can be reached, {needed} are needed: {why}; check the addresses in the cluster file and that the replicas run"
+    )]
     Unreachable {
         /// Replicas reached.
         reached: usize,
@@ -64,7 +66,9 @@ pub enum Error {
         limit: usize,
     },
     /// The service answered something that does not fit the question; f+1 replicas did.
-    #[error("the service gave an answer that does not fit the operation; use a client of its version")]
+    #[error(
+        "the service gave an answer that does not fit the operation; use a client of its version"
+    )]
     Unexpected,
     /// The system gave no random numbers.
     #[error("the system gave no random numbers: {0}")]
@@ -92,6 +96,9 @@ impl Error {
     /// Whether the operation may have been executed.
     #[must_use]
     pub const fn outcome_unknown(&self) -> bool {
-        matches!(self, Self::NoQuorum { .. } | Self::TimedOut(_) | Self::Closed)
+        matches!(
+            self,
+            Self::NoQuorum { .. } | Self::TimedOut(_) | Self::Closed
+        )
     }
 }

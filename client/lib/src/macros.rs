@@ -47,13 +47,19 @@ pub mod rt {
     use crate::{Field, Template, Tuple, Value};
 
     #[doc(hidden)]
-    #[expect(clippy::panic, reason = "documented: a written tuple that is too large is a mistake in the program")]
+    #[expect(
+        clippy::panic,
+        reason = "documented: a written tuple that is too large is a mistake in the program"
+    )]
     pub fn tuple(fields: Vec<Value>) -> Tuple {
         Tuple::new(fields).unwrap_or_else(|limit| panic!("tuple!: {limit}"))
     }
 
     #[doc(hidden)]
-    #[expect(clippy::panic, reason = "documented: a written template that is too large is a mistake in the program")]
+    #[expect(
+        clippy::panic,
+        reason = "documented: a written template that is too large is a mistake in the program"
+    )]
     pub fn template(fields: Vec<Field>) -> Template {
         Template::new(fields).unwrap_or_else(|limit| panic!("template!: {limit}"))
     }
@@ -61,18 +67,33 @@ pub mod rt {
     #[doc(hidden)]
     #[must_use]
     pub const fn range(range: Range<i64>) -> Field {
-        Field::Range { from: Some(range.start), to: Some(range.end) }
+        Field::Range {
+            from: Some(range.start),
+            to: Some(range.end),
+        }
     }
 
     #[doc(hidden)]
     #[macro_export]
     macro_rules! __bezant_kind {
-        (nil) => { $crate::Kind::Nil };
-        (bool) => { $crate::Kind::Bool };
-        (int) => { $crate::Kind::Int };
-        (text) => { $crate::Kind::Text };
-        (bytes) => { $crate::Kind::Bytes };
-        (list) => { $crate::Kind::List };
+        (nil) => {
+            $crate::Kind::Nil
+        };
+        (bool) => {
+            $crate::Kind::Bool
+        };
+        (int) => {
+            $crate::Kind::Int
+        };
+        (text) => {
+            $crate::Kind::Text
+        };
+        (bytes) => {
+            $crate::Kind::Bytes
+        };
+        (list) => {
+            $crate::Kind::List
+        };
     }
     pub use crate::__bezant_kind as kind;
 }
@@ -85,7 +106,10 @@ mod tests {
         assert_eq!(tuple!(name, 42, true).to_string(), r#"("job", 42, true)"#);
         assert_eq!(tuple!().to_string(), "()");
         let template = template!("job", ?int, _, prefix "img/", in 10..20, 7);
-        assert_eq!(template.to_string(), r#"("job", ?int, _, "img/"*, 10..20, 7)"#);
+        assert_eq!(
+            template.to_string(),
+            r#"("job", ?int, _, "img/"*, 10..20, 7)"#
+        );
         assert_eq!(template!(?text).to_string(), "(?text)");
     }
 }

@@ -18,7 +18,9 @@ use bezant_bft::{
     message::{Attach, ClientMessage, ReplicaMessage},
     seal::Keyring,
 };
-use bezant_quic::{Config, Event as LinkEvent, Fabric, Inbox, LinkError, Peer, ReplicaAddress, Role};
+use bezant_quic::{
+    Config, Event as LinkEvent, Fabric, Inbox, LinkError, Peer, ReplicaAddress, Role,
+};
 use bezant_session::{Accepted, Event, Evidence, Failure, Session, Submit, Target, Token};
 use bytes::Bytes;
 use tokio::sync::{Notify, oneshot, watch};
@@ -48,8 +50,9 @@ impl ClusterView {
     /// [`Error::Cluster`] if these replicas make no cluster.
     pub fn keyring(&self) -> Result<Keyring, Error> {
         let keys = self.replicas.iter().map(|(_, key)| *key).collect();
-        Keyring::new(self.id, Epoch::default(), keys)
-            .ok_or(Error::Cluster("it needs 4 to 64 replicas with different keys"))
+        Keyring::new(self.id, Epoch::default(), keys).ok_or(Error::Cluster(
+            "it needs 4 to 64 replicas with different keys",
+        ))
     }
 
     fn addresses(&self) -> Vec<ReplicaAddress> {
@@ -161,7 +164,10 @@ impl Network {
             links: watch::Sender::new(Links::default()),
         });
         let task = tokio::spawn(run(Arc::clone(&shared), inbox)).abort_handle();
-        Ok(Self { shared, _last: Arc::new(LastHandle { task }) })
+        Ok(Self {
+            shared,
+            _last: Arc::new(LastHandle { task }),
+        })
     }
 
     pub(crate) fn keyring(&self) -> &Keyring {
@@ -175,8 +181,10 @@ impl Network {
         let mut links = self.shared.links.subscribe();
         let enough = quorum.strong();
         let reached = tokio::time::timeout(timeout, async {
-            let quorum_up =
-                links.wait_for(|links| links.up.len() >= enough || links.ended).await.is_ok();
+            let quorum_up = links
+                .wait_for(|links| links.up.len() >= enough || links.ended)
+                .await
+                .is_ok();
             if quorum_up {
                 // The rest may be down: going on without them is what the quorum is for.
                 let all = links.wait_for(|links| links.up.len() == quorum.n() || links.ended);
@@ -192,7 +200,10 @@ impl Network {
             reached: links.up.len(),
             of: quorum.n(),
             needed: enough,
-            why: links.failure.clone().unwrap_or_else(|| "no answer".to_owned()),
+            why: links
+                .failure
+                .clone()
+                .unwrap_or_else(|| "no answer".to_owned()),
         })
     }
 
@@ -291,12 +302,20 @@ impl Network {
 
     pub(crate) fn disagreements(&self, name: SessionKey) -> BTreeMap<ReplicaId, u64> {
         let state = self.shared.state();
-        state.sessions.get(&name).map(|entry| entry.disagreements.clone()).unwrap_or_default()
+        state
+            .sessions
+            .get(&name)
+            .map(|entry| entry.disagreements.clone())
+            .unwrap_or_default()
     }
 
     pub(crate) fn evidence(&self, name: SessionKey) -> Vec<Evidence> {
         let state = self.shared.state();
-        state.sessions.get(&name).map(|entry| entry.evidence.clone()).unwrap_or_default()
+        state
+            .sessions
+            .get(&name)
+            .map(|entry| entry.evidence.clone())
+            .unwrap_or_default()
     }
 }
 
@@ -318,7 +337,11 @@ impl Shared {
 
     fn room(&self, name: SessionKey) -> Result<Arc<Notify>, Error> {
         let state = self.state();
-        state.sessions.get(&name).map(|entry| Arc::clone(&entry.room)).ok_or(Error::Closed)
+        state
+            .sessions
+            .get(&name)
+            .map(|entry| Arc::clone(&entry.room))
+            .ok_or(Error::Closed)
     }
 
     /// Does something with a session and carries out what it says.
@@ -388,7 +411,10 @@ impl Shared {
 
     fn on_event(&self, event: LinkEvent) {
         match event {
-            LinkEvent::Up { link, peer: Peer::Replica(replica) } => {
+            LinkEvent::Up {
+                link,
+                peer: Peer::Replica(replica),
+            } => {
                 self.links.send_modify(|links| {
                     links.up.insert(replica, link);
                 });
@@ -396,20 +422,28 @@ impl Shared {
                     self.attach(entry, replica);
                 }
             }
-            LinkEvent::Down { link, peer: Peer::Replica(replica), reason } => {
+            LinkEvent::Down {
+                link,
+                peer: Peer::Replica(replica),
+                reason,
+            } => {
                 self.on_down(link, replica, &reason);
             }
-            LinkEvent::DialFailed { replica, reason, .. } => {
+            LinkEvent::DialFailed {
+                replica, reason, ..
+            } => {
                 self.links.send_modify(|links| {
                     links.failure = Some(format!("replica {replica}: {reason}"));
                 });
             }
-            LinkEvent::Frame { peer: Peer::Replica(from), frame, .. } => {
-                match codec::decode::<ReplicaMessage>(&frame) {
-                    Ok(message) => self.on_message(from, message),
-                    Err(error) => debug!(%from, %error, "not a message"),
-                }
-            }
+            LinkEvent::Frame {
+                peer: Peer::Replica(from),
+                frame,
+                ..
+            } => match codec::decode::<ReplicaMessage>(&frame) {
+                Ok(message) => self.on_message(from, message),
+                Err(error) => debug!(%from, %error, "not a message"),
+            },
             _ => {}
         }
     }
@@ -449,7 +483,9 @@ impl Shared {
             return;
         };
         let mut out = Vec::new();
-        entry.session.on_message(self.now(), from, message, &mut out);
+        entry
+            .session
+            .on_message(self.now(), from, message, &mut out);
         self.carry_out(entry, out);
     }
 
@@ -466,7 +502,10 @@ impl Shared {
             let mut out = Vec::new();
             entry.session.on_tick(now, &mut out);
             self.carry_out(entry, out);
-            next = [next, entry.session.next_timeout()].into_iter().flatten().min();
+            next = [next, entry.session.next_timeout()]
+                .into_iter()
+                .flatten()
+                .min();
         }
         state.armed = next;
         next

@@ -29,8 +29,20 @@ impl<T> Reply<T> {
 
     /// Translates the answer.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Reply<U> {
-        let Self { value, seq, votes, of, dissent } = self;
-        Reply { value: f(value), seq, votes, of, dissent }
+        let Self {
+            value,
+            seq,
+            votes,
+            of,
+            dissent,
+        } = self;
+        Reply {
+            value: f(value),
+            seq,
+            votes,
+            of,
+            dissent,
+        }
     }
 
     /// Translates the answer where that can fail.
@@ -38,8 +50,20 @@ impl<T> Reply<T> {
     /// # Errors
     /// Those of `f`.
     pub fn try_map<U, E>(self, f: impl FnOnce(T) -> Result<U, E>) -> Result<Reply<U>, E> {
-        let Self { value, seq, votes, of, dissent } = self;
-        Ok(Reply { value: f(value)?, seq, votes, of, dissent })
+        let Self {
+            value,
+            seq,
+            votes,
+            of,
+            dissent,
+        } = self;
+        Ok(Reply {
+            value: f(value)?,
+            seq,
+            votes,
+            of,
+            dissent,
+        })
     }
 }
 

@@ -14,7 +14,9 @@ impl Clocks {
     /// Clocks whose monotonic one begins now.
     #[must_use]
     pub(crate) fn start() -> Self {
-        Self { start: Instant::now() }
+        Self {
+            start: Instant::now(),
+        }
     }
 
     /// The time now.
@@ -23,7 +25,9 @@ impl Clocks {
         let elapsed = self.start.elapsed().as_micros();
         // A machine whose clock stands before 1970 proposes the beginning of time
         // and is put right by the others' clocks.
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or(Duration::ZERO);
         Clock {
             monotonic: ids::Instant(u64::try_from(elapsed).unwrap_or(u64::MAX)),
             wall: OrderedTime(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)),

@@ -51,10 +51,16 @@ impl FromStr for Fault {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|fault| fault.name() == text).ok_or_else(|| {
-            let known: Vec<_> = Self::ALL.iter().map(|fault| fault.name()).collect();
-            format!("there is no fault {text:?}; use one of {}", known.join(", "))
-        })
+        Self::ALL
+            .into_iter()
+            .find(|fault| fault.name() == text)
+            .ok_or_else(|| {
+                let known: Vec<_> = Self::ALL.iter().map(|fault| fault.name()).collect();
+                format!(
+                    "there is no fault {text:?}; use one of {}",
+                    known.join(", ")
+                )
+            })
     }
 }
 
@@ -65,7 +71,10 @@ pub(crate) fn lie(reply: &Reply) -> Reply {
         |_| Bytes::from_static(b"\0"),
         |answer| Bytes::from(falsify(answer).encode()),
     );
-    Reply { result, ..reply.clone() }
+    Reply {
+        result,
+        ..reply.clone()
+    }
 }
 
 fn falsify(answer: Answer) -> Answer {
@@ -81,7 +90,10 @@ fn falsify(answer: Answer) -> Answer {
         }
         Answer::Outcome(Outcome::Count(count)) => Outcome::Count(count.wrapping_add(1)),
         Answer::Opened { session, window } => {
-            return Answer::Opened { session: session.wrapping_add(1_000_000), window };
+            return Answer::Opened {
+                session: session.wrapping_add(1_000_000),
+                window,
+            };
         }
         Answer::Refused(_) => Outcome::Done,
         _ => return Answer::Refused(Refused::NoSession),
@@ -116,10 +128,19 @@ mod tests {
             Answer::Outcome(Outcome::Done),
             Answer::Outcome(Outcome::Match(Some(tuple.clone()))),
             Answer::Outcome(Outcome::Match(None)),
-            Answer::Outcome(Outcome::Page { tuples: vec![tuple], next: None }),
-            Answer::Outcome(Outcome::Page { tuples: vec![], next: None }),
+            Answer::Outcome(Outcome::Page {
+                tuples: vec![tuple],
+                next: None,
+            }),
+            Answer::Outcome(Outcome::Page {
+                tuples: vec![],
+                next: None,
+            }),
             Answer::Outcome(Outcome::Count(u64::MAX)),
-            Answer::Opened { session: 1, window: 64 },
+            Answer::Opened {
+                session: 1,
+                window: 64,
+            },
             Answer::Closed,
             Answer::Created,
             Answer::Cancelled(true),

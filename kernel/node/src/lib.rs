@@ -67,7 +67,9 @@ pub enum NodeError {
     #[error(transparent)]
     Bind(#[from] bezant_quic::BindError),
     /// Its admin endpoint could not be set up.
-    #[error("the admin endpoint cannot listen on {address}: {error}; choose another `admin` address")]
+    #[error(
+        "the admin endpoint cannot listen on {address}: {error}; choose another `admin` address"
+    )]
     Admin {
         /// Where.
         address: SocketAddr,
@@ -167,8 +169,11 @@ impl NodeHandle {
     }
 
     fn join(&mut self) -> Result<Ended, NodeError> {
-        let Some(thread) = self.thread.take() else { return Ok(Ended::Stopped) };
-        let panicked = || NodeError::Halted("its thread panicked; this is a fault of this build".to_owned());
+        let Some(thread) = self.thread.take() else {
+            return Ok(Ended::Stopped);
+        };
+        let panicked =
+            || NodeError::Halted("its thread panicked; this is a fault of this build".to_owned());
         thread.join().unwrap_or_else(|_| Err(panicked()))
     }
 }
@@ -194,17 +199,26 @@ pub fn spawn(config: NodeConfig) -> Result<NodeHandle, NodeError> {
     }
     let (control, commands) = mpsc::channel(64);
     let (started, starting) = std_mpsc::sync_channel::<Started>(1);
-    let admin = Admin { control: control.clone(), allow_faults: config.allow_faults };
+    let admin = Admin {
+        control: control.clone(),
+        allow_faults: config.allow_faults,
+    };
     let thread = Builder::new()
         .name(format!("replica-{replica}"))
         .spawn(move || run(&config, admin, commands, &started))
         .map_err(NodeError::Thread)?;
     match starting.recv() {
-        Ok(Ok((address, admin))) => {
-            Ok(NodeHandle { replica, address, admin, control, thread: Some(thread) })
-        }
+        Ok(Ok((address, admin))) => Ok(NodeHandle {
+            replica,
+            address,
+            admin,
+            control,
+            thread: Some(thread),
+        }),
         Ok(Err(error)) => Err(error),
-        Err(_) => Err(NodeError::Thread(io::Error::other("it ended before it began"))),
+        Err(_) => Err(NodeError::Thread(io::Error::other(
+            "it ended before it began",
+        ))),
     }
 }
 
@@ -214,7 +228,10 @@ fn run(
     commands: mpsc::Receiver<Control>,
     started: &std_mpsc::SyncSender<Started>,
 ) -> Result<Ended, NodeError> {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             let _starter_gone = started.send(Err(NodeError::Thread(error)));
@@ -254,13 +271,27 @@ async fn prepare(
     let genesis = config.cluster.genesis();
     let checkpoint_interval = genesis.checkpoint_interval;
     let cluster = config.cluster.cluster_id();
-    let keys = config.cluster.replicas.iter().map(|replica| replica.key).collect();
-    let keyring = Keyring::new(cluster, Epoch::default(), keys)
-        .ok_or(NodeError::Cluster("it needs at least 4 replicas with different keys"))?;
+    let keys = config
+        .cluster
+        .replicas
+        .iter()
+        .map(|replica| replica.key)
+        .collect();
+    let keyring = Keyring::new(cluster, Epoch::default(), keys).ok_or(NodeError::Cluster(
+        "it needs at least 4 replicas with different keys",
+    ))?;
     let tuning = Tuning::default();
     let key = config.key.clone();
-    let replica = Replica::new(config.replica, key.clone(), keyring, checkpoint_interval, tuning)
-        .ok_or(NodeError::Cluster("the key is not the one listed for this replica"))?;
+    let replica = Replica::new(
+        config.replica,
+        key.clone(),
+        keyring,
+        checkpoint_interval,
+        tuning,
+    )
+    .ok_or(NodeError::Cluster(
+        "the key is not the one listed for this replica",
+    ))?;
     let kernel = Kernel::new(genesis);
     let me = Role::Replica(config.replica);
     let addresses = config

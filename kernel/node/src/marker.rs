@@ -21,7 +21,9 @@ pub enum MarkerError {
     )]
     RanBefore(String),
     /// The data folder cannot be used.
-    #[error("the data folder {folder} cannot be used: {error}; check that it exists and may be written")]
+    #[error(
+        "the data folder {folder} cannot be used: {error}; check that it exists and may be written"
+    )]
     Folder {
         /// The folder.
         folder: String,
@@ -35,7 +37,10 @@ pub enum MarkerError {
 /// # Errors
 /// [`MarkerError`] if it is there already or cannot be left.
 pub fn leave(folder: &Path) -> Result<(), MarkerError> {
-    let unusable = |error| MarkerError::Folder { folder: folder.display().to_string(), error };
+    let unusable = |error| MarkerError::Folder {
+        folder: folder.display().to_string(),
+        error,
+    };
     fs::create_dir_all(folder).map_err(unusable)?;
     let path = folder.join(NAME);
     match fs::File::create_new(&path) {
@@ -57,7 +62,10 @@ mod tests {
         let data = folder.path().join("data");
         leave(&data).unwrap();
         let error = leave(&data).unwrap_err();
-        assert!(matches!(&error, MarkerError::RanBefore(path) if path.contains(NAME)), "{error}");
+        assert!(
+            matches!(&error, MarkerError::RanBefore(path) if path.contains(NAME)),
+            "{error}"
+        );
     }
 
     #[test]

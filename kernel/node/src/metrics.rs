@@ -4,7 +4,6 @@
 //! from a [`NodeStatus`] at the time of asking; nothing on the way of an
 //! operation touches them.
 
-
 use prometheus_client::{
     metrics::{counter::ConstCounter, gauge::ConstGauge},
     registry::Registry,
@@ -23,17 +22,41 @@ pub(crate) fn encode(status: &NodeStatus) -> String {
     let size = |value: usize| gauge(u64::try_from(value).unwrap_or(u64::MAX));
     let gauges = [
         ("view", "The current view", gauge(status.view)),
-        ("executed", "The last sequence number executed", gauge(status.executed)),
+        (
+            "executed",
+            "The last sequence number executed",
+            gauge(status.executed),
+        ),
         ("stable", "The last stable checkpoint", gauge(status.stable)),
-        ("pooled_requests", "Requests known and not executed", size(status.pooled)),
-        ("replica_links", "Live links with replicas", size(status.replica_links)),
-        ("client_links", "Live links with clients", size(status.client_links)),
+        (
+            "pooled_requests",
+            "Requests known and not executed",
+            size(status.pooled),
+        ),
+        (
+            "replica_links",
+            "Live links with replicas",
+            size(status.replica_links),
+        ),
+        (
+            "client_links",
+            "Live links with clients",
+            size(status.client_links),
+        ),
         ("sessions", "Open sessions", size(status.sessions)),
         ("spaces", "Spaces", size(status.spaces)),
         ("tuples", "Tuples in all spaces", gauge(status.tuples)),
         ("waiters", "Waiting operations", size(status.waiters)),
-        ("extensions", "Registered extensions", size(status.extensions)),
-        ("ready", "Whether the replica has links to a quorum", gauge(status.ready.into())),
+        (
+            "extensions",
+            "Registered extensions",
+            size(status.extensions),
+        ),
+        (
+            "ready",
+            "Whether the replica has links to a quorum",
+            gauge(status.ready.into()),
+        ),
     ];
     for (name, help, metric) in gauges {
         registry.register(name, help, metric);
@@ -43,11 +66,27 @@ pub(crate) fn encode(status: &NodeStatus) -> String {
         ("proposals", "Proposals executed", status.proposals),
         ("signatures", "Signatures made", status.signatures),
         ("verifications", "Signatures checked", status.verifications),
-        ("commit_certificates", "Commit certificates completed", status.certificates),
-        ("suspicions", "Times the primary was suspected", status.suspicions),
-        ("blames", "Messages for which their sender was blamed", status.blames),
+        (
+            "commit_certificates",
+            "Commit certificates completed",
+            status.certificates,
+        ),
+        (
+            "suspicions",
+            "Times the primary was suspected",
+            status.suspicions,
+        ),
+        (
+            "blames",
+            "Messages for which their sender was blamed",
+            status.blames,
+        ),
         ("frames_sent", "Frames sent", status.frames_sent),
-        ("frames_dropped", "Frames not sent because a peer reads too slowly", status.frames_dropped),
+        (
+            "frames_dropped",
+            "Frames not sent because a peer reads too slowly",
+            status.frames_dropped,
+        ),
     ];
     for (name, help, value) in counters {
         registry.register(name, help, ConstCounter::new(value));
@@ -64,9 +103,17 @@ mod tests {
 
     #[test]
     fn metrics_carry_the_replica_and_counters_end_in_total() {
-        let status = NodeStatus { replica: 2, requests: 7, tuples: 3, ..NodeStatus::default() };
+        let status = NodeStatus {
+            replica: 2,
+            requests: 7,
+            tuples: 3,
+            ..NodeStatus::default()
+        };
         let text = encode(&status);
-        assert!(text.contains("bezant_requests_total{replica=\"2\"} 7"), "{text}");
+        assert!(
+            text.contains("bezant_requests_total{replica=\"2\"} 7"),
+            "{text}"
+        );
         assert!(text.contains("bezant_tuples{replica=\"2\"} 3"), "{text}");
         assert!(text.ends_with("# EOF\n"), "{text}");
     }

@@ -96,7 +96,11 @@ pub(crate) struct Counts {
 
 impl Node {
     /// Runs until told to stop.
-    pub(crate) async fn run(mut self, mut inbox: Inbox, mut control: mpsc::Receiver<Control>) -> End {
+    pub(crate) async fn run(
+        mut self,
+        mut inbox: Inbox,
+        mut control: mpsc::Receiver<Control>,
+    ) -> End {
         let mut events = Vec::new();
         loop {
             let timeout = self.replica.next_timeout().map(|at| self.clocks.at(at));
@@ -171,17 +175,25 @@ impl Node {
                 debug!(%link, %peer, %reason, "link down");
                 self.routes.detach(link);
             }
-            Event::Frame { peer: Peer::Replica(from), frame, .. } => {
-                match Sealed::from_replica(from, &frame) {
-                    Ok(message) => sealed.extend(self.screen(message)),
-                    Err(misbehaviour) => self.blame(&misbehaviour),
-                }
-            }
-            Event::Frame { link, peer: Peer::Client(client), frame } => {
+            Event::Frame {
+                peer: Peer::Replica(from),
+                frame,
+                ..
+            } => match Sealed::from_replica(from, &frame) {
+                Ok(message) => sealed.extend(self.screen(message)),
+                Err(misbehaviour) => self.blame(&misbehaviour),
+            },
+            Event::Frame {
+                link,
+                peer: Peer::Client(client),
+                frame,
+            } => {
                 self.on_client_frame(link, client, &frame, sealed);
             }
             Event::Refused { remote, reason } => debug!(%remote, %reason, "refused a link"),
-            Event::DialFailed { replica, reason, .. } => debug!(%replica, %reason, "dial failed"),
+            Event::DialFailed {
+                replica, reason, ..
+            } => debug!(%replica, %reason, "dial failed"),
         }
     }
 
@@ -248,11 +260,19 @@ impl Node {
     fn on_attach(&mut self, link: LinkId, link_key: ClientId, attach: &Attach) {
         let cluster = *self.replica.keyring().cluster();
         let body = attach_body(&link_key);
-        let claim =
-            Claim::new(attach.client.into(), attach.signature, Domain::Attach, &cluster, &body);
+        let claim = Claim::new(
+            attach.client.into(),
+            attach.signature,
+            Domain::Attach,
+            &cluster,
+            &body,
+        );
         self.counts.verifications += 1;
         if !claim.holds() {
-            self.blame(&Misbehaviour::new(Source::Client(link_key), Wrong::BadSignature));
+            self.blame(&Misbehaviour::new(
+                Source::Client(link_key),
+                Wrong::BadSignature,
+            ));
         } else if !self.routes.attach(attach.client, link) {
             warn!(%link, "a link carries as many clients as it may; one more is not answered over it");
         }
@@ -262,7 +282,9 @@ impl Node {
         if self.signed_replies >= MAX_SIGNED_REPLIES_PER_TURN {
             return;
         }
-        let Some((client, reply)) = self.kernel.kept_reply(session, number) else { return };
+        let Some((client, reply)) = self.kernel.kept_reply(session, number) else {
+            return;
+        };
         if !self.routes.carries(link, &client) {
             return;
         }
@@ -332,7 +354,10 @@ impl Node {
                 Effect::Execute { number, proposal } => {
                     self.kernel.execute(number, &proposal, replies);
                     if let Some(why) = self.kernel.broken() {
-                        error!(why, "this replica stops: it could answer otherwise than the others");
+                        error!(
+                            why,
+                            "this replica stops: it could answer otherwise than the others"
+                        );
                         return Err(End::Halted(why.to_owned()));
                     }
                     let due = number.0.is_multiple_of(self.checkpoint_interval);
@@ -383,7 +408,11 @@ impl Node {
 
     /// What this replica says of an answer: the truth, unless told to lie.
     fn as_told(&self, reply: &Reply) -> Reply {
-        if self.fault == Some(Fault::LieReplies) { lie(reply) } else { reply.clone() }
+        if self.fault == Some(Fault::LieReplies) {
+            lie(reply)
+        } else {
+            reply.clone()
+        }
     }
 
     /// Sends a reply over every link that carries its client's.

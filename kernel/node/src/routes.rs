@@ -60,6 +60,8 @@ impl Routes {
     /// Whether `link` may be told `client`'s replies.
     #[must_use]
     pub(crate) fn carries(&self, link: LinkId, client: &ClientId) -> bool {
-        self.clients.get(&link).is_some_and(|clients| clients.contains(client))
+        self.clients
+            .get(&link)
+            .is_some_and(|clients| clients.contains(client))
     }
 }

@@ -20,7 +20,9 @@ use bezant_bft::{
 #[non_exhaustive]
 pub enum StorageError {
     /// The device said no.
-    #[error("the replica's records could not be made durable: {0}; replace the disk and the replica")]
+    #[error(
+        "the replica's records could not be made durable: {0}; replace the disk and the replica"
+    )]
     Io(#[from] std::io::Error),
 }
 

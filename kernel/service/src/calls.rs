@@ -35,12 +35,18 @@ impl Kernel {
                 self.spaces.create(&space)?;
                 Answer::Created
             }
-            Call::ListSpaces => {
-                Answer::Spaces(self.spaces.names().filter(|name| !name.is_reserved()).cloned().collect())
-            }
+            Call::ListSpaces => Answer::Spaces(
+                self.spaces
+                    .names()
+                    .filter(|name| !name.is_reserved())
+                    .cloned()
+                    .collect(),
+            ),
             Call::Space { space, operation } => return self.operate(&space, operation, waiter, at),
             Call::Register { manifest, module } => {
-                let hash = self.extensions.register(&mut self.spaces, at, manifest, module)?;
+                let hash = self
+                    .extensions
+                    .register(&mut self.spaces, at, manifest, module)?;
                 Answer::Registered { hash }
             }
             Call::Acknowledge { hash } => {
@@ -48,7 +54,10 @@ impl Kernel {
                 Answer::Acknowledged
             }
             Call::Cancel { number } => {
-                let wait = WaiterId { owner: waiter.owner, number };
+                let wait = WaiterId {
+                    owner: waiter.owner,
+                    number,
+                };
                 Answer::Cancelled(self.spaces.cancel(wait))
             }
             // A later version's call cannot be decoded by this one.
@@ -85,5 +94,9 @@ impl Kernel {
 }
 
 fn refuse_reserved(space: &SpaceName) -> Result<(), Refused> {
-    if space.is_reserved() { Err(Refused::ReservedSpace) } else { Ok(()) }
+    if space.is_reserved() {
+        Err(Refused::ReservedSpace)
+    } else {
+        Ok(())
+    }
 }

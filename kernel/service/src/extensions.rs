@@ -117,10 +117,16 @@ impl Extensions {
             now_ms: at.time.0,
             sequence: at.position.0,
         };
-        let mut hands = Hands { spaces, logs: &mut self.logs };
+        let mut hands = Hands {
+            spaces,
+            logs: &mut self.logs,
+        };
         let manifest = &found.extension.manifest;
         let entry = &found.subscription.entry;
-        let report = match self.engine.call(&compiled, manifest, entry, invocation, &mut hands) {
+        let report = match self
+            .engine
+            .call(&compiled, manifest, entry, invocation, &mut hands)
+        {
             Ok(report) => report,
             Err(exhausted) => {
                 // This replica's own fault: it must stop before it answers otherwise than the others.
@@ -129,7 +135,11 @@ impl Extensions {
             }
         };
         let failure = found.extension.failure(&report);
-        Some(report.result.map_err(|_| failure.map_or(Refused::NoSuchExtension, Refused::Extension)))
+        Some(
+            report
+                .result
+                .map_err(|_| failure.map_or(Refused::NoSuchExtension, Refused::Extension)),
+        )
     }
 }
 

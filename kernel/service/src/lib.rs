@@ -206,12 +206,20 @@ impl Kernel {
     /// Carries out a request whose turn it is.
     fn run(&mut self, request: &Request, position: SeqNo, replies: &mut Replies) {
         let id = request.session;
-        let waiter = WaiterId { owner: id.0, number: request.number.0 };
-        let at = At { position, time: self.time, client: request.client };
+        let waiter = WaiterId {
+            owner: id.0,
+            number: request.number.0,
+        };
+        let at = At {
+            position,
+            time: self.time,
+            client: request.client,
+        };
         match self.carry_out(&request.op, waiter, at) {
             Some(answer) => {
                 let reply = reply_to(request, position, &answer);
-                self.sessions.keep(id, request.number, Kept::Reply(reply.clone()));
+                self.sessions
+                    .keep(id, request.number, Kept::Reply(reply.clone()));
                 replies.push((request.client, reply));
                 self.after(request, &answer, position, replies);
             }
@@ -254,10 +262,18 @@ impl Kernel {
         position: SeqNo,
         replies: &mut Replies,
     ) {
-        let Some(client) = self.sessions.owner(session) else { return };
+        let Some(client) = self.sessions.owner(session) else {
+            return;
+        };
         let result = Bytes::from(answer.encode());
-        let reply = Reply { session, number, position, result };
-        self.sessions.keep(session, number, Kept::Reply(reply.clone()));
+        let reply = Reply {
+            session,
+            number,
+            position,
+            result,
+        };
+        self.sessions
+            .keep(session, number, Kept::Reply(reply.clone()));
         replies.push((client, reply));
     }
 
@@ -338,14 +354,20 @@ impl Service for Kernel {
             figures.waiters as u64,
             figures.extensions as u64,
         ];
-        let counts: Vec<u8> = counts.iter().flat_map(|count| count.to_le_bytes()).collect();
+        let counts: Vec<u8> = counts
+            .iter()
+            .flat_map(|count| count.to_le_bytes())
+            .collect();
         digest("bezant state", &[&self.history.0, &counts])
     }
 }
 
 fn opened(session: SessionId) -> Answer {
     let window = u32::try_from(limits::WINDOW).unwrap_or(u32::MAX);
-    Answer::Opened { session: session.0, window }
+    Answer::Opened {
+        session: session.0,
+        window,
+    }
 }
 
 fn reply_to(request: &Request, position: SeqNo, answer: &Answer) -> Reply {

@@ -100,10 +100,17 @@ impl Sessions {
     /// Opens a session for `owner`; the same nonce again gives the same session.
     pub(crate) fn open(&mut self, owner: ClientId, nonce: u64, position: SeqNo) -> Opening {
         if let Some((session, _)) = self.opened(&owner, nonce) {
-            return Opening::Opened { session, evicted: None };
+            return Opening::Opened {
+                session,
+                evicted: None,
+            };
         }
         let own = self.by_client.get(&owner).map_or(0, BTreeMap::len);
-        let evicted = if own >= MAX_SESSIONS_PER_CLIENT { self.least_used(&owner) } else { None };
+        let evicted = if own >= MAX_SESSIONS_PER_CLIENT {
+            self.least_used(&owner)
+        } else {
+            None
+        };
         if self.sessions.len() >= MAX_SESSIONS && evicted.is_none() {
             return Opening::Full;
         }
@@ -112,7 +119,10 @@ impl Sessions {
         }
         self.last = self.last.next();
         let session = self.last;
-        self.by_client.entry(owner).or_default().insert(nonce, session);
+        self.by_client
+            .entry(owner)
+            .or_default()
+            .insert(nonce, session);
         self.sessions.insert(
             session,
             Session {
@@ -139,7 +149,9 @@ impl Sessions {
 
     /// Ends a session and forgets all of it.
     pub(crate) fn close(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.remove(&id) else { return };
+        let Some(session) = self.sessions.remove(&id) else {
+            return;
+        };
         if let Some(own) = self.by_client.get_mut(&session.owner) {
             own.remove(&session.nonce);
             if own.is_empty() {
@@ -168,7 +180,9 @@ impl Sessions {
 
     /// What is known of `request`.
     pub(crate) fn known(&self, request: &Request) -> Known<'_> {
-        let Some(session) = self.of(request) else { return Known::New };
+        let Some(session) = self.of(request) else {
+            return Known::New;
+        };
         match session.kept.get(&request.number) {
             Some(Kept::Reply(reply)) => Known::Done(reply),
             Some(Kept::Waiting) => Known::Silent,
@@ -178,7 +192,9 @@ impl Sessions {
     }
 
     fn of(&self, request: &Request) -> Option<&Session> {
-        self.sessions.get(&request.session).filter(|session| session.owner == request.client)
+        self.sessions
+            .get(&request.session)
+            .filter(|session| session.owner == request.client)
     }
 
     /// An ordered request arrives at its session.
@@ -197,7 +213,10 @@ impl Sessions {
         }
         if number > session.next {
             // The first request with a number stands; its client signed both.
-            session.parked.entry(request.number).or_insert_with(|| request.clone());
+            session
+                .parked
+                .entry(request.number)
+                .or_insert_with(|| request.clone());
             return Turn::Nothing;
         }
         session.take_turn(request)
@@ -228,7 +247,12 @@ impl Sessions {
         for (id, session) in &self.sessions {
             sink(&id.0.to_le_bytes());
             sink(&session.owner.0);
-            for number in [session.nonce, session.next, session.opened.0, session.used.0] {
+            for number in [
+                session.nonce,
+                session.next,
+                session.opened.0,
+                session.used.0,
+            ] {
                 sink(&number.to_le_bytes());
             }
             for (number, kept) in &session.kept {
@@ -309,12 +333,21 @@ mod tests {
     fn requests_run_once_and_in_order_even_if_the_primary_swaps_them() {
         let mut sessions = Sessions::default();
         let id = opened(&mut sessions, ANN, 1);
-        assert_eq!(sessions.arrive(&request(ANN, id, 2, &[]), SeqNo(2)), Turn::Nothing);
+        assert_eq!(
+            sessions.arrive(&request(ANN, id, 2, &[]), SeqNo(2)),
+            Turn::Nothing
+        );
         assert!(sessions.unpark(id).is_none(), "its turn has not come");
-        assert_eq!(sessions.arrive(&request(ANN, id, 1, &[]), SeqNo(2)), Turn::Now);
+        assert_eq!(
+            sessions.arrive(&request(ANN, id, 1, &[]), SeqNo(2)),
+            Turn::Now
+        );
         assert_eq!(sessions.unpark(id).unwrap().0.number, RequestNumber(2));
         for number in [1, 2] {
-            assert_eq!(sessions.arrive(&request(ANN, id, number, &[]), SeqNo(3)), Turn::Nothing);
+            assert_eq!(
+                sessions.arrive(&request(ANN, id, number, &[]), SeqNo(3)),
+                Turn::Nothing
+            );
         }
     }
 
@@ -322,14 +355,20 @@ mod tests {
     fn another_clients_session_is_no_session() {
         let mut sessions = Sessions::default();
         let id = opened(&mut sessions, ANN, 1);
-        assert_eq!(sessions.arrive(&request(BEN, id, 1, &[]), SeqNo(2)), Turn::NoSession);
+        assert_eq!(
+            sessions.arrive(&request(BEN, id, 1, &[]), SeqNo(2)),
+            Turn::NoSession
+        );
     }
 
     #[test]
     fn results_are_kept_until_acknowledged_and_a_wait_pins_only_itself() {
         let mut sessions = Sessions::default();
         let id = opened(&mut sessions, ANN, 1);
-        assert_eq!(sessions.arrive(&request(ANN, id, 1, &[]), SeqNo(2)), Turn::Now);
+        assert_eq!(
+            sessions.arrive(&request(ANN, id, 1, &[]), SeqNo(2)),
+            Turn::Now
+        );
         sessions.keep(id, RequestNumber(1), Kept::Waiting);
         for number in 2..=3 * WINDOW {
             let acked: &[u64] = if number > 2 { &[1, number - 1] } else { &[] };
@@ -337,7 +376,11 @@ mod tests {
             assert_eq!(sessions.arrive(&next, SeqNo(number)), Turn::Now, "{number}");
             sessions.keep(id, RequestNumber(number), reply(id, number));
         }
-        assert_eq!(sessions.known(&request(ANN, id, 1, &[])), Known::Silent, "still waiting");
+        assert_eq!(
+            sessions.known(&request(ANN, id, 1, &[])),
+            Known::Silent,
+            "still waiting"
+        );
         let last = request(ANN, id, 3 * WINDOW, &[]);
         assert!(matches!(sessions.known(&last), Known::Done(_)));
     }
@@ -347,7 +390,10 @@ mod tests {
         let mut sessions = Sessions::default();
         let id = opened(&mut sessions, ANN, 1);
         for number in 1..=WINDOW {
-            assert_eq!(sessions.arrive(&request(ANN, id, number, &[]), SeqNo(2)), Turn::Now);
+            assert_eq!(
+                sessions.arrive(&request(ANN, id, number, &[]), SeqNo(2)),
+                Turn::Now
+            );
             sessions.keep(id, RequestNumber(number), reply(id, number));
         }
         let next = request(ANN, id, WINDOW + 1, &[]);

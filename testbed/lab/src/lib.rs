@@ -10,6 +10,8 @@
     )
 )]
 
+pub mod bench;
+pub mod demo;
 pub mod local;
 
 pub use local::{LabError, LocalCluster, LocalOptions, ProcessCluster};

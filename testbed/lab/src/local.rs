@@ -72,7 +72,12 @@ pub struct LocalOptions {
 
 impl Default for LocalOptions {
     fn default() -> Self {
-        Self { replicas: 4, admin: false, allow_faults: true, open: true }
+        Self {
+            replicas: 4,
+            admin: false,
+            allow_faults: true,
+            open: true,
+        }
     }
 }
 
@@ -97,12 +102,15 @@ fn random<const N: usize>() -> Result<[u8; N], LabError> {
 ///
 /// # Errors
 /// [`LabError`].
-pub fn plan(options: &LocalOptions) -> Result<(ClusterFile, Vec<(SigningKey, SocketAddr)>), LabError> {
+pub fn plan(
+    options: &LocalOptions,
+) -> Result<(ClusterFile, Vec<(SigningKey, SocketAddr)>), LabError> {
     // All sockets are held until all ports are known, so that no two are the same.
     let mut held = Vec::new();
     let mut members = Vec::new();
     for _ in 0..options.replicas {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(io("finding a free port"))?;
+        let socket =
+            UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(io("finding a free port"))?;
         let address = socket.local_addr().map_err(io("finding a free port"))?;
         held.push(socket);
         members.push((fresh_key()?, address));
@@ -111,7 +119,10 @@ pub fn plan(options: &LocalOptions) -> Result<(ClusterFile, Vec<(SigningKey, Soc
         name: "local".to_owned(),
         replicas: members
             .iter()
-            .map(|(key, address)| ReplicaEntry { address: address.to_string(), key: key.public() })
+            .map(|(key, address)| ReplicaEntry {
+                address: address.to_string(),
+                key: key.public(),
+            })
             .collect(),
         genesis: GenesisSettings {
             open_enrolment: options.open,
@@ -129,7 +140,11 @@ pub fn plan(options: &LocalOptions) -> Result<(ClusterFile, Vec<(SigningKey, Soc
 pub fn view(cluster: &ClusterFile) -> ClusterView {
     ClusterView {
         id: cluster.cluster_id(),
-        replicas: cluster.replicas.iter().map(|r| (r.address.clone(), r.key)).collect(),
+        replicas: cluster
+            .replicas
+            .iter()
+            .map(|r| (r.address.clone(), r.key))
+            .collect(),
     }
 }
 
@@ -157,13 +172,17 @@ impl LocalCluster {
                 cluster: cluster.clone(),
                 key,
                 listen,
-                admin: options.admin.then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+                admin: options
+                    .admin
+                    .then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
                 data: None,
                 storage: StorageKind::Memory,
                 allow_faults: options.allow_faults,
             };
-            let node = bezant_node::spawn(config)
-                .map_err(|error| LabError::Node { replica, error: Box::new(error) })?;
+            let node = bezant_node::spawn(config).map_err(|error| LabError::Node {
+                replica,
+                error: Box::new(error),
+            })?;
             nodes.push(node);
         }
         Ok(Self { cluster, nodes })
@@ -193,7 +212,10 @@ impl LocalCluster {
             if let Err(error) = ended
                 && first.is_ok()
             {
-                first = Err(LabError::Node { replica, error: Box::new(error) });
+                first = Err(LabError::Node {
+                    replica,
+                    error: Box::new(error),
+                });
             }
         }
         first
@@ -214,6 +236,7 @@ pub struct ProcessCluster {
     /// Where its files are; deleted with this value.
     folder: tempfile::TempDir,
     processes: Vec<Option<Child>>,
+    admins: Vec<Option<SocketAddr>>,
 }
 
 impl ProcessCluster {
@@ -226,12 +249,18 @@ impl ProcessCluster {
         let (cluster, members) = plan(options)?;
         let folder = tempfile::tempdir().map_err(io("making a temporary folder"))?;
         cluster.store(&folder.path().join("cluster.toml"))?;
-        let mut this = Self { cluster, folder, processes: Vec::new() };
+        let mut this = Self {
+            cluster,
+            folder,
+            processes: Vec::new(),
+            admins: Vec::new(),
+        };
         for (id, (key, listen)) in (0_u8..).zip(members) {
             let file = this.write_node(id, &key, listen, options)?;
-            this.processes.push(Some(start_process(binary, &file)?));
+            this.processes
+                .push(Some(start_process(binary, &file, &this.log_file(id))?));
         }
-        for id in 0..this.processes.len() {
+        for id in (0_u8..).take(options.replicas) {
             this.await_ready(id)?;
         }
         Ok(this)
@@ -252,7 +281,9 @@ impl ProcessCluster {
             cluster: PathBuf::from("cluster.toml"),
             key: key_file,
             listen,
-            admin: options.admin.then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+            admin: options
+                .admin
+                .then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
             data: Some(PathBuf::from(format!("data-{id}"))),
             storage: StorageKind::Memory,
             allow_faults: options.allow_faults,
@@ -262,20 +293,37 @@ impl ProcessCluster {
         Ok(file)
     }
 
-    /// A started replica prints one line on its standard output.
-    fn await_ready(&mut self, id: usize) -> Result<(), LabError> {
-        let Some(child) = self.processes.get_mut(id).and_then(Option::as_mut) else {
+    fn log_file(&self, id: u8) -> PathBuf {
+        self.folder.path().join(format!("node-{id}.log"))
+    }
+
+    /// A started replica prints one line of JSON on its standard output.
+    fn await_ready(&mut self, id: u8) -> Result<(), LabError> {
+        let index = usize::from(id);
+        let Some(child) = self.processes.get_mut(index).and_then(Option::as_mut) else {
             return Ok(());
         };
         let mut line = String::new();
         if let Some(stdout) = child.stdout.take() {
-            BufReader::new(stdout).read_line(&mut line).map_err(io("waiting for a replica"))?;
+            BufReader::new(stdout)
+                .read_line(&mut line)
+                .map_err(io("waiting for a replica"))?;
         }
-        if line.is_empty() {
-            let said = said(child);
-            return Err(LabError::ProcessEnded { replica: replica_id(id), said });
-        }
+        let Ok(ready) = serde_json::from_str::<Ready>(&line) else {
+            let said = last_lines(&self.log_file(id));
+            return Err(LabError::ProcessEnded {
+                replica: ReplicaId(id),
+                said,
+            });
+        };
+        self.admins.push(ready.admin);
         Ok(())
+    }
+
+    /// The admin endpoints, by replica.
+    #[must_use]
+    pub fn admins(&self) -> &[Option<SocketAddr>] {
+        &self.admins
     }
 
     /// How clients see it.
@@ -293,7 +341,10 @@ impl ProcessCluster {
     /// The process of a replica, if it was not killed.
     #[must_use]
     pub fn process_id(&self, replica: ReplicaId) -> Option<u32> {
-        self.processes.get(usize::from(replica.0))?.as_ref().map(Child::id)
+        self.processes
+            .get(usize::from(replica.0))?
+            .as_ref()
+            .map(Child::id)
     }
 
     /// Kills a replica's process at once, as `kill -9` does.
@@ -301,9 +352,18 @@ impl ProcessCluster {
     /// # Errors
     /// [`LabError::Io`].
     pub fn kill(&mut self, replica: ReplicaId) -> Result<(), LabError> {
-        let process = self.processes.get_mut(usize::from(replica.0)).and_then(Option::take);
-        let Some(mut child) = process else { return Ok(()) };
-        child.kill().and_then(|()| child.wait()).map(|_| ()).map_err(io("killing a replica"))
+        let process = self
+            .processes
+            .get_mut(usize::from(replica.0))
+            .and_then(Option::take);
+        let Some(mut child) = process else {
+            return Ok(());
+        };
+        child
+            .kill()
+            .and_then(|()| child.wait())
+            .map(|_| ())
+            .map_err(io("killing a replica"))
     }
 }
 
@@ -317,27 +377,30 @@ impl Drop for ProcessCluster {
     }
 }
 
-fn replica_id(index: usize) -> ReplicaId {
-    ReplicaId(u8::try_from(index).unwrap_or(u8::MAX))
+/// What a started replica prints.
+#[derive(serde::Deserialize)]
+struct Ready {
+    admin: Option<SocketAddr>,
 }
 
-fn start_process(binary: &Path, file: &Path) -> Result<Child, LabError> {
+fn start_process(binary: &Path, file: &Path, log: &Path) -> Result<Child, LabError> {
+    let stderr = std::fs::File::create(log).map_err(io(format!("writing {}", log.display())))?;
     Command::new(binary)
-        .arg("node")
-        .arg("--config")
+        .args(["node", "-o", "json", "--config"])
         .arg(file)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stderr(stderr)
         .spawn()
         .map_err(io(format!("starting {}", binary.display())))
 }
 
-/// The end of what an ended process wrote on its standard error.
-fn said(child: &mut Child) -> String {
-    let _status = child.wait();
-    let lines = child.stderr.take().map(|stderr| BufReader::new(stderr).lines());
-    let lines: Vec<String> = lines.into_iter().flatten().map_while(Result::ok).collect();
-    let last = lines.len().saturating_sub(3);
-    lines.get(last..).unwrap_or_default().join(" | ")
+/// The end of a replica's log.
+fn last_lines(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines
+        .get(lines.len().saturating_sub(3)..)
+        .unwrap_or_default()
+        .join(" | ")
 }

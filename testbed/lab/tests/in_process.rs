@@ -13,7 +13,10 @@ use bezant_client::{Client, template, tuple};
 use bezant_lab::{LocalCluster, LocalOptions};
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 #[test]
@@ -28,12 +31,18 @@ fn operations_are_ordered_and_answered_by_a_quorum() {
         assert!(read.seq > first.seq);
         let taken = client.take("jobs", template!(_, _)).await.unwrap();
         assert_eq!(taken.value, tuple!("build", 42));
-        assert_eq!(client.inp("jobs", template!(_, _)).await.unwrap().value, None);
+        assert_eq!(
+            client.inp("jobs", template!(_, _)).await.unwrap().value,
+            None
+        );
         let error = client
             .take_within("jobs", template!("none"), Duration::from_millis(50))
             .await
             .unwrap_err();
-        assert!(matches!(error, bezant_client::Error::NoMatchInTime(_)), "{error}");
+        assert!(
+            matches!(error, bezant_client::Error::NoMatchInTime(_)),
+            "{error}"
+        );
         client.close().await.unwrap();
     });
     cluster.stop().unwrap();

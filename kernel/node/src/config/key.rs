@@ -46,13 +46,14 @@ pub fn store_key(file: &Path, key: &SigningKey) -> Result<(), ConfigError> {
     create_new(file, 0o600, line.as_bytes())
 }
 
-/// A fresh key from the system's randomness, meant for `file`.
+/// A fresh key from the system's randomness.
 ///
 /// # Errors
 /// [`ConfigError`] if the system gives no random bytes.
-pub fn random_key(file: &Path) -> Result<SigningKey, ConfigError> {
+pub fn random_key() -> Result<SigningKey, ConfigError> {
     let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|_| ConfigError::new(file, Problem::NoRandomness))?;
+    getrandom::fill(&mut seed)
+        .map_err(|_| ConfigError::new(Path::new("a new key"), Problem::NoRandomness))?;
     Ok(SigningKey::from_seed(seed))
 }
 
