@@ -6,7 +6,7 @@
 //! sorts them by key, tries to take each in order, and reads again only when
 //! none was left to take.
 
-use bezant_client::{Client, Error, Tuple, Value, template, tuple};
+use bezant_client::{Client, Error, SpaceName, Tuple, Value, template, tuple};
 use bezant_extensions::recipes::{self, Recipe};
 
 use super::{BenchError, Mode, Op, Options, Tally};
@@ -32,7 +32,8 @@ pub(super) async fn prepare(
         } else {
             recipes::queue
         };
-        install(first, clients, &recipe(&options.space)).await?;
+        let space: SpaceName = options.space.parse().map_err(Error::from)?;
+        install(first, clients, &recipe(space)).await?;
     }
     Ok(())
 }
