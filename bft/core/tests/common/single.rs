@@ -1,0 +1,198 @@
+//! One replica driven by hand: every message goes through its encoding and the
+//! one door of belief, as in the node; what comes out is a list to look at.
+
+use bezant_bft::{
+    codec,
+    effects::{Effect, Effects, Input, PersistId},
+    ids::{Clock, Digest, Instant, OrderedTime, ReplicaId, SeqNo},
+    message::{PeerMessage, SignedRequest},
+    misbehaviour::{Fault, Misbehaviour},
+    replica::{Replica, Tuning},
+    seal::{Batch, Sealed, check_commits},
+};
+
+use super::{Cluster, DAWN_MS, watch::Watch};
+
+/// A replica, and what its driver would keep for it.
+pub(crate) struct Single {
+    pub(crate) cluster: Cluster,
+    pub(crate) replica: Replica,
+    pub(crate) now_us: u64,
+    watch: Watch,
+}
+
+impl Single {
+    /// Replica `me` of four with a checkpoint every four numbers.
+    pub(crate) fn new(me: u8) -> Self {
+        Self::with(4, me, 4, Tuning::default())
+    }
+
+    pub(crate) fn with(n: u8, me: u8, interval: u64, tuning: Tuning) -> Self {
+        let cluster = Cluster::new(n);
+        let replica = cluster.replica(me, interval, tuning);
+        let watch = Watch::new(ReplicaId(me));
+        Self {
+            cluster,
+            replica,
+            now_us: 0,
+            watch,
+        }
+    }
+
+    pub(crate) fn step(&mut self, input: Input) -> Effects {
+        let clock = Clock {
+            monotonic: Instant(self.now_us),
+            wall: OrderedTime(DAWN_MS + self.now_us / 1000),
+        };
+        let mut out = Effects::new();
+        self.replica.step(clock, input, &mut out);
+        self.watch.observe(&out);
+        out
+    }
+
+    /// Time passes.
+    pub(crate) fn tick(&mut self, us: u64) -> Effects {
+        self.now_us += us;
+        self.step(Input::Tick)
+    }
+
+    /// A message arrives over the link of `from`. A refusal at the door is a blame, too.
+    pub(crate) fn hear(&mut self, from: u8, message: &PeerMessage) -> Effects {
+        let sealed = Sealed::from_replica(ReplicaId(from), &codec::encode(message));
+        self.open(sealed)
+    }
+
+    /// The same, for several messages; all effects.
+    pub(crate) fn hear_all<'m>(
+        &mut self,
+        messages: impl IntoIterator<Item = (u8, &'m PeerMessage)>,
+    ) -> Effects {
+        let messages = messages.into_iter();
+        messages
+            .flat_map(|(from, message)| self.hear(from, message))
+            .collect()
+    }
+
+    /// A request arrives from its client.
+    pub(crate) fn ask(&mut self, request: &SignedRequest) -> Effects {
+        self.open(Ok(Sealed::from_client(
+            request.request.client,
+            request.clone(),
+        )))
+    }
+
+    fn open(&mut self, sealed: Result<Sealed, Misbehaviour>) -> Effects {
+        let refused = |misbehaviour| vec![Effect::Blame(misbehaviour)];
+        let sealed = match sealed {
+            Ok(sealed) => sealed,
+            Err(misbehaviour) => return refused(misbehaviour),
+        };
+        let keyring = self.cluster.keyring.clone();
+        let mut batch = Batch::new(&keyring);
+        if let Err(misbehaviour) = batch.add(sealed, |digest| self.replica.known_request(digest)) {
+            return refused(misbehaviour);
+        }
+        let checked = batch.check().into_iter();
+        checked
+            .flat_map(|checked| match checked {
+                Ok(input) => self.step(input),
+                Err(misbehaviour) => refused(misbehaviour),
+            })
+            .collect()
+    }
+
+    /// Number `number` is decided by everybody else's votes; every effect of it.
+    pub(crate) fn decide(&mut self, number: u64) -> Effects {
+        let proposal = self.cluster.proposal(number);
+        let digest = super::digest_of(&proposal);
+        let mut out = self.hear(0, &self.cluster.pre_prepare(number, proposal));
+        for by in 0..u8::try_from(self.cluster.keys.len()).unwrap() {
+            if by != self.replica.me().0 {
+                let (prepare, commit) = (
+                    self.cluster.prepare(by, number, digest),
+                    self.cluster.commit(by, number, digest),
+                );
+                out.extend(self.hear_all([(by, &prepare), (by, &commit)]));
+            }
+        }
+        out
+    }
+
+    /// The service has executed `number`.
+    pub(crate) fn executed(&mut self, number: u64, state: Option<Digest>) -> Effects {
+        self.step(Input::Executed {
+            number: SeqNo(number),
+            state,
+        })
+    }
+
+    /// Carries out every order to check commits in `effects`.
+    pub(crate) fn check_commits(&mut self, effects: Effects) -> Effects {
+        let mut out = Effects::new();
+        for effect in effects {
+            if let Effect::CheckCommits(votes) = effect {
+                out.extend(self.step(check_commits(&self.cluster.keyring.clone(), votes)));
+            }
+        }
+        out
+    }
+}
+
+/// Messages sent, without their conditions.
+pub(crate) fn sent(effects: &[Effect]) -> Vec<&PeerMessage> {
+    let sends = effects.iter().filter_map(|effect| match effect {
+        Effect::Send { message, .. } => Some(message),
+        _ => None,
+    });
+    sends.collect()
+}
+
+/// Numbers handed to the service.
+pub(crate) fn executes(effects: &[Effect]) -> Vec<u64> {
+    let executes = effects.iter().filter_map(|effect| match effect {
+        Effect::Execute { number, .. } => Some(number.0),
+        _ => None,
+    });
+    executes.collect()
+}
+
+/// Faults blamed, with the replica blamed if it is one.
+pub(crate) fn blames(effects: &[Effect]) -> Vec<(Option<u8>, &Fault)> {
+    let blames = effects.iter().filter_map(|effect| match effect {
+        Effect::Blame(Misbehaviour { who, what }) => Some((replica_of(who), what)),
+        _ => None,
+    });
+    blames.collect()
+}
+
+fn replica_of(source: &bezant_bft::seal::Source) -> Option<u8> {
+    match source {
+        bezant_bft::seal::Source::Replica(replica) => Some(replica.0),
+        bezant_bft::seal::Source::Client(_) => None,
+    }
+}
+
+pub(crate) fn prepares(effects: &[Effect]) -> usize {
+    let prepare = |message: &&&PeerMessage| matches!(message, PeerMessage::Prepare(_));
+    sent(effects).iter().filter(prepare).count()
+}
+
+pub(crate) fn commits(effects: &[Effect]) -> usize {
+    let commit = |message: &&&PeerMessage| matches!(message, PeerMessage::Commit(_));
+    sent(effects).iter().filter(commit).count()
+}
+
+pub(crate) fn suspects(effects: &[Effect]) -> bool {
+    effects
+        .iter()
+        .any(|effect| matches!(effect, Effect::Suspect(_)))
+}
+
+/// What a send waits for.
+pub(crate) fn conditions(effects: &[Effect]) -> Vec<Option<PersistId>> {
+    let sends = effects.iter().filter_map(|effect| match effect {
+        Effect::Send { after, .. } => Some(*after),
+        _ => None,
+    });
+    sends.collect()
+}

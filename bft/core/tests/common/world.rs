@@ -1,0 +1,554 @@
+//! A whole cluster on one thread under virtual time: pure replicas with real
+//! keys, a network that loses, repeats, delays and cuts, and a driver that
+//! carries out effects as the node will. The seed decides everything.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use bezant_bft::{
+    codec,
+    effects::{Effect, Effects, Input, PersistId, Record, To},
+    ids::{Clock, Digest, Instant, OrderedTime, ReplicaId, SeqNo, View},
+    invariants::Violation,
+    limits,
+    message::{PeerMessage, Reply, Signed, SignedRequest, Vote},
+    misbehaviour::Misbehaviour,
+    replica::{Replica, Tuning},
+    seal::{Batch, CheckedProposal, Sealed, check_commits},
+    service::{Admission, Replies, Service},
+};
+
+use super::{Cluster, DAWN_MS, rng::Rng, service::Log, watch::Watch};
+
+/// What a faulty replica sends instead of what the protocol asks it to send to one peer.
+pub(crate) type Strategy = Box<dyn FnMut(&Cluster, u8, &PeerMessage, &mut Rng) -> Vec<PeerMessage>>;
+
+/// How the network and the machines behave.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Conditions {
+    /// Delay of a message.
+    pub(crate) latency_us: (u64, u64),
+    /// Messages lost and doubled, of a thousand.
+    pub(crate) loss_permille: u64,
+    pub(crate) doubled_permille: u64,
+    /// Time until a record is durable, a decision executed, a batch of commits checked.
+    pub(crate) sync_us: u64,
+    pub(crate) execute_us: u64,
+    pub(crate) check_us: u64,
+    /// Whether drivers drop what [`Replica::wants`] calls not worth a check.
+    pub(crate) screened: bool,
+}
+
+impl Conditions {
+    /// A quiet network and fast machines.
+    pub(crate) const CALM: Self = Self {
+        latency_us: (100, 100),
+        loss_permille: 0,
+        doubled_permille: 0,
+        sync_us: 0,
+        execute_us: 0,
+        check_us: 0,
+        screened: true,
+    };
+}
+
+/// What happened to messages, so that a run shows that its faults fired.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Hits {
+    pub(crate) lost: u64,
+    pub(crate) doubled: u64,
+    pub(crate) overtaken: u64,
+    pub(crate) held_for_disk: u64,
+    pub(crate) batched: u64,
+    pub(crate) sent: u64,
+}
+
+impl Hits {
+    pub(crate) const fn add(&mut self, other: Self) {
+        self.lost += other.lost;
+        self.doubled += other.doubled;
+        self.overtaken += other.overtaken;
+        self.held_for_disk += other.held_for_disk;
+        self.batched += other.batched;
+        self.sent += other.sent;
+    }
+}
+
+#[derive(Debug)]
+enum Event {
+    Frame {
+        from: u8,
+        bytes: Vec<u8>,
+    },
+    Request(SignedRequest),
+    Durable(PersistId),
+    Execute {
+        number: SeqNo,
+        proposal: Arc<CheckedProposal>,
+    },
+    Check(Vec<Signed<Vote>>),
+    LinkUp(ReplicaId),
+}
+
+/// One machine.
+pub(crate) struct Node {
+    pub(crate) replica: Replica,
+    pub(crate) log: Log,
+    /// Neither hears nor speaks.
+    pub(crate) down: bool,
+    /// Adds to its time of day.
+    pub(crate) skew_ms: i64,
+    pub(crate) faulty: Option<Strategy>,
+    pub(crate) halted: Option<Violation>,
+    pub(crate) blames: Vec<Misbehaviour>,
+    pub(crate) suspected: Vec<View>,
+    /// Numbers and digests handed to the service.
+    pub(crate) decided: BTreeMap<SeqNo, Digest>,
+    /// Numbers of requests in its own proposals.
+    pub(crate) proposed: Vec<usize>,
+    /// Records not truncated, for the bound of a log on disk.
+    pub(crate) records: BTreeMap<PersistId, SeqNo>,
+    watch: Watch,
+    durable: PersistId,
+    held: VecDeque<(PersistId, To, PeerMessage)>,
+    busy_until: u64,
+}
+
+impl Node {
+    fn new(cluster: &Cluster, me: u8, interval: u64, tuning: Tuning) -> Self {
+        Self {
+            replica: cluster.replica(me, interval, tuning),
+            log: Log::new(),
+            down: false,
+            skew_ms: 0,
+            faulty: None,
+            halted: None,
+            blames: Vec::new(),
+            suspected: Vec::new(),
+            decided: BTreeMap::new(),
+            proposed: Vec::new(),
+            records: BTreeMap::new(),
+            watch: Watch::new(ReplicaId(me)),
+            durable: PersistId(0),
+            held: VecDeque::new(),
+            busy_until: 0,
+        }
+    }
+
+    fn runs(&self) -> bool {
+        !self.down && self.halted.is_none()
+    }
+}
+
+/// The cluster, its network and its clock.
+pub(crate) struct World {
+    pub(crate) seed: u64,
+    pub(crate) cluster: Cluster,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) now_us: u64,
+    pub(crate) conditions: Conditions,
+    pub(crate) hits: Hits,
+    pub(crate) rng: Rng,
+    /// Kinds of messages that are lost.
+    pub(crate) swallow: Option<fn(&PeerMessage) -> bool>,
+    /// Links cut, from and to.
+    cut: BTreeSet<(u8, u8)>,
+    interval: u64,
+    queue: BTreeMap<(u64, u64), (u8, Event)>,
+    order: u64,
+    /// Arrival of the last message on each link, to see overtaking.
+    last_arrival: BTreeMap<(u8, u8), u64>,
+    /// The first decision seen for each number at a correct replica.
+    agreed: BTreeMap<SeqNo, Digest>,
+    /// The first correct reply to each request.
+    replies: BTreeMap<Digest, Reply>,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, n: u8, interval: u64, tuning: Tuning) -> Self {
+        let cluster = Cluster::new(n);
+        let nodes = (0..n)
+            .map(|me| Node::new(&cluster, me, interval, tuning))
+            .collect();
+        Self {
+            seed,
+            cluster,
+            nodes,
+            now_us: 0,
+            conditions: Conditions::CALM,
+            hits: Hits::default(),
+            rng: Rng::new(seed),
+            swallow: None,
+            cut: BTreeSet::new(),
+            interval,
+            queue: BTreeMap::new(),
+            order: 0,
+            last_arrival: BTreeMap::new(),
+            agreed: BTreeMap::new(),
+            replies: BTreeMap::new(),
+        }
+    }
+
+    /// Ids of the replicas that follow the protocol.
+    pub(crate) fn correct(&self) -> impl Iterator<Item = usize> + use<'_> {
+        (0..self.nodes.len()).filter(|i| self.nodes[*i].faulty.is_none())
+    }
+
+    fn n(&self) -> u8 {
+        u8::try_from(self.nodes.len()).unwrap()
+    }
+
+    fn schedule(&mut self, delay_us: u64, to: u8, event: Event) {
+        self.order += 1;
+        self.queue
+            .insert((self.now_us + delay_us, self.order), (to, event));
+    }
+
+    /// A client's request reaches replica `to`, after `delay_us`.
+    pub(crate) fn request(&mut self, delay_us: u64, to: u8, request: SignedRequest) {
+        self.schedule(delay_us, to, Event::Request(request));
+    }
+
+    /// Cuts all links between the groups, which need not name everybody.
+    pub(crate) fn partition(&mut self, left: &[u8], right: &[u8]) {
+        for a in left {
+            for b in right {
+                self.cut.extend([(*a, *b), (*b, *a)]);
+            }
+        }
+    }
+
+    /// Links work again, but nobody is told.
+    pub(crate) fn uncut(&mut self) {
+        self.cut.clear();
+    }
+
+    /// Nothing is lost any more, and every link comes up anew.
+    pub(crate) fn heal(&mut self) {
+        self.uncut();
+        self.swallow = None;
+        self.conditions.loss_permille = 0;
+        for a in 0..self.n() {
+            for b in (0..self.n()).filter(|b| *b != a) {
+                self.schedule(1, a, Event::LinkUp(ReplicaId(b)));
+            }
+        }
+    }
+
+    /// Runs for `us` of virtual time.
+    pub(crate) fn run_for(&mut self, us: u64) {
+        let end = self.now_us + us;
+        while self.next_at().is_some_and(|at| at <= end) {
+            self.turn();
+        }
+        self.now_us = end;
+    }
+
+    /// Runs until nothing is left to do, which must come within `limit_us`.
+    pub(crate) fn run_until_idle(&mut self, limit_us: u64) {
+        let end = self.now_us + limit_us;
+        while let Some(at) = self.next_at() {
+            assert!(
+                at <= end,
+                "seed {}: not idle after {limit_us} us: {}",
+                self.seed,
+                self.stand()
+            );
+            self.turn();
+        }
+    }
+
+    /// Where everybody stands, for messages of failed tests.
+    pub(crate) fn stand(&self) -> String {
+        let stand = self.nodes.iter().enumerate().map(|(i, node)| {
+            let replica = &node.replica;
+            format!(
+                "\n  {i}: executed {} stable {} pooled {} timeout {:?} halted {:?}",
+                replica.executed(),
+                replica.stable(),
+                replica.pooled(),
+                replica.next_timeout(),
+                node.halted
+            )
+        });
+        stand.collect()
+    }
+
+    fn timer(&self) -> Option<(u64, u8)> {
+        let due = (0_u8..).zip(&self.nodes).filter(|(_, node)| node.runs());
+        due.filter_map(|(i, node)| Some((node.replica.next_timeout()?.0.max(self.now_us), i)))
+            .min()
+    }
+
+    fn next_at(&self) -> Option<u64> {
+        let event = self.queue.first_key_value().map(|((at, _), _)| *at);
+        let timer = self.timer().map(|(at, _)| at);
+        event.into_iter().chain(timer).min()
+    }
+
+    /// The next thing happens: a timer, or all that reaches one replica at one time.
+    fn turn(&mut self) {
+        let event = self.queue.first_key_value().map(|(key, _)| *key);
+        if let Some((at, i)) = self.timer()
+            && event.is_none_or(|(time, _)| at < time)
+        {
+            self.now_us = at;
+            self.step(i, Input::Tick);
+            let after = self.nodes[usize::from(i)].replica.next_timeout();
+            let moved =
+                after.is_none_or(|after| after.0 > at) || !self.nodes[usize::from(i)].runs();
+            assert!(
+                moved,
+                "seed {}: a timer of {i} that fired is due again",
+                self.seed
+            );
+            return;
+        }
+        let Some((key, (to, first))) = self.queue.pop_first() else {
+            return;
+        };
+        self.now_us = key.0;
+        let mut sealed = Vec::new();
+        self.happen(to, first, &mut sealed);
+        let together: Vec<_> = self
+            .queue
+            .range(key..(key.0 + 1, 0))
+            .filter(|(_, (other, event))| {
+                *other == to && matches!(event, Event::Frame { .. } | Event::Request(_))
+            })
+            .map(|(key, _)| *key)
+            .collect();
+        for key in together {
+            if let Some((_, event)) = self.queue.remove(&key) {
+                self.happen(to, event, &mut sealed);
+            }
+        }
+        self.believe(to, sealed);
+    }
+
+    fn happen(&mut self, to: u8, event: Event, sealed: &mut Vec<Sealed>) {
+        let at = usize::from(to);
+        if !self.nodes[at].runs() {
+            return;
+        }
+        match event {
+            Event::Frame { from, bytes } => match Sealed::from_replica(ReplicaId(from), &bytes) {
+                Ok(message) => sealed.push(message),
+                Err(misbehaviour) => self.nodes[at].blames.push(misbehaviour),
+            },
+            Event::Request(request) => {
+                sealed.push(Sealed::from_client(request.request.client, request));
+            }
+            Event::Durable(id) => self.durable(to, id),
+            Event::Execute { number, proposal } => self.execute(to, number, &proposal),
+            Event::Check(votes) => {
+                let input = check_commits(&self.cluster.keyring, votes);
+                self.step(to, input);
+            }
+            Event::LinkUp(peer) => self.step(to, Input::LinkUp(peer)),
+        }
+    }
+
+    /// Screens, checks and steps what arrived together, as the node does.
+    fn believe(&mut self, to: u8, sealed: Vec<Sealed>) {
+        let node = &mut self.nodes[usize::from(to)];
+        let keyring = self.cluster.keyring.clone();
+        let mut batch = Batch::new(&keyring);
+        self.hits.batched += u64::from(sealed.len() > 1);
+        for sealed in sealed {
+            let executed = match sealed.peek() {
+                PeerMessage::Forward(signed) => {
+                    !matches!(node.log.admit(&signed.request), Admission::New)
+                }
+                _ => false,
+            };
+            if executed || (self.conditions.screened && !node.replica.wants(&sealed)) {
+                continue;
+            }
+            if let Err(misbehaviour) =
+                batch.add(sealed, |digest| node.replica.known_request(digest))
+            {
+                node.blames.push(misbehaviour);
+            }
+        }
+        for checked in batch.check() {
+            match checked {
+                Ok(input) => self.step(to, input),
+                Err(misbehaviour) => self.nodes[usize::from(to)].blames.push(misbehaviour),
+            }
+        }
+    }
+
+    fn step(&mut self, i: u8, input: Input) {
+        let node = &mut self.nodes[usize::from(i)];
+        if !node.runs() {
+            return;
+        }
+        let wall_ms = (DAWN_MS + self.now_us / 1000).saturating_add_signed(node.skew_ms);
+        let clock = Clock {
+            monotonic: Instant(self.now_us),
+            wall: OrderedTime(wall_ms),
+        };
+        let mut out = Effects::new();
+        node.replica.step(clock, input, &mut out);
+        if node.faulty.is_none() {
+            node.watch.observe(&out);
+        }
+        for effect in out {
+            self.carry_out(i, effect);
+        }
+    }
+
+    fn carry_out(&mut self, i: u8, effect: Effect) {
+        let node = &mut self.nodes[usize::from(i)];
+        match effect {
+            Effect::Persist { id, record } => {
+                node.records.insert(id, number_of(&record));
+                if let Record::PrePrepare(message) = &record
+                    && message.vote.body.replica == ReplicaId(i)
+                {
+                    node.proposed.push(message.proposal.requests().len());
+                }
+                if self.conditions.sync_us == 0 {
+                    self.durable(i, id);
+                } else {
+                    self.schedule(self.conditions.sync_us, i, Event::Durable(id));
+                }
+            }
+            Effect::Send { to, message, after } => match after {
+                Some(after) if after > node.durable => {
+                    self.hits.held_for_disk += 1;
+                    node.held.push_back((after, to, message));
+                }
+                _ => self.send(i, to, &message),
+            },
+            Effect::Execute { number, proposal } => {
+                self.agree(i, number, proposal.digest());
+                let node = &mut self.nodes[usize::from(i)];
+                let start = node.busy_until.max(self.now_us);
+                node.busy_until = start + self.conditions.execute_us;
+                let delay = node.busy_until - self.now_us;
+                self.schedule(delay, i, Event::Execute { number, proposal });
+            }
+            Effect::CheckCommits(votes) => {
+                self.schedule(self.conditions.check_us, i, Event::Check(votes));
+            }
+            Effect::Truncate(below) => node.records.retain(|_, number| *number > below),
+            Effect::Suspect(view) => node.suspected.push(view),
+            Effect::Blame(misbehaviour) => node.blames.push(misbehaviour),
+            Effect::Halt(violation) => node.halted = Some(violation),
+        }
+    }
+
+    fn durable(&mut self, i: u8, id: PersistId) {
+        let node = &mut self.nodes[usize::from(i)];
+        node.durable = node.durable.max(id);
+        let free = node
+            .held
+            .iter()
+            .take_while(|(after, ..)| *after <= node.durable)
+            .count();
+        let free: Vec<_> = node.held.drain(..free).collect();
+        for (_, to, message) in free {
+            self.send(i, to, &message);
+        }
+    }
+
+    /// Two correct replicas never decide differently, and nobody leaves a gap.
+    fn agree(&mut self, i: u8, number: SeqNo, digest: Digest) {
+        let node = &mut self.nodes[usize::from(i)];
+        if node.faulty.is_some() {
+            return;
+        }
+        node.decided.insert(number, digest);
+        let first = *self.agreed.entry(number).or_insert(digest);
+        assert_eq!(
+            first, digest,
+            "seed {}: {i} decides {number} differently",
+            self.seed
+        );
+    }
+
+    fn execute(&mut self, i: u8, number: SeqNo, proposal: &Arc<CheckedProposal>) {
+        let node = &mut self.nodes[usize::from(i)];
+        let mut replies = Replies::new();
+        node.log.execute(number, proposal, &mut replies);
+        let due = number.0.is_multiple_of(self.interval);
+        let state = due.then(|| node.log.state_digest());
+        let is_correct = node.faulty.is_none();
+        for (request, (_, reply)) in node.log.order.iter().rev().zip(replies.iter().rev()) {
+            let first = self
+                .replies
+                .entry(*request)
+                .or_insert_with(|| reply.clone());
+            assert!(
+                !is_correct || first == reply,
+                "seed {}: {i} replies otherwise",
+                self.seed
+            );
+        }
+        self.step(i, Input::Executed { number, state });
+    }
+
+    fn send(&mut self, from: u8, to: To, message: &PeerMessage) {
+        let everyone = match to {
+            To::Replica(ReplicaId(to)) => to..to + 1,
+            To::Others => 0..self.n(),
+        };
+        for to in everyone.filter(|to| *to != from) {
+            let instead = match self.nodes[usize::from(from)].faulty.as_mut() {
+                Some(strategy) => strategy(&self.cluster, to, message, &mut self.rng),
+                None => vec![message.clone()],
+            };
+            for message in instead {
+                let bytes = codec::encode(&message);
+                assert!(
+                    bytes.len() <= limits::MAX_PEER_MESSAGE_BYTES,
+                    "too large: {message:?}"
+                );
+                if self.swallow.is_some_and(|swallow| swallow(&message)) {
+                    self.hits.lost += 1;
+                } else {
+                    self.transmit(from, to, bytes);
+                }
+            }
+        }
+    }
+
+    fn transmit(&mut self, from: u8, to: u8, bytes: Vec<u8>) {
+        self.hits.sent += 1;
+        if self.cut.contains(&(from, to)) || self.rng.chance(self.conditions.loss_permille) {
+            self.hits.lost += 1;
+            return;
+        }
+        let copies = 1 + u64::from(self.rng.chance(self.conditions.doubled_permille));
+        self.hits.doubled += copies - 1;
+        for _ in 0..copies {
+            let (low, high) = self.conditions.latency_us;
+            // In steps, so that some messages arrive together and are checked as one batch.
+            let delay = self.rng.between(low, high).next_multiple_of(50);
+            let arrival = self.now_us + delay;
+            let last = self.last_arrival.entry((from, to)).or_default();
+            self.hits.overtaken += u64::from(arrival < *last);
+            *last = arrival.max(*last);
+            self.schedule(
+                delay,
+                to,
+                Event::Frame {
+                    from,
+                    bytes: bytes.clone(),
+                },
+            );
+        }
+    }
+}
+
+fn number_of(record: &Record) -> SeqNo {
+    match record {
+        Record::PrePrepare(message) => message.vote.body.number,
+        Record::Prepare(vote) | Record::Commit { vote, .. } => vote.body.number,
+        Record::Stable(votes) => votes[0].body.number,
+    }
+}

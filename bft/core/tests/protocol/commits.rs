@@ -1,0 +1,170 @@
+//! Commits are counted on the link's word and checked later: a lie in the signature
+//! undoes no decision, is blamed, and leaves no hole in the certificate.
+
+use bezant_bft::{
+    crypto::Domain,
+    effects::Effect,
+    ids::{Digest, SeqNo},
+    limits,
+    misbehaviour::Fault,
+    replica::Tuning,
+    slot::CommitCertificate,
+};
+
+use crate::common::{
+    digest_of,
+    single::{Single, blames, commits, executes},
+};
+
+/// Replica 1 of four that has sent its commit for number 1.
+fn committing() -> (Single, Digest) {
+    let mut single = Single::new(1);
+    let proposal = single.cluster.proposal(1);
+    let digest = digest_of(&proposal);
+    single.hear(0, &single.cluster.pre_prepare(1, proposal));
+    let out = single.hear(2, &single.cluster.prepare(2, 1, digest));
+    assert_eq!(commits(&out), 1);
+    (single, digest)
+}
+
+fn certificate(single: &Single, number: u64) -> Option<CommitCertificate> {
+    let quorum = single.cluster.keyring.quorum();
+    single
+        .replica
+        .slot(SeqNo(number))?
+        .commit_certificate(quorum)
+}
+
+/// Numbers up to the next checkpoint are decided and executed, which flushes the checks.
+fn to_checkpoint(single: &mut Single, from: u64) -> Vec<Effect> {
+    let mut out = Vec::new();
+    for number in from..=4 {
+        out.extend(single.decide(number));
+    }
+    for number in 1..=4 {
+        out.extend(single.executed(number, (number == 4).then_some(Digest([4; 32]))));
+    }
+    out
+}
+
+fn orders(effects: &[Effect]) -> usize {
+    effects
+        .iter()
+        .filter(|effect| matches!(effect, Effect::CheckCommits(_)))
+        .count()
+}
+
+#[test]
+fn a_commit_is_counted_before_its_signature_is_checked() {
+    let (mut single, digest) = committing();
+    let bad = single.cluster.bad_commit(3, 1, digest);
+    assert!(blames(&single.hear(3, &bad)).is_empty());
+    let out = single.hear(0, &single.cluster.commit(0, 1, digest));
+    assert_eq!((executes(&out), orders(&out)), (vec![1], 0));
+    assert_eq!(certificate(&single, 1), None, "nothing is proven yet");
+}
+
+/// The vote found bad is blamed, and the one that was not needed takes its place.
+#[test]
+fn a_bad_commit_is_replaced_by_another_voters() {
+    let (mut single, digest) = committing();
+    single.hear(0, &single.cluster.bad_commit(0, 1, digest));
+    single.hear(3, &single.cluster.commit(3, 1, digest));
+    single.hear(2, &single.cluster.commit(2, 1, digest));
+    let out = to_checkpoint(&mut single, 2);
+    let out = single.check_commits(out);
+    assert_eq!(blames(&out), [(Some(0), &Fault::BadSignature)]);
+    assert_eq!(certificate(&single, 1), None);
+    assert_eq!(single.replica.executed(), SeqNo(4), "the decision stands");
+    let out = next_flush(&mut single);
+    assert!(blames(&single.check_commits(out)).is_empty(), "blamed once");
+    proves(&single, 1, digest);
+}
+
+/// The same when the vote that is needed comes only after the bad one was found.
+#[test]
+fn a_late_commit_completes_a_certificate_that_is_short() {
+    let (mut single, digest) = committing();
+    single.hear(0, &single.cluster.bad_commit(0, 1, digest));
+    single.hear(2, &single.cluster.commit(2, 1, digest));
+    let out = to_checkpoint(&mut single, 2);
+    single.check_commits(out);
+    assert_eq!(certificate(&single, 1), None);
+    single.hear(3, &single.cluster.commit(3, 1, digest));
+    let out = next_flush(&mut single);
+    single.check_commits(out);
+    proves(&single, 1, digest);
+}
+
+fn next_flush(single: &mut Single) -> Vec<Effect> {
+    for by in [0, 2] {
+        single.hear(by, &single.cluster.checkpoint(by, 4, Digest([4; 32])));
+    }
+    let mut out = Vec::new();
+    for number in 5..=8 {
+        out.extend(single.decide(number));
+        out.extend(single.executed(number, (number == 8).then_some(Digest([8; 32]))));
+    }
+    assert!(orders(&out) > 0);
+    out
+}
+
+/// A certificate convinces somebody who trusts no link: every signature in it holds.
+fn proves(single: &Single, number: u64, digest: Digest) {
+    let keyring = &single.cluster.keyring;
+    let commits = certificate(single, number).expect("a certificate").commits;
+    let mut voters: Vec<_> = commits.iter().map(|vote| vote.body.replica).collect();
+    voters.dedup();
+    assert_eq!(voters.len(), keyring.quorum().strong());
+    for vote in commits {
+        assert_eq!(
+            (vote.body.digest, vote.body.number),
+            (digest, SeqNo(number))
+        );
+        assert!(keyring.claim(&vote, Domain::Commit).unwrap().holds());
+    }
+}
+
+/// Checks come in batches, at the latest with a checkpoint.
+#[test]
+fn commits_are_checked_in_large_batches() {
+    let mut single = Single::with(4, 1, 128, Tuning::default());
+    let mut numbers = 0_usize;
+    let votes = loop {
+        numbers += 1;
+        let out = single.decide(numbers as u64);
+        let order = out.into_iter().find_map(|effect| match effect {
+            Effect::CheckCommits(votes) => Some(votes),
+            _ => None,
+        });
+        if let Some(votes) = order {
+            break votes;
+        }
+    };
+    assert_eq!(
+        numbers,
+        limits::COMMIT_CHECK_BATCH.div_ceil(2),
+        "two foreign commits a number"
+    );
+    assert!(votes.len() >= limits::COMMIT_CHECK_BATCH);
+    single.check_commits(vec![Effect::CheckCommits(votes)]);
+    for number in 1..=numbers as u64 {
+        proves(&single, number, digest_of(&single.cluster.proposal(number)));
+    }
+    assert_eq!(single.replica.counters().certificates, numbers as u64);
+}
+
+#[test]
+fn a_checkpoint_flushes_the_checks_that_wait() {
+    let (mut single, digest) = committing();
+    single.hear_all([
+        (2, &single.cluster.commit(2, 1, digest)),
+        (3, &single.cluster.commit(3, 1, digest)),
+    ]);
+    let out = to_checkpoint(&mut single, 2);
+    assert_eq!(orders(&out), 1);
+    single.check_commits(out);
+    (1..=4).for_each(|number| {
+        proves(&single, number, digest_of(&single.cluster.proposal(number)));
+    });
+}

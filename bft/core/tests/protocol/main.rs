@@ -1,0 +1,24 @@
+//! The normal case of PBFT under every rule that can be broken: one replica
+//! driven by hand, and whole clusters on a hostile network. One file a story.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may stop"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod agreement;
+mod batching;
+mod catch_up;
+mod commits;
+mod durability;
+mod equivocation;
+mod requests;
+mod suspicion;
+mod time;
+mod votes;
+mod window;
