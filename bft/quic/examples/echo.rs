@@ -1,6 +1,6 @@
-//! Round trips of 100-byte frames over loopback, everything in one thread as in a replica.
+//! Round trips over loopback, everything in one thread as in a replica.
 //!
-//! `cargo run --release -p bezant-quic --example echo [seconds per figure]`
+//! `cargo run --release -p bezant-quic --example echo [seconds per figure] [bytes per frame]`
 //!
 //! Prints, for some numbers of connections and of frames in flight on each, the
 //! round trips per second and their latency, and how many UDP datagrams one
@@ -20,7 +20,12 @@ use bezant_bft::{
 use bezant_quic::{Config, Event, Fabric, Inbox, LinkId, ReplicaAddress, Role};
 use bytes::Bytes;
 
-const FRAME_BYTES: usize = 100;
+/// What every figure is measured with.
+#[derive(Clone, Copy)]
+struct Plan {
+    length: Duration,
+    frame_bytes: usize,
+}
 
 fn config(seed: u8, me: Role, address: String) -> Config {
     let replica = SigningKey::from_seed([1; 32]);
@@ -56,19 +61,19 @@ struct Measured {
     datagrams: u64,
 }
 
-/// Keeps `in_flight` frames on the way for `length` and times each round trip.
+/// Keeps `in_flight` frames on the way for as long as planned and times each round trip.
 async fn drive(
     fabric: Fabric,
     mut inbox: Inbox,
     in_flight: usize,
-    length: Duration,
+    plan: Plan,
 ) -> Result<Measured, Box<dyn Error + Send + Sync>> {
     let mut events = Vec::new();
     let link = up(&mut inbox, &mut events).await;
     let mut sent = BTreeMap::new();
     let mut number = 0_u64;
     let mut send = |sent: &mut BTreeMap<u64, Instant>| {
-        let mut frame = vec![0; FRAME_BYTES];
+        let mut frame = vec![0; plan.frame_bytes.max(8)];
         frame.splice(..8, number.to_le_bytes());
         sent.insert(number, Instant::now());
         number += 1;
@@ -78,6 +83,7 @@ async fn drive(
         send(&mut sent)?;
     }
     let start = Instant::now();
+    let length = plan.length;
     let warm = start + length / 4;
     let mut round_trips_us = Vec::new();
     while start.elapsed() < length {
@@ -119,7 +125,7 @@ async fn up(inbox: &mut Inbox, events: &mut Vec<Event>) -> LinkId {
 async fn measure(
     clients: u8,
     in_flight: usize,
-    length: Duration,
+    plan: Plan,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     let any = "127.0.0.1:0".parse()?;
     let me = Role::Replica(ReplicaId(0));
@@ -130,7 +136,7 @@ async fn measure(
     for client in 0..clients {
         let (fabric, inbox) =
             Fabric::bind(config(100 + client, Role::Client, address.clone()), None)?;
-        drives.push(tokio::spawn(drive(fabric, inbox, in_flight, length)));
+        drives.push(tokio::spawn(drive(fabric, inbox, in_flight, plan)));
     }
     let mut round_trips = Vec::new();
     let mut datagrams = 0;
@@ -162,7 +168,7 @@ async fn measure(
         reason = "a figure of four digits for people"
     )]
     let (per_second, each) = (
-        count as f64 / (length.as_secs_f64() * 0.75),
+        count as f64 / (plan.length.as_secs_f64() * 0.75),
         datagrams as f64 / count.max(1) as f64,
     );
     println!(
@@ -175,16 +181,16 @@ async fn measure(
 }
 
 fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
-    let seconds = match std::env::args().nth(1) {
-        Some(text) => text.parse()?,
-        None => 2.0,
+    let mut args = std::env::args().skip(1);
+    let plan = Plan {
+        length: Duration::from_secs_f64(args.next().as_deref().unwrap_or("2").parse()?),
+        frame_bytes: args.next().as_deref().unwrap_or("100").parse()?,
     };
-    let length = Duration::from_secs_f64(seconds);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     for (clients, in_flight) in [(1, 1), (1, 50), (50, 1)] {
-        runtime.block_on(measure(clients, in_flight, length))?;
+        runtime.block_on(measure(clients, in_flight, plan))?;
     }
     Ok(())
 }

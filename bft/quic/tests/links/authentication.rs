@@ -174,6 +174,17 @@ async fn showing_a_key_without_owning_it_fails_in_the_handshake() {
 }
 
 #[tokio::test]
+async fn a_replica_that_shows_the_pinned_key_without_owning_it_is_refused_by_the_dialer() {
+    let listener = crate::common::raw::listen(&replica_key(0), &client_key(7));
+    let mut client = Node::client(1, &[(0, listener.local_addr().unwrap())]);
+    let incoming = listener.accept().await.unwrap();
+    let impostor = tokio::spawn(async move { incoming.await });
+    let reason = client.dial_failed(0).await;
+    assert!(matches!(reason, LinkError::Transport(_)), "{reason}");
+    assert!(impostor.await.unwrap().is_err());
+}
+
+#[tokio::test]
 async fn coming_without_a_key_fails_in_the_handshake() {
     let mut server = Node::replica(0, &[]);
     let key = client_key(1);

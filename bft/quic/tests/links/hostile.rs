@@ -313,7 +313,8 @@ async fn a_client_that_is_disconnected_is_told_why() {
 #[tokio::test]
 async fn an_answer_that_is_no_welcome_is_the_replicas_fault() {
     // A replica with the right key that answers a hello with another frame.
-    let listener = crate::common::raw::listen(&crate::common::replica_key(0));
+    let key = crate::common::replica_key(0);
+    let listener = crate::common::raw::listen(&key, &key);
     let address = listener.local_addr().unwrap();
     let mut client = Node::bind(client_config(1, &[(0, address)]), None);
     let connection = listener.accept().await.unwrap().await.unwrap();

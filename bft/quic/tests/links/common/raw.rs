@@ -226,14 +226,14 @@ impl rustls::server::danger::ClientCertVerifier for TakeAnybody {
     }
 }
 
-/// A raw replica that owns `key`.
-pub(crate) fn listen(key: &SigningKey) -> Endpoint {
+/// A raw replica that shows `shown` and signs with `signer`.
+pub(crate) fn listen(shown: &SigningKey, signer: &SigningKey) -> Endpoint {
     let mut tls = rustls::ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
         .with_client_cert_verifier(Arc::new(TakeAnybody))
         .with_cert_resolver(Arc::new(
-            rustls::server::AlwaysResolvesServerRawPublicKeys::new(certified(key, key)),
+            rustls::server::AlwaysResolvesServerRawPublicKeys::new(certified(shown, signer)),
         ));
     tls.alpn_protocols = vec![b"bezant/1".to_vec()];
     let quic = quinn::crypto::rustls::QuicServerConfig::try_from(tls).unwrap();
