@@ -121,3 +121,91 @@ impl Checkpoints {
         executed.0.saturating_sub(self.low.0) >= self.interval
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        crypto::Signature,
+        ids::{Epoch, Incarnation},
+    };
+
+    fn vote(replica: u8, number: u64, state: u8) -> Signed<CheckpointVote> {
+        let body = CheckpointVote {
+            epoch: Epoch(0),
+            replica: ReplicaId(replica),
+            incarnation: Incarnation(0),
+            number: SeqNo(number),
+            digest: Digest([state; 32]),
+        };
+        Signed {
+            body,
+            signature: Signature([0; 64]),
+        }
+    }
+
+    #[test]
+    fn the_window_is_counted_from_the_stable_checkpoint() {
+        let mut checkpoints = Checkpoints::new(10);
+        let marks = |c: &Checkpoints| (c.kept_below().0, c.low().0, c.high().0, c.hold().0);
+        assert_eq!(marks(&checkpoints), (0, 0, 40, 80));
+        checkpoints.advance(SeqNo(50));
+        assert_eq!(marks(&checkpoints), (10, 50, 90, 130));
+        checkpoints.advance(SeqNo(20));
+        assert_eq!(marks(&checkpoints), (10, 50, 90, 130), "never back");
+        assert!(
+            Checkpoints::new(0).is_due(SeqNo(1)),
+            "an interval of nothing is one of one"
+        );
+    }
+
+    #[test]
+    fn a_reached_checkpoint_is_awaited_until_it_is_stable() {
+        let mut checkpoints = Checkpoints::new(10);
+        assert!(!checkpoints.is_awaited(SeqNo(9)));
+        assert!(checkpoints.is_awaited(SeqNo(10)));
+        checkpoints.advance(SeqNo(10));
+        assert!(!checkpoints.is_awaited(SeqNo(19)));
+    }
+
+    /// The vote that completes nothing itself may still be the one that tells.
+    #[test]
+    fn a_quorum_is_reported_whoever_votes_last() {
+        let quorum = Quorum::new(4).unwrap();
+        let mut checkpoints = Checkpoints::new(10);
+        for replica in 0..2 {
+            assert_eq!(checkpoints.add(vote(replica, 10, 1), quorum), None);
+        }
+        let (state, votes) = checkpoints.add(vote(2, 10, 1), quorum).unwrap();
+        assert_eq!((state, votes.len()), (Digest([1; 32]), 3));
+        let (state, votes) = checkpoints.add(vote(3, 10, 9), quorum).unwrap();
+        assert_eq!((state, votes.len()), (Digest([1; 32]), 3));
+        assert_eq!(
+            checkpoints.vote_of(ReplicaId(3), SeqNo(10)),
+            Some(Digest([9; 32]))
+        );
+    }
+
+    /// Votes are kept for who lags, for as many intervals as the log, and no more.
+    #[test]
+    fn votes_are_kept_as_long_as_the_log() {
+        let quorum = Quorum::new(4).unwrap();
+        let mut checkpoints = Checkpoints::new(10);
+        for number in (10..=1000).step_by(10) {
+            for replica in 0..4 {
+                checkpoints.add(vote(replica, number, 1), quorum);
+            }
+            checkpoints.advance(SeqNo(number));
+        }
+        let kept: Vec<_> = checkpoints
+            .votes_by(ReplicaId(2))
+            .map(|v| v.body.number.0)
+            .collect();
+        assert_eq!(kept, [970, 980, 990, 1000]);
+        // Whatever a member says, only numbers of the window above are taken in.
+        for number in 900..3000 {
+            checkpoints.add(vote(0, number, 1), quorum);
+        }
+        assert_eq!(checkpoints.votes.len() as u64, 3 * WATERMARK_INTERVALS);
+    }
+}

@@ -213,3 +213,135 @@ impl Pool {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        crypto::Signature,
+        ids::{RequestNumber, SessionId},
+        message::{Request, SignedRequest},
+    };
+
+    fn request(client: u64, number: u64, op: &Bytes) -> Arc<CheckedRequest> {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&client.to_le_bytes());
+        let request = Request {
+            client: ClientId(key),
+            session: SessionId(1),
+            number: RequestNumber(number),
+            acked: Vec::new(),
+            op: op.clone(),
+        };
+        let signed = SignedRequest {
+            request,
+            signature: Signature([0; 64]),
+        };
+        Arc::new(CheckedRequest::unchecked(signed))
+    }
+
+    fn numbers(requests: &[Arc<CheckedRequest>]) -> Vec<u64> {
+        requests
+            .iter()
+            .map(|request| request.request().number.0)
+            .collect()
+    }
+
+    /// Many clients, each within its share, fill the pool to its bound and no further.
+    #[test]
+    fn the_pool_holds_so_many_requests() {
+        let mut pool = Pool::default();
+        for i in 0..limits::MAX_POOL_REQUESTS as u64 {
+            assert_eq!(
+                pool.add(request(i / 64, i, &Bytes::new()), Instant(i)),
+                Ok(())
+            );
+        }
+        let one_more = request(u64::MAX, 1, &Bytes::new());
+        assert_eq!(
+            pool.add(Arc::clone(&one_more), Instant(0)),
+            Err(Refusal::Full)
+        );
+        assert_eq!(pool.len(), limits::MAX_POOL_REQUESTS);
+        assert_eq!(pool.invariants(), Ok(()));
+        pool.remove(&request(3, 3 * 64, &Bytes::new()).digest());
+        assert_eq!(pool.add(one_more, Instant(0)), Ok(()));
+    }
+
+    #[test]
+    fn the_pool_holds_so_many_bytes() {
+        let mut pool = Pool::default();
+        let op = Bytes::from(vec![0; limits::MAX_OP_BYTES]);
+        let cost = request(0, 0, &op).cost_bytes();
+        let fit = limits::MAX_POOL_BYTES / cost;
+        for i in 0..fit as u64 {
+            assert_eq!(pool.add(request(i % 8, i, &op), Instant(0)), Ok(()));
+        }
+        assert_eq!(pool.add(request(9, 1, &op), Instant(0)), Err(Refusal::Full));
+        assert_eq!(pool.add(request(9, 1, &Bytes::new()), Instant(0)), Ok(()));
+        assert_eq!(pool.invariants(), Ok(()));
+    }
+
+    #[test]
+    fn requests_are_proposed_in_order_of_arrival_and_once() {
+        let (mut pool, op) = (Pool::default(), Bytes::new());
+        for number in 1..=5 {
+            pool.add(request(1, number, &op), Instant(number)).unwrap();
+        }
+        assert_eq!(
+            pool.add(request(1, 2, &op), Instant(9)),
+            Err(Refusal::Known)
+        );
+        pool.mark_proposed(&request(1, 3, &op).digest());
+        pool.remove(&request(1, 1, &op).digest());
+        assert_eq!(pool.oldest(), Some(Instant(2)));
+        assert_eq!(pool.unproposed(), 3);
+        assert_eq!(
+            numbers(&pool.waiting().cloned().collect::<Vec<_>>()),
+            [2, 4, 5]
+        );
+        assert_eq!(numbers(&pool.take_for_proposal()), [2, 4, 5]);
+        assert!(pool.take_for_proposal().is_empty());
+        assert_eq!((pool.len(), pool.unproposed()), (4, 0));
+        assert!(pool.is_proposed(&request(1, 5, &op).digest()));
+    }
+
+    /// Whatever order things come and go in, the counts are what counting gives and the
+    /// queue does not outgrow the pool.
+    #[test]
+    fn the_counts_are_right_after_any_history() {
+        let (mut pool, op) = (Pool::default(), Bytes::from_static(b"op"));
+        let mut chance = 7_u64;
+        for step in 0..20_000_u64 {
+            chance = chance
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let number = (chance >> 33) % 300;
+            let any = request(number % 3, number, &op);
+            match (chance >> 20) % 5 {
+                0 | 1 => drop(pool.add(any, Instant(step))),
+                2 => pool.mark_proposed(&any.digest()),
+                3 if step % 50 == 0 => drop(pool.take_for_proposal()),
+                _ => pool.remove(&any.digest()),
+            }
+            assert_eq!(pool.invariants(), Ok(()));
+            assert_eq!(
+                pool.waiting()
+                    .map(|r| r.digest())
+                    .collect::<std::collections::BTreeSet<_>>()
+                    .len(),
+                pool.unproposed()
+            );
+            let bytes: usize = pool
+                .entries
+                .values()
+                .map(|entry| entry.request.cost_bytes())
+                .sum();
+            assert_eq!(bytes, pool.bytes);
+            assert_eq!(pool.per_client.values().sum::<usize>(), pool.len());
+            assert!(pool.queue.len() <= 2 * 300 + 64);
+        }
+    }
+}

@@ -70,6 +70,13 @@ pub struct CheckedRequest {
 }
 
 impl CheckedRequest {
+    /// Believed without a look at the signature.
+    #[cfg(test)]
+    pub(crate) fn unchecked(signed: SignedRequest) -> Self {
+        let digest = signed.request.digest();
+        Self { signed, digest }
+    }
+
     /// The content.
     #[must_use]
     pub const fn request(&self) -> &Request {
@@ -536,4 +543,56 @@ pub fn check_commits(keyring: &Keyring, votes: Vec<Signed<Vote>>) -> Input {
         }
     }
     Input::CommitsChecked { good, bad }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        crypto::{Signature, SigningKey},
+        ids::{RequestNumber, SessionId},
+    };
+
+    /// A pool and a proposal count costs; what is sent are encodings.
+    #[test]
+    fn a_request_costs_no_less_than_its_encoding() {
+        for number in [0, 127, 128, u64::MAX] {
+            for acked in [0, 1, 64] {
+                for op in [0, 1, 127, 128, limits::MAX_OP_BYTES] {
+                    let request = Request {
+                        client: ClientId([0xff; 32]),
+                        session: SessionId(number),
+                        number: RequestNumber(number),
+                        acked: vec![RequestNumber(number); acked],
+                        op: Bytes::from(vec![0xff; op]),
+                    };
+                    let signed = SignedRequest {
+                        request,
+                        signature: Signature([0xff; 64]),
+                    };
+                    let bytes = codec::encode(&signed).len();
+                    let cost = CheckedRequest::unchecked(signed).cost_bytes();
+                    assert!(bytes <= cost, "{bytes} > {cost}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_keyring_needs_a_clusters_worth_of_different_keys() {
+        let keys = |seeds: &[u8]| {
+            seeds
+                .iter()
+                .map(|i| SigningKey::from_seed([*i; 32]).public())
+                .collect::<Vec<_>>()
+        };
+        let keyring = |seeds| Keyring::new(ClusterId([0; 32]), Epoch(0), keys(seeds));
+        assert!(keyring(&[1, 2, 3]).is_none());
+        assert!(keyring(&[1, 2, 3, 1]).is_none());
+        let four = keyring(&[1, 2, 3, 4]).unwrap();
+        assert_eq!(four.key(ReplicaId(3)), Some(keys(&[4])[0]));
+        assert_eq!(four.key(ReplicaId(4)), None);
+    }
 }

@@ -309,3 +309,136 @@ fn equivocation(first: Signed<Vote>, second: Signed<Vote>) -> Fault {
         second: Box::new(second),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        crypto::Signature,
+        ids::{Epoch, Incarnation, OrderedTime},
+    };
+
+    fn vote(replica: u8, digest: Digest) -> Signed<Vote> {
+        let body = Vote {
+            epoch: Epoch(0),
+            replica: ReplicaId(replica),
+            incarnation: Incarnation(0),
+            view: View(0),
+            number: SeqNo(1),
+            digest,
+        };
+        Signed {
+            body,
+            signature: Signature([replica; 64]),
+        }
+    }
+
+    fn quorum() -> Quorum {
+        Quorum::new(4).unwrap()
+    }
+
+    /// A slot of four replicas with a proposal accepted, and its digest.
+    fn accepted() -> (Slot, Digest) {
+        let proposal = Arc::new(CheckedProposal::new(OrderedTime(1), Vec::new()));
+        let digest = proposal.digest();
+        let mut slot = Slot::new(SeqNo(1), View(0));
+        let message = CheckedPrePrepare {
+            vote: vote(0, digest),
+            proposal,
+        };
+        assert_eq!(slot.accept(message), Ok(true));
+        (slot, digest)
+    }
+
+    /// Votes alone prepare and decide nothing: what they are for must be here.
+    #[test]
+    fn votes_without_their_proposal_decide_nothing() {
+        let (_, digest) = accepted();
+        let mut slot = Slot::new(SeqNo(1), View(0));
+        for replica in 0..4 {
+            slot.add_prepare(vote(replica, digest)).unwrap();
+            slot.add_commit(vote(replica, digest), true);
+        }
+        assert!(!slot.is_prepared(quorum()) && !slot.decide(quorum()));
+        assert_eq!(slot.prepared_certificate(quorum()), None);
+        assert_eq!(slot.commit_certificate(quorum()), None);
+        assert_eq!(slot.invariants(quorum()), Ok(()));
+    }
+
+    #[test]
+    fn a_decision_is_taken_once() {
+        let (mut slot, digest) = accepted();
+        (1..4).for_each(|replica| assert!(slot.add_commit(vote(replica, digest), false)));
+        assert!(slot.decide(quorum()));
+        assert!(!slot.decide(quorum()));
+        assert!(slot.is_decided());
+    }
+
+    /// Unchecked and bad commits prove nothing, and a bad one is not checked again.
+    #[test]
+    fn only_checked_commits_make_a_certificate() {
+        let (mut slot, digest) = accepted();
+        (0..4).for_each(|replica| assert!(slot.add_commit(vote(replica, digest), false)));
+        assert!(slot.decide(quorum()));
+        assert_eq!(slot.commits_to_check(quorum()).count(), 3);
+        slot.commit_is_bad(ReplicaId(0));
+        assert!(slot.is_short_of_commits(quorum()));
+        for vote in slot.commits_to_check(quorum()).collect::<Vec<_>>() {
+            assert_eq!(slot.commit_certificate(quorum()), None);
+            assert_ne!(vote.body.replica, ReplicaId(0));
+            slot.commit_is_good(&vote);
+        }
+        assert_eq!(slot.commit_certificate(quorum()).unwrap().commits.len(), 3);
+        assert!(!slot.is_short_of_commits(quorum()));
+        assert_eq!(slot.commits_to_check(quorum()).count(), 0);
+    }
+
+    /// The verdict on one vote says nothing of another by the same replica.
+    #[test]
+    fn a_verdict_is_for_the_vote_that_was_checked() {
+        let (mut slot, digest) = accepted();
+        (1..4).for_each(|replica| assert!(slot.add_commit(vote(replica, digest), false)));
+        for replica in 1..4 {
+            slot.commit_is_good(&vote(replica, Digest([9; 32])));
+        }
+        assert_eq!(slot.commit_certificate(quorum()), None);
+    }
+
+    #[test]
+    fn a_commit_that_was_not_prepared_breaks_an_invariant() {
+        let (mut slot, digest) = accepted();
+        slot.add_prepare(vote(1, digest)).unwrap();
+        assert_eq!(slot.invariants(quorum()), Ok(()));
+        slot.commit_sent = true;
+        let (number, view) = (SeqNo(1), View(0));
+        assert_eq!(
+            slot.invariants(quorum()),
+            Err(Violation::CommitUnprepared { number, view })
+        );
+    }
+
+    #[test]
+    fn a_decision_by_few_breaks_an_invariant() {
+        let (mut slot, digest) = accepted();
+        (1..4).for_each(|replica| assert!(slot.add_commit(vote(replica, digest), false)));
+        assert!(slot.decide(quorum()));
+        assert_eq!(slot.invariants(quorum()), Ok(()));
+        slot.commits.remove(&ReplicaId(2));
+        let few = Violation::DecidedByFew {
+            number: SeqNo(1),
+            votes: 2,
+        };
+        assert_eq!(slot.invariants(quorum()), Err(few));
+    }
+
+    #[test]
+    fn more_votes_than_members_break_an_invariant() {
+        let (mut slot, digest) = accepted();
+        (0..5).for_each(|replica| assert!(slot.add_commit(vote(replica, digest), false)));
+        let (what, len, bound) = ("commits", 5, 4);
+        assert_eq!(
+            slot.invariants(quorum()),
+            Err(Violation::Unbounded { what, len, bound })
+        );
+    }
+}

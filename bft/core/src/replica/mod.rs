@@ -277,6 +277,9 @@ impl Replica {
     /// When [`Input::Tick`] is due if nothing else happens before.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
+        if self.halted {
+            return None;
+        }
         match (self.resend_due(), self.suspicion_due()) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -403,5 +406,108 @@ impl Replica {
 
     const fn unchecked_bound() -> usize {
         limits::MAX_UNCHECKED_COMMITS / limits::MAX_REPLICAS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{ClusterId, Epoch};
+
+    fn replica() -> Replica {
+        let keys: Vec<_> = (1..=4).map(|i| SigningKey::from_seed([i; 32])).collect();
+        let public = keys.iter().map(SigningKey::public).collect();
+        let keyring = Keyring::new(ClusterId([7; 32]), Epoch(0), public).unwrap();
+        Replica::new(ReplicaId(1), keys[1].clone(), keyring, 4, Tuning::default()).unwrap()
+    }
+
+    /// The next step, whatever it is for, finds what is broken and is the last.
+    fn halts_with(mut replica: Replica, violation: Violation) {
+        let mut out = Effects::new();
+        replica.step(Clock::default(), Input::LinkUp(ReplicaId(2)), &mut out);
+        assert!(
+            matches!(&out[..], [Effect::Halt(found)] if *found == violation),
+            "{out:?}"
+        );
+        out.clear();
+        replica.step(Clock::default(), Input::LinkUp(ReplicaId(2)), &mut out);
+        assert!(out.is_empty());
+        assert_eq!(replica.next_timeout(), None);
+    }
+
+    #[test]
+    fn only_the_owner_of_a_key_is_a_replica() {
+        let good = replica();
+        let (key, keyring) = (good.key, good.keyring);
+        for me in [0, 2, 4] {
+            let tuning = Tuning::default();
+            assert!(Replica::new(ReplicaId(me), key.clone(), keyring.clone(), 4, tuning).is_none());
+        }
+    }
+
+    #[test]
+    fn a_number_executed_that_was_not_decided_halts() {
+        let mut corrupt = replica();
+        corrupt.executed = SeqNo(1);
+        let (low, executed, high) = (SeqNo(0), SeqNo(1), SeqNo(32));
+        halts_with(
+            corrupt,
+            Violation::Watermarks {
+                low,
+                executed,
+                high,
+            },
+        );
+    }
+
+    #[test]
+    fn a_stable_checkpoint_that_was_not_executed_halts() {
+        let mut corrupt = replica();
+        corrupt.checkpoints.advance(SeqNo(4));
+        let (low, executed, high) = (SeqNo(4), SeqNo(0), SeqNo(36));
+        halts_with(
+            corrupt,
+            Violation::Watermarks {
+                low,
+                executed,
+                high,
+            },
+        );
+    }
+
+    #[test]
+    fn a_log_beyond_its_bound_halts() {
+        let mut corrupt = replica();
+        for number in 1..=33 {
+            corrupt
+                .slots
+                .insert(SeqNo(number), Slot::new(SeqNo(number), View(0)));
+        }
+        let (what, len, bound) = ("log", 33, 32);
+        halts_with(corrupt, Violation::Unbounded { what, len, bound });
+    }
+
+    /// The service may execute the next decided number, and no other.
+    #[test]
+    fn a_service_out_of_step_halts() {
+        for (delivered, got) in [(0, 1), (3, 2), (3, 0)] {
+            let mut replica = replica();
+            replica.delivered = SeqNo(delivered);
+            let mut out = Effects::new();
+            let (number, state) = (SeqNo(got), None);
+            replica.step(
+                Clock::default(),
+                Input::Executed { number, state },
+                &mut out,
+            );
+            let expected = Violation::ExecutedOutOfOrder {
+                expected: SeqNo(1),
+                got: number,
+            };
+            assert!(
+                matches!(&out[..], [Effect::Halt(found)] if *found == expected),
+                "{out:?}"
+            );
+        }
     }
 }

@@ -2,12 +2,14 @@
 //! and said by their signer.
 
 use bezant_bft::{
+    codec::encode,
     crypto::{Domain, SigningKey},
     effects::Effect,
     ids::{ClusterId, Digest, Epoch, Incarnation, ReplicaId, SeqNo, View},
     message::{PeerMessage, PrePrepare, Signed, Vote},
     misbehaviour::Fault,
     replica::Tuning,
+    seal::{Batch, Sealed},
 };
 
 use crate::common::{
@@ -414,4 +416,52 @@ fn a_known_request_is_believed_with_any_signature() {
         .requests()[0]
         .signed();
     assert_eq!(kept, &single.cluster.proposal(1).requests[0]);
+}
+
+/// Sound, forged and misshapen messages in one batch: each is judged for itself, in order.
+#[test]
+fn a_batch_judges_each_message_for_itself() {
+    let mut single = Single::new(1);
+    let cluster = single.cluster.clone();
+    let digest = digest_of(&cluster.proposal(1));
+    let mut forged = cluster.proposal(1);
+    forged
+        .requests
+        .push(cluster.proposal(2).requests[0].clone());
+    forged.requests[0].signature.0[5] ^= 1;
+    // Misshapen only after some of its signatures were noted.
+    let mut misshapen = cluster.proposal(3);
+    misshapen
+        .requests
+        .push(cluster.request(&crate::common::client(1), 4, &[0; 300_000]));
+    let sealed = |from: u8, message: &PeerMessage| {
+        Sealed::from_replica(ReplicaId(from), &encode(message)).unwrap()
+    };
+    let mut batch = Batch::new(&cluster.keyring);
+    let mut add = |from, message: &PeerMessage| batch.add(sealed(from, message), |_| None).is_ok();
+    assert!(add(2, &cluster.prepare(2, 1, digest)));
+    assert!(add(0, &cluster.pre_prepare(1, forged)));
+    assert!(!add(0, &cluster.pre_prepare(1, misshapen)));
+    assert!(!add(3, &cluster.prepare(2, 1, digest)));
+    assert!(add(0, &cluster.pre_prepare(1, cluster.proposal(1))));
+    let other = vote(3, 1, digest);
+    assert!(add(
+        3,
+        &PeerMessage::Prepare(cluster.sign(2, other, Domain::Prepare))
+    ));
+    assert!(add(3, &cluster.commit(3, 1, digest)));
+    assert_eq!(
+        batch.claims(),
+        1 + 3 + 2 + 1,
+        "nothing is left of what was refused"
+    );
+    let checked = batch.check();
+    let good: Vec<_> = checked.iter().map(Result::is_ok).collect();
+    assert_eq!(good, [true, false, true, false, true]);
+    let out: Vec<_> = checked
+        .into_iter()
+        .flatten()
+        .flat_map(|input| single.step(input))
+        .collect();
+    assert_eq!((prepares(&out), commits(&out)), (1, 1));
 }

@@ -1,0 +1,174 @@
+//! Arbitrary messages of every kind, with the numbers that break encodings.
+
+use bezant_bft::{
+    crypto::Signature,
+    ids::{
+        ClientId, Digest, Epoch, Incarnation, OrderedTime, ReplicaId, RequestNumber, SeqNo,
+        SessionId, View,
+    },
+    message::{
+        Attach, CheckpointVote, ClientMessage, PeerMessage, PrePrepare, Proposal, ReplicaMessage,
+        Reply, ReplyClaim, Request, Signed, SignedRequest, Status, Vote,
+    },
+};
+use bytes::Bytes;
+use proptest::{array::uniform32, collection::vec, prelude::*};
+
+/// Small numbers, the edges of the variable-length encoding, and any.
+fn number() -> impl Strategy<Value = u64> {
+    let edges = (0_u32..10).prop_flat_map(|bytes| {
+        let edge = 1_u64.checked_shl(7 * bytes).unwrap_or(u64::MAX);
+        prop_oneof![Just(edge - 1), Just(edge)]
+    });
+    prop_oneof![0_u64..4, edges, Just(u64::MAX), any::<u64>()]
+}
+
+fn digest() -> impl Strategy<Value = Digest> {
+    uniform32(any::<u8>()).prop_map(Digest)
+}
+
+fn client() -> impl Strategy<Value = ClientId> {
+    uniform32(any::<u8>()).prop_map(ClientId)
+}
+
+fn signature() -> impl Strategy<Value = Signature> {
+    vec(any::<u8>(), 64).prop_map(|bytes| Signature(bytes.try_into().unwrap()))
+}
+
+fn bytes(most: usize) -> impl Strategy<Value = Bytes> {
+    vec(any::<u8>(), 0..most).prop_map(Bytes::from)
+}
+
+fn signed<B: std::fmt::Debug + Clone>(
+    body: impl Strategy<Value = B>,
+) -> impl Strategy<Value = Signed<B>> {
+    (body, signature()).prop_map(|(body, signature)| Signed { body, signature })
+}
+
+fn vote() -> impl Strategy<Value = Vote> {
+    (
+        number(),
+        any::<u8>(),
+        number(),
+        number(),
+        number(),
+        digest(),
+    )
+        .prop_map(|(epoch, replica, incarnation, view, number, digest)| Vote {
+            epoch: Epoch(epoch),
+            replica: ReplicaId(replica),
+            incarnation: Incarnation(incarnation),
+            view: View(view),
+            number: SeqNo(number),
+            digest,
+        })
+}
+
+fn checkpoint() -> impl Strategy<Value = CheckpointVote> {
+    (number(), any::<u8>(), number(), number(), digest()).prop_map(
+        |(epoch, replica, incarnation, number, digest)| CheckpointVote {
+            epoch: Epoch(epoch),
+            replica: ReplicaId(replica),
+            incarnation: Incarnation(incarnation),
+            number: SeqNo(number),
+            digest,
+        },
+    )
+}
+
+fn request() -> impl Strategy<Value = SignedRequest> {
+    let acked = vec(number().prop_map(RequestNumber), 0..4);
+    (client(), number(), number(), acked, bytes(40), signature()).prop_map(
+        |(client, session, number, acked, op, signature)| SignedRequest {
+            request: Request {
+                client,
+                session: SessionId(session),
+                number: RequestNumber(number),
+                acked,
+                op,
+            },
+            signature,
+        },
+    )
+}
+
+fn pre_prepare() -> impl Strategy<Value = PrePrepare> {
+    (signed(vote()), number(), vec(request(), 0..4)).prop_map(|(vote, time, requests)| PrePrepare {
+        vote,
+        proposal: Proposal {
+            time: OrderedTime(time),
+            requests,
+        },
+    })
+}
+
+fn status() -> impl Strategy<Value = Status> {
+    (number(), number(), number(), any::<bool>()).prop_map(|(epoch, view, executed, wants)| {
+        Status {
+            epoch: Epoch(epoch),
+            view: View(view),
+            executed: SeqNo(executed),
+            wants,
+        }
+    })
+}
+
+fn reply() -> impl Strategy<Value = Reply> {
+    (number(), number(), number(), bytes(40)).prop_map(|(session, number, position, result)| {
+        Reply {
+            session: SessionId(session),
+            number: RequestNumber(number),
+            position: SeqNo(position),
+            result,
+        }
+    })
+}
+
+fn claim() -> impl Strategy<Value = ReplyClaim> {
+    (number(), any::<u8>(), number(), client(), reply()).prop_map(
+        |(epoch, replica, incarnation, client, reply)| ReplyClaim {
+            epoch: Epoch(epoch),
+            replica: ReplicaId(replica),
+            incarnation: Incarnation(incarnation),
+            client,
+            reply,
+        },
+    )
+}
+
+pub(crate) fn peer_message() -> impl Strategy<Value = PeerMessage> {
+    prop_oneof![
+        pre_prepare().prop_map(PeerMessage::PrePrepare),
+        signed(vote()).prop_map(PeerMessage::Prepare),
+        signed(vote()).prop_map(PeerMessage::Commit),
+        signed(checkpoint()).prop_map(PeerMessage::Checkpoint),
+        request().prop_map(PeerMessage::Forward),
+        status().prop_map(PeerMessage::Status),
+    ]
+}
+
+pub(crate) fn client_message() -> impl Strategy<Value = ClientMessage> {
+    let ask = (number(), number()).prop_map(|(session, number)| ClientMessage::AskSigned {
+        session: SessionId(session),
+        number: RequestNumber(number),
+    });
+    let attach = (client(), signature())
+        .prop_map(|(client, signature)| ClientMessage::Attach(Attach { client, signature }));
+    prop_oneof![request().prop_map(ClientMessage::Request), ask, attach]
+}
+
+pub(crate) fn replica_message() -> impl Strategy<Value = ReplicaMessage> {
+    let answer = (number(), reply()).prop_map(|(view, reply)| ReplicaMessage::Reply {
+        view: View(view),
+        reply,
+    });
+    let busy = (number(), number()).prop_map(|(session, number)| ReplicaMessage::Busy {
+        session: SessionId(session),
+        number: RequestNumber(number),
+    });
+    prop_oneof![
+        answer,
+        signed(claim()).prop_map(ReplicaMessage::SignedReply),
+        busy
+    ]
+}
