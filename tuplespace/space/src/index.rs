@@ -458,9 +458,10 @@ mod tests {
             let mut draw = numbers(seed);
             let mut index = Index::new();
             let mut model: BTreeSet<(i64, TupleId)> = BTreeSet::new();
+            let mut removed = Vec::new();
             for step in 1..4_000u64 {
                 // Grows for the first half, shrinks in the second.
-                let grow = draw(8) < if step < 2_000 { 8 - growth / 4 } else { growth / 2 };
+                let grow = draw(8) < if step < 2_000 { 8 - growth / 4 } else { growth / 3 };
                 if grow {
                     let number = if growth % 2 == 0 { draw(keys) } else { step } as i64;
                     index.insert(key(number), TupleId(step));
@@ -471,6 +472,14 @@ mod tests {
                     assert!(index.remove(&key(number), id));
                     assert!(!index.remove(&key(number), id));
                     model.remove(&(number, id));
+                    removed.push((number, id));
+                }
+                // Old ones come back, as they do when something is undone.
+                if step.is_multiple_of(5)
+                    && let Some((number, id)) = removed.pop()
+                {
+                    index.insert(key(number), id);
+                    model.insert((number, id));
                 }
                 if step % 97 == 0 || model.is_empty() {
                     index.check();

@@ -280,6 +280,28 @@ mod tests {
     }
 
     #[test]
+    fn a_prefix_ends_where_its_last_byte_can_be_raised() {
+        let span = |prefix: &[u8]| match Sought::by(&Field::BytesPrefix(prefix.into())) {
+            Some(Sought {
+                run: Run::Span(from, to),
+                whole: true,
+            }) => (from, to),
+            other => panic!("{other:?}"),
+        };
+        let bytes = |content: &[u8]| Key::of(&Value::from(content));
+        let end = Key::beyond(Kind::Bytes);
+        for (prefix, to) in [
+            (&[1, 2][..], bytes(&[1, 3])),
+            (&[1, 0xff], bytes(&[2])),
+            (&[1, 0xff, 0xff], bytes(&[2])),
+            (&[0xff, 0xff], end.clone()),
+            (&[], end),
+        ] {
+            assert_eq!(span(prefix), (bytes(prefix), to), "{prefix:?}");
+        }
+    }
+
+    #[test]
     fn anything_asks_for_nothing() {
         assert_eq!(Sought::by(&Field::Any), None);
     }

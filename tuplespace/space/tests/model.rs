@@ -13,10 +13,10 @@ mod common;
 
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
-    Applied, Operation, OperationKind, Outcome, Refusal, Savepoint, Served, SpaceName, Spaces,
-    TupleId, WaiterId,
+    Applied, Limits, Operation, OperationKind, Outcome, Refusal, Savepoint, Served, SpaceName,
+    Spaces, TupleId, WaiterId,
 };
-use common::{LIMITS, content, name, operation, space};
+use common::{TIGHT, WIDE, content, name, operation, space, tuple};
 use proptest::{prelude::*, sample::Index};
 
 #[derive(Clone, Debug)]
@@ -28,8 +28,9 @@ struct Waiter {
 }
 
 /// What the documentation promises, spelled in the plainest way.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Model {
+    limits: Limits,
     spaces: Vec<SpaceName>,
     tuples: Vec<(u64, SpaceName, Tuple)>,
     waiters: Vec<Waiter>,
@@ -38,11 +39,22 @@ struct Model {
 }
 
 impl Model {
+    const fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            spaces: Vec::new(),
+            tuples: Vec::new(),
+            waiters: Vec::new(),
+            served: Vec::new(),
+            last: 0,
+        }
+    }
+
     fn create(&mut self, space: &SpaceName) -> Result<(), Refusal> {
         if self.spaces.contains(space) {
             return Err(Refusal::SpaceExists);
         }
-        if self.spaces.len() == LIMITS.spaces {
+        if self.spaces.len() == self.limits.spaces {
             return Err(Refusal::TooManySpaces);
         }
         self.spaces.push(space.clone());
@@ -70,10 +82,10 @@ impl Model {
             .into_iter()
             .partition(|waiter| waiter.kind == OperationKind::Rd);
         if takers.is_empty() {
-            if self.tuples.len() as u64 == LIMITS.tuples {
+            if self.tuples.len() as u64 == self.limits.tuples {
                 return Err(Refusal::TooManyTuples);
             }
-            if self.bytes() + tuple.encoded_len() as u64 > LIMITS.bytes {
+            if self.bytes() + tuple.encoded_len() as u64 > self.limits.bytes {
                 return Err(Refusal::TooManyBytes);
             }
         }
@@ -110,7 +122,9 @@ impl Model {
         let mut page = Vec::new();
         let mut bytes = 0;
         for at in &all {
-            if page.len() == limit.min(LIMITS.page_tuples) as usize || bytes >= LIMITS.page_bytes {
+            if page.len() == limit.min(self.limits.page_tuples) as usize
+                || bytes >= self.limits.page_bytes
+            {
                 break;
             }
             bytes += self.tuples[*at].2.encoded_len();
@@ -214,7 +228,7 @@ impl Model {
         if self.waiters.iter().any(|other| other.id == id) {
             return Err(Refusal::AlreadyWaiting);
         }
-        if self.waiters.len() == LIMITS.waiters {
+        if self.waiters.len() == self.limits.waiters {
             return Err(Refusal::TooManyWaiters);
         }
         self.waiters.push(Waiter {
@@ -281,10 +295,10 @@ struct Twins {
 }
 
 impl Twins {
-    fn new() -> Self {
+    fn new(limits: Limits) -> Self {
         Self {
-            spaces: Spaces::new(LIMITS),
-            model: Model::default(),
+            spaces: Spaces::new(limits),
+            model: Model::new(limits),
             saved: Vec::new(),
             done: Vec::new(),
             next: 0,
@@ -387,7 +401,7 @@ impl Twins {
     /// A replica that saw only what was not undone holds the same, and answers
     /// the same at the same cost.
     fn compare_with_one_without_detours(mut self, probes: Vec<(SpaceName, Operation)>) {
-        let mut other = Spaces::new(LIMITS);
+        let mut other = Spaces::new(self.model.limits);
         for (step, waiter) in &self.done {
             match step {
                 Step::Create(space) => drop(other.create(space)),
@@ -418,8 +432,33 @@ proptest! {
         steps in prop::collection::vec(step(), 1..150),
         probes in prop::collection::vec((space(), operation()), 10),
     ) {
-        let mut twins = Twins::new();
+        let mut twins = Twins::new(TIGHT);
         twins.step(Step::Create(name("a")));
+        for step in steps {
+            twins.step(step);
+        }
+        twins.compare_with_one_without_detours(probes);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// Enough tuples for indices of several levels.
+    #[test]
+    fn many_tuples_do_what_the_model_does(
+        tuples in prop::collection::vec((tuple(), 0i64..500), 300..500),
+        steps in prop::collection::vec(step(), 1..150),
+        probes in prop::collection::vec((space(), operation()), 10),
+    ) {
+        let mut twins = Twins::new(WIDE);
+        twins.step(Step::Create(name("a")));
+        for (tuple, number) in tuples {
+            let mut fields = tuple.into_fields();
+            fields.push(number.into());
+            let tuple = Tuple::new(fields).unwrap();
+            twins.step(Step::Apply(name("a"), Operation::Out { tuple }, None));
+        }
         for step in steps {
             twins.step(step);
         }

@@ -5,7 +5,7 @@ use bezant_tuplespace::{Limits, Operation, SpaceName, Spaces, TupleId};
 use proptest::{prelude::*, sample::select};
 
 /// Tight enough that every bound is met.
-pub(crate) const LIMITS: Limits = Limits {
+pub(crate) const TIGHT: Limits = Limits {
     spaces: 2,
     tuples: 12,
     bytes: 900,
@@ -13,6 +13,16 @@ pub(crate) const LIMITS: Limits = Limits {
     page_tuples: 3,
     page_bytes: 150,
     candidates: u64::MAX,
+};
+
+/// Wide enough for hundreds of tuples.
+pub(crate) const WIDE: Limits = Limits {
+    tuples: 600,
+    bytes: 50_000,
+    waiters: 50,
+    page_tuples: 40,
+    page_bytes: 2_000,
+    ..TIGHT
 };
 
 pub(crate) fn name(text: &str) -> SpaceName {
@@ -50,7 +60,7 @@ fn value() -> impl Strategy<Value = Value> {
     ])
 }
 
-fn tuple() -> impl Strategy<Value = Tuple> {
+pub(crate) fn tuple() -> impl Strategy<Value = Tuple> {
     prop::collection::vec(value(), 0..4).prop_map(|fields| Tuple::new(fields).unwrap())
 }
 
@@ -59,7 +69,7 @@ fn field() -> impl Strategy<Value = Field> {
         4 => value().prop_map(Field::Exact),
         4 => Just(Field::Any),
         1 => select(Kind::ALL.to_vec()).prop_map(Field::OfKind),
-        1 => (-2i64..2, -1i64..3).prop_map(|(from, to)| Field::from(from..to)),
+        1 => (-2i64..2, prop_oneof![-1i64..3, 0i64..500]).prop_map(|(from, to)| Field::from(from..to)),
         1 => (-2i64..3).prop_map(|from| Field::from(from..)),
         1 => (-2i64..3).prop_map(|to| Field::from(..to)),
         1 => select(vec![0, 1, 63, 64, 65, 130, 131])
@@ -74,8 +84,8 @@ fn template() -> impl Strategy<Value = Template> {
 }
 
 pub(crate) fn operation() -> impl Strategy<Value = Operation> {
-    let limit = || prop_oneof![1 => Just(0u32), 9 => 1u32..6];
-    let after = prop::option::of((0u64..40).prop_map(TupleId));
+    let limit = || prop_oneof![1 => Just(0u32), 9 => 1u32..6, 2 => 1u32..60];
+    let after = prop::option::of(prop_oneof![0u64..40, 0u64..600].prop_map(TupleId));
     prop_oneof![
         8 => tuple().prop_map(|tuple| Operation::Out { tuple }),
         2 => template().prop_map(|template| Operation::Rdp { template }),
