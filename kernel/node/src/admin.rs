@@ -34,7 +34,11 @@ struct FaultOrder {
 impl Admin {
     async fn status(&self) -> Option<NodeStatus> {
         let (answer, status) = oneshot::channel();
-        self.control.send(Control::Status(answer)).await.ok()?;
+        let tell = Box::new(move |status| {
+            // An asker that went away does not want to know.
+            let _gone = answer.send(status);
+        });
+        self.control.send(Control::Status(tell)).await.ok()?;
         status.await.ok()
     }
 

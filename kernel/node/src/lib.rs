@@ -31,7 +31,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::mpsc as std_mpsc,
-    thread::{Builder, JoinHandle},
+    thread::{self, Builder, JoinHandle},
 };
 
 use bezant_bft::{
@@ -41,10 +41,7 @@ use bezant_bft::{
 };
 use bezant_kernel::Kernel;
 use bezant_quic::{Fabric, Role};
-use tokio::{
-    net::TcpListener,
-    sync::{mpsc, oneshot},
-};
+use tokio::{net::TcpListener, sync::mpsc};
 use tracing::{error, info};
 
 pub use config::NodeConfig;
@@ -133,16 +130,33 @@ impl NodeHandle {
 
     /// Has it commit a fault, or none; for tests and dev clusters in this process.
     pub fn set_fault(&self, fault: Option<Fault>) {
-        // A replica that ended commits no more faults.
-        let _ended = self.control.blocking_send(Control::Fault(fault));
+        self.order(Control::Fault(fault));
+    }
+
+    /// Puts an order into the loop's queue, waiting for room; false if the loop has ended.
+    /// Callable inside and outside of any runtime.
+    fn order(&self, mut order: Control) -> bool {
+        loop {
+            match self.control.try_send(order) {
+                Ok(()) => return true,
+                Err(mpsc::error::TrySendError::Closed(_)) => return false,
+                Err(mpsc::error::TrySendError::Full(back)) => order = back,
+            }
+            thread::yield_now();
+        }
     }
 
     /// How it stands; `None` if it ended.
     #[must_use]
     pub fn status(&self) -> Option<NodeStatus> {
-        let (answer, status) = oneshot::channel();
-        self.control.blocking_send(Control::Status(answer)).ok()?;
-        status.blocking_recv().ok()
+        let (answer, status) = std_mpsc::sync_channel(1);
+        let tell = Box::new(move |status| {
+            // The asker waits below.
+            let _gone = answer.send(status);
+        });
+        self.order(Control::Status(tell))
+            .then(|| status.recv().ok())
+            .flatten()
     }
 
     /// Whether its thread has ended.
@@ -156,7 +170,7 @@ impl NodeHandle {
     /// # Errors
     /// [`NodeError`] if it had ended otherwise than by being stopped.
     pub fn stop(mut self) -> Result<Ended, NodeError> {
-        let _ended = self.control.blocking_send(Control::Stop);
+        self.order(Control::Stop);
         self.join()
     }
 

@@ -26,7 +26,7 @@ use bezant_bft::{
 use bezant_kernel::Kernel;
 use bezant_quic::{Event, Fabric, Inbox, LinkId, Peer, SendError};
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
 use crate::{
@@ -47,12 +47,11 @@ const MAX_SIGNED_REPLIES_PER_TURN: usize = 64;
 const MAX_BLAMES_LOGGED_PER_TURN: usize = 4;
 
 /// What others ask of the loop.
-#[derive(Debug)]
 pub(crate) enum Control {
     /// Commit this fault from now on, or none.
     Fault(Option<Fault>),
     /// Tell how it stands.
-    Status(oneshot::Sender<NodeStatus>),
+    Status(Box<dyn FnOnce(NodeStatus) + Send>),
     /// End.
     Stop,
 }
@@ -118,10 +117,7 @@ impl Node {
                         info!(?fault, "fault on demand");
                         self.fault = fault;
                     }
-                    Some(Control::Status(answer)) => {
-                        // The asker may have gone; nothing is lost with it.
-                        let _gone = answer.send(self.status());
-                    }
+                    Some(Control::Status(tell)) => tell(self.status()),
                     Some(Control::Stop) | None => return End::Stopped,
                 },
                 _taken = inbox.recv_many(&mut events, MAX_EVENTS_PER_TURN) => {}
