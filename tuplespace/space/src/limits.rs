@@ -1,6 +1,6 @@
 //! Every bound on what clients can make one replica hold or look at.
 
-use bezant_tuple::limits::MAX_TUPLE_BYTES;
+use bezant_tuple::limits::{MAX_TEMPLATE_BYTES, MAX_TUPLE_BYTES};
 
 /// Bounds of one service. Agreed configuration: replicas with other bounds
 /// would refuse other operations.
@@ -14,6 +14,8 @@ pub struct Limits {
     pub bytes: u64,
     /// Most waiting operations in all spaces together.
     pub waiters: usize,
+    /// Most bytes of the templates they wait for, in canonical encoding.
+    pub waiter_bytes: u64,
     /// Most tuples in one page of a bulk operation.
     pub page_tuples: u32,
     /// A page ends with the tuple that brings it to this many bytes or more.
@@ -29,15 +31,18 @@ impl Limits {
         spaces: 10_000,
         tuples: 4_000_000,
         bytes: 1 << 30,
-        waiters: 65_536,
+        waiters: 16_384,
+        waiter_bytes: 1 << 26,
         page_tuples: 1_000,
         page_bytes: 256 * 1024,
         candidates: 1_000_000,
     };
 }
 
-// The largest tuple fits an empty service and a page; a page can be looked at.
+// The largest tuple fits an empty service and a page, the largest template can
+// be waited for, and a page can be looked at.
 const _: () = assert!(Limits::DEFAULT.bytes >= MAX_TUPLE_BYTES as u64);
+const _: () = assert!(Limits::DEFAULT.waiter_bytes >= MAX_TEMPLATE_BYTES as u64);
 const _: () = assert!(Limits::DEFAULT.page_bytes >= MAX_TUPLE_BYTES);
 const _: () = assert!(Limits::DEFAULT.candidates > Limits::DEFAULT.page_tuples as u64);
 

@@ -415,7 +415,8 @@ impl Spaces {
         if self.waiting.contains(id) {
             return Err(Refusal::AlreadyWaiting);
         }
-        if self.waiting.len() >= self.limits.waiters {
+        let bytes = self.waiting.bytes() + template.encoded_len() as u64;
+        if self.waiting.len() >= self.limits.waiters || bytes > self.limits.waiter_bytes {
             return Err(Refusal::TooManyWaiters);
         }
         let arrival = self.waiting.arrive(Waiter {

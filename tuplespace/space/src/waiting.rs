@@ -45,6 +45,8 @@ pub(crate) struct Waiting {
     arrivals: BTreeMap<WaiterId, Arrival>,
     groups: BTreeMap<SpaceName, BTreeMap<Group, BTreeMap<u64, Queue>>>,
     next: u64,
+    /// Of all templates, in canonical encoding.
+    bytes: u64,
 }
 
 /// Waiters of one space whose templates have the same arity and fix the same positions.
@@ -65,6 +67,10 @@ struct Queue {
 impl Waiting {
     pub(crate) fn len(&self) -> usize {
         self.waiters.len()
+    }
+
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     pub(crate) fn contains(&self, id: WaiterId) -> bool {
@@ -117,12 +123,14 @@ impl Waiting {
             .entry(digest)
             .or_default();
         queue.side(waiter.takes).insert(arrival);
+        self.bytes += waiter.template.encoded_len() as u64;
         self.arrivals.insert(waiter.id, arrival);
         self.waiters.insert(arrival, waiter);
     }
 
     pub(crate) fn remove(&mut self, arrival: Arrival) -> Option<Waiter> {
         let waiter = self.waiters.remove(&arrival)?;
+        self.bytes -= waiter.template.encoded_len() as u64;
         self.arrivals.remove(&waiter.id);
         let (group, digest) = Group::of_template(&waiter.template);
         if let Some(groups) = self.groups.get_mut(&waiter.space) {

@@ -228,7 +228,12 @@ impl Model {
         if self.waiters.iter().any(|other| other.id == id) {
             return Err(Refusal::AlreadyWaiting);
         }
-        if self.waiters.len() == self.limits.waiters {
+        let lengths = self
+            .waiters
+            .iter()
+            .map(|other| other.template.encoded_len());
+        let bytes = lengths.sum::<usize>() + template.encoded_len();
+        if self.waiters.len() == self.limits.waiters || bytes as u64 > self.limits.waiter_bytes {
             return Err(Refusal::TooManyWaiters);
         }
         self.waiters.push(Waiter {

@@ -10,6 +10,7 @@ pub(crate) const TIGHT: Limits = Limits {
     tuples: 12,
     bytes: 900,
     waiters: 5,
+    waiter_bytes: 400,
     page_tuples: 3,
     page_bytes: 150,
     candidates: u64::MAX,
@@ -20,6 +21,7 @@ pub(crate) const WIDE: Limits = Limits {
     tuples: 600,
     bytes: 50_000,
     waiters: 50,
+    waiter_bytes: 4_000,
     page_tuples: 40,
     page_bytes: 2_000,
     ..TIGHT
