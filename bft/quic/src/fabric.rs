@@ -21,7 +21,7 @@ use crate::{
     error::{BindError, CloseCode, LinkError, SendError},
     inbox::{Arrivals, Inbox, InboxDepth},
     limits::LinkLimits,
-    links::Links,
+    links::{Link, Links},
     outbound::QueueDepth,
     transport,
 };
@@ -74,6 +74,12 @@ impl Shared {
 
     pub(crate) fn is_closing(&self) -> bool {
         *self.closing.borrow()
+    }
+
+    /// Ends a link at once; of its frames only those already in the inbox still come.
+    pub(crate) fn cut_off(&self, link: &Link, code: CloseCode, words: &str, reason: LinkError) {
+        link.shut(code, words, reason);
+        self.arrivals.shut(link.id);
     }
 
     /// Takes and dials nobody any more.
@@ -282,15 +288,12 @@ impl Fabric {
     /// Its frames that wait in the inbox still come, then its `Down`.
     pub fn disconnect(&self, link: LinkId, words: &str) {
         self.shared.links.with(link, |link| {
-            link.shut(
-                CloseCode::Misbehaviour,
-                words,
-                LinkError::LocallyClosed {
-                    reason: words.to_owned(),
-                },
-            );
+            let reason = LinkError::LocallyClosed {
+                reason: words.to_owned(),
+            };
+            self.shared
+                .cut_off(link, CloseCode::Misbehaviour, words, reason);
         });
-        self.shared.arrivals.shut(link);
     }
 
     /// What waits to be sent on `link`, if it is live.
@@ -326,7 +329,7 @@ impl Fabric {
     /// All live links with their queues and paths; not for the hot path.
     #[must_use]
     pub fn links(&self) -> Vec<LinkInfo> {
-        let info = |link: Arc<crate::links::Link>| {
+        let info = |link: Arc<Link>| {
             let path = link.connection.stats();
             LinkInfo {
                 link: link.id,

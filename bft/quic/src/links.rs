@@ -212,12 +212,12 @@ impl Seat {
         };
         let (link, older) = shared.links.enter(&shared.config.limits, make, peer)?;
         if let Some(older) = older {
-            older.shut(
+            shared.cut_off(
+                &older,
                 CloseCode::Superseded,
                 "a newer link took this one's place",
                 LinkError::Superseded,
             );
-            shared.arrivals.shut(older.id);
         }
         shared.arrivals.open(link.id, peer, limits);
         tracing::debug!(link = link.id.0, %peer, "link up");

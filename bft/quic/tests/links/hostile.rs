@@ -8,7 +8,9 @@ use crate::common::{
     replica_config, until,
 };
 use bezant_bft::ids::ReplicaId;
-use bezant_quic::{CloseCode, LinkError, LinkId, MAX_CLIENT_FRAME_BYTES, Peer, Refusal, Violation};
+use bezant_quic::{
+    CloseCode, Event, Limits, LinkError, LinkId, MAX_CLIENT_FRAME_BYTES, Peer, Refusal, Violation,
+};
 use bytes::Bytes;
 
 /// An honest client's frame still makes the way.
@@ -308,6 +310,32 @@ async fn a_client_that_is_disconnected_is_told_why() {
         client.down(at_client).await,
         LinkError::Rejected { code: CloseCode::Misbehaviour, reason } if reason == "three bad signatures"
     ));
+}
+
+#[tokio::test]
+async fn of_a_disconnected_flood_only_what_is_in_the_inbox_still_comes() {
+    let mut server = Node::replica(0, &[]);
+    let key = client_key(2);
+    let (_endpoint, connection) = Raw::new(&key).connect(server.address()).await.unwrap();
+    let (mut send, _recv) = greet(&connection).await;
+    let link = server.up(Peer::Client(key.client())).await;
+    send.write_all(&framed(&[1; 60]).repeat(2000))
+        .await
+        .unwrap();
+    let full = Limits::default().client.inbox_frames;
+    until("the queue to be full", || {
+        server.inbox.depth().frames == full
+    })
+    .await;
+    server.fabric.disconnect(link, "enough");
+    let mut frames = 0;
+    server
+        .wait("end of the flood", |event| {
+            frames += usize::from(matches!(event, Event::Frame { .. }));
+            matches!(event, Event::Down { .. }).then_some(())
+        })
+        .await;
+    assert_eq!(frames, full);
 }
 
 #[tokio::test]
