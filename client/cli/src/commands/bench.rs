@@ -1,0 +1,220 @@
+//! `bezant bench`: throughput and latency, on processes of its own or a given cluster.
+//!
+//! The workloads and the measuring are bezant-lab's; here are the flags and
+//! the printing. Only a cluster that was named by flag or environment is
+//! measured: a current context is not, so that nobody loads a cluster by accident.
+
+use std::{path::PathBuf, time::Duration};
+
+use bezant_lab::{
+    bench::{self, Connections, Mode, Op, Options, Report},
+    local::view,
+};
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::block_on;
+use crate::{
+    args::Global,
+    connect,
+    exit::{Exit, Failure},
+    print::{Format, Printer},
+    target::Target,
+};
+
+/// How often the bar moves.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Flags of `bezant bench`.
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// What to measure
+    #[arg(value_enum)]
+    op: Workload,
+    /// Clients, each with one operation under way
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    clients: u32,
+    /// How long to measure
+    #[arg(long, value_name = "S", default_value_t = 8.0)]
+    seconds: f64,
+    /// How long to run before measuring
+    #[arg(long, value_name = "S", default_value_t = 2.0)]
+    warmup: f64,
+    /// Payload of a tuple
+    #[arg(long, value_name = "BYTES", default_value_t = 100)]
+    size: usize,
+    /// Whether every client has its own connections, or all share one per replica
+    #[arg(long, value_enum, default_value_t = Sharing::Each)]
+    connections: Sharing,
+    /// The space to work in; made if it does not exist
+    #[arg(long, value_name = "NAME", default_value = "bench")]
+    space: String,
+    /// How counter and queue are done
+    #[arg(long, value_enum, default_value_t = Way::Extension)]
+    mode: Way,
+}
+
+/// The workloads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Workload {
+    /// Put tuples
+    Out,
+    /// Read by an exact key
+    Rdp,
+    /// Take by an exact key
+    Inp,
+    /// Put a tuple and take it again: two operations
+    Pair,
+    /// Add one to a counter that all clients share
+    Counter,
+    /// Add to a queue that all clients share, and take its head
+    Queue,
+}
+
+/// What clients share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Sharing {
+    /// Every client its own key, session and connections
+    Each,
+    /// Every client its own key and session, over one connection per replica
+    Shared,
+}
+
+/// How a recipe is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Way {
+    /// By plain calls, with retries
+    Plain,
+    /// By one call that an extension answers
+    Extension,
+}
+
+impl Bench {
+    pub(crate) fn run(self, global: &Global, printer: &Printer) -> Result<Exit, Failure> {
+        let options = self.options()?;
+        let named = global.cluster.is_some() || global.context.is_some();
+        let target = named.then(|| Target::resolve(global)).transpose()?;
+        let report = block_on(async {
+            let measured = async {
+                let measured = match &target {
+                    Some(target) => bench::run(&view(&target.cluster), &options).await,
+                    None => bench::run_on_own_cluster(own_binary()?, &options).await,
+                };
+                measured.map_err(|error| failure_of(&error))
+            };
+            with_progress(measured, &options, printer).await
+        })?;
+        print(&report, printer)?;
+        Ok(Exit::Ok)
+    }
+
+    fn options(&self) -> Result<Options, Failure> {
+        let sound = |seconds: f64| seconds.is_finite() && (0.0..=86_400.0).contains(&seconds);
+        if !sound(self.seconds) || !sound(self.warmup) || self.seconds == 0.0 {
+            return Err(Failure::usage("the times make no measurement")
+                .next("use more than no and at most 86400 --seconds, and no negative --warmup"));
+        }
+        let clients = usize::try_from(self.clients).unwrap_or(usize::MAX);
+        Ok(Options {
+            op: match self.op {
+                Workload::Out => Op::Out,
+                Workload::Rdp => Op::Rdp,
+                Workload::Inp => Op::Inp,
+                Workload::Pair => Op::Pair,
+                Workload::Counter => Op::Counter,
+                Workload::Queue => Op::Queue,
+            },
+            mode: match self.mode {
+                Way::Plain => Mode::Plain,
+                Way::Extension => Mode::Extension,
+            },
+            clients,
+            seconds: self.seconds,
+            warmup: self.warmup,
+            size: self.size,
+            space: self.space.clone(),
+            connections: match self.connections {
+                Sharing::Each => Connections::Each,
+                Sharing::Shared => Connections::Shared,
+            },
+        })
+    }
+}
+
+/// This program, to start replicas with.
+fn own_binary() -> Result<PathBuf, Failure> {
+    std::env::current_exe().map_err(|error| {
+        Failure::error(format!("this program does not find its own file: {error}"))
+    })
+}
+
+/// The failure that `error` is.
+pub(crate) fn failure_of(error: &bench::BenchError) -> Failure {
+    match error {
+        bench::BenchError::Lab(error) => super::dev::failure_of(error),
+        bench::BenchError::Client(error) => connect::failure_of(error),
+        other => Failure::sentence(Exit::Usage, &other.to_string()),
+    }
+}
+
+/// Runs `work` under a bar that shows how much of the time has passed.
+async fn with_progress<T>(
+    work: impl Future<Output = Result<T, Failure>>,
+    options: &Options,
+    printer: &Printer,
+) -> Result<T, Failure> {
+    if !printer.shows_progress() {
+        return work.await;
+    }
+    let expected = Duration::from_secs_f64(options.seconds + options.warmup);
+    let ticks = expected.as_millis().div_ceil(TICK.as_millis().max(1));
+    let bar = ProgressBar::new(u64::try_from(ticks).unwrap_or(u64::MAX));
+    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.set_message("measuring");
+    let mut ticks = tokio::time::interval(TICK);
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            result = &mut work => {
+                bar.finish_and_clear();
+                return result;
+            }
+            _ = ticks.tick() => bar.inc(1),
+        }
+    }
+}
+
+fn print(report: &Report, printer: &Printer) -> Result<(), Failure> {
+    match printer.format {
+        Format::Json | Format::Jsonl => printer.json(report),
+        Format::Raw => printer.line(&format!("{:.0}", report.ops_per_s)),
+        Format::Table => {
+            let disagreed = |(replica, count): (&u8, &u64)| format!("{count} by replica {replica}");
+            let disagreements: Vec<String> = report.disagreements.iter().map(disagreed).collect();
+            let rows = [
+                ("operations", report.ops.to_string()),
+                ("a second", format!("{:.0}", report.ops_per_s)),
+                ("p50", format!("{} µs", report.p50_us)),
+                ("p99", format!("{} µs", report.p99_us)),
+                ("longest", format!("{} µs", report.max_us)),
+                (
+                    "calls for each",
+                    format!("{:.2}", report.calls_per_operation),
+                ),
+                ("errors", report.errors.to_string()),
+                (
+                    "disagreements",
+                    if disagreements.is_empty() {
+                        "none".to_owned()
+                    } else {
+                        disagreements.join(", ")
+                    },
+                ),
+            ];
+            let row = |(name, value): (&str, String)| vec![name.to_owned(), value];
+            printer.table(&["measured", ""], rows.map(row).to_vec())
+        }
+    }
+}

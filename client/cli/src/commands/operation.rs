@@ -1,0 +1,332 @@
+//! `bezant out|rdp|inp|rd|in|cas|replace|rd-all|in-all|count`: the operations on a space.
+//!
+//! One file for the ten, because they differ only in what they take: each
+//! becomes one `Operation`, one call, and one `Outcome` to print.
+
+use std::str::FromStr;
+
+use bezant_api::{Answer, Call};
+use bezant_tuple::{Template, Tuple};
+use bezant_tuplespace::{NameError, Operation, Outcome, SpaceName, TupleId};
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    args::Global,
+    connect::{Service, unexpected},
+    exit::{Exit, Failure},
+    print::{Format, Printer},
+    said::Said,
+    values,
+};
+
+/// The operations.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OperationCommand {
+    /// Put a tuple into a space
+    Out(WithTuple),
+    /// Read a matching tuple, if there is one
+    Rdp(WithTemplate),
+    /// Take a matching tuple, if there is one
+    Inp(WithTemplate),
+    /// Read a matching tuple, waiting for one
+    Rd(WithTemplate),
+    /// Take a matching tuple, waiting for one
+    In(WithTemplate),
+    /// Put a tuple unless one matches the template
+    Cas(WithBoth),
+    /// Take a matching tuple and put another in its place
+    Replace(WithBoth),
+    /// Read matching tuples, oldest first
+    RdAll(Bulk),
+    /// Take matching tuples, oldest first
+    InAll(BulkTake),
+    /// Count matching tuples
+    Count(WithTemplate),
+}
+
+/// `SPACE TUPLE`.
+#[derive(Debug, Args)]
+pub(crate) struct WithTuple {
+    /// The space
+    space: String,
+    /// The tuple, for example '("build", 42)'
+    tuple: String,
+}
+
+/// `SPACE TEMPLATE`.
+#[derive(Debug, Args)]
+pub(crate) struct WithTemplate {
+    /// The space
+    space: String,
+    /// The template, for example '("build", ?int)' or '(_, "img/"*, 10..20)'
+    template: String,
+}
+
+/// `SPACE TEMPLATE TUPLE`.
+#[derive(Debug, Args)]
+pub(crate) struct WithBoth {
+    /// The space
+    space: String,
+    /// The template
+    template: String,
+    /// The tuple
+    tuple: String,
+}
+
+/// `SPACE TEMPLATE`, in pages.
+#[derive(Debug, Args)]
+pub(crate) struct Bulk {
+    #[command(flatten)]
+    take: BulkTake,
+    /// Go on after this tuple: the `next` of the page before
+    #[arg(long, value_name = "CURSOR")]
+    after: Option<u64>,
+}
+
+/// `SPACE TEMPLATE`, at most so many.
+#[derive(Debug, Args)]
+pub(crate) struct BulkTake {
+    /// The space
+    space: String,
+    /// The template
+    template: String,
+    /// Most tuples wanted
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    limit: u32,
+}
+
+impl OperationCommand {
+    pub(crate) async fn run(self, global: &Global, printer: &Printer) -> Result<Exit, Failure> {
+        let (space, operation) = self.into_operation()?;
+        let service = Service::connect(global).await?;
+        let call = Call::Space {
+            space: space.clone(),
+            operation: operation.clone(),
+        };
+        let said = service.call(call, printer.proves()).await?;
+        match &said.answer {
+            Answer::Outcome(outcome) => print(&space, &operation, outcome, &said, printer),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Parses the space, the template and the tuple.
+    fn into_operation(self) -> Result<(SpaceName, Operation), Failure> {
+        let (space, operation) = match self {
+            Self::Out(args) => {
+                let tuple = tuple(&args.tuple)?;
+                (args.space, Operation::Out { tuple })
+            }
+            Self::Rdp(args) => {
+                let template = template(&args.template)?;
+                (args.space, Operation::Rdp { template })
+            }
+            Self::Inp(args) => {
+                let template = template(&args.template)?;
+                (args.space, Operation::Inp { template })
+            }
+            Self::Rd(args) => {
+                let template = template(&args.template)?;
+                (args.space, Operation::Rd { template })
+            }
+            Self::In(args) => {
+                let template = template(&args.template)?;
+                (args.space, Operation::In { template })
+            }
+            Self::Cas(args) => {
+                let (template, tuple) = (template(&args.template)?, tuple(&args.tuple)?);
+                (args.space, Operation::Cas { template, tuple })
+            }
+            Self::Replace(args) => {
+                let (template, tuple) = (template(&args.template)?, tuple(&args.tuple)?);
+                (args.space, Operation::Replace { template, tuple })
+            }
+            Self::RdAll(args) => {
+                let operation = Operation::RdAll {
+                    template: template(&args.take.template)?,
+                    limit: args.take.limit,
+                    after: args.after.map(TupleId),
+                };
+                (args.take.space, operation)
+            }
+            Self::InAll(args) => {
+                let operation = Operation::InAll {
+                    template: template(&args.template)?,
+                    limit: args.limit,
+                };
+                (args.space, operation)
+            }
+            Self::Count(args) => {
+                let template = template(&args.template)?;
+                (args.space, Operation::Count { template })
+            }
+        };
+        Ok((space_name(&space)?, operation))
+    }
+}
+
+/// Parses the name of a space; those of the service itself may be read.
+pub(crate) fn space_name(text: &str) -> Result<SpaceName, Failure> {
+    text.parse()
+        .map_err(|error: NameError| Failure::sentence(Exit::Usage, &error.to_string()))
+}
+
+fn tuple(text: &str) -> Result<Tuple, Failure> {
+    parsed(
+        text,
+        "tuple",
+        "write it like '(\"build\", 42)', quoted for the shell",
+    )
+}
+
+fn template(text: &str) -> Result<Template, Failure> {
+    parsed(
+        text,
+        "template",
+        "write it like '(\"build\", ?int, _)', quoted for the shell",
+    )
+}
+
+fn parsed<T: FromStr<Err: std::fmt::Display>>(
+    text: &str,
+    what: &str,
+    next: &str,
+) -> Result<T, Failure> {
+    text.parse()
+        .map_err(|error: T::Err| Failure::usage(format!("this is no {what}\n{error}")).next(next))
+}
+
+/// Prints the outcome; an empty one ends with "no match".
+fn print(
+    space: &SpaceName,
+    operation: &Operation,
+    outcome: &Outcome,
+    said: &Said,
+    printer: &Printer,
+) -> Result<Exit, Failure> {
+    let exit = exit_of(operation, outcome);
+    match printer.format {
+        Format::Json => printer.json(&object(space, operation, outcome, said))?,
+        Format::Jsonl => print_lines(space, operation, outcome, said, printer)?,
+        Format::Raw => {
+            for line in data(outcome) {
+                printer.line(&line)?;
+            }
+        }
+        Format::Table => print_text(operation, outcome, said, printer)?,
+    }
+    Ok(exit)
+}
+
+fn exit_of(operation: &Operation, outcome: &Outcome) -> Exit {
+    match outcome {
+        // For `cas` a match is what prevents the insertion.
+        Outcome::Match(found) if found.is_some() == matches!(operation, Operation::Cas { .. }) => {
+            Exit::NoMatch
+        }
+        Outcome::Page { tuples, .. } if tuples.is_empty() => Exit::NoMatch,
+        _ => Exit::Ok,
+    }
+}
+
+/// The bare data of an outcome, a line each.
+fn data(outcome: &Outcome) -> Vec<String> {
+    match outcome {
+        Outcome::Done | Outcome::Match(None) => Vec::new(),
+        Outcome::Match(Some(tuple)) => vec![tuple.to_string()],
+        Outcome::Page { tuples, .. } => tuples.iter().map(Tuple::to_string).collect(),
+        Outcome::Count(count) => vec![count.to_string()],
+    }
+}
+
+fn print_text(
+    operation: &Operation,
+    outcome: &Outcome,
+    said: &Said,
+    printer: &Printer,
+) -> Result<(), Failure> {
+    let is_cas = matches!(operation, Operation::Cas { .. });
+    let mut lines = data(outcome);
+    match (outcome, lines.last_mut()) {
+        (Outcome::Match(None), _) if !is_cas => printer.note("no match"),
+        (Outcome::Page { .. }, None) => printer.note("no match"),
+        (_, None) => lines.push(said.done(printer.verbose)),
+        (_, Some(last)) if printer.verbose > 0 => last.push_str(&format!("  {}", said.details())),
+        _ => {}
+    }
+    if lines.is_empty() && printer.verbose > 0 {
+        printer.note(&said.details());
+    }
+    for line in lines {
+        printer.line(&line)?;
+    }
+    match outcome {
+        Outcome::Match(Some(_)) if is_cas => {
+            printer.note("not inserted: this tuple matches");
+        }
+        Outcome::Page {
+            next: Some(next), ..
+        } if matches!(operation, Operation::RdAll { .. }) => {
+            printer.note(&format!("  next: there are more; add --after {}", next.0));
+        }
+        Outcome::Page { next: Some(_), .. } => {
+            printer.note("  next: there are more; run it again");
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// `jsonl`: a page is one object per tuple, anything else one object.
+fn print_lines(
+    space: &SpaceName,
+    operation: &Operation,
+    outcome: &Outcome,
+    said: &Said,
+    printer: &Printer,
+) -> Result<(), Failure> {
+    match outcome {
+        Outcome::Page { tuples, .. } => tuples
+            .iter()
+            .try_for_each(|tuple| printer.json(&Value::Object(values::tuple(tuple)))),
+        _ => printer.json(&object(space, operation, outcome, said)),
+    }
+}
+
+/// The JSON object of an operation; its fields are a contract (docs/cli.md).
+fn object(space: &SpaceName, operation: &Operation, outcome: &Outcome, said: &Said) -> Value {
+    let mut object = Map::new();
+    object.insert(
+        "op".to_owned(),
+        json!(operation.kind().name().replace('_', "-")),
+    );
+    object.insert("space".to_owned(), json!(space.as_str()));
+    match outcome {
+        Outcome::Done => {}
+        Outcome::Match(found) => {
+            if matches!(operation, Operation::Cas { .. }) {
+                object.insert("inserted".to_owned(), json!(found.is_none()));
+            }
+            match found {
+                Some(tuple) => object.extend(values::tuple(tuple)),
+                None => {
+                    object.insert("tuple".to_owned(), Value::Null);
+                }
+            }
+        }
+        Outcome::Page { tuples, next } => {
+            let tuples: Vec<Value> = tuples
+                .iter()
+                .map(|tuple| Value::Object(values::tuple(tuple)))
+                .collect();
+            object.insert("tuples".to_owned(), json!(tuples));
+            object.insert("next".to_owned(), json!(next.map(|next| next.0)));
+        }
+        Outcome::Count(count) => {
+            object.insert("count".to_owned(), json!(count));
+        }
+    }
+    object.extend(said.fields());
+    Value::Object(object)
+}

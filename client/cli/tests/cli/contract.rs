@@ -1,0 +1,286 @@
+//! Streams, exit codes and JSON: what docs/cli.md promises to scripts.
+
+use serde_json::{Value, json};
+
+use crate::fixture::World;
+
+#[test]
+fn a_mistake_in_the_command_ends_with_2_and_says_what_to_do() {
+    let world = World::new();
+    world.bezant(["no-such-command"]).ends_with(2);
+    world.bezant(["rd"]).ends_with(2);
+    let ran = world.bezant(["rd", "jobs", r#"("a", ?in)"#]).ends_with(2);
+    assert_eq!(ran.stdout, "");
+    assert!(ran.stderr.starts_with("error: "), "{}", ran.stderr);
+    assert!(ran.stderr.contains("\n         ^\n"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("\n  next: "), "{}", ran.stderr);
+    let ran = world.bezant(["rd", "Not A Space", "()"]).ends_with(2);
+    assert!(ran.stderr.contains("next: "), "{}", ran.stderr);
+}
+
+#[test]
+fn without_a_cluster_a_command_says_how_to_get_one() {
+    let ran = World::new().bezant(["rd", "jobs", "()"]).ends_with(2);
+    assert!(
+        ran.stderr.contains("next: start one with bezant dev"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    let world = World::new();
+    assert!(
+        world
+            .bezant(["--help"])
+            .ends_with(0)
+            .stdout
+            .contains("Exit codes")
+    );
+    assert!(
+        world
+            .bezant(["--version"])
+            .ends_with(0)
+            .stdout
+            .starts_with("bezant 0.")
+    );
+    let script = world.bezant(["completion", "bash"]).ends_with(0);
+    assert!(script.stdout.contains("_bezant()") && script.stderr.is_empty());
+}
+
+#[test]
+fn operations_keep_the_contract() {
+    let world = World::new();
+    let _dev = world.dev();
+    let common = |value: &Value| {
+        assert!(value["seq"].as_u64().unwrap() > 0, "{value}");
+        assert!(value["votes"].as_u64().unwrap() >= 2, "{value}");
+        assert_eq!(value["of"], 4);
+        assert_eq!(value["dissent"], json!([]));
+        assert_eq!(value["evidence"], json!([]));
+    };
+    let ran = world
+        .bezant(["out", "jobs", r#"("a", 1, 0x"cafe")"#, "-o", "json"])
+        .ends_with(0);
+    common(&ran.json());
+    assert_eq!(ran.stderr, "");
+
+    let read = world
+        .bezant(["rd", "jobs", "(_, ?int, _)", "-o", "json"])
+        .ends_with(0)
+        .json();
+    common(&read);
+    assert_eq!(read["op"], "rd");
+    assert_eq!(read["space"], "jobs");
+    assert_eq!(read["tuple"], json!(["a", 1, { "bytes": "cafe" }]));
+    assert_eq!(read["text"], r#"("a", 1, 0x"cafe")"#);
+    let raw = world
+        .bezant(["rd", "jobs", "(_, ?int, _)", "-o", "raw"])
+        .ends_with(0);
+    assert_eq!(raw.stdout, "(\"a\", 1, 0x\"cafe\")\n");
+
+    let none = world
+        .bezant(["rdp", "jobs", r#"("b")"#, "-o", "json"])
+        .ends_with(3);
+    assert_eq!(none.json()["tuple"], Value::Null);
+    let waited = world
+        .bezant(["in", "jobs", r#"("b")"#, "--timeout", "200ms"])
+        .ends_with(3);
+    assert_eq!(waited.stdout, "");
+
+    let cas = [
+        "cas",
+        "jobs",
+        r#"("lock", _)"#,
+        r#"("lock", 1)"#,
+        "-o",
+        "json",
+    ];
+    assert_eq!(world.bezant(cas).ends_with(0).json()["inserted"], true);
+    let again = world.bezant(cas).ends_with(3).json();
+    assert_eq!(
+        (&again["inserted"], &again["tuple"]),
+        (&json!(false), &json!(["lock", 1]))
+    );
+
+    let count = world
+        .bezant(["count", "jobs", "(_, _)", "-o", "json"])
+        .ends_with(0)
+        .json();
+    assert_eq!(count["count"], 1);
+    let missing = world.bezant(["rdp", "nowhere", "()"]).ends_with(1);
+    assert!(missing.stderr.contains("next: "), "{}", missing.stderr);
+}
+
+#[test]
+fn pages_go_on_where_they_ended() {
+    let world = World::new();
+    let _dev = world.dev();
+    for number in 0..3 {
+        world
+            .bezant(["out", "jobs", &format!("({number})")])
+            .ends_with(0);
+    }
+    let page = ["rd-all", "jobs", "(?int)", "--limit", "2", "-o", "json"];
+    let first = world.bezant(page).ends_with(0).json();
+    let values = |page: &Value| -> Vec<Value> {
+        page["tuples"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["tuple"][0].clone())
+            .collect()
+    };
+    assert_eq!(values(&first), [json!(0), json!(1)]);
+    let after = first["next"].as_u64().unwrap().to_string();
+    let second = world
+        .bezant(page.into_iter().chain(["--after", &after]))
+        .ends_with(0)
+        .json();
+    assert_eq!(values(&second), [json!(2)]);
+    assert_eq!(second["next"], Value::Null);
+    let lines = world
+        .bezant(["in-all", "jobs", "(?int)", "-o", "jsonl"])
+        .ends_with(0);
+    assert_eq!(lines.stdout.lines().count(), 3);
+    world.bezant(["in-all", "jobs", "(?int)"]).ends_with(3);
+}
+
+#[test]
+fn a_lying_replica_is_outvoted_and_convicted() {
+    let world = World::new();
+    let _dev = world.dev();
+    world.bezant(["out", "jobs", "(42)"]).ends_with(0);
+    world
+        .bezant(["fault", "set", "1", "lie-replies"])
+        .ends_with(0);
+    let read = world
+        .bezant(["rd", "jobs", "(?int)", "-o", "json"])
+        .ends_with(0)
+        .json();
+    assert_eq!(read["tuple"], json!([42]));
+    assert_eq!(read["dissent"], json!([1]));
+    let evidence = read["evidence"][0].as_str().unwrap();
+    let proof = world
+        .bezant(["evidence", "check", evidence, "-o", "json"])
+        .ends_with(0)
+        .json();
+    assert_eq!(proof["liar"], 1);
+    assert!(proof["witnesses"].as_array().unwrap().len() >= 2);
+
+    let file = std::fs::read_dir(world.path().join("evidence"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
+    let file = file.path().join(evidence);
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    world.bezant(["evidence", "check", evidence]).ends_with(1);
+}
+
+#[test]
+fn status_counts_replicas() {
+    let world = World::new();
+    let _dev = world.dev();
+    let status = world.bezant(["status", "-o", "json"]).ends_with(0).json();
+    assert_eq!((&status["n"], &status["f"]), (&json!(4), &json!(1)));
+    let replicas = status["replicas"].as_array().unwrap();
+    assert_eq!(replicas.len(), 4);
+    assert!(
+        replicas
+            .iter()
+            .zip(0..)
+            .all(|(r, id)| r["status"]["replica"] == json!(id))
+    );
+}
+
+#[test]
+fn contexts_are_listed_chosen_and_forgotten() {
+    let world = World::new();
+    let dir = world.path().join("made");
+    let hosts = "127.0.0.1:7401,127.0.0.1:7402,127.0.0.1:7403,127.0.0.1:7404";
+    let init = [
+        "cluster",
+        "init",
+        "--hosts",
+        hosts,
+        "--dir",
+        dir.to_str().unwrap(),
+    ];
+    world.bezant(init).ends_with(0);
+    let again = world.bezant(init).ends_with(1);
+    assert!(again.stderr.contains("exists already"), "{}", again.stderr);
+
+    let cluster = dir.join("cluster.toml");
+    world
+        .bezant(["context", "add", "one", cluster.to_str().unwrap()])
+        .ends_with(0);
+    world.bezant(["context", "use", "two"]).ends_with(2);
+    let list = world
+        .bezant(["context", "ls", "-o", "json"])
+        .ends_with(0)
+        .json();
+    assert_eq!(
+        (&list[0]["name"], &list[0]["current"]),
+        (&json!("one"), &json!(true))
+    );
+    let shown = world
+        .bezant(["config", "show", "-o", "json"])
+        .ends_with(0)
+        .json();
+    assert_eq!(shown["context"], "one");
+    world.bezant(["context", "rm", "one"]).ends_with(0);
+    assert_eq!(
+        world
+            .bezant(["context", "ls", "-o", "raw"])
+            .ends_with(0)
+            .stdout,
+        ""
+    );
+}
+
+#[test]
+fn configuration_that_cannot_be_used_is_named() {
+    let world = World::new();
+    let dir = world.path().join("made");
+    let hosts = "127.0.0.1:7401,127.0.0.1:7402,127.0.0.1:7403,127.0.0.1:7404";
+    let dir_text = dir.to_str().unwrap();
+    world
+        .bezant(["cluster", "init", "--hosts", hosts, "--dir", dir_text])
+        .ends_with(0);
+    let node = dir.join("replica-2").join("node.toml");
+    let node_text = node.to_str().unwrap();
+    world.bezant(["config", "check", node_text]).ends_with(0);
+    let text = std::fs::read_to_string(&node).unwrap();
+    std::fs::write(&node, text.replace("replica = 2", "replica = 1")).unwrap();
+    let ran = world.bezant(["config", "check", node_text]).ends_with(1);
+    assert!(
+        ran.stderr.contains("this is the key of replica 2"),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        ran.stderr.contains("next: set replica = 2"),
+        "{}",
+        ran.stderr
+    );
+
+    let few = [
+        "cluster",
+        "init",
+        "--hosts",
+        "127.0.0.1:7401",
+        "--dir",
+        "few",
+    ];
+    let ran = world.bezant(few).ends_with(1);
+    assert!(
+        ran.stderr.contains("next: list 3f+1 replicas"),
+        "{}",
+        ran.stderr
+    );
+}

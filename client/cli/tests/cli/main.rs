@@ -1,0 +1,15 @@
+//! The command line as its users meet it: the real binary, its streams and exit
+//! codes, clusters in one process and in several, and the documents that show it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may stop"
+)]
+
+mod contract;
+mod documents;
+mod fixture;
+mod processes;
+mod transcripts;
