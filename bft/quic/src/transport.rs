@@ -54,7 +54,7 @@ const INITIAL_WINDOW_BYTES: u64 = 128 << 10;
 /// late a lost tail is noticed, and how long a window that loss has made
 /// smaller than ten packets waits each time.
 const ACK_AFTER_PACKETS: u32 = 10;
-const ACK_AFTER: Duration = Duration::from_millis(5);
+const ACK_AFTER: Duration = Duration::from_millis(40);
 
 /// Assumed round trip before the first sample: sets the first retransmission of a handshake
 /// (three times this), which is what a dialer waits for when a replica starts a moment after it.
