@@ -279,6 +279,27 @@ mod tests {
         }
     }
 
+    /// In ascending order, around every length at which a key changes its form.
+    #[test]
+    fn neighbours_have_keys_of_their_own() {
+        let lengths = [0, 1, 13, 14, 15, 63, 64];
+        let zeros = lengths.map(|length| Value::Bytes(vec![0; length]));
+        assert!(zeros.is_sorted_by(|a, b| Key::of(a) < Key::of(b)));
+        let long = |byte: u8| Value::Bytes([vec![0; 100], vec![byte]].concat());
+        assert!(zeros.iter().all(|short| Key::of(short) < Key::of(&long(1))));
+        assert_ne!(Key::of(&long(1)), Key::of(&long(2)));
+
+        let is_whole = |value: &Value| Sought::by(&Field::Exact(value.clone())).unwrap().whole;
+        assert!(zeros.iter().all(is_whole));
+        for long in [
+            long(1),
+            "x".repeat(65).as_str().into(),
+            Value::List(vec![long(1)]),
+        ] {
+            assert!(!is_whole(&long), "{long:?}");
+        }
+    }
+
     #[test]
     fn a_prefix_ends_where_its_last_byte_can_be_raised() {
         let span = |prefix: &[u8]| match Sought::by(&Field::BytesPrefix(prefix.into())) {
