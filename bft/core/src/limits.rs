@@ -28,6 +28,9 @@ pub const MAX_POOL_REQUESTS: usize = 16 * 1024;
 /// Most bytes of operations waiting to be ordered at one replica.
 pub const MAX_POOL_BYTES: usize = 64 * 1024 * 1024;
 
+/// Most bytes of one client's operations waiting to be ordered at one replica.
+pub const MAX_POOL_BYTES_PER_CLIENT: usize = 4 * 1024 * 1024;
+
 /// Most requests of one client waiting to be ordered at one replica: its fair share.
 pub const MAX_POOL_REQUESTS_PER_CLIENT: usize = 256;
 
@@ -46,6 +49,10 @@ pub const MAX_CHECKPOINT_INTERVAL: u64 = 4096;
 /// Numbers one answer to a status report may carry.
 pub const MAX_RESENT_NUMBERS: u64 = 16;
 
+/// How often the time between two requests for what lacks doubles while nothing comes:
+/// one stray vote for a number far ahead must not keep a cluster talking.
+pub const MAX_RESEND_DOUBLINGS: u32 = 4;
+
 /// Commit signatures checked together once this many are waiting.
 pub const COMMIT_CHECK_BATCH: usize = 64;
 
@@ -58,6 +65,14 @@ pub const MAX_BLAMES: usize = 256;
 const _: () = assert!(
     MAX_OP_BYTES + 1024 <= MAX_PROPOSAL_BYTES,
     "the largest request must fit a proposal"
+);
+const _: () = assert!(
+    MAX_OP_BYTES + 1024 <= MAX_POOL_BYTES_PER_CLIENT,
+    "the largest request must fit its client's share"
+);
+const _: () = assert!(
+    8 * MAX_POOL_BYTES_PER_CLIENT <= MAX_POOL_BYTES,
+    "a few clients must not fill the pool"
 );
 const _: () = assert!(
     WATERMARK_INTERVALS >= 2,

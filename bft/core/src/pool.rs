@@ -33,13 +33,20 @@ struct Entry {
     proposed: bool,
 }
 
+/// What one client has in the pool.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    requests: usize,
+    bytes: usize,
+}
+
 /// The pool.
 #[derive(Debug, Default)]
 pub struct Pool {
     entries: BTreeMap<Digest, Entry>,
     /// Digests in order of arrival; some may be gone or proposed by now.
     queue: VecDeque<Digest>,
-    per_client: BTreeMap<ClientId, usize>,
+    per_client: BTreeMap<ClientId, Share>,
     bytes: usize,
     unproposed: usize,
 }
@@ -55,14 +62,17 @@ impl Pool {
             return Err(Refusal::Known);
         }
         let client = request.request().client;
-        let share = self.per_client.get(&client).copied().unwrap_or(0);
-        if share >= limits::MAX_POOL_REQUESTS_PER_CLIENT
+        let mut share = self.per_client.get(&client).copied().unwrap_or_default();
+        share.requests += 1;
+        share.bytes += request.cost_bytes();
+        if share.requests > limits::MAX_POOL_REQUESTS_PER_CLIENT
+            || share.bytes > limits::MAX_POOL_BYTES_PER_CLIENT
             || self.entries.len() >= limits::MAX_POOL_REQUESTS
             || self.bytes + request.cost_bytes() > limits::MAX_POOL_BYTES
         {
             return Err(Refusal::Full);
         }
-        self.per_client.insert(client, share + 1);
+        self.per_client.insert(client, share);
         self.bytes += request.cost_bytes();
         self.unproposed += 1;
         self.queue.push_back(digest);
@@ -172,8 +182,9 @@ impl Pool {
         self.bytes -= entry.request.cost_bytes();
         let client = entry.request.request().client;
         if let Some(share) = self.per_client.get_mut(&client) {
-            *share -= 1;
-            if *share == 0 {
+            share.requests -= 1;
+            share.bytes -= entry.request.cost_bytes();
+            if share.requests == 0 {
                 self.per_client.remove(&client);
             }
         }
@@ -277,11 +288,32 @@ mod tests {
         let cost = request(0, 0, &op).cost_bytes();
         let fit = limits::MAX_POOL_BYTES / cost;
         for i in 0..fit as u64 {
-            assert_eq!(pool.add(request(i % 8, i, &op), Instant(0)), Ok(()));
+            assert_eq!(pool.add(request(i % 32, i, &op), Instant(0)), Ok(()));
         }
-        assert_eq!(pool.add(request(9, 1, &op), Instant(0)), Err(Refusal::Full));
-        assert_eq!(pool.add(request(9, 1, &Bytes::new()), Instant(0)), Ok(()));
+        assert_eq!(
+            pool.add(request(99, 1, &op), Instant(0)),
+            Err(Refusal::Full)
+        );
+        assert_eq!(pool.add(request(99, 1, &Bytes::new()), Instant(0)), Ok(()));
         assert_eq!(pool.invariants(), Ok(()));
+    }
+
+    /// Large operations use a share up before the number of requests does.
+    #[test]
+    fn a_client_holds_so_many_bytes() {
+        let mut pool = Pool::default();
+        let op = Bytes::from(vec![0; limits::MAX_OP_BYTES]);
+        let fit = limits::MAX_POOL_BYTES_PER_CLIENT / request(0, 0, &op).cost_bytes();
+        for i in 0..fit as u64 {
+            assert_eq!(pool.add(request(1, i, &op), Instant(0)), Ok(()));
+        }
+        assert_eq!(
+            pool.add(request(1, 999, &op), Instant(0)),
+            Err(Refusal::Full)
+        );
+        assert_eq!(pool.add(request(2, 999, &op), Instant(0)), Ok(()));
+        pool.remove(&request(1, 0, &op).digest());
+        assert_eq!(pool.add(request(1, 999, &op), Instant(0)), Ok(()));
     }
 
     #[test]
@@ -340,7 +372,10 @@ mod tests {
                 .map(|entry| entry.request.cost_bytes())
                 .sum();
             assert_eq!(bytes, pool.bytes);
-            assert_eq!(pool.per_client.values().sum::<usize>(), pool.len());
+            let shares = pool.per_client.values();
+            let (requests, in_shares) =
+                shares.fold((0, 0), |(r, b), s| (r + s.requests, b + s.bytes));
+            assert_eq!((requests, in_shares), (pool.len(), bytes));
             assert!(pool.queue.len() <= 2 * 300 + 64);
         }
     }

@@ -28,7 +28,7 @@ impl Replica {
             self.counters.proposals += 1;
             self.counters.requests += proposal.requests().len() as u64;
             self.delivered = number;
-            self.progress = self.now;
+            self.made_progress();
             self.suspected = None;
             out.push(Effect::Execute { number, proposal });
         }
@@ -101,6 +101,7 @@ impl Replica {
         }
         self.persist(Record::Stable(votes), out);
         self.checkpoints.advance(number);
+        self.made_progress();
         let kept_below = self.checkpoints.kept_below();
         self.slots = self.slots.split_off(&kept_below.next());
         out.push(Effect::Truncate(kept_below));

@@ -48,7 +48,7 @@ impl Default for Tuning {
     fn default() -> Self {
         Self {
             max_in_flight: 8,
-            gather: 16,
+            gather: 24,
             suspect_after_us: 5_000_000,
             resend_after_us: 400_000,
             max_drift_ms: 10_000,
@@ -100,6 +100,8 @@ pub struct Replica {
     /// When what lacks was last asked for, and how far delivery had come.
     asked: Instant,
     asked_at: SeqNo,
+    /// How often since there was progress; the next time is put off further.
+    asks: u32,
     /// How far each peer says it has come, and what more than f of them say.
     heights: BTreeMap<ReplicaId, SeqNo>,
     height: SeqNo,
@@ -141,6 +143,7 @@ impl Replica {
             progress: Instant(0),
             asked: Instant(0),
             asked_at: SeqNo(0),
+            asks: 0,
             heights: BTreeMap::new(),
             height: SeqNo(0),
             suspected: None,
@@ -266,7 +269,7 @@ impl Replica {
         self.propose(clock, out);
         // What was lost is missed from the moment its absence shows.
         if !was_lacking && self.is_lacking() {
-            self.progress = self.now;
+            self.made_progress();
         }
         self.on_time(out);
         if let Err(violation) = self.invariants(touched) {
@@ -315,6 +318,11 @@ impl Replica {
             Some(slot) => slot.invariants(self.quorum),
             None => Ok(()),
         }
+    }
+
+    fn made_progress(&mut self) {
+        self.progress = self.now;
+        self.asks = 0;
     }
 
     fn halt(&mut self, violation: Violation, out: &mut Effects) {

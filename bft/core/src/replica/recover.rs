@@ -112,7 +112,6 @@ impl Replica {
     /// Asks all for what lacks. Perhaps they lack it, too: the own votes for the number
     /// this replica is stuck at go along.
     fn ask(&mut self, out: &mut Effects) {
-        self.asked = self.now;
         self.asked_at = self.delivered;
         let stuck = self.slots.get(&self.delivered.next());
         let messages: Vec<_> = stuck
@@ -125,7 +124,6 @@ impl Replica {
 
     /// Passes requests that wait here for long on to the primary once more.
     fn forward_again(&mut self, out: &mut Effects) {
-        self.asked = self.now;
         let mut bytes = 0;
         let most = usize::try_from(limits::MAX_RESENT_NUMBERS).unwrap_or(usize::MAX);
         for request in self.pool.waiting().take(most) {
@@ -147,7 +145,8 @@ impl Replica {
             return None;
         };
         let since = since.max(self.progress).max(self.asked);
-        Some(since.after_us(self.tuning.resend_after_us))
+        let factor = 1 << self.asks.min(limits::MAX_RESEND_DOUBLINGS);
+        Some(since.after_us(self.tuning.resend_after_us.saturating_mul(factor)))
     }
 
     /// When the primary becomes suspect if nothing is decided before.
@@ -162,6 +161,8 @@ impl Replica {
     /// Fires the timers that are due.
     pub(super) fn on_time(&mut self, out: &mut Effects) {
         if self.resend_due().is_some_and(|due| self.now >= due) {
+            self.asked = self.now;
+            self.asks = self.asks.saturating_add(1);
             if self.is_lacking() {
                 self.ask(out);
             }

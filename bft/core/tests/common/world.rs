@@ -211,6 +211,12 @@ impl World {
         self.schedule(delay_us, to, Event::Request(request));
     }
 
+    /// `from` sends a message of its choice to `to`.
+    pub(crate) fn inject(&mut self, from: u8, to: u8, message: &PeerMessage) {
+        let bytes = codec::encode(message);
+        self.schedule(0, to, Event::Frame { from, bytes });
+    }
+
     /// Cuts all links between the groups, which need not name everybody.
     pub(crate) fn partition(&mut self, left: &[u8], right: &[u8]) {
         for a in left {

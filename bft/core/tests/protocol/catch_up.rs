@@ -100,7 +100,51 @@ fn progress_of_others_does_not_hide_a_hole() {
             .filter(|message| matches!(message, PeerMessage::Status(status) if status.wants))
             .count();
     }
-    assert_eq!(asked, 4, "19 quarters of the time to ask again");
+    assert_eq!(
+        asked, 2,
+        "after the time to ask, and twice that; 19 quarters passed"
+    );
+}
+
+/// Something is always on its way under load. While it arrives, nothing is asked for.
+#[test]
+fn a_busy_replica_asks_for_nothing() {
+    let mut single = Single::with(4, 1, 64, Tuning::default());
+    let ahead = |number| single_proposal(number);
+    single.hear(0, &ahead(1));
+    for number in 1..=40 {
+        single.hear(0, &ahead(number + 1));
+        single.now_us += Tuning::default().resend_after_us / 4;
+        let out = single.decide(number);
+        let asked = |message: &&&PeerMessage| matches!(message, PeerMessage::Status(_));
+        assert_eq!(sent(&out).iter().filter(asked).count(), 0, "at {number}");
+    }
+}
+
+fn single_proposal(number: u64) -> PeerMessage {
+    let cluster = crate::common::Cluster::new(4);
+    cluster.pre_prepare(number, cluster.proposal(number))
+}
+
+/// One liar's vote for a number far ahead, and a request that is never ordered: asking
+/// goes on for ever, but ever slower up to a bound.
+#[test]
+fn asking_in_vain_slows_down() {
+    let mut world = world(4);
+    requests(&mut world, 1..=1);
+    world.run_until_idle(10_000 * MS);
+    let stray = world
+        .cluster
+        .commit(3, 30, digest_of(&world.cluster.proposal(1)));
+    world.inject(3, 1, &stray);
+    let before = world.hits.sent;
+    world.run_for(3_600_000 * MS);
+    let sent = world.hits.sent - before;
+    assert!((1000..3000).contains(&sent), "{sent} messages in an hour");
+    // What comes ends it.
+    requests(&mut world, 2..=2);
+    world.run_for(1_000 * MS);
+    assert!(world.nodes.iter().all(|node| node.log.order.len() == 2));
 }
 
 /// Far behind, on a cluster that is idle by now: one answer does not hold everything.

@@ -2,12 +2,14 @@
 //! undoes no decision, is blamed, and leaves no hole in the certificate.
 
 use bezant_bft::{
+    codec::encode,
     crypto::Domain,
     effects::Effect,
-    ids::{Digest, SeqNo},
+    ids::{Digest, ReplicaId, SeqNo},
     limits,
     misbehaviour::Fault,
     replica::Tuning,
+    seal::Sealed,
     slot::CommitCertificate,
 };
 
@@ -167,4 +169,27 @@ fn a_checkpoint_flushes_the_checks_that_wait() {
     (1..=4).for_each(|number| {
         proves(&single, number, digest_of(&single.cluster.proposal(number)));
     });
+}
+
+/// The commits of others decided before this replica was prepared. It still becomes so,
+/// and commits: somebody who lags may need its vote to decide, too.
+#[test]
+fn a_number_decided_by_others_is_still_committed_here() {
+    let mut single = Single::new(1);
+    let proposal = single.cluster.proposal(1);
+    let digest = digest_of(&proposal);
+    let mut out = single.hear(0, &single.cluster.pre_prepare(1, proposal));
+    for by in [0, 2, 3] {
+        out.extend(single.hear(by, &single.cluster.commit(by, 1, digest)));
+    }
+    assert_eq!((executes(&out), commits(&out)), (vec![1], 0));
+    let prepare = single.cluster.prepare(2, 1, digest);
+    let sealed = Sealed::from_replica(ReplicaId(2), &encode(&prepare)).unwrap();
+    assert!(single.replica.wants(&sealed));
+    let out = single.hear(2, &prepare);
+    assert_eq!((executes(&out), commits(&out)), (vec![], 1));
+    assert!(
+        !single.replica.wants(&sealed),
+        "prepared: further prepares are not worth a check"
+    );
 }

@@ -231,7 +231,7 @@ fn an_equivocating_backup_splits_nobody_and_stops_nothing() {
             latency_us: (100, 3000),
             ..Conditions::CALM
         };
-        world.conditions.screened = false;
+        world.conditions.screened = seed % 2 == 0;
         world.nodes[3].faulty = Some(Box::new(two_faced));
         for number in 1..=4 {
             let request = world.cluster.request(&client(1), number, b"op");

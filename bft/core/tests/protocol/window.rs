@@ -11,7 +11,7 @@ use bezant_bft::{
 
 use crate::common::{
     client, digest_of,
-    single::{Single, blames, executes, prepares, sent},
+    single::{Single, blames, commits, executes, prepares, sent},
     world::World,
 };
 
@@ -157,6 +157,10 @@ fn a_replica_may_execute_beyond_its_own_window() {
             "{out:?}"
         );
     }
+    // The window moves after the decision: this replica's votes for it come now.
+    hear_checkpoint(&mut single, 0, INTERVAL, STATE);
+    let out = hear_checkpoint(&mut single, 3, INTERVAL, STATE);
+    assert_eq!((prepares(&out), commits(&out)), (4, 4));
     for by in [0, 3] {
         hear_checkpoint(&mut single, by, WINDOW + INTERVAL, STATE);
     }
