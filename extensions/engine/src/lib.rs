@@ -41,10 +41,11 @@ mod engine;
 mod host;
 mod matching;
 mod registry;
+mod smallest;
 mod switches;
 
 pub use check::{Checked, Rejected, check, check_extension};
 pub use engine::{CallReport, Compiled, ENGINE_VERSION, Engine, Exhausted};
-pub use host::{Host, Invocation, Smallest};
+pub use host::{Host, Invocation};
 pub use matching::covers;
 pub use registry::{Extension, Found, Registry};

@@ -1,0 +1,5 @@
+//! Prints docs/extensions-abi.md.
+
+fn main() {
+    print!("{}", bezant_extensions::abi::page());
+}

@@ -1,0 +1,26 @@
+//! Writes the manifest of each recipe, for the space named like it, beside its module:
+//! `cargo run -p bezant-extensions --example recipe_manifests -- extensions/recipes`.
+
+use std::path::Path;
+
+use bezant_extensions::recipes;
+use bezant_tuplespace::SpaceName;
+
+fn main() -> Result<(), Box<dyn core::error::Error>> {
+    let folder = std::env::args()
+        .nth(1)
+        .ok_or("name the folder of the recipes")?;
+    for (name, recipe) in [
+        (
+            "counter",
+            recipes::counter as fn(SpaceName) -> recipes::Recipe,
+        ),
+        ("queue", recipes::queue),
+    ] {
+        let path = Path::new(&folder)
+            .join(name)
+            .join(format!("{name}.manifest"));
+        std::fs::write(path, recipe(SpaceName::new(name)?).manifest.encode())?;
+    }
+    Ok(())
+}

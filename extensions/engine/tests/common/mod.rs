@@ -1,0 +1,212 @@
+//! A service in miniature: spaces, a registry and the engine, with failures undone.
+#![allow(dead_code, reason = "each test uses its part")]
+
+use bezant_api::{Access, Capability, FailureCode, Manifest, Subscription};
+use bezant_extensions::{CallReport, Engine, Host, Invocation};
+use bezant_tuple::{Template, Tuple};
+use bezant_tuplespace::{
+    Applied, Limits, Operation, OperationKind, Outcome, Refusal, SpaceName, Spaces,
+};
+
+/// A host over real spaces.
+pub(crate) struct Hands<'a> {
+    pub(crate) spaces: &'a mut Spaces,
+    pub(crate) log: Vec<String>,
+}
+
+impl Host for Hands<'_> {
+    fn apply(&mut self, space: &SpaceName, operation: Operation) -> Result<Outcome, Refusal> {
+        match self.spaces.apply(space, &operation, None)? {
+            Applied::Outcome(outcome) => Ok(outcome),
+            Applied::Waiting => panic!("an extension never waits"),
+        }
+    }
+
+    fn examined(&self) -> u64 {
+        self.spaces.examined()
+    }
+
+    fn log(&mut self, text: &str) {
+        self.log.push(text.to_owned());
+    }
+}
+
+pub(crate) fn name(text: &str) -> SpaceName {
+    SpaceName::new(text).unwrap()
+}
+
+pub(crate) fn tuple(text: &str) -> Tuple {
+    text.parse()
+        .unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+pub(crate) fn template(text: &str) -> Template {
+    text.parse()
+        .unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+pub(crate) fn spaces(names: &[&str]) -> Spaces {
+    let mut spaces = Spaces::new(Limits::default());
+    for space in names {
+        spaces.create(&name(space)).unwrap();
+    }
+    spaces
+}
+
+pub(crate) fn plain(spaces: &mut Spaces, space: &str, operation: &Operation) -> Outcome {
+    match spaces.apply(&name(space), operation, None).unwrap() {
+        Applied::Outcome(outcome) => outcome,
+        Applied::Waiting => panic!("no waiter was given"),
+    }
+}
+
+/// The whole content of the spaces, as replicas compare it.
+pub(crate) fn content(spaces: &Spaces) -> Vec<u8> {
+    let mut all = Vec::new();
+    spaces.digest_into(&mut |bytes| all.extend_from_slice(bytes));
+    all
+}
+
+/// A manifest for entry point `run`: all kinds of operation in space `here`, all rights
+/// there, reading only in `other`.
+pub(crate) fn manifest() -> Manifest {
+    Manifest {
+        name: "test".into(),
+        version: 1,
+        abi: (1, 1),
+        subscriptions: vec![Subscription {
+            space: name("here"),
+            kinds: OperationKind::ALL.to_vec(),
+            template: template("(_)"),
+            entry: "run".into(),
+        }],
+        capabilities: vec![
+            Capability {
+                space: name("here"),
+                access: Access::ALL,
+            },
+            Capability {
+                space: name("other"),
+                access: Access::READ,
+            },
+        ],
+        fuel: 100_000,
+        memory_pages: 4,
+    }
+}
+
+/// The operation most tests run instead of.
+pub(crate) fn rdp() -> Operation {
+    Operation::Rdp {
+        template: template("(_)"),
+    }
+}
+
+pub(crate) fn invocation<'a>(space: &'a SpaceName, operation: &'a Operation) -> Invocation<'a> {
+    Invocation {
+        space,
+        operation,
+        invoker: [0xab; 32],
+        now_ms: 1_700_000_000_123,
+        sequence: 42,
+    }
+}
+
+/// Runs entry point `run` of a module in text form over spaces `here` and `other`.
+pub(crate) struct Bench {
+    pub(crate) engine: Engine,
+    pub(crate) spaces: Spaces,
+    pub(crate) manifest: Manifest,
+    pub(crate) log: Vec<String>,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self {
+            engine: Engine::new(),
+            spaces: spaces(&["here", "other"]),
+            manifest: manifest(),
+            log: Vec::new(),
+        }
+    }
+
+    pub(crate) fn out(&mut self, text: &str) {
+        let operation = Operation::Out { tuple: tuple(text) };
+        plain(&mut self.spaces, "here", &operation);
+    }
+
+    /// As the service does it: with a savepoint, to which a failure leads back.
+    pub(crate) fn run_instead_of(&mut self, wasm: &[u8], operation: &Operation) -> CallReport {
+        let compiled = self.engine.compile(wasm).unwrap();
+        let here = name("here");
+        let before = self.spaces.savepoint();
+        let mut hands = Hands {
+            spaces: &mut self.spaces,
+            log: Vec::new(),
+        };
+        let report = self
+            .engine
+            .call(
+                &compiled,
+                &self.manifest,
+                "run",
+                invocation(&here, operation),
+                &mut hands,
+            )
+            .unwrap();
+        self.log.append(&mut hands.log);
+        if report.result.is_err() {
+            self.spaces.rollback(before);
+        } else {
+            self.spaces.commit();
+        }
+        report
+    }
+
+    pub(crate) fn run(&mut self, wasm: &[u8]) -> CallReport {
+        self.run_instead_of(wasm, &rdp())
+    }
+
+    pub(crate) fn failure(&mut self, wasm: &[u8]) -> FailureCode {
+        self.run(wasm).result.unwrap_err()
+    }
+}
+
+/// A module around the body of `run`, with all host calls imported.
+pub(crate) fn module(body: &str) -> Vec<u8> {
+    module_with(body, "")
+}
+
+/// As [`module`], with more in the module: data, functions.
+pub(crate) fn module_with(body: &str, more: &str) -> Vec<u8> {
+    let imports: String = bezant_extensions::abi::TABLE.iter().map(import).collect();
+    wat(&format!(
+        r#"(module {imports} (memory (export "memory") 1) {more} (func (export "run") {body}))"#
+    ))
+}
+
+/// The import of one host call, in text form.
+pub(crate) fn import(call: &bezant_extensions::abi::HostCall) -> String {
+    let parameters: String = call
+        .parameters
+        .iter()
+        .map(|(_, kind)| format!(" {}", kind.wasm()))
+        .collect();
+    let result = call
+        .result
+        .map_or(String::new(), |kind| format!("(result {})", kind.wasm()));
+    format!(
+        r#"(import "bezant1" "{0}" (func ${0} (param{parameters}) {result}))"#,
+        call.name
+    )
+}
+
+pub(crate) fn wat(text: &str) -> Vec<u8> {
+    wat::parse_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// Bytes as a WAT string.
+pub(crate) fn data(offset: u32, bytes: &[u8]) -> String {
+    let text: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    format!(r#"(data (i32.const {offset}) "{text}")"#)
+}

@@ -1,0 +1,348 @@
+//! The only module with `unsafe`: imported functions, the allocator, the panic handler.
+//!
+//! The bindings are made from `extensions/abi/bezant1.rs`, the table the engine links
+//! by. On any other target than WebAssembly there is no host: the calls then answer
+//! nothing, so that the crate can be checked and its other parts tested natively.
+
+#![allow(
+    unsafe_code,
+    reason = "imports, a global allocator and a panic handler cannot be had without"
+)]
+
+use alloc::{vec, vec::Vec};
+
+/// Most results fit here, so that one call fetches them.
+const ROOM: usize = 512;
+
+/// The Rust type of a number that passes to or from the host. Addresses are passed as
+/// pointers: passed as numbers, the compiler could not know that the host reads and
+/// writes what they point to.
+macro_rules! passed {
+    (ptr) => { *const u8 };
+    (buf) => { *mut u8 };
+    ($type:ident) => { $type };
+}
+
+macro_rules! host_calls {
+    ($(
+        $(#[doc = $doc:literal])+
+        [$group:ident $fuel:literal]
+        fn $name:ident($($argument:ident: $type:ident),*) $(-> $result:ident)?;
+    )+) => {
+        #[cfg(target_arch = "wasm32")]
+        mod host {
+            #[link(wasm_import_module = "bezant1")]
+            unsafe extern "C" {
+                $(
+                    $(#[doc = $doc])+
+                    pub(super) fn $name($($argument: passed!($type)),*) $(-> $result)?;
+                )+
+            }
+        }
+
+        #[cfg(not(target_arch = "wasm32"))]
+        mod host {
+            $(
+                $(#[doc = $doc])+
+                pub(super) unsafe fn $name($(_: passed!($type)),*) $(-> $result)? {
+                    Default::default()
+                }
+            )+
+        }
+    };
+}
+
+include!("../../abi/bezant1.rs");
+
+/// A length as the host takes it; lossless where guests run.
+fn len(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}
+
+/// Calls `ask` with a buffer for the result and gives the result; fetches it if it was
+/// longer than the buffer. `None` if the host has none.
+pub(crate) fn fetch(ask: impl FnOnce(&mut [u8]) -> i32) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; ROOM];
+    let found = usize::try_from(ask(&mut bytes)).ok()?;
+    if found > bytes.len() {
+        bytes = vec![0; found];
+        result(&mut bytes);
+    }
+    bytes.truncate(found);
+    Some(bytes)
+}
+
+/// The text in an encoding that the host or [`crate::TupleBytes`] wrote.
+pub(crate) fn text(bytes: &[u8]) -> &str {
+    // SAFETY: the host passes tuples and templates it has decoded itself, whose texts are
+    // UTF-8; the types of `encoded` put texts from `&str` and cannot be made from bytes.
+    unsafe { core::str::from_utf8_unchecked(bytes) }
+}
+
+// SAFETY, of every call below: the host reads and writes at the addresses it is given
+// and nowhere else, within the lengths beside them (32 bytes for `invoker`), and only
+// during the call. Here these are the bounds of slices borrowed for the call, shared
+// where it reads and exclusive where it writes.
+
+pub(crate) fn operation() -> i32 {
+    // SAFETY: no address is passed.
+    unsafe { host::operation() }
+}
+
+pub(crate) fn argument_template(into: &mut [u8]) -> i32 {
+    // SAFETY: the bounds of an exclusive slice.
+    unsafe { host::argument_template(into.as_mut_ptr(), len(into)) }
+}
+
+pub(crate) fn argument_tuple(into: &mut [u8]) -> i32 {
+    // SAFETY: the bounds of an exclusive slice.
+    unsafe { host::argument_tuple(into.as_mut_ptr(), len(into)) }
+}
+
+pub(crate) fn argument_limit() -> i64 {
+    // SAFETY: no address is passed.
+    unsafe { host::argument_limit() }
+}
+
+pub(crate) fn argument_after() -> i64 {
+    // SAFETY: no address is passed.
+    unsafe { host::argument_after() }
+}
+
+pub(crate) fn invoker() -> [u8; 32] {
+    let mut key = [0; 32];
+    // SAFETY: the host writes 32 bytes.
+    unsafe { host::invoker(key.as_mut_ptr()) }
+    key
+}
+
+pub(crate) fn now() -> i64 {
+    // SAFETY: no address is passed.
+    unsafe { host::now() }
+}
+
+pub(crate) fn sequence() -> i64 {
+    // SAFETY: no address is passed.
+    unsafe { host::sequence() }
+}
+
+pub(crate) fn rdp(space: i32, template: &[u8], into: &mut [u8]) -> i32 {
+    let room = len(into);
+    // SAFETY: the bounds of a shared and an exclusive slice.
+    unsafe {
+        host::rdp(
+            space,
+            template.as_ptr(),
+            len(template),
+            into.as_mut_ptr(),
+            room,
+        )
+    }
+}
+
+pub(crate) fn inp(space: i32, template: &[u8], into: &mut [u8]) -> i32 {
+    let room = len(into);
+    // SAFETY: the bounds of a shared and an exclusive slice.
+    unsafe {
+        host::inp(
+            space,
+            template.as_ptr(),
+            len(template),
+            into.as_mut_ptr(),
+            room,
+        )
+    }
+}
+
+pub(crate) fn rd_all(space: i32, template: &[u8], limit: u32, after: i64, into: &mut [u8]) -> i32 {
+    let (at, length, room) = (template.as_ptr(), len(template), len(into));
+    // SAFETY: the bounds of a shared and an exclusive slice.
+    unsafe { host::rd_all(space, at, length, limit, after, into.as_mut_ptr(), room) }
+}
+
+pub(crate) fn count(space: i32, template: &[u8]) -> i64 {
+    // SAFETY: the bounds of a shared slice.
+    unsafe { host::count(space, template.as_ptr(), len(template)) }
+}
+
+pub(crate) fn rdp_min(space: i32, template: &[u8], position: u32, into: &mut [u8]) -> i32 {
+    let (at, length, room) = (template.as_ptr(), len(template), len(into));
+    // SAFETY: the bounds of a shared and an exclusive slice.
+    unsafe { host::rdp_min(space, at, length, position, into.as_mut_ptr(), room) }
+}
+
+pub(crate) fn inp_min(space: i32, template: &[u8], position: u32, into: &mut [u8]) -> i32 {
+    let (at, length, room) = (template.as_ptr(), len(template), len(into));
+    // SAFETY: the bounds of a shared and an exclusive slice.
+    unsafe { host::inp_min(space, at, length, position, into.as_mut_ptr(), room) }
+}
+
+pub(crate) fn out(space: i32, tuple: &[u8]) {
+    // SAFETY: the bounds of a shared slice.
+    unsafe { host::out(space, tuple.as_ptr(), len(tuple)) }
+}
+
+pub(crate) fn cas(space: i32, template: &[u8], tuple: &[u8], into: &mut [u8]) -> i32 {
+    let (asked, given, room) = (len(template), len(tuple), len(into));
+    let into = into.as_mut_ptr();
+    // SAFETY: the bounds of two shared slices and an exclusive one.
+    unsafe {
+        host::cas(
+            space,
+            template.as_ptr(),
+            asked,
+            tuple.as_ptr(),
+            given,
+            into,
+            room,
+        )
+    }
+}
+
+pub(crate) fn replace(space: i32, template: &[u8], tuple: &[u8], into: &mut [u8]) -> i32 {
+    let (asked, given, room) = (len(template), len(tuple), len(into));
+    let into = into.as_mut_ptr();
+    // SAFETY: the bounds of two shared slices and an exclusive one.
+    unsafe {
+        host::replace(
+            space,
+            template.as_ptr(),
+            asked,
+            tuple.as_ptr(),
+            given,
+            into,
+            room,
+        )
+    }
+}
+
+fn result(into: &mut [u8]) -> i32 {
+    // SAFETY: the bounds of an exclusive slice.
+    unsafe { host::result(into.as_mut_ptr(), len(into)) }
+}
+
+pub(crate) fn reply(outcome: &[u8]) {
+    // SAFETY: the bounds of a shared slice.
+    unsafe { host::reply(outcome.as_ptr(), len(outcome)) }
+}
+
+pub(crate) fn refuse(code: u32) {
+    // SAFETY: no address is passed.
+    unsafe { host::refuse(code) }
+}
+
+pub(crate) fn log(text: &[u8]) {
+    // SAFETY: the bounds of a shared slice.
+    unsafe { host::log(text.as_ptr(), len(text)) }
+}
+
+/// Ends the call; everything it did is undone.
+#[cfg(target_arch = "wasm32")]
+pub(crate) fn stop() -> ! {
+    core::arch::wasm32::unreachable()
+}
+
+/// Ends the call; there is nothing to go on with.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn stop() -> ! {
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+mod guest {
+    //! What a program without an operating system must bring along.
+
+    use core::alloc::{GlobalAlloc, Layout};
+    use core::arch::wasm32::{memory_grow, memory_size};
+    use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    const PAGE: usize = 65_536;
+
+    /// Hands out memory from the end of the static data upwards and takes none back:
+    /// an instance lives for one call.
+    struct Bump {
+        /// The first free address; 0 before the first allocation.
+        next: AtomicUsize,
+    }
+
+    #[global_allocator]
+    static MEMORY: Bump = Bump {
+        next: AtomicUsize::new(0),
+    };
+
+    unsafe extern "C" {
+        /// Put by the linker where the static data and the stack end.
+        static __heap_base: u8;
+    }
+
+    impl Bump {
+        fn next(&self) -> usize {
+            match self.next.load(Relaxed) {
+                0 => (&raw const __heap_base).expose_provenance(),
+                next => next,
+            }
+        }
+
+        /// Makes memory up to `end` exist and marks it as used.
+        fn take_to(&self, end: usize) -> bool {
+            let have = memory_size(0) * PAGE;
+            if end > have && memory_grow(0, (end - have).div_ceil(PAGE)) == usize::MAX {
+                return false;
+            }
+            self.next.store(end, Relaxed);
+            true
+        }
+    }
+
+    // SAFETY: blocks do not overlap, because `next` only moves up, by the size of each
+    // block, and the memory above `__heap_base` is used by nobody else. A guest has one
+    // thread.
+    unsafe impl GlobalAlloc for Bump {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            let start = self.next().next_multiple_of(layout.align());
+            match start.checked_add(layout.size()) {
+                Some(end) if self.take_to(end) => core::ptr::with_exposed_provenance_mut(start),
+                _ => core::ptr::null_mut(),
+            }
+        }
+
+        unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+            // SAFETY: as asked of our caller. Memory of a fresh instance is zero, and
+            // none is handed out twice.
+            unsafe { self.alloc(layout) }
+        }
+
+        unsafe fn dealloc(&self, _block: *mut u8, _layout: Layout) {}
+
+        unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+            let start = block.expose_provenance();
+            // The newest block grows in place: a vector being filled does not copy.
+            if start.checked_add(layout.size()) == Some(self.next()) {
+                return match start.checked_add(size.max(layout.size())) {
+                    Some(end) if self.take_to(end) => block,
+                    _ => core::ptr::null_mut(),
+                };
+            }
+            if size <= layout.size() {
+                return block;
+            }
+            // SAFETY: the caller vouches that `size` and the alignment make a layout.
+            let layout = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+            // SAFETY: the new block is as long as the old one at least, and apart from it.
+            unsafe {
+                let new = self.alloc(layout);
+                if !new.is_null() {
+                    core::ptr::copy_nonoverlapping(block, new, layout.size().min(size));
+                }
+                new
+            }
+        }
+    }
+
+    #[panic_handler]
+    fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+        super::stop()
+    }
+}
