@@ -267,7 +267,12 @@ pub struct ReplyClaim {
 #[non_exhaustive]
 pub enum ReplicaMessage {
     /// An answer, authenticated by the link.
-    Reply(Reply),
+    Reply {
+        /// The replica's view, so that the client learns who is primary; no part of the answer.
+        view: View,
+        /// The answer.
+        reply: Reply,
+    },
     /// An answer signed on demand.
     SignedReply(Signed<ReplyClaim>),
     /// The request was not taken in; try again later.

@@ -35,9 +35,12 @@ impl Backoff {
         half + Duration::from_micros(share)
     }
 
-    /// Starts over with the shortest step.
-    pub(crate) fn reset(&mut self) {
-        self.next = self.min;
+    /// Starts over with the shortest step after a link that lived as long as the longest one:
+    /// a link that dies young is no reason to hurry.
+    pub(crate) fn after_link(&mut self, lived: Duration) {
+        if lived >= self.max {
+            self.next = self.min;
+        }
     }
 
     /// SplitMix64 (Steele, Lea, Flood 2014): jitter needs no more.
@@ -65,7 +68,9 @@ mod tests {
                 assert!(pause >= step / 2 && pause <= step, "{pause:?} of {step:?}");
                 step = (step * 2).min(max);
             }
-            backoff.reset();
+            backoff.after_link(max - min);
+            assert!(backoff.pause() >= max / 2, "a short life changes nothing");
+            backoff.after_link(max);
             assert!(backoff.pause() <= min);
         }
     }

@@ -67,10 +67,7 @@ impl Dialer {
                 Ok((seat, stream, reader)) => {
                     let start = Instant::now();
                     link::run(seat, stream, reader, shared.config.limits.linger).await;
-                    // A link that dies young is no reason to hurry.
-                    if start.elapsed() >= shared.config.limits.backoff_max {
-                        self.backoff.reset();
-                    }
+                    self.backoff.after_link(start.elapsed());
                     None
                 }
                 Err(reason) => Some(reason),

@@ -44,6 +44,12 @@ pub enum Call {
         /// The extension's hash, from the answer to its registration.
         hash: ExtensionHash,
     },
+    /// Ends a waiting `rd` or `in` of the same session, which then answers
+    /// [`Refused::Cancelled`] unless it was served before.
+    Cancel {
+        /// The number of the request that waits.
+        number: u64,
+    },
 }
 
 /// What the service says to a [`Call`]. The order of the variants is the wire format.
@@ -74,6 +80,8 @@ pub enum Answer {
     Acknowledged,
     /// The call was refused and changed nothing.
     Refused(Refused),
+    /// Whether there was such a wait to cancel.
+    Cancelled(bool),
 }
 
 impl Call {

@@ -39,6 +39,10 @@ pub enum Refused {
     TooManyAcknowledgements,
     /// The extension that ran instead of the operation failed.
     Extension(ExtensionFailure),
+    /// The space's name begins with `$`: the service's own, which clients only read.
+    ReservedSpace,
+    /// The client cancelled this wait before it was served.
+    Cancelled,
 }
 
 /// Which rule an extension broke, and where. Made by `bezant_extensions::check`.
@@ -102,7 +106,7 @@ pub enum FailureCode {
     Trap,
     /// It burnt all of its fuel.
     OutOfFuel,
-    /// It asked for more of something than a call may have: memory, depth of recursion.
+    /// It asked for more of something than a call may have, such as depth of recursion.
     Limit,
     /// It tried what its manifest does not allow.
     Capability,
@@ -174,6 +178,12 @@ impl fmt::Display for Refused {
             ),
             Self::TooManyExtensions => f.write_str(
                 "there are as many extensions as there may be, of this owner or of all; register fewer",
+            ),
+            Self::ReservedSpace => f.write_str(
+                "spaces whose names begin with '$' are the service's own; choose another name",
+            ),
+            Self::Cancelled => f.write_str(
+                "the wait was cancelled before anything matched; wait again, or longer",
             ),
             Self::TooManyAcknowledgements => f.write_str(
                 "as many extensions are acknowledged as may be, by this client or by all; acknowledge fewer",

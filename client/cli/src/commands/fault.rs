@@ -44,13 +44,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// The name on the admin endpoint.
+    /// The fault by the name a replica knows it by.
     const fn name(self) -> &'static str {
         match self {
-            Self::LieReplies => "lie-replies",
-            Self::Silent => "silent",
-            Self::Crash => "crash",
+            Self::LieReplies => bezant_node::Fault::LieReplies,
+            Self::Silent => bezant_node::Fault::Silent,
+            Self::Crash => bezant_node::Fault::Crash,
         }
+        .name()
     }
 }
 
