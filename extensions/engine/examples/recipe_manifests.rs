@@ -1,6 +1,11 @@
 //! Writes the manifest of each recipe, for the space named like it, beside its module:
 //! `cargo run -p bezant-extensions --example recipe_manifests -- extensions/recipes`.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a tool for the builder; the crate itself does no I/O"
+)]
+
 use std::path::Path;
 
 use bezant_extensions::recipes;

@@ -172,7 +172,7 @@ fn pages_are_laid_out_as_documented() {
     let mut page = Vec::from(2i64.to_le_bytes());
     for text in [r#"("b", 5)"#, r#"("a", 3)"#] {
         let tuple = encode_tuple(&tuple(text));
-        page.extend_from_slice(&(tuple.len() as u32).to_le_bytes());
+        page.extend_from_slice(&u32::try_from(tuple.len()).unwrap().to_le_bytes());
         page.extend_from_slice(&tuple);
     }
     let expected = bezant_tuple::Tuple::new(vec![page.into()]).unwrap();
