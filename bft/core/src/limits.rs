@@ -53,6 +53,9 @@ pub const MAX_RESENT_NUMBERS: u64 = 16;
 /// one stray vote for a number far ahead must not keep a cluster talking.
 pub const MAX_RESEND_DOUBLINGS: u32 = 4;
 
+/// Public keys whose points are kept, so that their signatures are cheaper to check.
+pub const MAX_KNOWN_KEYS: usize = 8192;
+
 /// Commit signatures checked together once this many are waiting.
 pub const COMMIT_CHECK_BATCH: usize = 64;
 

@@ -10,7 +10,7 @@ use std::{ops::Range, sync::Arc};
 
 use crate::{
     codec,
-    crypto::{Claim, Domain, PublicKey, check_all},
+    crypto::{Checker, Claim, Domain, PublicKey},
     effects::Input,
     ids::{ClientId, ClusterId, Digest, Epoch, Incarnation, OrderedTime, ReplicaId},
     limits,
@@ -479,8 +479,8 @@ impl<'k> Batch<'k> {
     /// Checks all signatures and returns each message as an input or as its
     /// sender's misbehaviour, in the order of [`Self::add`].
     #[must_use]
-    pub fn check(self) -> Vec<Result<Input, Misbehaviour>> {
-        let verdicts = check_all(&self.claims);
+    pub fn check(self, checker: &mut Checker) -> Vec<Result<Input, Misbehaviour>> {
+        let verdicts = checker.check(&self.claims);
         self.pending
             .into_iter()
             .map(|(source, pending, claims)| {
@@ -525,7 +525,7 @@ fn input(source: Source, pending: Pending) -> Input {
 /// Checks commit votes that were counted on their links' word. A vote whose
 /// signature fails makes its sender a proven liar about one number.
 #[must_use]
-pub fn check_commits(keyring: &Keyring, votes: Vec<Signed<Vote>>) -> Input {
+pub fn check_commits(keyring: &Keyring, checker: &mut Checker, votes: Vec<Signed<Vote>>) -> Input {
     let mut claims = Vec::with_capacity(votes.len());
     let mut claimed = Vec::with_capacity(votes.len());
     for vote in votes {
@@ -535,7 +535,7 @@ pub fn check_commits(keyring: &Keyring, votes: Vec<Signed<Vote>>) -> Input {
         }
     }
     let (mut good, mut bad) = (Vec::new(), Vec::new());
-    for (vote, holds) in claimed.into_iter().zip(check_all(&claims)) {
+    for (vote, holds) in claimed.into_iter().zip(checker.check(&claims)) {
         if holds {
             good.push(Verified(vote))
         } else {

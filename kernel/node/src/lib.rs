@@ -35,6 +35,7 @@ use std::{
 };
 
 use bezant_bft::{
+    crypto::Checker,
     ids::{Epoch, ReplicaId},
     replica::{Replica, Tuning},
     seal::Keyring,
@@ -329,6 +330,7 @@ async fn prepare(
         replica,
         kernel,
         key,
+        checker: Checker::new(),
         clocks: Clocks::start(),
         fabric,
         storage: Box::new(MemoryStorage::default()),

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use bezant_bft::{
     codec,
-    crypto::{Claim, Domain, SigningKey},
+    crypto::{Checker, Claim, Domain, SigningKey},
     effects::{Effect, Effects, Input, PersistId, To},
     ids::{ClientId, Incarnation, ReplicaId, RequestNumber, SessionId},
     message::{
@@ -74,6 +74,7 @@ pub(crate) struct Node {
     pub(crate) replica: Replica,
     pub(crate) kernel: Kernel,
     pub(crate) key: SigningKey,
+    pub(crate) checker: Checker,
     pub(crate) clocks: Clocks,
     pub(crate) fabric: Fabric,
     pub(crate) storage: Box<dyn Storage>,
@@ -312,7 +313,7 @@ impl Node {
             }
         }
         self.counts.verifications += batch.claims() as u64;
-        for checked in batch.check() {
+        for checked in batch.check(&mut self.checker) {
             match checked {
                 Ok(input) => inputs.push_back(input),
                 Err(misbehaviour) => blames.push(misbehaviour),
@@ -362,7 +363,11 @@ impl Node {
                 }
                 Effect::CheckCommits(votes) => {
                     self.counts.verifications += votes.len() as u64;
-                    inputs.push_back(check_commits(self.replica.keyring(), votes));
+                    inputs.push_back(check_commits(
+                        self.replica.keyring(),
+                        &mut self.checker,
+                        votes,
+                    ));
                 }
                 Effect::Truncate(below) => self.storage.truncate(below),
                 Effect::Suspect(view) => warn!(%view, "the primary does not order what it should"),

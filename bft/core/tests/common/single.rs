@@ -3,6 +3,7 @@
 
 use bezant_bft::{
     codec,
+    crypto::Checker,
     effects::{Effect, Effects, Input, PersistId},
     ids::{Clock, Digest, Instant, OrderedTime, ReplicaId, SeqNo},
     message::{PeerMessage, SignedRequest},
@@ -92,7 +93,7 @@ impl Single {
         if let Err(misbehaviour) = batch.add(sealed, |digest| self.replica.known_request(digest)) {
             return refused(misbehaviour);
         }
-        let checked = batch.check().into_iter();
+        let checked = batch.check(&mut Checker::new()).into_iter();
         checked
             .flat_map(|checked| match checked {
                 Ok(input) => self.step(input),
@@ -131,7 +132,9 @@ impl Single {
         let mut out = Effects::new();
         for effect in effects {
             if let Effect::CheckCommits(votes) = effect {
-                out.extend(self.step(check_commits(&self.cluster.keyring.clone(), votes)));
+                let keyring = self.cluster.keyring.clone();
+                let checked = check_commits(&keyring, &mut Checker::new(), votes);
+                out.extend(self.step(checked));
             }
         }
         out

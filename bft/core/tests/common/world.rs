@@ -9,6 +9,7 @@ use std::{
 
 use bezant_bft::{
     codec,
+    crypto::Checker,
     effects::{Effect, Effects, Input, PersistId, Record, To},
     ids::{Clock, Digest, Instant, OrderedTime, ReplicaId, SeqNo, View},
     invariants::Violation,
@@ -350,7 +351,7 @@ impl World {
             Event::Durable(id) => self.durable(to, id),
             Event::Execute { number, proposal } => self.execute(to, number, &proposal),
             Event::Check(votes) => {
-                let input = check_commits(&self.cluster.keyring, votes);
+                let input = check_commits(&self.cluster.keyring, &mut Checker::new(), votes);
                 self.step(to, input);
             }
             Event::LinkUp(peer) => self.step(to, Input::LinkUp(peer)),
@@ -379,7 +380,7 @@ impl World {
                 node.blames.push(misbehaviour);
             }
         }
-        for checked in batch.check() {
+        for checked in batch.check(&mut Checker::new()) {
             match checked {
                 Ok(input) => self.step(to, input),
                 Err(misbehaviour) => self.nodes[usize::from(to)].blames.push(misbehaviour),

@@ -3,7 +3,7 @@
 
 use bezant_bft::{
     codec::encode,
-    crypto::{Domain, SigningKey},
+    crypto::{Checker, Domain, SigningKey},
     effects::Effect,
     ids::{ClusterId, Digest, Epoch, Incarnation, ReplicaId, SeqNo, View},
     message::{PeerMessage, PrePrepare, Signed, Vote},
@@ -455,7 +455,7 @@ fn a_batch_judges_each_message_for_itself() {
         1 + 3 + 2 + 1,
         "nothing is left of what was refused"
     );
-    let checked = batch.check();
+    let checked = batch.check(&mut Checker::new());
     let good: Vec<_> = checked.iter().map(Result::is_ok).collect();
     assert_eq!(good, [true, false, true, false, true]);
     let out: Vec<_> = checked

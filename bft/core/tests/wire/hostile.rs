@@ -36,7 +36,7 @@ fn hear(replica: &mut Replica, from: u8, bytes: &[u8]) -> Effects {
         monotonic: Instant(1),
         wall: OrderedTime(1),
     };
-    for checked in batch.check() {
+    for checked in batch.check(&mut bezant_bft::crypto::Checker::new()) {
         match checked {
             Ok(input) => replica.step(clock, input, &mut out),
             Err(misbehaviour) => out.push(Effect::Blame(misbehaviour)),

@@ -5,13 +5,15 @@
 //! Validity is ZIP-215's: the same answer for one signature alone and inside a
 //! batch, for every input. Rules that differ between the two would let a client
 //! with a small-order component split correct replicas (Chalkias et al.,
-//! "Taming the many EdDSAs"; docs/decisions/003-signatures.md).
+//! "Taming the many EdDSAs"; docs/decisions/003-signatures.md). Checking is in
+//! [`check`].
+
+mod check;
 
 use core::fmt;
 
+pub use check::{Checker, Claim};
 use ed25519_dalek::Signer as _;
-use ed25519_zebra::batch;
-use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -166,76 +168,4 @@ pub fn digest(domain: &str, parts: &[&[u8]]) -> Digest {
         hash.update(part);
     }
     Digest(hash.finalize().into())
-}
-
-/// One signature to be checked: by whom, in what domain, over which body.
-#[derive(Clone, Debug)]
-pub struct Claim {
-    signer: PublicKey,
-    signature: Signature,
-    bytes: Vec<u8>,
-}
-
-impl Claim {
-    /// States that `signer` signed `body` in `domain` for `cluster`.
-    #[must_use]
-    pub fn new(
-        signer: PublicKey,
-        signature: Signature,
-        domain: Domain,
-        cluster: &ClusterId,
-        body: &[u8],
-    ) -> Self {
-        Self {
-            signer,
-            signature,
-            bytes: signed_bytes(domain, cluster, body),
-        }
-    }
-
-    /// Checks this claim alone.
-    #[must_use]
-    pub fn holds(&self) -> bool {
-        self.item().verify_single().is_ok()
-    }
-
-    fn item(&self) -> batch::Item {
-        (
-            ed25519_zebra::VerificationKeyBytes::from(self.signer.0),
-            ed25519_zebra::Signature::from_bytes(&self.signature.0),
-            self.bytes.as_slice(),
-        )
-            .into()
-    }
-}
-
-/// Checks many claims at once and says for each whether it holds.
-///
-/// One batch costs about half of the single checks; only when it fails are
-/// the claims checked one by one to find the bad ones. The batch's random
-/// coefficients are drawn from a hash of the whole batch: a forger would have
-/// to find a batch whose own hash defeats it (128 bits), and the answer stays a
-/// function of the input.
-#[must_use]
-pub fn check_all(claims: &[Claim]) -> Vec<bool> {
-    match claims {
-        [] => Vec::new(),
-        [one] => vec![one.holds()],
-        many => {
-            let mut verifier = batch::Verifier::new();
-            let mut transcript = Sha256::new();
-            for claim in many {
-                transcript.update(claim.signer.0);
-                transcript.update(claim.signature.0);
-                transcript.update(Sha256::digest(&claim.bytes));
-                verifier.queue(claim.item());
-            }
-            let rng = ChaCha20Rng::from_seed(transcript.finalize().into());
-            if verifier.verify(rng).is_ok() {
-                vec![true; many.len()]
-            } else {
-                many.iter().map(Claim::holds).collect()
-            }
-        }
-    }
 }
