@@ -31,6 +31,8 @@ struct Entry {
     request: Arc<CheckedRequest>,
     since: Instant,
     proposed: bool,
+    /// Passed on to the primary, which proposed younger ones.
+    passed_on: bool,
 }
 
 /// What one client has in the pool.
@@ -49,6 +51,8 @@ pub struct Pool {
     per_client: BTreeMap<ClientId, Share>,
     bytes: usize,
     unproposed: usize,
+    /// When the youngest of all that was proposed came in.
+    youngest_proposed: Instant,
 }
 
 impl Pool {
@@ -82,6 +86,7 @@ impl Pool {
                 request,
                 since: now,
                 proposed: false,
+                passed_on: false,
             },
         );
         Ok(())
@@ -128,6 +133,37 @@ impl Pool {
         self.entries.is_empty()
     }
 
+    /// Requests older by `patience_us` than one that was proposed before them: the
+    /// primary may not have them. Each is named once.
+    pub fn overtaken(&mut self, patience_us: u64) -> Vec<Arc<CheckedRequest>> {
+        let mut overtaken = Vec::new();
+        for digest in &self.queue {
+            let Some(entry) = self.entries.get_mut(digest) else {
+                continue;
+            };
+            if entry.since.after_us(patience_us) > self.youngest_proposed {
+                break;
+            }
+            if !entry.proposed && !entry.passed_on {
+                entry.passed_on = true;
+                overtaken.push(Arc::clone(&entry.request));
+            }
+        }
+        overtaken
+    }
+
+    /// When the oldest request not in any proposal came in.
+    #[must_use]
+    pub fn waits_since(&self) -> Option<Instant> {
+        if self.unproposed == 0 {
+            return None;
+        }
+        let mut entries = self.queue.iter().filter_map(|d| self.entries.get(d));
+        entries
+            .find(|entry| !entry.proposed)
+            .map(|entry| entry.since)
+    }
+
     /// When the request that waits longest came in.
     #[must_use]
     pub fn oldest(&self) -> Option<Instant> {
@@ -168,6 +204,7 @@ impl Pool {
         {
             entry.proposed = true;
             self.unproposed -= 1;
+            self.youngest_proposed = self.youngest_proposed.max(entry.since);
         }
     }
 
@@ -314,6 +351,23 @@ mod tests {
         assert_eq!(pool.add(request(2, 999, &op), Instant(0)), Ok(()));
         pool.remove(&request(1, 0, &op).digest());
         assert_eq!(pool.add(request(1, 999, &op), Instant(0)), Ok(()));
+    }
+
+    #[test]
+    fn a_request_is_overtaken_once_by_what_came_much_later() {
+        let (mut pool, op) = (Pool::default(), Bytes::new());
+        for number in [1, 2, 3, 20, 30] {
+            pool.add(request(1, number, &op), Instant(number)).unwrap();
+        }
+        pool.mark_proposed(&request(1, 2, &op).digest());
+        pool.mark_proposed(&request(1, 3, &op).digest());
+        assert!(pool.overtaken(10).is_empty());
+        assert_eq!(pool.waits_since(), Some(Instant(1)));
+        pool.mark_proposed(&request(1, 30, &op).digest());
+        assert_eq!(numbers(&pool.overtaken(10)), [1, 20]);
+        assert!(pool.overtaken(10).is_empty(), "once");
+        pool.take_for_proposal();
+        assert_eq!(pool.waits_since(), None);
     }
 
     #[test]

@@ -19,6 +19,10 @@
     )
 )]
 
+/// A replica makes and drops many small pieces, and glibc's allocator takes its time.
+#[global_allocator]
+static ALLOC: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod admin;
 mod args;
 mod commands;

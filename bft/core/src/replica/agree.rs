@@ -46,6 +46,7 @@ impl Replica {
         for request in message.proposal.requests() {
             self.pool.mark_proposed(&request.digest());
         }
+        self.forward_overtaken(out);
         self.advance(vote.number, out);
         Some(vote.number)
     }

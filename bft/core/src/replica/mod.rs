@@ -36,6 +36,9 @@ pub struct Tuning {
     pub max_in_flight: u64,
     /// While a proposal is undecided, the next waits for this many requests.
     pub gather: usize,
+    /// A backup passes a client's request on to the primary when it waits for longer and the
+    /// primary proposes nothing, or proposes what came in so much later.
+    pub forward_after_us: u64,
     /// A known request unordered for longer makes the primary suspect.
     pub suspect_after_us: u64,
     /// A number undecided for longer makes this replica ask for what it lacks.
@@ -49,6 +52,7 @@ impl Default for Tuning {
         Self {
             max_in_flight: 8,
             gather: 24,
+            forward_after_us: 50_000,
             suspect_after_us: 5_000_000,
             resend_after_us: 400_000,
             max_drift_ms: 10_000,

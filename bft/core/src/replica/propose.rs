@@ -3,7 +3,8 @@
 //! A primary proposes at once when nothing is undecided and gathers while
 //! something is, so that load makes batches and idleness makes no delay
 //! (adaptive batching; never a timer). A backup that learns of a request
-//! passes it on to the primary and watches that it is ordered.
+//! watches that it is ordered, and passes it on when the primary seems not to
+//! have it.
 
 use std::sync::Arc;
 
@@ -33,13 +34,20 @@ impl Replica {
             Err(Refusal::Known) => true,
             Err(Refusal::Full) => return None,
         };
-        // Forwarded when it comes from the client itself: a client that asks again while
-        // no proposal holds its request found it lost on the way.
-        let ordered = known && self.pool.is_proposed(&request.digest());
-        if !ordered && from.is_none() && !self.is_primary() {
+        // A client sends to all, so the primary has it, too. One that asks again while no
+        // proposal holds its request found it lost on the way.
+        let lost = known && !self.pool.is_proposed(&request.digest());
+        if lost && from.is_none() && !self.is_primary() {
             self.forward(request, out);
         }
         None
+    }
+
+    /// Passes on what the primary seems not to have: it proposes what came much later.
+    pub(super) fn forward_overtaken(&mut self, out: &mut Effects) {
+        for request in self.pool.overtaken(self.tuning.forward_after_us) {
+            self.forward(&request, out);
+        }
     }
 
     pub(super) fn forward(&self, request: &CheckedRequest, out: &mut Effects) {

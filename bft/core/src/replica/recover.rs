@@ -122,7 +122,7 @@ impl Replica {
         self.send_again(To::Others, messages, out);
     }
 
-    /// Passes requests that wait here for long on to the primary once more.
+    /// Passes requests that wait here for long on to the primary.
     fn forward_again(&mut self, out: &mut Effects) {
         let mut bytes = 0;
         let most = usize::try_from(limits::MAX_RESENT_NUMBERS).unwrap_or(usize::MAX);
@@ -135,18 +135,18 @@ impl Replica {
         }
     }
 
-    /// When to ask for what lacks, or to pass on again what the primary may not have got.
+    /// When to ask for what lacks, or to pass on what the primary may not have got.
     pub(super) fn resend_due(&self) -> Option<Instant> {
-        let since = if self.is_lacking() {
-            Instant::default()
-        } else if !self.is_primary() && self.pool.unproposed() > 0 {
-            self.pool.oldest()?
+        let (since, patience_us) = if self.is_lacking() {
+            (Instant::default(), self.tuning.resend_after_us)
+        } else if !self.is_primary() {
+            (self.pool.waits_since()?, self.tuning.forward_after_us)
         } else {
             return None;
         };
         let since = since.max(self.progress).max(self.asked);
         let factor = 1 << self.asks.min(limits::MAX_RESEND_DOUBLINGS);
-        Some(since.after_us(self.tuning.resend_after_us.saturating_mul(factor)))
+        Some(since.after_us(patience_us.saturating_mul(factor)))
     }
 
     /// When the primary becomes suspect if nothing is decided before.
