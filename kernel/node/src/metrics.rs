@@ -67,6 +67,11 @@ pub(crate) fn encode(status: &NodeStatus) -> String {
         ("signatures", "Signatures made", status.signatures),
         ("verifications", "Signatures checked", status.verifications),
         (
+            "verification_batches",
+            "Times signatures were checked, many together",
+            status.batches,
+        ),
+        (
             "commit_certificates",
             "Commit certificates completed",
             status.certificates,

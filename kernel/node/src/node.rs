@@ -89,6 +89,7 @@ pub(crate) struct Node {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     verifications: u64,
+    batches: u64,
     blames: u64,
     frames_sent: u64,
     frames_dropped: u64,
@@ -313,6 +314,7 @@ impl Node {
             }
         }
         self.counts.verifications += batch.claims() as u64;
+        self.counts.batches += u64::from(batch.claims() > 0);
         for checked in batch.check(&mut self.checker) {
             match checked {
                 Ok(input) => inputs.push_back(input),
@@ -471,6 +473,7 @@ impl Node {
             proposals: counters.proposals,
             signatures: counters.signatures,
             verifications: self.counts.verifications,
+            batches: self.counts.batches,
             certificates: counters.certificates,
             suspicions: counters.suspicions,
             blames: self.counts.blames,

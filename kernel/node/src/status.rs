@@ -43,6 +43,8 @@ pub struct NodeStatus {
     pub signatures: u64,
     /// Signatures checked since the start.
     pub verifications: u64,
+    /// Batches they were checked in since the start.
+    pub batches: u64,
     /// Commit certificates completed since the start.
     pub certificates: u64,
     /// Times the primary was suspected since the start.
