@@ -9,6 +9,11 @@
     clippy::panic,
     reason = "a test may stop"
 )]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test may read files and look at the clock; the crate itself may not"
+)]
 
 mod common;
 

@@ -23,6 +23,15 @@
 //! docs/extensions-abi.md; this crate's bindings are made from the same table.
 
 #![no_std]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        reason = "a test may stop"
+    )
+)]
 
 extern crate alloc;
 
