@@ -41,7 +41,29 @@ impl Trace {
 
     pub(crate) fn digest(&mut self, at: u64, event: &Event) {
         self.hash.update(at.to_le_bytes());
-        self.hash.update(format!("{event:?}"));
+        match event {
+            Event::Frame { to, from, bytes } => {
+                self.hash.update([b'f', from.0]);
+                self.hash.update(to.to_le_bytes());
+                self.hash.update(bytes);
+            }
+            Event::Asked { to, client, bytes } => {
+                self.hash.update([b'a']);
+                self.hash.update(to.to_le_bytes());
+                self.hash.update(client.to_le_bytes());
+                self.hash.update(bytes);
+            }
+            Event::Told {
+                client,
+                from,
+                bytes,
+            } => {
+                self.hash.update([b't', from.0]);
+                self.hash.update(client.to_le_bytes());
+                self.hash.update(bytes);
+            }
+            other => self.hash.update(format!("{other:?}")),
+        }
     }
 
     pub(crate) fn frame(

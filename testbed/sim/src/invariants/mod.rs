@@ -5,14 +5,22 @@
 //! live outside of the machines, so a restart makes them forget nothing.
 
 mod agreement;
+mod bounded;
+mod certificates;
+mod checkpoints;
 mod exactly_once;
+mod innocent;
 mod model;
+mod no_gap;
+mod views;
+mod votes;
+mod waiting;
 
 use bezant_bft::{
     crypto::Checker,
-    effects::Record,
+    effects::{PersistId, Record},
     ids::{ClientId, Digest, ReplicaId, SeqNo, View},
-    message::{PeerMessage, Reply},
+    message::{PeerMessage, Reply, Vote},
     misbehaviour::Misbehaviour,
     seal::{CheckedProposal, Keyring},
 };
@@ -29,11 +37,15 @@ pub enum Fact<'a> {
         by: ReplicaId,
         /// The message.
         message: &'a PeerMessage,
+        /// The last record that is durable there.
+        durable: PersistId,
     },
     /// A record was handed to storage.
     Recorded {
         /// By whom.
         by: ReplicaId,
+        /// Its name.
+        id: PersistId,
         /// The record.
         record: &'a Record,
         /// Records it keeps.
@@ -71,6 +83,8 @@ pub enum Fact<'a> {
         pooled: usize,
         /// Messages that wait for its storage.
         held: usize,
+        /// Snapshots it keeps.
+        snapshots: usize,
     },
     /// A replica lost everything that was not durable and was built anew.
     Restarted {
@@ -78,6 +92,10 @@ pub enum Fact<'a> {
         by: ReplicaId,
         /// The last number whose effects its service has.
         executed: SeqNo,
+        /// The view it comes back in.
+        view: View,
+        /// The last record that was durable.
+        durable: PersistId,
     },
     /// A replica took over a state that others vouched for.
     Installed {
@@ -133,7 +151,36 @@ pub trait Invariant: Send {
 pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
     vec![
         Box::<agreement::Agreement>::default(),
+        Box::<no_gap::NoGap>::default(),
         Box::<exactly_once::ExactlyOnce>::default(),
+        Box::<certificates::CertificateSoundness>::default(),
+        Box::<checkpoints::CheckpointEquality>::default(),
+        Box::<views::ViewMonotonicity>::default(),
+        Box::<votes::OneVote>::default(),
         Box::<model::ReplyEqualsModel>::default(),
+        Box::<waiting::WaitingListEquality>::default(),
+        Box::<bounded::BoundedMemory>::default(),
+        Box::<innocent::Innocent>::default(),
     ]
+}
+
+/// The phase of a vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// The primary's.
+    PrePrepare,
+    /// The second.
+    Prepare,
+    /// The third.
+    Commit,
+}
+
+/// The vote that a record is of.
+pub(crate) fn vote_of(record: &Record) -> Option<(Phase, &Vote)> {
+    match record {
+        Record::PrePrepare(message) => Some((Phase::PrePrepare, &message.vote.body)),
+        Record::Prepare(vote) => Some((Phase::Prepare, &vote.body)),
+        Record::Commit { vote, .. } => Some((Phase::Commit, &vote.body)),
+        _ => None,
+    }
 }

@@ -94,6 +94,7 @@ impl World {
                 view: machine.replica.view(),
                 pooled: machine.replica.pooled(),
                 held: machine.outbox.len(),
+                snapshots: machine.snapshots.len(),
             };
             self.fact(&fact);
         }
@@ -253,7 +254,12 @@ impl World {
                 let life = machine.life;
                 if is_correct && let Some((_, record)) = machine.disk.records.back().cloned() {
                     let record = &record;
-                    self.fact(&Fact::Recorded { by, record, kept });
+                    self.fact(&Fact::Recorded {
+                        by,
+                        id,
+                        record,
+                        kept,
+                    });
                 }
                 if delay == 0 {
                     self.durable(m, id);
@@ -318,7 +324,10 @@ impl World {
                     },
                 );
             }
-            Effect::Truncate(below) => truncate(machine, below),
+            Effect::Truncate(below) => {
+                truncate(machine, below);
+                machine.snapshots = machine.snapshots.split_off(&below);
+            }
             Effect::Suspect(_) => self.figures.suspicions += 1,
             Effect::Blame(misbehaviour) => self.blame(m, &misbehaviour),
             Effect::Halt(violation) => {
@@ -377,7 +386,12 @@ impl World {
             To::Others => self.quorum.members().filter(|to| *to != me).collect(),
         };
         if self.machines[m].is_correct() {
-            self.fact(&Fact::Sent { by: me, message });
+            let durable = self.machines[m].disk.durable;
+            self.fact(&Fact::Sent {
+                by: me,
+                message,
+                durable,
+            });
             let bytes = Bytes::from(codec::encode(message));
             for to in receivers {
                 self.transmit(m, to, bytes.clone());
