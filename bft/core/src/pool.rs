@@ -6,12 +6,12 @@
 //! floods fills its own share only.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
 use crate::{
-    ids::{ClientId, Digest, Instant},
+    ids::{ClientId, Digest, Instant, RequestNumber, SessionId},
     invariants::Violation,
     limits,
     seal::CheckedRequest,
@@ -35,6 +35,14 @@ struct Entry {
     passed_on: bool,
 }
 
+/// A request's place: of each place one request is executed.
+type Place = (ClientId, SessionId, RequestNumber);
+
+fn place(request: &CheckedRequest) -> Place {
+    let request = request.request();
+    (request.client, request.session, request.number)
+}
+
 /// What one client has in the pool.
 #[derive(Clone, Copy, Debug, Default)]
 struct Share {
@@ -46,6 +54,8 @@ struct Share {
 #[derive(Debug, Default)]
 pub struct Pool {
     entries: BTreeMap<Digest, Entry>,
+    /// Which requests claim a place in a session. An honest client has one for each.
+    places: BTreeSet<(Place, Digest)>,
     /// Digests in order of arrival; some may be gone or proposed by now.
     queue: VecDeque<Digest>,
     per_client: BTreeMap<ClientId, Share>,
@@ -80,6 +90,7 @@ impl Pool {
         self.bytes += request.cost_bytes();
         self.unproposed += 1;
         self.queue.push_back(digest);
+        self.places.insert((place(&request), digest));
         self.entries.insert(
             digest,
             Entry {
@@ -208,7 +219,22 @@ impl Pool {
         }
     }
 
-    /// Forgets an executed request.
+    /// Forgets an executed request and all others of its place: they never will be
+    /// executed, and the primary, which knows it, will not order them.
+    pub fn executed(&mut self, request: &CheckedRequest) {
+        let place = place(request);
+        let claims = (place, Digest([0; 32]))..=(place, Digest([u8::MAX; 32]));
+        let claims: Vec<Digest> = self
+            .places
+            .range(claims)
+            .map(|(_, digest)| *digest)
+            .collect();
+        for digest in claims {
+            self.remove(&digest);
+        }
+    }
+
+    /// Forgets a request.
     pub fn remove(&mut self, digest: &Digest) {
         let Some(entry) = self.entries.remove(digest) else {
             return;
@@ -216,6 +242,7 @@ impl Pool {
         if !entry.proposed {
             self.unproposed -= 1;
         }
+        self.places.remove(&(place(&entry.request), *digest));
         self.bytes -= entry.request.cost_bytes();
         let client = entry.request.request().client;
         if let Some(share) = self.per_client.get_mut(&client) {
@@ -250,6 +277,7 @@ impl Pool {
                 self.queue.len(),
                 2 * limits::MAX_POOL_REQUESTS + 64,
             ),
+            ("pool places", self.places.len(), self.entries.len()),
             ("pool clients", self.per_client.len(), self.entries.len()),
             ("pool unproposed", self.unproposed, self.entries.len()),
         ];
@@ -269,7 +297,6 @@ mod tests {
     use super::*;
     use crate::{
         crypto::Signature,
-        ids::{RequestNumber, SessionId},
         message::{Request, SignedRequest},
     };
 
@@ -316,6 +343,23 @@ mod tests {
         assert_eq!(pool.invariants(), Ok(()));
         pool.remove(&request(3, 3 * 64, &Bytes::new()).digest());
         assert_eq!(pool.add(one_more, Instant(0)), Ok(()));
+    }
+
+    /// A client that signs two requests for one place has one executed; a replica that knows
+    /// the other only would suspect the primary for ever.
+    #[test]
+    fn the_other_claims_to_a_place_go_with_the_one_that_was_executed() {
+        let mut pool = Pool::default();
+        let (a, b) = (Bytes::from_static(b"a"), Bytes::from_static(b"b"));
+        for (client, number) in [(1, 7), (1, 8), (2, 7)] {
+            pool.add(request(client, number, &b), Instant(0)).unwrap();
+        }
+        pool.executed(&request(1, 7, &a));
+        assert_eq!(pool.len(), 2);
+        assert!(pool.get(&request(1, 7, &b).digest()).is_none());
+        assert_eq!(pool.invariants(), Ok(()));
+        pool.executed(&request(1, 8, &b));
+        assert_eq!(pool.len(), 1);
     }
 
     #[test]

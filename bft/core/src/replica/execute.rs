@@ -56,7 +56,7 @@ impl Replica {
         // would wait here for ever, and the primary would be suspected for it.
         if let Some(proposal) = self.slots.get(&number).and_then(Slot::proposal) {
             for request in proposal.requests() {
-                self.pool.remove(&request.digest());
+                self.pool.executed(request);
             }
         }
         if let Some(digest) = state.filter(|_| self.checkpoints.is_due(number)) {
