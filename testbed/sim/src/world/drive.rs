@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use super::{Event, World};
 use crate::{
-    adversaries::Means,
+    adversaries::{Instead, Means},
     faults::Fault,
     invariants::Fact,
     machine::{Incoming, Outgoing},
@@ -399,7 +399,7 @@ impl World {
             return;
         }
         for to in receivers {
-            let mut instead = Vec::new();
+            let mut instead = Instead::default();
             let machine = &mut self.machines[m];
             if let Some((_, strategy)) = &mut machine.strategy {
                 let mut means = Means {
@@ -407,12 +407,12 @@ impl World {
                     key: &machine.key,
                     cluster: &self.cluster,
                     n: self.options.n,
+                    patience_us: self.options.tuning.suspect_after_us,
                     rng: &mut self.rng,
                 };
                 strategy.send(&mut means, to, message, &mut instead);
             }
-            for (delay_us, message) in instead {
-                let bytes = Bytes::from(codec::encode(&message));
+            for (delay_us, bytes) in instead.frames {
                 if delay_us == 0 {
                     self.transmit(m, to, bytes);
                 } else {
@@ -458,6 +458,7 @@ impl World {
                     key: &machine.key,
                     cluster: &self.cluster,
                     n: self.options.n,
+                    patience_us: self.options.tuning.suspect_after_us,
                     rng: &mut self.rng,
                 };
                 strategy.tell(&mut means, message)
