@@ -1,4 +1,4 @@
-//! What ordering asks of the service it feeds: admission, execution, a digest.
+//! What ordering asks of the service it feeds: admission, execution, its state as bytes.
 //!
 //! The service is pure too; the node and the simulator drive both through this
 //! trait, so that neither has a way of its own.
@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::{
+    crypto::digest,
     ids::{ClientId, Digest, SeqNo},
     message::{Reply, Request},
     seal::CheckedProposal,
@@ -28,8 +29,13 @@ pub enum Admission {
 /// Replies that an execution brought about, in order, with their addressees.
 pub type Replies = Vec<(ClientId, Reply)>;
 
+/// Why bytes are no snapshot of this service. The text is for people.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("these bytes are no state of this service: {0}")]
+pub struct BadSnapshot(pub String);
+
 /// A deterministic service: the same proposals in the same order give the same
-/// replies and digests at every correct replica.
+/// replies and snapshots at every correct replica.
 pub trait Service {
     /// What is known of a request.
     fn admit(&self, request: &Request) -> Admission;
@@ -37,6 +43,20 @@ pub trait Service {
     /// Applies a decided proposal at `number` and appends the replies it caused.
     fn execute(&mut self, number: SeqNo, proposal: &Arc<CheckedProposal>, replies: &mut Replies);
 
-    /// A digest that is equal at two replicas only if their states are.
-    fn state_digest(&mut self) -> Digest;
+    /// The whole state after the last number executed, in its one encoding: the same
+    /// bytes at every replica in the same state, however it got there.
+    fn snapshot(&self) -> Vec<u8>;
+
+    /// Takes over the state that `snapshot` holds; afterwards [`Self::snapshot`] gives
+    /// these very bytes, and everything is answered as where they were taken.
+    ///
+    /// # Errors
+    /// [`BadSnapshot`]; then nothing changed.
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), BadSnapshot>;
+}
+
+/// What replicas vote on at a checkpoint: equal only if the states are.
+#[must_use]
+pub fn state_digest(snapshot: &[u8]) -> Digest {
+    digest("bezant state", &[snapshot])
 }

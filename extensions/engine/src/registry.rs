@@ -4,6 +4,8 @@
 //! nobody else's operations change their meaning. The index is kept by client, so
 //! that a lookup costs what this one client has installed, whatever others do.
 
+mod snapshot;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bezant_api::{ExtensionFailure, ExtensionHash, Manifest, Refused, Subscription};
@@ -200,27 +202,6 @@ impl Registry {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.extensions.is_empty()
-    }
-
-    /// Feeds the whole content, in a canonical order, to a hash of the agreed state.
-    pub fn digest_into(&self, update: &mut impl FnMut(&[u8])) {
-        let number = |number: usize, update: &mut dyn FnMut(&[u8])| {
-            update(&u64::try_from(number).unwrap_or(u64::MAX).to_le_bytes());
-        };
-        update(&self.registered.to_le_bytes());
-        number(self.extensions.len(), update);
-        for (hash, extension) in &self.extensions {
-            // The hash covers manifest and module.
-            update(&hash.0);
-            update(&extension.owner);
-            update(&extension.order.to_le_bytes());
-        }
-        number(self.acknowledged.len(), update);
-        for (client, hashes) in &self.acknowledged {
-            update(client);
-            number(hashes.len(), update);
-            hashes.iter().for_each(|hash| update(&hash.0));
-        }
     }
 }
 

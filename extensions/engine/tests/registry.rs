@@ -37,9 +37,10 @@ fn found(registry: &Registry, client: &[u8; 32], operation: &Operation) -> Optio
     Some(found.extension.manifest.version)
 }
 
-fn digest(registry: &Registry) -> Vec<u8> {
+/// The whole content, as replicas compare it.
+fn content(registry: &Registry) -> Vec<u8> {
     let mut all = Vec::new();
-    registry.digest_into(&mut |bytes| all.extend_from_slice(bytes));
+    registry.encode_into(&mut all);
     all
 }
 
@@ -124,9 +125,9 @@ fn the_first_subscription_that_matches_gives_the_entry_point() {
 fn the_same_content_is_one_extension() {
     let mut registry = Registry::new();
     let first = registry.register(ANNA, version(1), module("")).unwrap();
-    let before = digest(&registry);
+    let before = content(&registry);
     assert_eq!(registry.register(ANNA, version(1), module("")), Ok(first));
-    assert_eq!(digest(&registry), before);
+    assert_eq!(content(&registry), before);
     // By somebody else it is an acknowledgement.
     assert_eq!(registry.register(BERT, version(1), module("")), Ok(first));
     assert_eq!(registry.len(), 1);
@@ -148,7 +149,7 @@ fn what_breaks_a_rule_is_not_registered() {
     let refused = registry.register(ANNA, manifest, module("")).unwrap_err();
     assert!(matches!(refused, Refused::Rejected(rejection) if rejection.rule == Rule::Exports));
     assert!(registry.is_empty());
-    assert_eq!(digest(&registry), digest(&Registry::new()));
+    assert_eq!(content(&registry), content(&Registry::new()));
 }
 
 #[test]
@@ -183,18 +184,18 @@ fn everything_has_its_bound() {
 }
 
 #[test]
-fn the_digest_covers_all_of_the_state() {
+fn the_content_covers_all_of_the_state() {
     let mut registry = Registry::new();
-    let mut digests = vec![digest(&registry)];
+    let mut contents = vec![content(&registry)];
     let hash = registry.register(ANNA, version(1), module("")).unwrap();
-    digests.push(digest(&registry));
+    contents.push(content(&registry));
     registry.acknowledge(BERT, hash).unwrap();
-    digests.push(digest(&registry));
+    contents.push(content(&registry));
     registry.register(BERT, version(2), module("")).unwrap();
-    digests.push(digest(&registry));
-    digests.dedup();
-    assert_eq!(digests.len(), 4);
+    contents.push(content(&registry));
+    contents.dedup();
+    assert_eq!(contents.len(), 4);
     let mut other = Registry::new();
     other.register(BERT, version(1), module("")).unwrap();
-    assert_ne!(digest(&other), digests[1], "another owner");
+    assert_ne!(content(&other), contents[1], "another owner");
 }

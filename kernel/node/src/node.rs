@@ -21,7 +21,7 @@ use bezant_bft::{
     misbehaviour::{Fault as Wrong, Misbehaviour},
     replica::{Replica, Tuning},
     seal::{Batch, Sealed, Source, check_commits},
-    service::{Admission, Replies, Service},
+    service::{Admission, Replies, Service, state_digest},
 };
 use bezant_kernel::Kernel;
 use bezant_quic::{Event, Fabric, Inbox, LinkId, Peer, SendError};
@@ -381,7 +381,7 @@ impl Node {
                         return Err(End::Halted(why.to_owned()));
                     }
                     let due = number.0.is_multiple_of(self.checkpoint_interval);
-                    let state = due.then(|| self.kernel.state_digest());
+                    let state = due.then(|| state_digest(&self.kernel.snapshot()));
                     inputs.push_back(Input::Executed { number, state });
                 }
                 Effect::CheckCommits(votes) => {

@@ -43,8 +43,14 @@ impl Extensions {
         self.registry.len()
     }
 
-    pub(crate) fn digest_into(&self, sink: &mut impl FnMut(&[u8])) {
-        self.registry.digest_into(sink);
+    pub(crate) const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Takes over the extensions of a restored state. Modules compiled before stay, each
+    /// under the digest of its code; the rest are compiled when they are first called.
+    pub(crate) fn replace(&mut self, registry: Registry) {
+        self.registry = registry;
     }
 
     pub(crate) fn exhausted(&self) -> Option<&str> {

@@ -3,6 +3,7 @@
 //! The way of a decided proposal, request by request: `sessions` says whose
 //! turn it is, `calls` carries out the call, all or nothing, on the spaces or
 //! through `extensions`, and waiting clients that were served are answered.
+//! `snapshot` is all of it as bytes, for checkpoints, transfer and restart.
 //! The crate is pure: every correct replica that executes the same proposals
 //! has the same state and gives the same replies.
 #![cfg_attr(
@@ -20,16 +21,16 @@ mod calls;
 mod extensions;
 pub mod limits;
 mod sessions;
+mod snapshot;
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use bezant_api::{Answer, Call, Genesis, Refused};
 use bezant_bft::{
-    crypto::digest,
-    ids::{ClientId, Digest, OrderedTime, RequestNumber, SeqNo, SessionId},
+    ids::{ClientId, OrderedTime, RequestNumber, SeqNo, SessionId},
     message::{Reply, Request},
     seal::CheckedProposal,
-    service::{Admission, Replies, Service},
+    service::{Admission, BadSnapshot, Replies, Service},
 };
 use bezant_tuplespace::{Outcome, Spaces, WaiterId};
 use bytes::Bytes;
@@ -73,13 +74,11 @@ pub struct Kernel {
     spaces: Spaces,
     extensions: Extensions,
     time: OrderedTime,
-    /// A hash chain over everything executed and answered so far.
-    history: Digest,
 }
 
 impl core::fmt::Debug for Kernel {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "Kernel({:?}, history {})", self.figures(), self.history)
+        write!(f, "Kernel({:?}, {})", self.figures(), self.time)
     }
 }
 
@@ -94,7 +93,6 @@ impl Kernel {
             spaces: Spaces::new(bezant_tuplespace::Limits::DEFAULT),
             extensions: Extensions::new(),
             time: OrderedTime(0),
-            history: Digest([0; 32]),
         }
     }
 
@@ -136,21 +134,6 @@ impl Kernel {
     /// The lines extensions logged since the last call; outside agreed state.
     pub fn take_logs(&mut self) -> Vec<String> {
         self.extensions.take_logs()
-    }
-
-    /// A digest of the whole state, walked through from end to end: what two replicas
-    /// that executed the same proposals must have in common. For tests and audits; a
-    /// checkpoint's digest must not cost as much as the state is large.
-    #[must_use]
-    pub fn fingerprint(&self) -> Digest {
-        let mut bytes = Vec::new();
-        let mut sink = |part: &[u8]| bytes.extend_from_slice(part);
-        sink(&self.time.0.to_le_bytes());
-        sink(&self.history.0);
-        self.sessions.digest_into(&mut sink);
-        self.spaces.digest_into(&mut sink);
-        self.extensions.digest_into(&mut sink);
-        digest("bezant whole state", &[&bytes])
     }
 
     fn may_open(&self, client: &ClientId) -> bool {
@@ -286,25 +269,6 @@ impl Kernel {
             self.end_wait(session, number, &answer, position, replies);
         }
     }
-
-    /// Continues the hash chain over what was executed and answered.
-    fn chain(&mut self, number: SeqNo, proposal: &CheckedProposal, replies: &[(ClientId, Reply)]) {
-        let mut answered = Vec::new();
-        for (client, reply) in replies {
-            answered.extend_from_slice(&client.0);
-            answered.extend_from_slice(&bezant_bft::codec::encode(reply));
-        }
-        self.history = digest(
-            "bezant history",
-            &[
-                &self.history.0,
-                &number.0.to_le_bytes(),
-                &self.time.0.to_le_bytes(),
-                &proposal.digest().0,
-                &answered,
-            ],
-        );
-    }
 }
 
 impl Service for Kernel {
@@ -329,36 +293,23 @@ impl Service for Kernel {
     }
 
     fn execute(&mut self, number: SeqNo, proposal: &Arc<CheckedProposal>, replies: &mut Replies) {
-        let first = replies.len();
-        // A null request does not move time (ordering.md, "Time").
-        if !proposal.requests().is_empty() {
+        // A null request does not move time (ordering.md, "Time"); a proposal without
+        // requests but with a time is the clock's tick.
+        let is_null = proposal.requests().is_empty() && proposal.time() == OrderedTime(0);
+        if !is_null {
             self.time = self.time.next().max(proposal.time());
         }
         for request in proposal.requests() {
             self.request(request.request(), number, replies);
         }
-        let answered = replies.split_off(first);
-        self.chain(number, proposal, &answered);
-        replies.extend(answered);
     }
 
-    /// The history's hash, bound to what the sessions, spaces and extensions hold in
-    /// number. Equal histories give equal states, since execution is deterministic;
-    /// a root over the pages of the state takes its place once states are transferred.
-    fn state_digest(&mut self) -> Digest {
-        let figures = self.figures();
-        let counts = [
-            figures.sessions as u64,
-            figures.spaces as u64,
-            figures.tuples,
-            figures.waiters as u64,
-            figures.extensions as u64,
-        ];
-        let counts: Vec<u8> = counts
-            .iter()
-            .flat_map(|count| count.to_le_bytes())
-            .collect();
-        digest("bezant state", &[&self.history.0, &counts])
+    fn snapshot(&self) -> Vec<u8> {
+        self.encode()
+    }
+
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), BadSnapshot> {
+        self.decode(snapshot)
     }
 }
 

@@ -6,6 +6,8 @@
 //! (ordering.md, "Sessions and exactly-once"). All of this is agreed state: it
 //! changes only through executed requests.
 
+mod snapshot;
+
 use std::collections::BTreeMap;
 
 use bezant_bft::{
@@ -240,33 +242,6 @@ impl Sessions {
             session.kept.insert(number, kept);
         }
     }
-
-    /// Feeds everything that future behaviour depends on to `sink`, for state digests.
-    pub(crate) fn digest_into(&self, sink: &mut impl FnMut(&[u8])) {
-        sink(&self.last.0.to_le_bytes());
-        for (id, session) in &self.sessions {
-            sink(&id.0.to_le_bytes());
-            sink(&session.owner.0);
-            for number in [
-                session.nonce,
-                session.next,
-                session.opened.0,
-                session.used.0,
-            ] {
-                sink(&number.to_le_bytes());
-            }
-            for (number, kept) in &session.kept {
-                sink(&number.0.to_le_bytes());
-                if let Kept::Reply(reply) = kept {
-                    sink(&reply.position.0.to_le_bytes());
-                    sink(&reply.result);
-                }
-            }
-            for request in session.parked.values() {
-                sink(&request.digest().0);
-            }
-        }
-    }
 }
 
 impl Session {
@@ -282,6 +257,8 @@ impl Session {
             return Turn::WindowExceeded;
         }
         self.next = request.number.0.saturating_add(1);
+        // One that was parked, found no room at its turn and now comes again with room made.
+        self.parked.remove(&request.number);
         Turn::Now
     }
 }
@@ -402,6 +379,27 @@ mod tests {
         assert_eq!(sessions.arrive(&acking, SeqNo(2)), Turn::Now);
         let far = request(ANN, id, 3 * WINDOW, &[]);
         assert_eq!(sessions.arrive(&far, SeqNo(2)), Turn::WindowExceeded);
+    }
+
+    #[test]
+    fn a_request_parked_without_room_is_gone_once_it_came_again_with_room() {
+        let mut sessions = Sessions::default();
+        let id = opened(&mut sessions, ANN, 1);
+        for number in 1..=WINDOW {
+            sessions.arrive(&request(ANN, id, number, &[]), SeqNo(2));
+            sessions.keep(id, RequestNumber(number), reply(id, number));
+        }
+        // Its turn comes, but the window is full: it stays parked, over and over.
+        for number in WINDOW + 1..=3 * WINDOW {
+            let early = request(ANN, id, number + 1, &[]);
+            assert_eq!(sessions.arrive(&early, SeqNo(2)), Turn::Nothing);
+            let now = request(ANN, id, number, &[number - WINDOW]);
+            assert_eq!(sessions.arrive(&now, SeqNo(2)), Turn::Now);
+            sessions.keep(id, RequestNumber(number), reply(id, number));
+            assert!(sessions.unpark(id).is_none(), "no room");
+            let parked = &sessions.sessions[&id].parked;
+            assert_eq!(parked.len(), 1, "only the one whose turn it is");
+        }
     }
 
     #[test]

@@ -9,9 +9,10 @@
 //! |---|---|
 //! | `name`, `ids`, `operation`, `outcome`, `refusal` | the vocabulary, which is also the wire's |
 //! | `limits` | every bound on what clients can make a replica hold |
-//! | `spaces` | [`Spaces`]: applying operations, all or nothing |
+//! | `spaces` | [`Spaces`]: applying operations, all or nothing; its content as bytes |
 //! | `space`, `shelf` | one space; its tuples of one arity and which of them to look at |
 //! | `key`, `index`, `posting` | the ordered index that finds the oldest in any interval |
+//! | `pages` | what tuples look like in a snapshot, remembered |
 //! | `waiting` | who waits for what, found by what arrives |
 //! | `undo` | the one undo log behind savepoints |
 
@@ -33,6 +34,7 @@ mod limits;
 mod name;
 mod operation;
 mod outcome;
+mod pages;
 mod posting;
 mod refusal;
 mod shelf;
@@ -47,7 +49,7 @@ pub use name::{NameError, SpaceName};
 pub use operation::{Operation, OperationKind};
 pub use outcome::{Applied, Outcome, Served};
 pub use refusal::Refusal;
-pub use spaces::Spaces;
+pub use spaces::{BadContent, Spaces};
 pub use undo::Savepoint;
 
 /// Stops the replica: its own state contradicts itself, so whatever it answered

@@ -13,6 +13,7 @@ use crate::{
     Refusal, TupleId, broken,
     index::{Index, OldestFirst},
     key::{Key, Run, Sought},
+    pages::Pages,
     posting::Posting,
 };
 
@@ -47,6 +48,7 @@ pub(crate) struct Shelf {
     tuples: BTreeMap<TupleId, Tuple>,
     /// One a field.
     indices: Vec<Index>,
+    pages: Pages,
 }
 
 impl Shelf {
@@ -54,6 +56,7 @@ impl Shelf {
         Self {
             tuples: BTreeMap::new(),
             indices: iter::repeat_with(Index::new).take(arity).collect(),
+            pages: Pages::default(),
         }
     }
 
@@ -69,8 +72,9 @@ impl Shelf {
         self.tuples.get(&id)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (TupleId, &Tuple)> {
-        self.tuples.iter().map(|(id, tuple)| (*id, tuple))
+    /// Appends the tuples, oldest first; says how many had to be encoded.
+    pub(crate) fn encode_into(&self, out: &mut Vec<u8>) -> u64 {
+        self.pages.encode_into(&self.tuples, out)
     }
 
     /// Puts a tuple in its place; `keys` are those of its fields.
@@ -78,11 +82,13 @@ impl Shelf {
         for (index, key) in self.indices.iter_mut().zip(keys) {
             index.insert(key, id);
         }
+        self.pages.inserted(id);
         self.tuples.insert(id, tuple);
     }
 
     pub(crate) fn remove(&mut self, id: TupleId) -> Option<Tuple> {
         let tuple = self.tuples.remove(&id)?;
+        self.pages.removed(id);
         for (index, value) in self.indices.iter_mut().zip(tuple.fields()) {
             if !index.remove(&Key::of(value), id) {
                 broken("a tuple was not indexed");

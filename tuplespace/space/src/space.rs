@@ -22,8 +22,10 @@ impl Space {
         self.shelves.values().map(Shelf::len).sum()
     }
 
-    pub(crate) fn shelves(&self) -> impl Iterator<Item = &Shelf> {
-        self.shelves.values()
+    /// Appends the tuples, by arity and then oldest first; says how many had to be encoded.
+    pub(crate) fn encode_into(&self, out: &mut Vec<u8>) -> u64 {
+        let shelves = self.shelves.values();
+        shelves.map(|shelf| shelf.encode_into(out)).sum()
     }
 
     /// The oldest match.

@@ -1,8 +1,12 @@
 //! All spaces of one replica, and the operations on them.
 
+mod snapshot;
+
 use std::collections::BTreeMap;
 
-use bezant_tuple::{Template, Tuple, codec};
+use bezant_tuple::{Template, Tuple};
+
+pub use snapshot::BadContent;
 
 use crate::{
     Applied, Limits, Operation, OperationKind, Outcome, Refusal, Savepoint, Served, SpaceName,
@@ -262,47 +266,6 @@ impl Spaces {
     #[must_use]
     pub const fn examined(&self) -> u64 {
         self.examined
-    }
-
-    /// Feeds the whole state to `sink` in a canonical form: two replicas with
-    /// the same state feed the same bytes. Walks over everything.
-    pub fn digest_into(&self, sink: &mut impl FnMut(&[u8])) {
-        let mut item = Vec::new();
-        codec::put_varint(&mut item, self.last.0);
-        sink(&item);
-        for (name, space) in &self.spaces {
-            item.clear();
-            codec::put_bytes(&mut item, name.as_str().as_bytes());
-            codec::put_varint(&mut item, space.len());
-            sink(&item);
-            for (id, tuple) in space.shelves().flat_map(|shelf| shelf.iter()) {
-                item.clear();
-                codec::put_varint(&mut item, id.0);
-                codec::put_tuple(&mut item, tuple);
-                sink(&item);
-            }
-        }
-        let (waiters, next) = self.waiting.all();
-        item.clear();
-        codec::put_varint(&mut item, next);
-        codec::put_varint(&mut item, self.waiting.len() as u64);
-        sink(&item);
-        for (arrival, waiter) in waiters {
-            item.clear();
-            codec::put_varint(&mut item, arrival.0);
-            put_waiter(&mut item, waiter.id, &waiter.space, waiter.takes);
-            codec::put_template(&mut item, &waiter.template);
-            sink(&item);
-        }
-        item.clear();
-        codec::put_varint(&mut item, self.served.len() as u64);
-        for served in &self.served {
-            let takes = served.kind == OperationKind::In;
-            put_waiter(&mut item, served.waiter, &served.space, takes);
-            codec::put_varint(&mut item, served.id.0);
-            codec::put_tuple(&mut item, &served.tuple);
-        }
-        sink(&item);
     }
 
     /// Looks into a space, counting the candidates.
@@ -568,11 +531,4 @@ impl Spaces {
             Undo::HandedOut(served) => self.served = served,
         }
     }
-}
-
-fn put_waiter(out: &mut Vec<u8>, id: WaiterId, space: &SpaceName, takes: bool) {
-    codec::put_varint(out, id.owner);
-    codec::put_varint(out, id.number);
-    codec::put_bytes(out, space.as_str().as_bytes());
-    out.push(u8::from(takes));
 }

@@ -88,13 +88,9 @@ impl Waiting {
         own.map(|(_, arrival)| *arrival).collect()
     }
 
-    /// All waiters in order of arrival, and the next arrival's number.
-    pub(crate) fn all(&self) -> (impl Iterator<Item = (Arrival, &Waiter)>, u64) {
-        let all = self
-            .waiters
-            .iter()
-            .map(|(arrival, waiter)| (*arrival, waiter));
-        (all, self.next)
+    /// All waiters in order of arrival.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Waiter> {
+        self.waiters.values()
     }
 
     /// Adds a waiter behind all others.

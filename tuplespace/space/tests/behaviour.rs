@@ -95,11 +95,10 @@ impl Bench {
         assert_eq!(applied, Ok(Applied::Waiting));
     }
 
-    fn content(&self) -> Vec<u8> {
+    fn content(&self) -> (Vec<u8>, Vec<Served>) {
         let mut bytes = Vec::new();
-        self.spaces
-            .digest_into(&mut |part| bytes.extend_from_slice(part));
-        bytes
+        self.spaces.encode_into(&mut bytes);
+        (bytes, self.spaces.served().to_vec())
     }
 
     /// The tuples, oldest first, of up to a page.

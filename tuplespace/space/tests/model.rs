@@ -284,7 +284,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Saved {
     savepoint: Savepoint,
     model: Model,
-    content: Vec<u8>,
+    content: (Vec<u8>, Vec<Served>),
     done: usize,
 }
 

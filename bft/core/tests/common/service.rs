@@ -4,11 +4,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bezant_bft::{
+    codec,
     crypto::digest,
     ids::{Digest, SeqNo},
     message::{Reply, Request},
     seal::CheckedProposal,
-    service::{Admission, Replies, Service},
+    service::{Admission, BadSnapshot, Replies, Service},
 };
 use bytes::Bytes;
 
@@ -65,7 +66,24 @@ impl Service for Log {
         }
     }
 
-    fn state_digest(&mut self) -> Digest {
-        digest("test state", &[&self.state.0])
+    fn snapshot(&self) -> Vec<u8> {
+        let done: Vec<(&Digest, &Reply)> = self
+            .order
+            .iter()
+            .filter_map(|request| self.kept.get_key_value(request))
+            .collect();
+        codec::encode(&(self.state, done))
+    }
+
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), BadSnapshot> {
+        let (state, done): (Digest, Vec<(Digest, Reply)>) =
+            codec::decode(snapshot).map_err(|error| BadSnapshot(error.to_string()))?;
+        let order: Vec<Digest> = done.iter().map(|(request, _)| *request).collect();
+        let kept: BTreeMap<Digest, Reply> = done.into_iter().collect();
+        if kept.len() != order.len() {
+            return Err(BadSnapshot("a request executed twice".to_owned()));
+        }
+        *self = Self { state, kept, order };
+        Ok(())
     }
 }

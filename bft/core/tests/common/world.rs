@@ -18,7 +18,7 @@ use bezant_bft::{
     misbehaviour::Misbehaviour,
     replica::{Replica, Tuning},
     seal::{Batch, CheckedProposal, Sealed, check_commits},
-    service::{Admission, Replies, Service},
+    service::{Admission, Replies, Service, state_digest},
 };
 
 use super::{Cluster, DAWN_MS, rng::Rng, service::Log, watch::Watch};
@@ -483,7 +483,7 @@ impl World {
         let mut replies = Replies::new();
         node.log.execute(number, proposal, &mut replies);
         let due = number.0.is_multiple_of(self.interval);
-        let state = due.then(|| node.log.state_digest());
+        let state = due.then(|| state_digest(&node.log.snapshot()));
         let is_correct = node.faulty.is_none();
         for (request, (_, reply)) in node.log.order.iter().rev().zip(replies.iter().rev()) {
             let first = self

@@ -63,7 +63,7 @@ pub(crate) fn plain(spaces: &mut Spaces, space: &str, operation: &Operation) -> 
 /// The whole content of the spaces, as replicas compare it.
 pub(crate) fn content(spaces: &Spaces) -> Vec<u8> {
     let mut all = Vec::new();
-    spaces.digest_into(&mut |bytes| all.extend_from_slice(bytes));
+    spaces.encode_into(&mut all);
     all
 }
 

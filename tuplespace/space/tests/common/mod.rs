@@ -1,7 +1,7 @@
 //! Spaces and random operations for the tests beside a model.
 
 use bezant_tuple::{Field, Kind, Template, Tuple, Value};
-use bezant_tuplespace::{Limits, Operation, SpaceName, Spaces, TupleId};
+use bezant_tuplespace::{Limits, Operation, Served, SpaceName, Spaces, TupleId};
 use proptest::{prelude::*, sample::select};
 
 /// Tight enough that every bound is met.
@@ -31,11 +31,11 @@ pub(crate) fn name(text: &str) -> SpaceName {
     SpaceName::new(text).unwrap()
 }
 
-/// The whole state.
-pub(crate) fn content(spaces: &Spaces) -> Vec<u8> {
+/// The whole content, and who was served.
+pub(crate) fn content(spaces: &Spaces) -> (Vec<u8>, Vec<Served>) {
     let mut bytes = Vec::new();
-    spaces.digest_into(&mut |part| bytes.extend_from_slice(part));
-    bytes
+    spaces.encode_into(&mut bytes);
+    (bytes, spaces.served().to_vec())
 }
 
 pub(crate) fn space() -> impl Strategy<Value = SpaceName> {

@@ -1,0 +1,77 @@
+//! The whole service as bytes, and back: what checkpoints are taken of.
+//!
+//! Everything replicas agree on stands here once, in the one spelling of
+//! `bezant_tuple::codec`, after the version of this layout: agreed time, sessions,
+//! spaces with who waits in them, extensions. What follows from these (indices,
+//! sums, compiled modules) and what is no part of the agreement (the genesis, logs)
+//! does not (docs/decisions/009-whole-state-checkpoints.md).
+
+use bezant_bft::{ids::OrderedTime, service::BadSnapshot};
+use bezant_extensions::Registry;
+use bezant_tuple::codec::{self, Reader};
+use bezant_tuplespace::{BadContent, Limits, Spaces, WaiterId};
+
+use crate::{Kernel, sessions::Sessions};
+
+/// The version of the layout; a replica restores no other.
+const VERSION: u8 = 1;
+
+/// A state that was read and found possible.
+struct Read {
+    time: OrderedTime,
+    sessions: Sessions,
+    spaces: Spaces,
+    registry: Registry,
+}
+
+impl Kernel {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = vec![VERSION];
+        codec::put_varint(&mut out, self.time.0);
+        self.sessions.encode_into(&mut out);
+        self.spaces.encode_into(&mut out);
+        self.extensions.registry().encode_into(&mut out);
+        out
+    }
+
+    pub(crate) fn decode(&mut self, snapshot: &[u8]) -> Result<(), BadSnapshot> {
+        let read = self.read(snapshot);
+        let Read {
+            time,
+            sessions,
+            spaces,
+            registry,
+        } = read.map_err(|bad| BadSnapshot(bad.to_string()))?;
+        self.time = time;
+        self.sessions = sessions;
+        self.spaces = spaces;
+        self.extensions.replace(registry);
+        Ok(())
+    }
+
+    fn read(&self, snapshot: &[u8]) -> Result<Read, BadContent> {
+        let mut reader = Reader::new(snapshot);
+        BadContent::unless(reader.byte()? == VERSION, "written by another version")?;
+        let read = Read {
+            time: OrderedTime(reader.varint()?),
+            sessions: Sessions::decode(&mut reader)?,
+            spaces: Spaces::decode(Limits::DEFAULT, &mut reader)?,
+            registry: Registry::decode(&mut reader)?,
+        };
+        reader.finish()?;
+        let enrolled = read.sessions.owners().all(|owner| self.may_open(owner));
+        BadContent::unless(enrolled, "a session of a client that is not enrolled")?;
+        // A request that waits does so in a space, and nobody else waits there.
+        let mut waiting = 0;
+        for (session, number) in read.sessions.waiting() {
+            let waiter = WaiterId {
+                owner: session.0,
+                number: number.0,
+            };
+            BadContent::unless(read.spaces.is_waiting(waiter), "a wait in no space")?;
+            waiting += 1;
+        }
+        BadContent::unless(waiting == read.spaces.waiters(), "a wait of no request")?;
+        Ok(read)
+    }
+}

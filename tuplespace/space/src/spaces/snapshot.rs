@@ -1,0 +1,150 @@
+//! All spaces as bytes, and back.
+//!
+//! The bytes say what future answers depend on and nothing of how it came
+//! about: waiters stand in their order of arrival without its numbers, indices
+//! and sums are left out and made anew. One content has one spelling, so whatever
+//! [`Spaces::decode`] takes, [`Spaces::encode_into`] gives back.
+
+use bezant_tuple::codec::{self, DecodeError, Reader};
+
+use super::Spaces;
+use crate::{
+    Limits, SpaceName, TupleId, WaiterId,
+    space::{Space, keys_of},
+};
+
+/// Why bytes are no content that a replica could have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadContent {
+    /// A part of it is not in the one canonical spelling.
+    #[error(transparent)]
+    Encoding(#[from] DecodeError),
+    /// Every part is spelled well, but together they break what always holds.
+    #[error("{0}")]
+    Contradiction(&'static str),
+}
+
+/// More ids than any run gives out, few enough that counting on from here never ends.
+const MAX_ID: TupleId = TupleId(1 << 62);
+
+impl BadContent {
+    /// A [contradiction](Self::Contradiction), unless what must hold does.
+    ///
+    /// # Errors
+    /// When `holds` is false.
+    pub const fn unless(holds: bool, what: &'static str) -> Result<(), Self> {
+        if holds {
+            Ok(())
+        } else {
+            Err(Self::Contradiction(what))
+        }
+    }
+}
+
+impl Spaces {
+    /// Appends the whole content: spaces, tuples with their places in the order of
+    /// insertion, and who waits. Says how many tuples had to be encoded, because they or
+    /// their neighbours changed since the last time.
+    ///
+    /// Waiters served and not yet [taken](Spaces::take_served), and savepoints, are of the
+    /// operation under way and no part of the content.
+    pub fn encode_into(&self, out: &mut Vec<u8>) -> u64 {
+        // About what follows, so that a large content is not moved while it grows.
+        let ids = self.tuples.saturating_mul(4);
+        out.reserve(usize::try_from(self.bytes.saturating_add(ids)).unwrap_or(0));
+        codec::put_varint(out, self.last.0);
+        codec::put_varint(out, self.spaces.len() as u64);
+        let mut anew = 0;
+        for (name, space) in &self.spaces {
+            codec::put_bytes(out, name.as_str().as_bytes());
+            codec::put_varint(out, space.len());
+            anew += space.encode_into(out);
+        }
+        codec::put_varint(out, self.waiting.len() as u64);
+        for waiter in self.waiting.all() {
+            codec::put_varint(out, waiter.id.owner);
+            codec::put_varint(out, waiter.id.number);
+            codec::put_bytes(out, waiter.space.as_str().as_bytes());
+            out.push(u8::from(waiter.takes));
+            codec::put_template(out, &waiter.template);
+        }
+        anew
+    }
+
+    /// Reads what [`Spaces::encode_into`] wrote. What it allocates is proportional to
+    /// what it has read. That no waiter waits for what is there is not checked: it would
+    /// cost a search for each.
+    ///
+    /// # Errors
+    /// [`BadContent`] for anything that spaces within `limits` could not have written.
+    pub fn decode(limits: Limits, reader: &mut Reader<'_>) -> Result<Self, BadContent> {
+        let mut spaces = Self::new(limits);
+        spaces.last = TupleId(reader.varint()?);
+        BadContent::unless(
+            spaces.last <= MAX_ID,
+            "more ids given out than any run gives",
+        )?;
+        let mut ids = Vec::new();
+        for _ in 0..reader.length()? {
+            let name = read_name(reader)?;
+            let last = spaces.spaces.last_key_value();
+            BadContent::unless(
+                last.is_none_or(|(last, _)| *last < name),
+                "spaces out of order",
+            )?;
+            BadContent::unless(spaces.spaces.len() < limits.spaces, "too many spaces")?;
+            spaces.spaces.insert(name.clone(), Space::default());
+            spaces.decode_tuples(&name, reader, &mut ids)?;
+        }
+        ids.sort_unstable();
+        let within = ids.first().is_none_or(|id| id.0 > 0) && ids.last() <= Some(&spaces.last);
+        BadContent::unless(within, "a tuple's id that was not given out")?;
+        BadContent::unless(
+            ids.is_sorted_by(|a, b| a < b),
+            "a tuple's id given out twice",
+        )?;
+        for _ in 0..reader.length()? {
+            spaces.decode_waiter(reader)?;
+        }
+        Ok(spaces)
+    }
+
+    fn decode_tuples(
+        &mut self,
+        name: &SpaceName,
+        reader: &mut Reader<'_>,
+        ids: &mut Vec<TupleId>,
+    ) -> Result<(), BadContent> {
+        let mut before = (0, TupleId(0));
+        for _ in 0..reader.length()? {
+            let id = TupleId(reader.varint()?);
+            let tuple = reader.tuple()?;
+            let place = (tuple.arity(), id);
+            BadContent::unless(before < place, "tuples out of order")?;
+            before = place;
+            ids.push(id);
+            let keys = keys_of(&tuple);
+            self.put(name, id, tuple, keys);
+        }
+        BadContent::unless(self.tuples <= self.limits.tuples, "too many tuples")?;
+        BadContent::unless(self.bytes <= self.limits.bytes, "too many bytes of tuples")
+    }
+
+    fn decode_waiter(&mut self, reader: &mut Reader<'_>) -> Result<(), BadContent> {
+        let id = WaiterId {
+            owner: reader.varint()?,
+            number: reader.varint()?,
+        };
+        let space = read_name(reader)?;
+        let takes = reader.truth()?;
+        let template = reader.template()?;
+        BadContent::unless(self.contains(&space), "a wait in a space that is not there")?;
+        let applied = self.wait(&space, &template, id, takes);
+        BadContent::unless(applied.is_ok(), "a wait too many")
+    }
+}
+
+fn read_name(reader: &mut Reader<'_>) -> Result<SpaceName, BadContent> {
+    let name = reader.text()?.parse();
+    name.map_err(|_| BadContent::Contradiction("a space's name that is none"))
+}
