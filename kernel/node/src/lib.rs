@@ -52,8 +52,8 @@ pub use status::NodeStatus;
 use crate::{
     admin::Admin,
     clock::Clocks,
-    node::{Control, Counts, End, Node},
     faults::{Dice, Held},
+    node::{Control, Counts, End, Node},
     routes::Routes,
     storage::{Identity, Journal, MemoryStorage, Recovered, Storage},
 };

@@ -69,9 +69,7 @@ fn endpoint(target: &Target, replica: u8) -> Result<&str, Failure> {
 fn report(replica: u8, kind: Option<Kind>, printer: &Printer) -> Result<(), Failure> {
     match printer.format {
         Format::Raw => Ok(()),
-        Format::Json | Format::Jsonl => {
-            printer.json(&json!({ "replica": replica, "fault": kind }))
-        }
+        Format::Json | Format::Jsonl => printer.json(&json!({ "replica": replica, "fault": kind })),
         Format::Table => printer.line(&match kind {
             Some(kind) => format!("ok  replica {replica}: {kind}"),
             None => format!("ok  replica {replica}: no fault"),

@@ -138,7 +138,9 @@ mod tests {
             assert_eq!(json, format!("\"{fault}\""));
             assert_eq!(serde_json::from_str::<Fault>(&json).unwrap(), fault);
         }
-        for wrong in ["lies", "drop", "drop:0", "drop:101", "delay:0", "delay:x", "silent:1"] {
+        for wrong in [
+            "lies", "drop", "drop:0", "drop:101", "delay:0", "delay:x", "silent:1",
+        ] {
             let error = wrong.parse::<Fault>().unwrap_err();
             assert!(error.contains("lie-replies, silent, crash"), "{error}");
         }

@@ -48,7 +48,10 @@ pub(crate) fn equivocation(
     let (mut body, mut proposal) = (vote.body, proposal.clone());
     proposal.time = OrderedTime(proposal.time.0.saturating_add(1 + u64::from(to.0)));
     let requests = proposal.requests.iter();
-    body.digest = proposal_digest(proposal.time, requests.map(|signed| signed.request.digest()));
+    body.digest = proposal_digest(
+        proposal.time,
+        requests.map(|signed| signed.request.digest()),
+    );
     let vote = Signed::new(body, Domain::PrePrepare, cluster, key);
     Some(PeerMessage::PrePrepare(PrePrepare { vote, proposal }))
 }
@@ -152,12 +155,18 @@ mod tests {
             };
             let digest = proposal_digest(proposal.time, std::iter::empty());
             assert_eq!(vote.body.digest, digest);
-            assert_eq!(vote, Signed::new(vote.body, Domain::PrePrepare, &cluster, &key));
+            assert_eq!(
+                vote,
+                Signed::new(vote.body, Domain::PrePrepare, &cluster, &key)
+            );
             digests.insert(digest);
         }
         assert_eq!(digests.len(), 3);
         // What another primary proposed is passed on as it was.
-        assert_eq!(equivocation(&proposal(1), ReplicaId(2), &cluster, &key, ReplicaId(0)), None);
+        assert_eq!(
+            equivocation(&proposal(1), ReplicaId(2), &cluster, &key, ReplicaId(0)),
+            None
+        );
     }
 
     #[test]

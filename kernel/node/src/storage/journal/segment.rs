@@ -233,10 +233,7 @@ impl From<io::Error> for Unreadable {
 pub(super) fn read(file: &mut File, sealer: Sealer) -> Result<Contents, Unreadable> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    let damaged = |at: usize, why| Unreadable::Damaged {
-        at: at as u64,
-        why,
-    };
+    let damaged = |at: usize, why| Unreadable::Damaged { at: at as u64, why };
     let previous_len = bytes
         .get(16..24)
         .and_then(|field| field.first_chunk())
@@ -274,5 +271,6 @@ fn whole_batch(bytes: &[u8], at: usize, sealer: Sealer) -> Option<(&[u8], Range<
     let records = bytes.get(begin..end)?;
     let seal = bytes.get(at + ALIGN..begin)?;
     let place = u64::try_from(at).ok()?;
-    (seal == sealer.records_seal(place, records)).then_some((records, at..end.next_multiple_of(ALIGN)))
+    (seal == sealer.records_seal(place, records))
+        .then_some((records, at..end.next_multiple_of(ALIGN)))
 }

@@ -157,13 +157,19 @@ fn a_torn_write_is_cut_off_wherever_it_tore() {
     let before = fs::read(place.file(&name)).unwrap();
     place.write(&[vec![prepare(3), prepare(4)]]);
     let after = fs::read(place.file(&name)).unwrap();
-    let written: Vec<_> = (0..after.len()).filter(|at| before[*at] != after[*at]).collect();
+    let written: Vec<_> = (0..after.len())
+        .filter(|at| before[*at] != after[*at])
+        .collect();
     let (first, last) = (written[0], *written.last().unwrap());
     for torn in first..=last {
         let mut bytes = after.clone();
         bytes[torn..].copy_from_slice(&before[torn..]);
         fs::write(place.file(&name), &bytes).unwrap();
-        assert_eq!(place.records(), encoded(&[prepare(1), prepare(2)]), "at {torn}");
+        assert_eq!(
+            place.records(),
+            encoded(&[prepare(1), prepare(2)]),
+            "at {torn}"
+        );
         place.write(&[vec![prepare(5)]]);
         let expected = [prepare(1), prepare(2), prepare(5)];
         assert_eq!(place.records(), encoded(&expected), "at {torn}");
@@ -268,7 +274,10 @@ fn a_segment_of_another_folder_is_damage() {
     let name = place.logs()[0].clone();
     fs::copy(other.file(&name), place.file(&name)).unwrap();
     let error = place.load().unwrap_err();
-    assert!(matches!(error, StorageError::Damaged { at: 0, .. }), "{error}");
+    assert!(
+        matches!(error, StorageError::Damaged { at: 0, .. }),
+        "{error}"
+    );
 }
 
 #[test]
@@ -291,12 +300,24 @@ fn a_folder_is_one_process_and_one_replicas_own() {
     assert!(matches!(error, StorageError::InUse(_)), "{error}");
     drop(journal);
     for other in [
-        Identity { replica: ReplicaId(1), ..ME },
-        Identity { cluster: ClusterId([8; 32]), ..ME },
+        Identity {
+            replica: ReplicaId(1),
+            ..ME
+        },
+        Identity {
+            cluster: ClusterId([8; 32]),
+            ..ME
+        },
     ] {
         let error = Journal::open(place.data.path(), other).unwrap_err();
         assert!(
-            matches!(&error, StorageError::Foreign { replica: ReplicaId(2), .. }),
+            matches!(
+                &error,
+                StorageError::Foreign {
+                    replica: ReplicaId(2),
+                    ..
+                }
+            ),
             "{error}"
         );
         assert!(error.to_string().contains(&"07".repeat(32)), "{error}");
@@ -397,7 +418,10 @@ fn a_snapshot_that_is_missing_or_changed_is_an_error() {
 fn the_newest_checkpoint_with_record_and_snapshot_is_where_to_start() {
     let place = Place::new();
     let mut journal = place.open().unwrap();
-    write(&mut journal, &[prepare(1), stable(8), prepare(9), stable(16)]);
+    write(
+        &mut journal,
+        &[prepare(1), stable(8), prepare(9), stable(16)],
+    );
     journal.save_snapshot(SeqNo(8), b"eight").unwrap();
     drop(journal);
     let recovered = place.load().unwrap();
@@ -406,7 +430,9 @@ fn the_newest_checkpoint_with_record_and_snapshot_is_where_to_start() {
     assert_eq!(encoded(&recovered.records), encoded(&expected));
 
     let mut journal = place.open().unwrap();
-    journal.save_snapshot(SeqNo(24), b"a record of this one never came").unwrap();
+    journal
+        .save_snapshot(SeqNo(24), b"a record of this one never came")
+        .unwrap();
     journal.truncate(SeqNo(0)).unwrap();
     drop(journal);
     let recovered = place.load().unwrap();
@@ -417,7 +443,10 @@ fn the_newest_checkpoint_with_record_and_snapshot_is_where_to_start() {
     journal.truncate(SeqNo(0)).unwrap();
     drop(journal);
     assert_eq!(place.load().unwrap().snapshot.unwrap().0, SeqNo(24));
-    assert!(!place.file(&snapshot::name(SeqNo(8))).exists(), "the older one went");
+    assert!(
+        !place.file(&snapshot::name(SeqNo(8))).exists(),
+        "the older one went"
+    );
 }
 
 /// A record that is appended before its snapshot is saved is durable with it.
@@ -440,7 +469,9 @@ fn a_long_run_stays_small_and_comes_back() {
         write(&mut journal, &[prepare(number), commit(number, 3)]);
         if number % 8 == 0 {
             journal.append(PersistId(0), stable(number)).unwrap();
-            journal.save_snapshot(SeqNo(number), &number.to_le_bytes()).unwrap();
+            journal
+                .save_snapshot(SeqNo(number), &number.to_le_bytes())
+                .unwrap();
             journal.truncate(SeqNo(number.saturating_sub(16))).unwrap();
         }
         assert!(place.logs().len() < 7, "{:?}", place.logs());
