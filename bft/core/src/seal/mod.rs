@@ -183,6 +183,22 @@ pub struct CheckedPrePrepare {
 }
 
 impl CheckedPrePrepare {
+    /// What this replica checked before it wrote it down; `None` if the proposal is not
+    /// the one its vote names. Only for reading own records ([`crate::record`]): no
+    /// signature is looked at.
+    pub(crate) fn from_own_record(message: PrePrepare) -> Option<Self> {
+        let PrePrepare { vote, proposal } = message;
+        let requests = proposal.requests.into_iter().map(|signed| {
+            let digest = signed.request.digest();
+            Arc::new(CheckedRequest { signed, digest })
+        });
+        let proposal = CheckedProposal::new(proposal.time, requests.collect());
+        (proposal.digest == vote.body.digest).then(|| Self {
+            vote,
+            proposal: Arc::new(proposal),
+        })
+    }
+
     /// The message to send on.
     #[must_use]
     pub fn to_message(&self) -> PeerMessage {

@@ -40,13 +40,13 @@ fn bytes(most: usize) -> impl Strategy<Value = Bytes> {
     vec(any::<u8>(), 0..most).prop_map(Bytes::from)
 }
 
-fn signed<B: std::fmt::Debug + Clone>(
+pub(crate) fn signed<B: std::fmt::Debug + Clone>(
     body: impl Strategy<Value = B>,
 ) -> impl Strategy<Value = Signed<B>> {
     (body, signature()).prop_map(|(body, signature)| Signed { body, signature })
 }
 
-fn vote() -> impl Strategy<Value = Vote> {
+pub(crate) fn vote() -> impl Strategy<Value = Vote> {
     (
         number(),
         any::<u8>(),
@@ -65,7 +65,7 @@ fn vote() -> impl Strategy<Value = Vote> {
         })
 }
 
-fn checkpoint() -> impl Strategy<Value = CheckpointVote> {
+pub(crate) fn checkpoint() -> impl Strategy<Value = CheckpointVote> {
     (number(), any::<u8>(), number(), number(), digest()).prop_map(
         |(epoch, replica, incarnation, number, digest)| CheckpointVote {
             epoch: Epoch(epoch),
@@ -93,7 +93,7 @@ fn request() -> impl Strategy<Value = SignedRequest> {
     )
 }
 
-fn pre_prepare() -> impl Strategy<Value = PrePrepare> {
+pub(crate) fn pre_prepare() -> impl Strategy<Value = PrePrepare> {
     (signed(vote()), number(), vec(request(), 0..4)).prop_map(|(vote, time, requests)| PrePrepare {
         vote,
         proposal: Proposal {
