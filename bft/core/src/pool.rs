@@ -6,7 +6,7 @@
 //! floods fills its own share only.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
 
@@ -35,7 +35,7 @@ struct Entry {
     passed_on: bool,
 }
 
-/// A request's place: of each place one request is executed.
+/// Where a request stands: only one of each place is ever executed.
 type Place = (ClientId, SessionId, RequestNumber);
 
 fn place(request: &CheckedRequest) -> Place {
@@ -54,10 +54,10 @@ struct Share {
 #[derive(Debug, Default)]
 pub struct Pool {
     entries: BTreeMap<Digest, Entry>,
-    /// Which requests claim a place in a session. An honest client has one for each.
-    places: BTreeSet<(Place, Digest)>,
     /// Digests in order of arrival; some may be gone or proposed by now.
     queue: VecDeque<Digest>,
+    /// Requests by their place in their session: a faulty client signs several for one.
+    places: BTreeMap<Place, Vec<Digest>>,
     per_client: BTreeMap<ClientId, Share>,
     bytes: usize,
     unproposed: usize,
@@ -90,7 +90,7 @@ impl Pool {
         self.bytes += request.cost_bytes();
         self.unproposed += 1;
         self.queue.push_back(digest);
-        self.places.insert((place(&request), digest));
+        self.places.entry(place(&request)).or_default().push(digest);
         self.entries.insert(
             digest,
             Entry {
@@ -219,30 +219,39 @@ impl Pool {
         }
     }
 
-    /// Forgets an executed request and all others of its place: they never will be
-    /// executed, and the primary, which knows it, will not order them.
-    pub fn executed(&mut self, request: &CheckedRequest) {
-        let place = place(request);
-        let claims = (place, Digest([0; 32]))..=(place, Digest([u8::MAX; 32]));
-        let claims: Vec<Digest> = self
-            .places
-            .range(claims)
-            .map(|(_, digest)| *digest)
-            .collect();
-        for digest in claims {
+    /// A new view begins: nothing is proposed in it yet, and its primary gets its time.
+    pub fn forget_proposals(&mut self, now: Instant) {
+        for entry in self.entries.values_mut() {
+            entry.since = now;
+            entry.proposed = false;
+            entry.passed_on = false;
+        }
+        self.unproposed = self.entries.len();
+        self.youngest_proposed = Instant::default();
+    }
+
+    /// Whether a request waits that is older by `patience_us` than one proposed before it.
+    #[must_use]
+    pub fn is_passed_over(&self, patience_us: u64) -> bool {
+        self.waits_since()
+            .is_some_and(|since| since.after_us(patience_us) <= self.youngest_proposed)
+    }
+
+    /// Forgets an executed request, and all others for its place: none of them will be
+    /// executed any more, and nobody must wait for it.
+    pub fn settle(&mut self, request: &CheckedRequest) {
+        for digest in self.places.remove(&place(request)).unwrap_or_default() {
             self.remove(&digest);
         }
     }
 
-    /// Forgets a request.
-    pub fn remove(&mut self, digest: &Digest) {
+    fn remove(&mut self, digest: &Digest) {
         let Some(entry) = self.entries.remove(digest) else {
             return;
         };
         if !entry.proposed {
             self.unproposed -= 1;
         }
-        self.places.remove(&(place(&entry.request), *digest));
         self.bytes -= entry.request.cost_bytes();
         let client = entry.request.request().client;
         if let Some(share) = self.per_client.get_mut(&client) {
@@ -277,7 +286,6 @@ impl Pool {
                 self.queue.len(),
                 2 * limits::MAX_POOL_REQUESTS + 64,
             ),
-            ("pool places", self.places.len(), self.entries.len()),
             ("pool clients", self.per_client.len(), self.entries.len()),
             ("pool unproposed", self.unproposed, self.entries.len()),
         ];
@@ -297,6 +305,7 @@ mod tests {
     use super::*;
     use crate::{
         crypto::Signature,
+        ids::{RequestNumber, SessionId},
         message::{Request, SignedRequest},
     };
 
@@ -341,25 +350,8 @@ mod tests {
         );
         assert_eq!(pool.len(), limits::MAX_POOL_REQUESTS);
         assert_eq!(pool.invariants(), Ok(()));
-        pool.remove(&request(3, 3 * 64, &Bytes::new()).digest());
+        pool.settle(&request(3, 3 * 64, &Bytes::new()));
         assert_eq!(pool.add(one_more, Instant(0)), Ok(()));
-    }
-
-    /// A client that signs two requests for one place has one executed; a replica that knows
-    /// the other only would suspect the primary for ever.
-    #[test]
-    fn the_other_claims_to_a_place_go_with_the_one_that_was_executed() {
-        let mut pool = Pool::default();
-        let (a, b) = (Bytes::from_static(b"a"), Bytes::from_static(b"b"));
-        for (client, number) in [(1, 7), (1, 8), (2, 7)] {
-            pool.add(request(client, number, &b), Instant(0)).unwrap();
-        }
-        pool.executed(&request(1, 7, &a));
-        assert_eq!(pool.len(), 2);
-        assert!(pool.get(&request(1, 7, &b).digest()).is_none());
-        assert_eq!(pool.invariants(), Ok(()));
-        pool.executed(&request(1, 8, &b));
-        assert_eq!(pool.len(), 1);
     }
 
     #[test]
@@ -393,7 +385,7 @@ mod tests {
             Err(Refusal::Full)
         );
         assert_eq!(pool.add(request(2, 999, &op), Instant(0)), Ok(()));
-        pool.remove(&request(1, 0, &op).digest());
+        pool.settle(&request(1, 0, &op));
         assert_eq!(pool.add(request(1, 999, &op), Instant(0)), Ok(()));
     }
 
@@ -425,7 +417,7 @@ mod tests {
             Err(Refusal::Known)
         );
         pool.mark_proposed(&request(1, 3, &op).digest());
-        pool.remove(&request(1, 1, &op).digest());
+        pool.settle(&request(1, 1, &op));
         assert_eq!(pool.oldest(), Some(Instant(2)));
         assert_eq!(pool.unproposed(), 3);
         assert_eq!(
@@ -454,7 +446,7 @@ mod tests {
                 0 | 1 => drop(pool.add(any, Instant(step))),
                 2 => pool.mark_proposed(&any.digest()),
                 3 if step % 50 == 0 => drop(pool.take_for_proposal()),
-                _ => pool.remove(&any.digest()),
+                _ => pool.settle(&any),
             }
             assert_eq!(pool.invariants(), Ok(()));
             assert_eq!(

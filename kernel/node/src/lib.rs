@@ -45,16 +45,17 @@ use bezant_quic::{Fabric, Role};
 use tokio::{net::TcpListener, sync::mpsc};
 use tracing::{error, info};
 
-pub use config::NodeConfig;
+pub use config::{NodeConfig, StorageKind};
 pub use faults::Fault;
 pub use status::NodeStatus;
 
 use crate::{
     admin::Admin,
     clock::Clocks,
+    faults::{Dice, Held},
     node::{Control, Counts, End, Node},
     routes::Routes,
-    storage::MemoryStorage,
+    storage::{Identity, Journal, MemoryStorage, Recovered, Storage},
 };
 
 /// Why a replica did not start, or ended.
@@ -80,6 +81,9 @@ pub enum NodeError {
     /// The cluster file names too few replicas, or not this one.
     #[error("the cluster file makes no cluster with this replica: {0}; run bezant config check")]
     Cluster(&'static str),
+    /// It is to keep its log on disk and has no folder to keep it in.
+    #[error("storage = \"sync\" keeps nothing without a folder; set `data`")]
+    NoData,
     /// The operating system gave no thread or runtime.
     #[error("the replica's thread could not be started: {0}")]
     Thread(io::Error),
@@ -209,8 +213,10 @@ type Started = Result<(SocketAddr, Option<SocketAddr>), NodeError>;
 /// [`NodeError`] if it cannot start; nothing is left running then.
 pub fn spawn(config: NodeConfig) -> Result<NodeHandle, NodeError> {
     let replica = config.replica;
-    if let Some(data) = &config.data {
-        marker::leave(data)?;
+    match (&config.data, config.storage) {
+        (Some(data), StorageKind::Memory) => marker::leave(data)?,
+        (Some(data), StorageKind::Sync) => marker::refuse(data)?,
+        (None, _) => {}
     }
     let (control, commands) = mpsc::channel(64);
     let (started, starting) = std_mpsc::sync_channel::<Started>(1);
@@ -307,6 +313,7 @@ async fn prepare(
     .ok_or(NodeError::Cluster(
         "the key is not the one listed for this replica",
     ))?;
+    let (storage, _recovered) = open_storage(config)?;
     let kernel = Kernel::new(genesis);
     let me = Role::Replica(config.replica);
     let addresses = config
@@ -333,14 +340,34 @@ async fn prepare(
         checker: Checker::new(),
         clocks: Clocks::start(),
         fabric,
-        storage: Box::new(MemoryStorage::default()),
+        storage,
         checkpoint_interval,
+        tuning,
         routes: Routes::default(),
         fault: None,
+        held: Held::default(),
+        dice: Dice::default(),
         counts: Counts::default(),
         signed_replies: 0,
     };
     Ok((node, inbox, admin_address))
+}
+
+/// Opens the replica's storage and reads what it holds.
+fn open_storage(config: &NodeConfig) -> Result<(Box<dyn Storage>, Recovered), NodeError> {
+    let mut storage: Box<dyn Storage> = match (config.storage, &config.data) {
+        (StorageKind::Memory, _) => Box::new(MemoryStorage::default()),
+        (StorageKind::Sync, None) => return Err(NodeError::NoData),
+        (StorageKind::Sync, Some(data)) => {
+            let identity = Identity {
+                cluster: config.cluster.cluster_id(),
+                replica: config.replica,
+            };
+            Box::new(Journal::open(data, identity)?)
+        }
+    };
+    let recovered = storage.load()?;
+    Ok((storage, recovered))
 }
 
 async fn serve_admin(address: SocketAddr, admin: Admin) -> Result<SocketAddr, NodeError> {

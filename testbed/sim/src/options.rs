@@ -13,12 +13,6 @@ use crate::{adversaries::Kind, faults::Fault, rng::Rng};
 pub(crate) const MS: u64 = 1_000;
 pub(crate) const SECOND: u64 = 1_000 * MS;
 
-/// Whether a replica that fell below its peers' logs can catch up.
-const TRANSFERS: bool = false;
-
-/// Whether a faulty primary is replaced.
-const VIEW_CHANGES: bool = false;
-
 /// The options of one run.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -115,9 +109,6 @@ impl Options {
         if options.faults.contains(&Fault::Skew) {
             options.skew_ms = rng.between(1, tuning.max_drift_ms / 3);
         }
-        if !TRANSFERS && !options.faults.is_empty() {
-            options.interval = 512;
-        }
         options.draw_adversaries(&mut rng);
         options
     }
@@ -149,7 +140,7 @@ impl Options {
     }
 
     fn draw_adversaries(&mut self, rng: &mut Rng) {
-        if rng.chance(400) {
+        if rng.chance(400) || self.f() == 0 {
             return;
         }
         let count = rng.between(1, self.f() as u64);
@@ -169,12 +160,6 @@ impl Options {
             } else {
                 u8::try_from(rng.below(u64::from(self.n))).unwrap_or(0)
             };
-            if !VIEW_CHANGES && (replica == 0 && kind.needs_view_change() || kind == Kind::Twins) {
-                if kind.is_a_primarys() || kind == Kind::Twins {
-                    return;
-                }
-                continue;
-            }
             self.adversaries.entry(replica).or_insert(kind);
         }
     }

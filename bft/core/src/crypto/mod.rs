@@ -38,6 +38,10 @@ pub enum Domain {
     Reply = 6,
     /// A client's leave to send its replies over another key's link.
     Attach = 7,
+    /// A replica's word that it left for a view, with what it had prepared.
+    ViewChange = 8,
+    /// A new primary's opening of its view.
+    NewView = 9,
 }
 
 /// A public key: 32 bytes, an identity of a client or a replica.
