@@ -4,13 +4,13 @@ use bezant_bft::{
     codec::{DecodeError, encode},
     effects::Record,
     ids::SeqNo,
-    message::{CheckpointVote, PrePrepare, Signed, Vote, proposal_digest},
+    message::{CheckpointVote, NewView, PrePrepare, Signed, ViewChange, Vote, proposal_digest},
     record::{Lifetime, RecordError},
 };
 use proptest::{collection::vec, prelude::*};
 use serde::Serialize;
 
-use crate::generate::{checkpoint, pre_prepare, signed, vote};
+use crate::generate::{checkpoint, new_view, pre_prepare, signed, view_change, vote};
 
 /// Records as plain messages; the order of the variants is the format of journals.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -22,6 +22,8 @@ enum Plain {
         prepares: Vec<Signed<Vote>>,
     },
     Stable(Vec<Signed<CheckpointVote>>),
+    ViewChange(Signed<ViewChange>),
+    NewView(Signed<NewView>),
 }
 
 /// What the record holds, taken out of it again.
@@ -39,6 +41,8 @@ fn plain(record: &Record) -> Plain {
             prepares: prepares.clone(),
         },
         Record::Stable(votes) => Plain::Stable(votes.clone()),
+        Record::ViewChange(signed) => Plain::ViewChange(signed.clone()),
+        Record::NewView(signed) => Plain::NewView(signed.clone()),
     }
 }
 
@@ -60,6 +64,8 @@ fn record() -> impl Strategy<Value = Plain> {
         signed(vote()).prop_map(Plain::Prepare),
         commit,
         vec(signed(checkpoint()), 0..4).prop_map(Plain::Stable),
+        signed(view_change()).prop_map(Plain::ViewChange),
+        signed(new_view()).prop_map(Plain::NewView),
     ]
 }
 
