@@ -16,6 +16,19 @@ const MAX_DRAWN: usize = 20_000;
 const LANE: u64 = 140;
 
 impl Trace {
+    /// The messages as lines of text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for frame in self.frames.as_deref().unwrap_or_default() {
+            let said = codec::decode::<PeerMessage>(&frame.bytes);
+            let said = said.map_or_else(|_| "garbage".to_owned(), |m| describe(&m).2);
+            let arrived = frame.arrived.map_or_else(|| "lost".to_owned(), |at| at.to_string());
+            let _ = writeln!(text, "{} {arrived} {}->{} {said}", frame.sent, frame.from, frame.to);
+        }
+        text
+    }
+
     /// The chart. Time runs down, a line a message, lost ones end in a cross; the page
     /// filters by kind and by number and shows a message's text under the mouse.
     #[must_use]

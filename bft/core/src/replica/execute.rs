@@ -85,7 +85,11 @@ impl Replica {
     ) -> Option<SeqNo> {
         let number = vote.body.number;
         let (agreed, votes) = self.checkpoints.add(vote, self.quorum)?;
-        // Stable for the cluster, but this replica has not got there: its turn comes when it has.
+        // Stable for the cluster, but this replica has not got there: its turn comes when it
+        // has. Its own vote of an earlier life may come back to it in a peer's certificate.
+        if number > self.executed {
+            return None;
+        }
         let own = self.checkpoints.vote_of(self.me, number)?;
         if own != agreed {
             self.halt(

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bezant_bft::{
-    ids::{ReplicaId, View},
-    message::PeerMessage,
-};
+use bezant_bft::ids::{ReplicaId, View};
 
 use super::{Common, Fact, Invariant};
 
@@ -52,25 +49,13 @@ impl Invariant for ViewMonotonicity {
                 }
                 self.now.insert(*by, *view);
             }
-            // What is repeated for others may be old; what is new is recorded first.
+            // What is sent may have waited long for storage, or repeat what is old; what is
+            // new is recorded first.
             Fact::Recorded { by, record, .. } => {
                 if let Some((_, vote)) = super::vote_of(record)
                     && vote.replica == *by
                 {
                     self.voted(*by, vote.view)?;
-                }
-            }
-            Fact::Sent {
-                message: PeerMessage::Status(status),
-                by,
-                ..
-            } => {
-                let spoken = self.spoken.get(by).copied().unwrap_or_default();
-                if status.view < spoken {
-                    return Err(format!(
-                        "replica {by} reports view {} and had voted in view {spoken}",
-                        status.view
-                    ));
                 }
             }
             _ => {}

@@ -4,7 +4,7 @@ use bezant_bft::{effects::Record, ids::SeqNo, replica::Replica, service::Service
 use bezant_kernel::Kernel;
 
 use super::{Event, LOOK_US, World};
-use crate::{faults::Fault, options::MS};
+use crate::{faults::Fault, invariants::Fact, options::MS};
 
 /// Something bad, or its end.
 #[derive(Clone, Debug)]
