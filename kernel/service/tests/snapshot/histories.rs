@@ -79,6 +79,8 @@ fn operation() -> impl Strategy<Value = Operation> {
         "(\"a\", 1)",
         "(\"ab\", 2)",
         "(\"a\", nil)",
+        "(3)",
+        "(4, 5)",
         "([1, []], 2)",
     ];
     let templates = [
@@ -97,11 +99,11 @@ fn operation() -> impl Strategy<Value = Operation> {
     let template = move || select(templates.to_vec()).prop_map(template);
     let limit = || 1u32..4;
     prop_oneof![
-        8 => tuple().prop_map(|tuple| Operation::Out { tuple }),
+        7 => tuple().prop_map(|tuple| Operation::Out { tuple }),
         1 => template().prop_map(|template| Operation::Rdp { template }),
-        3 => template().prop_map(|template| Operation::Inp { template }),
-        4 => template().prop_map(|template| Operation::Rd { template }),
-        4 => template().prop_map(|template| Operation::In { template }),
+        2 => template().prop_map(|template| Operation::Inp { template }),
+        6 => template().prop_map(|template| Operation::Rd { template }),
+        9 => template().prop_map(|template| Operation::In { template }),
         2 => (template(), tuple())
             .prop_map(|(template, tuple)| Operation::Cas { template, tuple }),
         2 => (template(), tuple())
@@ -137,15 +139,15 @@ fn what() -> impl Strategy<Value = What> {
 fn step() -> impl Strategy<Value = Step> {
     let ahead = || prop_oneof![8 => Just(0u64), 2 => 1u64..4, 1 => Just(WINDOW + 6)];
     prop_oneof![
-        4 => (0u8..4, 0u64..3).prop_map(|(client, nonce)| Step::Open { client, nonce }),
+        12 => (0u8..4, 0u64..3).prop_map(|(client, nonce)| Step::Open { client, nonce }),
         1 => Just(Step::Crowd),
-        50 => (any::<Index>(), ahead(), prop::bool::weighted(0.6), what())
+        160 => (any::<Index>(), ahead(), prop::bool::weighted(0.6), what())
             .prop_map(|(who, ahead, acks, what)| Step::Ask { who, ahead, acks, what }),
-        1 => any::<Index>().prop_map(Step::Flood),
-        3 => any::<Index>().prop_map(Step::Again),
-        2 => Just(Step::Null),
-        2 => (1u64..1_000).prop_map(Step::Tick),
-        3 => Just(Step::Snapshot),
+        2 => any::<Index>().prop_map(Step::Flood),
+        10 => any::<Index>().prop_map(Step::Again),
+        6 => Just(Step::Null),
+        6 => (1u64..1_000).prop_map(Step::Tick),
+        10 => Just(Step::Snapshot),
     ]
 }
 
