@@ -29,6 +29,7 @@ pub mod message;
 pub mod misbehaviour;
 pub mod pool;
 pub mod quorum;
+pub mod record;
 pub mod replica;
 pub mod seal;
 pub mod service;

@@ -28,6 +28,7 @@ mod status;
 pub mod storage;
 
 use std::{
+    collections::BTreeMap,
     io,
     net::SocketAddr,
     sync::mpsc as std_mpsc,
@@ -39,28 +40,36 @@ use bezant_bft::{
     ids::{Epoch, ReplicaId},
     replica::{Replica, Tuning},
     seal::Keyring,
+    service::Service as _,
 };
 use bezant_kernel::Kernel;
 use bezant_quic::{Fabric, Role};
+use bytes::Bytes;
 use tokio::{net::TcpListener, sync::mpsc};
 use tracing::{error, info};
 
-pub use config::NodeConfig;
+pub use config::{NodeConfig, StorageKind};
 pub use faults::Fault;
 pub use status::NodeStatus;
 
 use crate::{
     admin::Admin,
     clock::Clocks,
+    faults::{Dice, Held},
     node::{Control, Counts, End, Node},
     routes::Routes,
-    storage::MemoryStorage,
+    storage::{Identity, Journal, MemoryStorage, Recovered, Storage},
 };
 
 /// Why a replica did not start, or ended.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NodeError {
+    /// The state it kept cannot be read.
+    #[error(
+        "the kept state cannot be used: {0}; run the build that wrote it, or replace the replica"
+    )]
+    Snapshot(bezant_bft::service::BadSnapshot),
     /// Its links could not be set up.
     #[error(transparent)]
     Bind(#[from] bezant_quic::BindError),
@@ -80,6 +89,9 @@ pub enum NodeError {
     /// The cluster file names too few replicas, or not this one.
     #[error("the cluster file makes no cluster with this replica: {0}; run bezant config check")]
     Cluster(&'static str),
+    /// It is to keep its log on disk and has no folder to keep it in.
+    #[error("storage = \"sync\" keeps nothing without a folder; set `data`")]
+    NoData,
     /// The operating system gave no thread or runtime.
     #[error("the replica's thread could not be started: {0}")]
     Thread(io::Error),
@@ -209,8 +221,10 @@ type Started = Result<(SocketAddr, Option<SocketAddr>), NodeError>;
 /// [`NodeError`] if it cannot start; nothing is left running then.
 pub fn spawn(config: NodeConfig) -> Result<NodeHandle, NodeError> {
     let replica = config.replica;
-    if let Some(data) = &config.data {
-        marker::leave(data)?;
+    match (&config.data, config.storage) {
+        (Some(data), StorageKind::Memory) => marker::leave(data)?,
+        (Some(data), StorageKind::Sync) => marker::refuse(data)?,
+        (None, _) => {}
     }
     let (control, commands) = mpsc::channel(64);
     let (started, starting) = std_mpsc::sync_channel::<Started>(1);
@@ -297,17 +311,24 @@ async fn prepare(
     ))?;
     let tuning = Tuning::default();
     let key = config.key.clone();
-    let replica = Replica::new(
+    let (storage, recovered) = open_storage(config)?;
+    let mut kernel = Kernel::new(genesis);
+    let mut snapshots = BTreeMap::new();
+    if let Some((number, snapshot)) = recovered.snapshot {
+        kernel.restore(&snapshot).map_err(NodeError::Snapshot)?;
+        snapshots.insert(number, Bytes::from(snapshot));
+    }
+    let replica = Replica::recover(
         config.replica,
         key.clone(),
         keyring,
         checkpoint_interval,
         tuning,
+        recovered.records,
     )
     .ok_or(NodeError::Cluster(
         "the key is not the one listed for this replica",
     ))?;
-    let kernel = Kernel::new(genesis);
     let me = Role::Replica(config.replica);
     let addresses = config
         .cluster
@@ -329,18 +350,39 @@ async fn prepare(
     let node = Node {
         replica,
         kernel,
+        snapshots,
         key,
         checker: Checker::new(),
         clocks: Clocks::start(),
         fabric,
-        storage: Box::new(MemoryStorage::default()),
+        storage,
         checkpoint_interval,
+        tuning,
         routes: Routes::default(),
         fault: None,
+        held: Held::default(),
+        dice: Dice::default(),
         counts: Counts::default(),
         signed_replies: 0,
     };
     Ok((node, inbox, admin_address))
+}
+
+/// Opens the replica's storage and reads what it holds.
+fn open_storage(config: &NodeConfig) -> Result<(Box<dyn Storage>, Recovered), NodeError> {
+    let mut storage: Box<dyn Storage> = match (config.storage, &config.data) {
+        (StorageKind::Memory, _) => Box::new(MemoryStorage::default()),
+        (StorageKind::Sync, None) => return Err(NodeError::NoData),
+        (StorageKind::Sync, Some(data)) => {
+            let identity = Identity {
+                cluster: config.cluster.cluster_id(),
+                replica: config.replica,
+            };
+            Box::new(Journal::open(data, identity)?)
+        }
+    };
+    let recovered = storage.load()?;
+    Ok((storage, recovered))
 }
 
 async fn serve_admin(address: SocketAddr, admin: Admin) -> Result<SocketAddr, NodeError> {

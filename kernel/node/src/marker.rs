@@ -4,9 +4,13 @@
 //! former votes and break agreement with no fault on its operator's part
 //! (ordering.md, "Durability"). Until replicas rejoin in order under a new
 //! incarnation, a replica with storage in memory leaves a marker in its data
-//! folder at its first start and refuses a second one.
+//! folder at its first start and refuses a second one. The same holds when the
+//! kind of storage changes: a journal knows nothing of what was said in memory,
+//! and memory nothing of what is in a journal.
 
 use std::{fs, io, path::Path};
+
+use crate::storage::JOURNAL_FOLDER;
 
 const NAME: &str = "voted-in-memory";
 
@@ -20,6 +24,12 @@ pub enum MarkerError {
          start the whole cluster anew with fresh data folders (delete {0} on every replica)"
     )]
     RanBefore(String),
+    /// It ran before with a journal, and is to run without.
+    #[error(
+        "this replica has a journal in {0}: voting again without it could break agreement; \
+         set storage = \"sync\""
+    )]
+    HasJournal(String),
     /// The data folder cannot be used.
     #[error(
         "the data folder {folder} cannot be used: {error}; check that it exists and may be written"
@@ -42,6 +52,10 @@ pub fn leave(folder: &Path) -> Result<(), MarkerError> {
         error,
     };
     fs::create_dir_all(folder).map_err(unusable)?;
+    let journal = folder.join(JOURNAL_FOLDER);
+    if journal.try_exists().map_err(unusable)? {
+        return Err(MarkerError::HasJournal(journal.display().to_string()));
+    }
     let path = folder.join(NAME);
     match fs::File::create_new(&path) {
         Ok(file) => file.sync_all().map_err(unusable),
@@ -49,6 +63,22 @@ pub fn leave(folder: &Path) -> Result<(), MarkerError> {
             Err(MarkerError::RanBefore(path.display().to_string()))
         }
         Err(error) => Err(unusable(error)),
+    }
+}
+
+/// Makes sure that there is no marker in `folder`.
+///
+/// # Errors
+/// [`MarkerError`] if there is one.
+pub fn refuse(folder: &Path) -> Result<(), MarkerError> {
+    let path = folder.join(NAME);
+    match path.try_exists() {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(MarkerError::RanBefore(path.display().to_string())),
+        Err(error) => Err(MarkerError::Folder {
+            folder: folder.display().to_string(),
+            error,
+        }),
     }
 }
 
@@ -66,6 +96,22 @@ mod tests {
             matches!(&error, MarkerError::RanBefore(path) if path.contains(NAME)),
             "{error}"
         );
+    }
+
+    /// Neither kind of storage knows what was said with the other.
+    #[test]
+    fn a_change_of_storage_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        refuse(&folder.path().join("new")).unwrap();
+        leave(folder.path()).unwrap();
+        let error = refuse(folder.path()).unwrap_err();
+        assert!(matches!(error, MarkerError::RanBefore(_)), "{error}");
+
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join(JOURNAL_FOLDER)).unwrap();
+        refuse(folder.path()).unwrap();
+        let error = leave(folder.path()).unwrap_err();
+        assert!(matches!(error, MarkerError::HasJournal(_)), "{error}");
     }
 
     #[test]

@@ -7,19 +7,20 @@
 //! go to the service, replies and messages leave together. No protocol
 //! decision is taken here.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bezant_bft::{
     codec,
     crypto::{Checker, Claim, Domain, SigningKey},
-    effects::{Effect, Effects, Input, PersistId, To},
-    ids::{ClientId, Incarnation, ReplicaId, RequestNumber, SessionId},
+    effects::{Effect, Effects, Input, To},
+    ids::{ClientId, Incarnation, ReplicaId, RequestNumber, SeqNo, SessionId},
+    limits::STATE_PART_BYTES,
     message::{
         Attach, ClientMessage, PeerMessage, ReplicaMessage, Reply, ReplyClaim, Signed,
-        SignedRequest, attach_body,
+        SignedRequest, StatePart, attach_body,
     },
     misbehaviour::{Fault as Wrong, Misbehaviour},
-    replica::Replica,
+    replica::{Replica, Tuning},
     seal::{Batch, Sealed, Source, check_commits},
     service::{Admission, Replies, Service, state_digest},
 };
@@ -31,7 +32,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     clock::Clocks,
-    faults::{Fault, lie},
+    faults::{Dice, Fault, Held, delay_us, equivocation, lie},
     routes::Routes,
     status::NodeStatus,
     storage::{Storage, StorageError},
@@ -73,14 +74,19 @@ pub(crate) enum End {
 pub(crate) struct Node {
     pub(crate) replica: Replica,
     pub(crate) kernel: Kernel,
+    /// States at checkpoints from the stable one on, for peers that fell behind.
+    pub(crate) snapshots: BTreeMap<SeqNo, Bytes>,
     pub(crate) key: SigningKey,
     pub(crate) checker: Checker,
     pub(crate) clocks: Clocks,
     pub(crate) fabric: Fabric,
     pub(crate) storage: Box<dyn Storage>,
     pub(crate) checkpoint_interval: u64,
+    pub(crate) tuning: Tuning,
     pub(crate) routes: Routes,
     pub(crate) fault: Option<Fault>,
+    pub(crate) held: Held,
+    pub(crate) dice: Dice,
     pub(crate) counts: Counts,
     pub(crate) signed_replies: usize,
 }
@@ -105,6 +111,7 @@ impl Node {
         let mut events = Vec::new();
         loop {
             let timeout = self.replica.next_timeout().map(|at| self.clocks.at(at));
+            let timeout = timeout.into_iter().chain(self.held.due()).min();
             let sleep = async {
                 match timeout {
                     Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -145,10 +152,15 @@ impl Node {
         }
         let mut replies = Replies::new();
         let mut effects = Effects::new();
-        while let Some(input) = inputs.pop_front() {
-            self.replica.step(self.clocks.now(), input, &mut effects);
+        while !inputs.is_empty() {
+            // All are stepped before anything is carried out: their records share one sync.
+            for input in inputs.drain(..) {
+                self.replica.step(self.clocks.now(), input, &mut effects);
+            }
+            self.persist(&mut effects)?;
             self.carry_out(&mut effects, &mut inputs, &mut replies)?;
         }
+        self.send_held();
         for (client, reply) in replies {
             self.reply(&client, &reply);
         }
@@ -330,26 +342,38 @@ impl Node {
         }
     }
 
+    /// Makes records durable before anything that may build on them is carried out: one
+    /// sync for all of them.
+    fn persist(&mut self, effects: &mut Effects) -> Result<(), End> {
+        let waits = |effect: &Effect| {
+            matches!(
+                effect,
+                Effect::Send { after: Some(_), .. } | Effect::Execute { .. }
+            )
+        };
+        let sync = effects.iter().any(waits);
+        for effect in effects.extract_if(.., |effect| matches!(effect, Effect::Persist { .. })) {
+            if let Effect::Persist { id, record } = effect {
+                self.storage.append(id, record).map_err(End::Storage)?;
+            }
+        }
+        if sync {
+            self.storage.sync().map_err(End::Storage)?;
+        }
+        Ok(())
+    }
+
     fn carry_out(
         &mut self,
         effects: &mut Effects,
         inputs: &mut VecDeque<Input>,
         replies: &mut Replies,
     ) -> Result<(), End> {
-        let mut unsynced: Option<PersistId> = None;
         for effect in effects.drain(..) {
             match effect {
-                Effect::Persist { id, record } => {
-                    self.storage.append(id, record).map_err(End::Storage)?;
-                    unsynced = Some(id);
-                }
-                Effect::Send { to, message, after } => {
-                    // Durable before sent: one sync covers all records appended so far.
-                    if after.is_some() && unsynced.take().is_some() {
-                        self.storage.sync().map_err(End::Storage)?;
-                    }
-                    self.send_peers(to, &message);
-                }
+                // `persist` took them out.
+                Effect::Persist { .. } => {}
+                Effect::Send { to, message, .. } => self.send_peers(to, &message),
                 Effect::Execute { number, proposal } => {
                     self.kernel.execute(number, &proposal, replies);
                     if let Some(why) = self.kernel.broken() {
@@ -360,7 +384,12 @@ impl Node {
                         return Err(End::Halted(why.to_owned()));
                     }
                     let due = number.0.is_multiple_of(self.checkpoint_interval);
-                    let state = due.then(|| state_digest(&self.kernel.snapshot()));
+                    let state = due.then(|| {
+                        let snapshot = Bytes::from(self.kernel.snapshot());
+                        let digest = state_digest(&snapshot);
+                        self.snapshots.insert(number, snapshot);
+                        digest
+                    });
                     inputs.push_back(Input::Executed { number, state });
                 }
                 Effect::CheckCommits(votes) => {
@@ -371,7 +400,26 @@ impl Node {
                         votes,
                     ));
                 }
-                Effect::Truncate(below) => self.storage.truncate(below),
+                Effect::Truncate(below) => self.storage.truncate(below).map_err(End::Storage)?,
+                Effect::Stable(number) => {
+                    self.snapshots = self.snapshots.split_off(&number);
+                    if let Some(snapshot) = self.snapshots.get(&number) {
+                        let saved = self.storage.save_snapshot(number, snapshot);
+                        saved.map_err(End::Storage)?;
+                    }
+                }
+                Effect::SendState { to, number, offset } => self.send_state(to, number, offset),
+                Effect::Install { number, snapshot } => {
+                    if let Err(error) = self.kernel.restore(&snapshot) {
+                        // A strong quorum vouched for it: this program cannot read what they can.
+                        error!(%error, "this replica stops: it cannot take over the certified state");
+                        return Err(End::Halted(error.to_string()));
+                    }
+                    info!(%number, "a state from peers is in place");
+                    self.snapshots.insert(number, snapshot);
+                    inputs.push_back(Input::Installed { number });
+                }
+                Effect::ViewChanged { view, primary } => info!(%view, %primary, "a view begins"),
                 Effect::Suspect(view) => warn!(%view, "the primary does not order what it should"),
                 Effect::Blame(misbehaviour) => self.blame(&misbehaviour),
                 Effect::Halt(violation) => {
@@ -381,6 +429,22 @@ impl Node {
             }
         }
         Ok(())
+    }
+
+    /// Sends a peer that fell behind a part of a state, if it is still here.
+    fn send_state(&mut self, to: ReplicaId, number: SeqNo, offset: u64) {
+        let Some(state) = self.snapshots.get(&number) else {
+            return;
+        };
+        let begin = usize::try_from(offset).map_or(state.len(), |at| at.min(state.len()));
+        let end = state.len().min(begin.saturating_add(STATE_PART_BYTES));
+        let part = PeerMessage::State(StatePart {
+            number,
+            total: state.len() as u64,
+            offset,
+            bytes: state.slice(begin..end),
+        });
+        self.send_peers(To::Replica(to), &part);
     }
 
     fn blame(&mut self, misbehaviour: &Misbehaviour) {
@@ -393,19 +457,53 @@ impl Node {
             return;
         }
         let frame = Bytes::from(codec::encode(message));
-        let me = self.replica.me();
-        let sent = |node: &mut Self, replica: ReplicaId| {
-            let result = node.fabric.send_replica(replica, frame.clone());
-            node.count(result);
-        };
         match to {
-            To::Replica(replica) => sent(self, replica),
+            To::Replica(replica) => self.send_peer(replica, message, frame),
             To::Others => {
+                let me = self.replica.me();
                 let members = self.replica.keyring().quorum().members();
                 for replica in members.filter(|replica| *replica != me) {
-                    sent(self, replica);
+                    self.send_peer(replica, message, frame.clone());
                 }
             }
+        }
+    }
+
+    /// Sends `message`, which is `frame`, to one replica, as the fault on demand has it.
+    fn send_peer(&mut self, to: ReplicaId, message: &PeerMessage, mut frame: Bytes) {
+        let Some(fault) = self.fault else {
+            let result = self.fabric.send_replica(to, frame);
+            return self.count(result);
+        };
+        if let Fault::Drop(percent) = fault
+            && self.dice.falls(percent)
+        {
+            self.counts.frames_dropped += 1;
+            return;
+        }
+        if fault == Fault::Equivocate {
+            let (cluster, me) = (self.replica.keyring().cluster(), self.replica.me());
+            if let Some(other) = equivocation(message, to, cluster, &self.key, me) {
+                frame = Bytes::from(codec::encode(&other));
+            }
+        }
+        if let Some(us) = delay_us(fault, message, self.tuning.suspect_after_us) {
+            let held = self.held.hold(us, to, frame);
+            self.counts.frames_dropped += u64::from(!held);
+            return;
+        }
+        let result = self.fabric.send_replica(to, frame);
+        self.count(result);
+    }
+
+    /// Sends the frames that were held back until now.
+    fn send_held(&mut self) {
+        let Some(now) = self.held.due().map(|_| std::time::Instant::now()) else {
+            return;
+        };
+        while let Some((to, frame)) = self.held.take(now) {
+            let result = self.fabric.send_replica(to, frame);
+            self.count(result);
         }
     }
 

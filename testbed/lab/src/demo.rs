@@ -18,7 +18,7 @@ use std::{
 use bezant_client::{
     Client, ClusterView, Error, Evidence, ReplicaId, Tuple, Value, template, tuple,
 };
-use bezant_node::Fault;
+use bezant_node::{Fault, StorageKind};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -427,6 +427,7 @@ impl<T: FnMut(Progress) + Send + 'static> Stage<T> {
                 name(op),
                 if mode == Mode::Plain { "plain" } else { "ext" }
             ),
+            storage: StorageKind::Memory,
         };
         let measured = bench::run(&self.view, &contest).await?;
         for (replica, count) in &measured.disagreements {

@@ -68,6 +68,8 @@ pub struct LocalOptions {
     pub allow_faults: bool,
     /// Whether any client may take part and the first `out` makes a space.
     pub open: bool,
+    /// Where replicas that are processes, or have a folder, keep their log.
+    pub storage: StorageKind,
 }
 
 impl Default for LocalOptions {
@@ -77,6 +79,7 @@ impl Default for LocalOptions {
             admin: false,
             allow_faults: true,
             open: true,
+            storage: StorageKind::Memory,
         }
     }
 }
@@ -148,6 +151,54 @@ pub fn view(cluster: &ClusterFile) -> ClusterView {
     }
 }
 
+/// The cluster file of a cluster whose files are in `folder`.
+#[must_use]
+pub fn cluster_file(folder: &Path) -> PathBuf {
+    folder.join("cluster.toml")
+}
+
+/// The node file of one of its replicas.
+fn node_file(folder: &Path, id: u8) -> PathBuf {
+    folder.join(format!("node-{id}.toml"))
+}
+
+/// Writes the files of a new cluster into `folder`: the public one, and for every replica
+/// its key and its node file, with a data folder beside them.
+///
+/// # Errors
+/// [`LabError`]; files that exist are not overwritten.
+pub fn write_files(folder: &Path, options: &LocalOptions) -> Result<ClusterFile, LabError> {
+    let (cluster, members) = plan(options)?;
+    for (id, (key, listen)) in (0_u8..).zip(members) {
+        let key_file = PathBuf::from(format!("replica-{id}.key"));
+        store_key(&folder.join(&key_file), &key)?;
+        let node = NodeFile {
+            replica: id,
+            cluster: PathBuf::from("cluster.toml"),
+            key: key_file,
+            listen,
+            admin: options
+                .admin
+                .then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+            data: Some(PathBuf::from(format!("data-{id}"))),
+            storage: options.storage,
+            allow_faults: options.allow_faults,
+        };
+        node.store(&node_file(folder, id))?;
+    }
+    // The last: where it is, all is.
+    cluster.store(&cluster_file(folder))?;
+    Ok(cluster)
+}
+
+fn spawn(config: NodeConfig) -> Result<NodeHandle, LabError> {
+    let replica = config.replica;
+    bezant_node::spawn(config).map_err(|error| LabError::Node {
+        replica,
+        error: Box::new(error),
+    })
+}
+
 /// Replicas as threads of this process.
 #[derive(Debug)]
 pub struct LocalCluster {
@@ -179,11 +230,7 @@ impl LocalCluster {
                 storage: StorageKind::Memory,
                 allow_faults: options.allow_faults,
             };
-            let node = bezant_node::spawn(config).map_err(|error| LabError::Node {
-                replica,
-                error: Box::new(error),
-            })?;
-            nodes.push(node);
+            nodes.push(spawn(config)?);
         }
         Ok(Self { cluster, nodes })
     }
@@ -198,6 +245,20 @@ impl LocalCluster {
     #[must_use]
     pub fn admins(&self) -> Vec<SocketAddr> {
         self.nodes.iter().filter_map(NodeHandle::admin).collect()
+    }
+
+    /// Starts the replicas of the cluster whose files [`write_files`] left in `folder`, with
+    /// what they kept.
+    ///
+    /// # Errors
+    /// [`LabError`]; replicas that were started are stopped again.
+    pub fn open(folder: &Path) -> Result<Self, LabError> {
+        let cluster = ClusterFile::load(&cluster_file(folder))?;
+        let mut nodes = Vec::new();
+        for (id, _) in (0_u8..).zip(&cluster.replicas) {
+            nodes.push(spawn(NodeConfig::load(&node_file(folder, id))?)?);
+        }
+        Ok(Self { cluster, nodes })
     }
 
     /// Stops all replicas.
@@ -235,6 +296,7 @@ pub struct ProcessCluster {
     pub cluster: ClusterFile,
     /// Where its files are; deleted with this value.
     folder: tempfile::TempDir,
+    binary: PathBuf,
     processes: Vec<Option<Child>>,
     admins: Vec<Option<SocketAddr>>,
 }
@@ -246,51 +308,38 @@ impl ProcessCluster {
     /// # Errors
     /// [`LabError`]; processes that were started are ended again.
     pub fn start(binary: &Path, options: &LocalOptions) -> Result<Self, LabError> {
-        let (cluster, members) = plan(options)?;
         let folder = tempfile::tempdir().map_err(io("making a temporary folder"))?;
-        cluster.store(&folder.path().join("cluster.toml"))?;
+        let cluster = write_files(folder.path(), options)?;
         let mut this = Self {
             cluster,
             folder,
+            binary: binary.to_owned(),
             processes: Vec::new(),
-            admins: Vec::new(),
+            admins: vec![None; options.replicas],
         };
-        for (id, (key, listen)) in (0_u8..).zip(members) {
-            let file = this.write_node(id, &key, listen, options)?;
-            this.processes
-                .push(Some(start_process(binary, &file, &this.log_file(id))?));
-        }
-        for id in (0_u8..).take(options.replicas) {
-            this.await_ready(id)?;
-        }
+        let all: Vec<ReplicaId> = (0_u8..).take(options.replicas).map(ReplicaId).collect();
+        this.processes.resize_with(options.replicas, || None);
+        this.start_again(&all)?;
         Ok(this)
     }
 
-    fn write_node(
-        &self,
-        id: u8,
-        key: &SigningKey,
-        listen: SocketAddr,
-        options: &LocalOptions,
-    ) -> Result<PathBuf, LabError> {
-        let at = |name: String| self.folder.path().join(name);
-        let key_file = PathBuf::from(format!("replica-{id}.key"));
-        store_key(&self.folder.path().join(&key_file), key)?;
-        let node = NodeFile {
-            replica: id,
-            cluster: PathBuf::from("cluster.toml"),
-            key: key_file,
-            listen,
-            admin: options
-                .admin
-                .then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
-            data: Some(PathBuf::from(format!("data-{id}"))),
-            storage: StorageKind::Memory,
-            allow_faults: options.allow_faults,
-        };
-        let file = at(format!("node-{id}.toml"));
-        node.store(&file)?;
-        Ok(file)
+    /// Starts the processes of these replicas, which must not be running, all before it
+    /// waits for any.
+    ///
+    /// # Errors
+    /// [`LabError`].
+    pub fn start_again(&mut self, replicas: &[ReplicaId]) -> Result<(), LabError> {
+        for replica in replicas {
+            let file = node_file(self.folder.path(), replica.0);
+            let child = start_process(&self.binary, &file, &self.log_file(replica.0))?;
+            if let Some(process) = self.processes.get_mut(usize::from(replica.0)) {
+                *process = Some(child);
+            }
+        }
+        for replica in replicas {
+            self.await_ready(replica.0)?;
+        }
+        Ok(())
     }
 
     fn log_file(&self, id: u8) -> PathBuf {
@@ -316,7 +365,9 @@ impl ProcessCluster {
                 said,
             });
         };
-        self.admins.push(ready.admin);
+        if let Some(admin) = self.admins.get_mut(index) {
+            *admin = ready.admin;
+        }
         Ok(())
     }
 
@@ -384,7 +435,11 @@ struct Ready {
 }
 
 fn start_process(binary: &Path, file: &Path, log: &Path) -> Result<Child, LabError> {
-    let stderr = std::fs::File::create(log).map_err(io(format!("writing {}", log.display())))?;
+    let stderr = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(log)
+        .map_err(io(format!("writing {}", log.display())))?;
     Command::new(binary)
         .args(["node", "-o", "json", "--config"])
         .arg(file)

@@ -10,5 +10,6 @@
 
 mod generate;
 mod hostile;
+mod records;
 mod round_trip;
 mod signatures;

@@ -10,6 +10,7 @@ use bezant_lab::{
     bench::{self, Connections, Mode, Op, Options, Report},
     local::view,
 };
+use bezant_node::StorageKind;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -52,6 +53,9 @@ pub(crate) struct Bench {
     /// How counter and queue are done
     #[arg(long, value_enum, default_value_t = Way::Extension)]
     mode: Way,
+    /// Where the replicas keep their log; only for a cluster that bench starts itself
+    #[arg(long, value_enum, default_value_t = Keeping::Memory, conflicts_with_all = ["cluster", "context"])]
+    storage: Keeping,
 }
 
 /// The workloads.
@@ -78,6 +82,15 @@ enum Sharing {
     Each,
     /// Every client its own key and session, over one connection per replica
     Shared,
+}
+
+/// Where replicas keep their log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Keeping {
+    /// In memory
+    Memory,
+    /// On disk, durable before anything that builds on it is said
+    Sync,
 }
 
 /// How a recipe is done.
@@ -133,6 +146,10 @@ impl Bench {
             warmup: self.warmup,
             size: self.size,
             space: self.space.clone(),
+            storage: match self.storage {
+                Keeping::Memory => StorageKind::Memory,
+                Keeping::Sync => StorageKind::Sync,
+            },
             connections: match self.connections {
                 Sharing::Each => Connections::Each,
                 Sharing::Shared => Connections::Shared,

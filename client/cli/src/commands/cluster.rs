@@ -125,7 +125,7 @@ impl Init {
             listen,
             admin: admin_address(listen),
             data: Some("data".into()),
-            storage: StorageKind::Memory,
+            storage: StorageKind::Sync,
             allow_faults: self.dev,
         };
         node.store(&folder.join("node.toml"))?;

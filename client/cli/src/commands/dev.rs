@@ -2,16 +2,20 @@
 //!
 //! Four real replicas in this process, on free loopback ports; any key is a
 //! client and spaces make themselves. While it runs, the context `dev` points
-//! at it, so that the other commands need no flags.
+//! at it, so that the other commands need no flags. With `--data` everything is
+//! in a folder, and the next start from there goes on where this one ended.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use bezant_bft::quorum::Quorum;
-use bezant_lab::{LabError, LocalCluster, LocalOptions};
-use bezant_node::config::{random_key, store_key};
+use bezant_lab::{LabError, LocalCluster, LocalOptions, local};
+use bezant_node::{
+    StorageKind,
+    config::{random_key, store_key},
+};
 use clap::Args;
 use serde_json::json;
 
@@ -35,23 +39,43 @@ const READY_POLL: Duration = Duration::from_millis(10);
 #[derive(Debug, Args)]
 pub(crate) struct Dev {
     /// How many replicas; 3f+1 of them tolerate f faulty ones
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(4..=64))]
-    replicas: u8,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(4..=64))]
+    replicas: Option<u8>,
+    /// Keep the cluster in this folder, and go on with the one that is there
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
 }
+
+/// How many replicas there are if nobody says.
+const REPLICAS: u8 = 4;
 
 impl Dev {
     pub(crate) fn run(self, printer: &Printer) -> Result<Exit, Failure> {
-        let folder = tempfile::tempdir().map_err(|error| {
+        let temporary = tempfile::tempdir().map_err(|error| {
             Failure::error(format!("no temporary folder could be made: {error}"))
         })?;
-        let local = LocalCluster::start(&LocalOptions {
-            replicas: usize::from(self.replicas),
+        let options = LocalOptions {
+            replicas: usize::from(self.replicas.unwrap_or(REPLICAS)),
             admin: true,
             allow_faults: true,
             open: true,
-        })
-        .map_err(|error| failure_of(&error))?;
-        let context = describe(&local, folder.path())?;
+            storage: if self.data.is_some() {
+                StorageKind::Sync
+            } else {
+                StorageKind::Memory
+            },
+        };
+        let (local, folder) = match &self.data {
+            Some(data) => (self.open(data, &options)?, data.as_path()),
+            None => {
+                let local = LocalCluster::start(&options).map_err(|error| failure_of(&error))?;
+                local
+                    .cluster
+                    .store(&local::cluster_file(temporary.path()))?;
+                (local, temporary.path())
+            }
+        };
+        let context = describe(&local, folder)?;
         await_ready(&local)?;
 
         let before = select(&context)?;
@@ -63,6 +87,29 @@ impl Dev {
     }
 }
 
+impl Dev {
+    /// The cluster kept in the folder `data`, which is made there if there is none.
+    fn open(&self, data: &Path, options: &LocalOptions) -> Result<LocalCluster, Failure> {
+        let file = local::cluster_file(data);
+        if !file.exists() {
+            std::fs::create_dir_all(data).map_err(|error| {
+                Failure::error(format!("{} cannot be made: {error}", data.display()))
+            })?;
+            local::write_files(data, options).map_err(|error| failure_of(&error))?;
+        }
+        let local = LocalCluster::open(data).map_err(|error| failure_of(&error))?;
+        let n = local.nodes.len();
+        if self
+            .replicas
+            .is_some_and(|replicas| usize::from(replicas) != n)
+        {
+            let what = format!("the cluster in {} has {n} replicas", data.display());
+            return Err(Failure::usage(what).next("leave --replicas out, or use another folder"));
+        }
+        Ok(local)
+    }
+}
+
 /// The failure that `error` is.
 pub(crate) fn failure_of(error: &LabError) -> Failure {
     match error {
@@ -71,14 +118,21 @@ pub(crate) fn failure_of(error: &LabError) -> Failure {
     }
 }
 
-/// Writes what clients need into `folder`.
+/// What clients need, whose key is written into `folder` unless one is there.
 fn describe(local: &LocalCluster, folder: &Path) -> Result<Context, Failure> {
-    let cluster = folder.join("cluster.toml");
-    local.cluster.store(&cluster)?;
+    // Contexts are used from other folders than this one.
+    let folder = std::path::absolute(folder).map_err(|error| {
+        Failure::error(format!(
+            "{} has no absolute path: {error}",
+            folder.display()
+        ))
+    })?;
     let key = folder.join("client.key");
-    store_key(&key, &random_key()?)?;
+    if !key.exists() {
+        store_key(&key, &random_key()?)?;
+    }
     Ok(Context {
-        cluster,
+        cluster: local::cluster_file(&folder),
         key: Some(key),
         dev: true,
         admin: local.admins().iter().map(ToString::to_string).collect(),

@@ -3,8 +3,9 @@
 //! Whether it may is the replica's decision (`allow_faults` in its node file),
 //! taken where the request arrives; here it is only passed on.
 
-use clap::{Subcommand, ValueEnum};
-use serde_json::{Value, json};
+use bezant_node::Fault as Kind;
+use clap::Subcommand;
+use serde_json::json;
 
 use crate::{
     admin,
@@ -21,8 +22,7 @@ pub(crate) enum Fault {
     Set {
         /// The replica
         replica: u8,
-        /// How
-        #[arg(value_enum)]
+        /// How: lie-replies, silent, crash, slow-primary, equivocate, drop:PERCENT, delay:MS
         fault: Kind,
     },
     /// Let a replica behave again
@@ -30,29 +30,6 @@ pub(crate) enum Fault {
         /// The replica
         replica: u8,
     },
-}
-
-/// How a replica misbehaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Kind {
-    /// Answer clients with wrong results
-    LieReplies,
-    /// Take part in nothing
-    Silent,
-    /// Stop as if killed
-    Crash,
-}
-
-impl Kind {
-    /// The fault by the name a replica knows it by.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::LieReplies => bezant_node::Fault::LieReplies,
-            Self::Silent => bezant_node::Fault::Silent,
-            Self::Crash => bezant_node::Fault::Crash,
-        }
-        .name()
-    }
 }
 
 impl Fault {
@@ -65,7 +42,7 @@ impl Fault {
         let address = endpoint(&target, replica)?;
         let answer = match kind {
             Some(kind) => {
-                let body = json!({ "fault": kind.name() }).to_string();
+                let body = json!({ "fault": kind }).to_string();
                 admin::request(address, "POST", "/fault", &body).await?
             }
             None => admin::request(address, "DELETE", "/fault", "").await?,
@@ -90,15 +67,11 @@ fn endpoint(target: &Target, replica: u8) -> Result<&str, Failure> {
 }
 
 fn report(replica: u8, kind: Option<Kind>, printer: &Printer) -> Result<(), Failure> {
-    let name = kind.map(Kind::name);
     match printer.format {
         Format::Raw => Ok(()),
-        Format::Json | Format::Jsonl => {
-            let fault = name.map_or(Value::Null, |name| json!(name));
-            printer.json(&json!({ "replica": replica, "fault": fault }))
-        }
-        Format::Table => printer.line(&match name {
-            Some(name) => format!("ok  replica {replica}: {name}"),
+        Format::Json | Format::Jsonl => printer.json(&json!({ "replica": replica, "fault": kind })),
+        Format::Table => printer.line(&match kind {
+            Some(kind) => format!("ok  replica {replica}: {kind}"),
             None => format!("ok  replica {replica}: no fault"),
         }),
     }

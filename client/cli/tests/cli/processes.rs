@@ -129,7 +129,11 @@ fn processes_serve_enrolled_clients_and_deny_others() {
     let node = node_file(&cluster.world, 0);
     let copy = node.with_file_name("again.toml");
     let text = std::fs::read_to_string(&node).unwrap();
-    std::fs::write(&copy, text.replace("data = \"data\"\n", "")).unwrap();
+    std::fs::write(
+        &copy,
+        text.replace("data = \"data\"\n", "data = \"other\"\n"),
+    )
+    .unwrap();
     let again = ["node", "--config", copy.to_str().unwrap()];
     let taken = cluster
         .world

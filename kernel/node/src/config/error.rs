@@ -85,6 +85,8 @@ pub enum Problem {
         /// The replica whose key it is, if any.
         belongs_to: Option<u8>,
     },
+    /// Storage on disk without a folder for it.
+    NoData,
     /// The system gave no randomness.
     NoRandomness,
 }
@@ -163,6 +165,7 @@ impl Problem {
             }
             Self::SameClient => "list every client key once",
             Self::NotAKey => "a key file is one line of 64 hexadecimal digits",
+            Self::NoData => "set `data` to a folder of this replica's own",
             Self::NoRandomness => "check the system's entropy source and try again",
             _ => "report this as a bug, with the command that led here",
         };
@@ -220,6 +223,7 @@ impl fmt::Display for Problem {
                 replica,
                 belongs_to: None,
             } => write!(f, "the cluster file pins another key for replica {replica}"),
+            Self::NoData => f.write_str("nothing can be kept without a data folder"),
             Self::NoRandomness => f.write_str("the system gave no random bytes for a key"),
         }
     }

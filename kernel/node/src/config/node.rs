@@ -24,6 +24,8 @@ pub enum StorageKind {
     /// In memory: lost with the process.
     #[default]
     Memory,
+    /// On disk, durable before anything that builds on it is said.
+    Sync,
 }
 
 /// Everything a replica needs to start.
@@ -80,8 +82,7 @@ struct RawNode {
     listen: Spanned<String>,
     admin: Option<Spanned<String>>,
     data: Option<PathBuf>,
-    #[serde(default)]
-    storage: StorageKind,
+    storage: Option<Spanned<StorageKind>>,
     #[serde(default)]
     allow_faults: bool,
 }
@@ -100,6 +101,13 @@ impl NodeConfig {
         let admin = match &raw.admin {
             Some(text) => Some(socket_address(&document, text, "admin")?),
             None => None,
+        };
+        let storage = match &raw.storage {
+            Some(kind) if *kind.get_ref() == StorageKind::Sync && raw.data.is_none() => {
+                return Err(document.wrong(kind, "storage", Problem::NoData));
+            }
+            Some(kind) => *kind.get_ref(),
+            None => StorageKind::default(),
         };
         let cluster = ClusterFile::load(&beside(file, &raw.cluster))?;
         let key = load_key(&beside(file, raw.key.get_ref()))?;
@@ -125,7 +133,7 @@ impl NodeConfig {
             listen,
             admin,
             data: raw.data.map(|data| beside(file, &data)),
-            storage: raw.storage,
+            storage,
             allow_faults: raw.allow_faults,
         })
     }
@@ -216,6 +224,21 @@ mod tests {
     }
 
     #[test]
+    fn a_replica_keeps_its_log_where_the_file_says() {
+        let folder = folder(2, 2);
+        let file = folder.path().join("node.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        for (line, kind) in [
+            ("", StorageKind::Memory),
+            ("storage = \"memory\"\n", StorageKind::Memory),
+            ("storage = \"sync\"\n", StorageKind::Sync),
+        ] {
+            fs::write(&file, text.replacen("storage = \"memory\"\n", line, 1)).unwrap();
+            assert_eq!(NodeConfig::load(&file).unwrap().storage, kind);
+        }
+    }
+
+    #[test]
     fn the_key_must_be_the_one_the_cluster_pins() {
         let swapped = folder(2, 1);
         let error = NodeConfig::load(&swapped.path().join("node.toml")).unwrap_err();
@@ -269,6 +292,11 @@ mod tests {
                 "unknown variant `tape`",
             ),
             ("allow_faults", "allow_fault", "unknown field `allow_fault`"),
+            (
+                "data = \"data\"\nstorage = \"memory\"",
+                "storage = \"sync\"",
+                "`storage`: nothing can be kept without a data folder",
+            ),
         ] {
             fs::write(&file, good.replacen(from, to, 1)).unwrap();
             let error = NodeConfig::load(&file).unwrap_err();

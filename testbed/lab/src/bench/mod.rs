@@ -20,6 +20,7 @@ use std::{
 };
 
 use bezant_client::{Client, ClusterView, Error, Network, SigningKey};
+use bezant_node::StorageKind;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
@@ -87,6 +88,8 @@ pub struct Options {
     pub connections: Connections,
     /// The space everything happens in; made if it does not exist.
     pub space: String,
+    /// Where replicas keep their log, on a cluster of the benchmark's own.
+    pub storage: StorageKind,
 }
 
 /// What was measured. The names are stable.
@@ -209,6 +212,7 @@ impl Tally {
 pub async fn run_on_own_cluster(binary: PathBuf, options: &Options) -> Result<Report, BenchError> {
     let started = LocalOptions {
         allow_faults: false,
+        storage: options.storage,
         ..LocalOptions::default()
     };
     let cluster = ProcessCluster::start(&binary, &started)?;

@@ -1,68 +1,10 @@
-//! Faults a replica commits on demand, so that people can watch them be masked.
-//!
-//! Only a node whose configuration says `allow_faults` obeys; a cluster for use
-//! never does. A lying replica lies in every reply, in signed ones too, and
-//! keeps to the protocol otherwise.
-
-use std::{fmt, str::FromStr};
+//! What a liar says: well-formed, plausible, wrong.
 
 use bezant_api::{Answer, Refused};
 use bezant_bft::message::Reply;
 use bezant_tuple::{Tuple, Value};
 use bezant_tuplespace::Outcome;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
-
-/// What the replica does wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Fault {
-    /// Gives clients wrong answers.
-    LieReplies,
-    /// Sends nothing to anybody.
-    Silent,
-    /// Stops, and forgets everything.
-    Crash,
-}
-
-impl Fault {
-    /// Every fault, for help texts.
-    pub const ALL: [Self; 3] = [Self::LieReplies, Self::Silent, Self::Crash];
-
-    /// Its name on the command line.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::LieReplies => "lie-replies",
-            Self::Silent => "silent",
-            Self::Crash => "crash",
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Fault {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|fault| fault.name() == text)
-            .ok_or_else(|| {
-                let known: Vec<_> = Self::ALL.iter().map(|fault| fault.name()).collect();
-                format!(
-                    "there is no fault {text:?}; use one of {}",
-                    known.join(", ")
-                )
-            })
-    }
-}
 
 /// The reply a liar gives instead of `reply`: well-formed, plausible, wrong.
 #[must_use]
@@ -157,14 +99,5 @@ mod tests {
             assert_ne!(lied.result, reply.result, "{answer:?}");
             assert!(Answer::decode(&lied.result).is_ok(), "{answer:?}");
         }
-    }
-
-    #[test]
-    fn names_and_faults_are_inverse_and_a_wrong_name_lists_the_right_ones() {
-        for fault in Fault::ALL {
-            assert_eq!(fault.name().parse(), Ok(fault));
-        }
-        let error = "lies".parse::<Fault>().unwrap_err();
-        assert!(error.contains("lie-replies, silent, crash"), "{error}");
     }
 }
