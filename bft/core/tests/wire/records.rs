@@ -3,9 +3,8 @@
 use bezant_bft::{
     codec::{DecodeError, encode},
     effects::Record,
-    ids::SeqNo,
     message::{CheckpointVote, NewView, PrePrepare, Signed, ViewChange, Vote, proposal_digest},
-    record::{Lifetime, RecordError},
+    record::{Lifetime, RecordError, Standing},
 };
 use proptest::{collection::vec, prelude::*};
 use serde::Serialize;
@@ -110,23 +109,29 @@ proptest! {
         prop_assert_eq!(error, RecordError::DigestMismatch { number });
     }
 
-    /// Votes are garbage with their number; so is the news of a stable checkpoint.
+    /// Votes are garbage with their number; so is the news of a stable checkpoint. What says
+    /// where the replica stands is needed until the next of its kind.
     #[test]
     fn a_record_lives_as_long_as_its_number(written in record()) {
-        let number = match &written {
-            Plain::PrePrepare(message) => message.vote.body.number,
-            Plain::Prepare(vote) | Plain::Commit { vote, .. } => vote.body.number,
-            Plain::Stable(votes) => votes.first().map_or(SeqNo(0), |vote| vote.body.number),
+        let lifetime = match &written {
+            Plain::PrePrepare(message) => Lifetime::Number(message.vote.body.number),
+            Plain::Prepare(vote) | Plain::Commit { vote, .. } => Lifetime::Number(vote.body.number),
+            Plain::Stable(votes) => {
+                let number = votes.first().map(|vote| vote.body.number);
+                Lifetime::Number(number.unwrap_or_default())
+            }
+            Plain::ViewChange(_) => Lifetime::Latest(Standing::Left),
+            Plain::NewView(_) => Lifetime::Latest(Standing::Entered),
         };
         let read = Record::decode(&encode(&written)).unwrap();
-        prop_assert_eq!(read.lifetime(), Lifetime::Number(number));
+        prop_assert_eq!(read.lifetime(), lifetime);
     }
 }
 
 /// The tags of records are what journals on disks are written in.
 #[test]
 fn a_tag_that_is_none_is_refused() {
-    for tag in [4, 0x7f] {
+    for tag in [6, 0x7f] {
         let error = Record::decode(&[tag, 0, 0, 0]).unwrap_err();
         assert_eq!(error, RecordError::Undecodable(DecodeError::Malformed));
     }
