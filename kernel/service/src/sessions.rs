@@ -182,6 +182,11 @@ impl Sessions {
 
     /// What is known of `request`.
     pub(crate) fn known(&self, request: &Request) -> Known<'_> {
+        // No session has a turn for it. One that a replica takes for new before the session
+        // is opened, and the others do not after, would be waited for without end.
+        if request.number == RequestNumber(0) {
+            return Known::Silent;
+        }
         let Some(session) = self.of(request) else {
             return Known::New;
         };
@@ -333,6 +338,15 @@ mod tests {
                 Turn::Nothing
             );
         }
+    }
+
+    #[test]
+    fn number_zero_is_never_anybodys_turn() {
+        let mut sessions = Sessions::default();
+        let zero = |id| request(ANN, id, 0, &[]);
+        assert_eq!(sessions.known(&zero(SessionId(1))), Known::Silent);
+        let id = opened(&mut sessions, ANN, 1);
+        assert_eq!(sessions.known(&zero(id)), Known::Silent);
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! One machine: a replica, its service, its storage and what waits at its door.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bezant_bft::{
     crypto::{Checker, SigningKey},
     effects::{PersistId, Record, To},
     ids::{Clock, Instant, OrderedTime, ReplicaId, SeqNo},
     message::{PeerMessage, ReplicaMessage, Signed, Vote},
+    record::Lifetime,
     replica::Replica,
 };
 use bezant_kernel::Kernel;
@@ -42,12 +43,105 @@ pub(crate) enum Outgoing {
     },
 }
 
-/// Records in the order written, and how far they would survive.
+/// Something handed to storage, carried out once everything before it is durable.
+#[derive(Debug)]
+enum Chore {
+    /// Drop the records of numbers up to this one.
+    Truncate(SeqNo),
+    /// Drop the states below this number.
+    Forget(SeqNo),
+}
+
+/// A machine's storage: records in the order written, and how far they would survive.
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
-    pub(crate) records: VecDeque<(PersistId, Record)>,
+    records: VecDeque<(PersistId, Record)>,
+    chores: VecDeque<(PersistId, Chore)>,
+    snapshots: BTreeMap<SeqNo, Bytes>,
     pub(crate) written: PersistId,
     pub(crate) durable: PersistId,
+}
+
+impl Disk {
+    /// Records kept.
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Writes a record; [`Self::sync`] makes it durable.
+    pub(crate) fn append(&mut self, id: PersistId, record: Record) {
+        self.records.push_back((id, record));
+        self.written = id;
+    }
+
+    /// Writes a state, which is durable when this returns.
+    pub(crate) fn save(&mut self, number: SeqNo, state: Bytes) {
+        self.snapshots.insert(number, state);
+    }
+
+    /// Everything up to `id` is durable from now on.
+    pub(crate) fn sync(&mut self, id: PersistId) {
+        self.durable = self.durable.max(id);
+        while let Some((after, _)) = self.chores.front()
+            && *after <= self.durable
+        {
+            match self.chores.pop_front() {
+                Some((_, Chore::Truncate(below))) => self.drop_records(below),
+                Some((_, Chore::Forget(below))) => {
+                    self.snapshots = self.snapshots.split_off(&below);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Drops the records of numbers up to `below` once what was written so far is durable.
+    pub(crate) fn truncate(&mut self, below: SeqNo) {
+        self.chores
+            .push_back((self.written, Chore::Truncate(below)));
+        self.sync(self.durable);
+    }
+
+    /// Drops the states below `number` once what was written so far is durable.
+    pub(crate) fn forget(&mut self, number: SeqNo) {
+        self.chores.push_back((self.written, Chore::Forget(number)));
+        self.sync(self.durable);
+    }
+
+    fn drop_records(&mut self, below: SeqNo) {
+        let mut latest = BTreeSet::new();
+        let mut kept = VecDeque::with_capacity(self.records.len());
+        for (id, record) in self.records.drain(..).rev() {
+            let stays = match record.lifetime() {
+                Lifetime::Number(number) => number > below,
+                Lifetime::Latest(standing) => latest.insert(standing),
+            };
+            if stays {
+                kept.push_front((id, record));
+            }
+        }
+        self.records = kept;
+    }
+
+    /// Power fails: what was not durable is gone. Gives the records left, and the state
+    /// of the newest stable checkpoint among them.
+    pub(crate) fn crash(&mut self) -> (Vec<Record>, Option<(SeqNo, Bytes)>) {
+        let durable = self.durable;
+        self.records.retain(|(id, _)| *id <= durable);
+        self.chores.clear();
+        // A new life counts its records anew; these stay whatever becomes of it.
+        for (id, _) in &mut self.records {
+            *id = PersistId(0);
+        }
+        (self.written, self.durable) = (PersistId(0), PersistId(0));
+        let records: Vec<Record> = self.records.iter().map(|(_, r)| r.clone()).collect();
+        let stable = records.iter().filter_map(Record::stable).max();
+        let state = stable.and_then(|number| {
+            let bytes = self.snapshots.get(&number)?;
+            Some((number, bytes.clone()))
+        });
+        (records, state)
+    }
 }
 
 /// One machine.
@@ -108,19 +202,5 @@ impl Machine {
     /// The last number its service executed.
     pub(crate) const fn executed(&self) -> SeqNo {
         self.replica.executed()
-    }
-}
-
-/// The number a record is about.
-pub(crate) fn number_of(record: &Record) -> SeqNo {
-    match record {
-        Record::PrePrepare(message) => message.vote.body.number,
-        Record::Prepare(vote) | Record::Commit { vote, .. } => vote.body.number,
-        Record::Stable(votes) => votes
-            .first()
-            .map(|vote| vote.body.number)
-            .unwrap_or_default(),
-        // Kept for ever: they say which views are over.
-        Record::ViewChange(_) | Record::NewView(_) => SeqNo(u64::MAX),
     }
 }

@@ -13,9 +13,6 @@ use crate::{adversaries::Kind, faults::Fault, rng::Rng};
 pub(crate) const MS: u64 = 1_000;
 pub(crate) const SECOND: u64 = 1_000 * MS;
 
-/// Whether a replica that fell below its peers' logs can catch up.
-const TRANSFERS: bool = false;
-
 /// The options of one run.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -31,6 +28,8 @@ pub struct Options {
     pub network: Network,
     /// Faults chosen.
     pub faults: BTreeSet<Fault>,
+    /// Whether a client floods.
+    pub flood: bool,
     /// Who is faulty, and how.
     pub adversaries: BTreeMap<u8, Kind>,
     /// Until a record is durable.
@@ -98,6 +97,7 @@ impl Options {
             real_signatures: rng.chance(10),
             network,
             faults,
+            flood: rng.chance(200),
             adversaries: BTreeMap::new(),
             sync_us: if slow { rng.between(1, 30) * MS } else { 0 },
             check_us: rng.below(3) * MS,
@@ -108,9 +108,6 @@ impl Options {
         };
         if options.faults.contains(&Fault::Skew) {
             options.skew_ms = rng.between(1, tuning.max_drift_ms / 3);
-        }
-        if !TRANSFERS && !options.faults.is_empty() {
-            options.interval = 512;
         }
         options.draw_adversaries(&mut rng);
         options
@@ -123,6 +120,7 @@ impl Options {
         options.n = 4;
         options.faults.clear();
         options.adversaries.clear();
+        options.flood = false;
         options.network = Network {
             latency_us: (MS, MS),
             tail_permille: 0,
@@ -142,19 +140,26 @@ impl Options {
     }
 
     fn draw_adversaries(&mut self, rng: &mut Rng) {
-        if rng.chance(400) {
+        if rng.chance(400) || self.f() == 0 {
             return;
         }
         let count = rng.between(1, self.f() as u64);
         // One kind in most runs: what one attack opens is not closed by another.
-        let kind = *rng.pick(&Kind::ALL);
+        let kind = *rng.pick(&Kind::REPLICAS);
         let mixed = rng.chance(250);
         while (self.adversaries.len() as u64) < count {
-            let replica = u8::try_from(rng.below(u64::from(self.n))).unwrap_or(0);
-            let kind = if mixed { *rng.pick(&Kind::ALL) } else { kind };
-            if kind.needs_view_change() && replica == 0 {
-                continue;
-            }
+            let kind = if mixed {
+                *rng.pick(&Kind::REPLICAS)
+            } else {
+                kind
+            };
+            let first = self.adversaries.is_empty();
+            // The first primary, where it matters, and a later one now and then.
+            let replica = if first && (kind.is_a_primarys() || rng.chance(300)) {
+                0
+            } else {
+                u8::try_from(rng.below(u64::from(self.n))).unwrap_or(0)
+            };
             self.adversaries.entry(replica).or_insert(kind);
         }
     }

@@ -62,8 +62,12 @@ pub struct Figures {
     pub suspicions: u64,
     /// Faults of others that replicas noticed.
     pub blames: u64,
-    /// Highest view of a correct replica.
+    /// Views that correct replicas entered.
     pub views: u64,
+    /// States taken over from peers.
+    pub installs: u64,
+    /// Restarts from records.
+    pub restarts: u64,
     /// Virtual time that passed.
     pub virtual_us: u64,
 }
@@ -81,6 +85,8 @@ impl Figures {
         self.suspicions += other.suspicions;
         self.blames += other.blames;
         self.views += other.views;
+        self.installs += other.installs;
+        self.restarts += other.restarts;
         self.virtual_us += other.virtual_us;
     }
 }

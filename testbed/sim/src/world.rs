@@ -26,6 +26,7 @@ use bezant_kernel::Kernel;
 use bytes::Bytes;
 
 use crate::{
+    adversaries::{Flood, Kind},
     client::Actor,
     faults::{Fault, Hits},
     invariants::{self, Common, Fact, Invariant},
@@ -92,6 +93,7 @@ pub(crate) enum Event {
         bytes: Bytes,
     },
     Act(usize),
+    Flood,
     ActorTimer(usize),
     Nemesis(nemesis::Trouble),
     Heal,
@@ -112,6 +114,7 @@ pub struct World {
     actors: Vec<Actor>,
     /// Which client a key is.
     clients: BTreeMap<ClientId, usize>,
+    flood: Option<Flood>,
     links: Links,
     rules: Vec<Box<dyn Invariant>>,
     common: Common,
@@ -170,7 +173,10 @@ impl World {
             machines: Vec::new(),
             actors: Vec::new(),
             clients: BTreeMap::new(),
-            links: Links::new(keys.len(), client_keys.len(), options.network),
+            flood: options
+                .flood
+                .then(|| Flood::new(key(3, 0), client_keys.len())),
+            links: Links::new(keys.len(), client_keys.len() + 1, options.network),
             rules: invariants::all(),
             common: Common {
                 interval: options.interval,
@@ -195,6 +201,9 @@ impl World {
         for (client, key) in client_keys.into_iter().enumerate() {
             world.clients.insert(key.client(), client);
             world.add_sessions(client, &key, &mut rng);
+        }
+        if let Some(flood) = &world.flood {
+            world.clients.insert(flood.key(), flood.client);
         }
         world.rng = rng;
         world.plan();
@@ -254,6 +263,9 @@ impl World {
         for actor in 0..self.actors.len() {
             let at = self.rng.below(20 * MS);
             self.queue.push(at, Event::Act(actor));
+        }
+        if self.flood.is_some() {
+            self.queue.push(20 * MS, Event::Flood);
         }
         self.plan_troubles();
         self.queue.push(self.options.heal_at_us, Event::Heal);
@@ -330,6 +342,7 @@ impl World {
             }
             Event::Delayed { from, to, bytes } => self.transmit(from, to, bytes),
             Event::Act(actor) => self.act(actor),
+            Event::Flood => self.flood(),
             Event::ActorTimer(actor) => self.actor_timer(actor),
             Event::Nemesis(trouble) => self.trouble(trouble),
             Event::Heal => self.heal(),
@@ -447,6 +460,9 @@ impl World {
             if let Some((kind, strategy)) = &machine.strategy {
                 self.hits.adversary(*kind, strategy.hits());
             }
+        }
+        if let Some(flood) = &self.flood {
+            self.hits.adversary(Kind::FloodingClient, flood.hits);
         }
         self.figures.decided = self.common.oracle.height().0;
         self.figures.requests = self.common.oracle.requests();

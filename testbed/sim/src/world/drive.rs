@@ -1,29 +1,32 @@
 //! One machine's turn, as the node's event loop takes it, and its way to others.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use bezant_bft::{
     codec,
     crypto::Domain,
-    effects::{Effect, Effects, Input, PersistId, To},
+    effects::{Effect, Effects, Input, PersistId, Record, To},
     ids::{Digest, Incarnation, ReplicaId, SeqNo},
     limits::STATE_PART_BYTES,
     message::{
         ClientMessage, PeerMessage, ReplicaMessage, ReplyClaim, Signed, SignedRequest, StatePart,
     },
     misbehaviour::{Fault as Wrong, Misbehaviour},
-    seal::{Batch, Sealed, Source, check_commits},
+    seal::{Batch, CheckedProposal, Sealed, Source, check_commits},
     service::{Admission, Replies, Service as _, state_digest},
 };
 use bytes::Bytes;
 
 use super::{Event, World};
 use crate::{
-    adversaries::Means,
+    adversaries::{Instead, Means},
     faults::Fault,
     invariants::Fact,
     machine::{Incoming, Outgoing},
 };
+
+/// Bytes of a state sent at a time.
+const STATE_PART: usize = 700;
 
 /// What a machine that stands still keeps for later; a link takes no more.
 const MAX_DOOR: usize = 4096;
@@ -76,18 +79,22 @@ impl World {
         self.steps(m, inputs);
     }
 
-    /// Steps through the inputs and those that their effects make.
+    /// Steps through the inputs and those that their effects make. As in the node, all
+    /// that came together is stepped before anything is carried out.
     pub(super) fn steps(&mut self, m: usize, mut inputs: VecDeque<Input>) {
         let mut effects = Effects::new();
-        while let Some(input) = inputs.pop_front() {
-            let machine = &mut self.machines[m];
-            let clock = machine.clock(self.now);
-            machine.replica.step(clock, input, &mut effects);
+        while !inputs.is_empty() {
+            for input in inputs.drain(..) {
+                let machine = &mut self.machines[m];
+                let clock = machine.clock(self.now);
+                machine.replica.step(clock, input, &mut effects);
+            }
             for effect in effects.drain(..) {
                 self.carry_out(m, effect, &mut inputs);
-            }
-            if self.violation.is_some() {
-                return;
+                // A machine that halted carries out nothing more.
+                if self.violation.is_some() || !self.machines[m].up {
+                    return;
+                }
             }
         }
         let machine = &self.machines[m];
@@ -249,35 +256,7 @@ impl World {
         let machine = &mut self.machines[m];
         let (by, is_correct) = (machine.id, machine.is_correct());
         match effect {
-            Effect::Persist { id, record } => {
-                machine.disk.records.push_back((id, record));
-                machine.disk.written = id;
-                let kept = machine.disk.records.len();
-                let delay = self.options.sync_us;
-                let life = machine.life;
-                if is_correct && let Some((_, record)) = machine.disk.records.back().cloned() {
-                    let record = &record;
-                    self.fact(&Fact::Recorded {
-                        by,
-                        id,
-                        record,
-                        kept,
-                    });
-                }
-                if delay == 0 {
-                    self.durable(m, id);
-                } else {
-                    let at = self.now + delay;
-                    self.queue.push(
-                        at,
-                        Event::Durable {
-                            machine: m,
-                            life,
-                            id,
-                        },
-                    );
-                }
-            }
+            Effect::Persist { id, record } => self.persist(m, id, record),
             Effect::Send { to, message, after } => {
                 self.leave(
                     m,
@@ -286,33 +265,7 @@ impl World {
                 );
             }
             Effect::Execute { number, proposal } => {
-                let mut replies = Replies::new();
-                machine.kernel.execute(number, &proposal, &mut replies);
-                let figures = machine.kernel.figures();
-                let view = machine.replica.view();
-                // What this replica did for the decision must be durable before anybody builds on it.
-                let after = machine.disk.written;
-                if is_correct {
-                    self.common.oracle.learn(number, &proposal);
-                    self.fact(&Fact::Executed {
-                        by,
-                        number,
-                        proposal: &proposal,
-                        replies: &replies,
-                        figures,
-                    });
-                }
-                for (client, reply) in replies {
-                    if let Some(client) = self.clients.get(&client).copied() {
-                        let message = ReplicaMessage::Reply { view, reply };
-                        self.leave(m, after, Outgoing::Client { client, message });
-                    }
-                }
-                let due = number.0.is_multiple_of(self.options.interval);
-                let state = due.then(|| self.snapshot(m, number));
-                if let Some(state) = state.filter(|_| is_correct) {
-                    self.fact(&Fact::Checkpointed { by, number, state });
-                }
+                let state = self.execute(m, number, &proposal);
                 inputs.push_back(Input::Executed { number, state });
             }
             Effect::CheckCommits(votes) => {
@@ -327,20 +280,24 @@ impl World {
                     },
                 );
             }
-            Effect::Truncate(below) => truncate(machine, below),
-            Effect::Stable(number) => machine.snapshots = machine.snapshots.split_off(&number),
+            Effect::Truncate(below) => machine.disk.truncate(below),
+            Effect::Stable(number) => {
+                machine.snapshots = machine.snapshots.split_off(&number);
+                if let Some(state) = machine.snapshots.get(&number) {
+                    machine.disk.save(number, state.clone());
+                }
+                machine.disk.forget(number);
+            }
             Effect::SendState { to, number, offset } => self.send_state(m, to, number, offset),
             Effect::Install { number, snapshot } => {
-                if machine.kernel.restore(&snapshot).is_err() && is_correct {
-                    self.violate("transfer", format!("replica {by} cannot read the state"));
-                }
-                self.machines[m].snapshots.insert(number, snapshot);
+                self.install(m, number, snapshot);
                 inputs.push_back(Input::Installed { number });
             }
-            Effect::ViewChanged { .. } => {}
+            Effect::ViewChanged { .. } => self.figures.views += u64::from(is_correct),
             Effect::Suspect(_) => self.figures.suspicions += 1,
             Effect::Blame(misbehaviour) => self.blame(m, &misbehaviour),
             Effect::Halt(violation) => {
+                machine.up = false;
                 if is_correct {
                     self.violate("halted", format!("replica {by} stops: {violation}"));
                 }
@@ -348,20 +305,103 @@ impl World {
         }
     }
 
-    /// Sends a part of a kept state to a peer.
+    fn persist(&mut self, m: usize, id: PersistId, record: Record) {
+        let machine = &mut self.machines[m];
+        let (by, life) = (machine.id, machine.life);
+        machine.disk.append(id, record.clone());
+        let kept = machine.disk.len();
+        if machine.is_correct() {
+            let record = &record;
+            self.fact(&Fact::Recorded {
+                by,
+                id,
+                record,
+                kept,
+            });
+        }
+        if self.options.sync_us == 0 {
+            self.durable(m, id);
+        } else {
+            let at = self.now + self.options.sync_us;
+            let machine = m;
+            self.queue.push(at, Event::Durable { machine, life, id });
+        }
+    }
+
+    /// The service executes a number; its state's digest at a checkpoint.
+    fn execute(
+        &mut self,
+        m: usize,
+        number: SeqNo,
+        proposal: &Arc<CheckedProposal>,
+    ) -> Option<Digest> {
+        let machine = &mut self.machines[m];
+        let (by, is_correct) = (machine.id, machine.is_correct());
+        let mut replies = Replies::new();
+        machine.kernel.execute(number, proposal, &mut replies);
+        let figures = machine.kernel.figures();
+        let view = machine.replica.view();
+        // What this replica did for the decision must be durable before anybody builds on it.
+        let after = machine.disk.written;
+        if is_correct {
+            self.common.oracle.learn(number, proposal);
+            self.fact(&Fact::Executed {
+                by,
+                number,
+                proposal,
+                replies: &replies,
+                figures,
+            });
+        }
+        for (client, reply) in replies {
+            if let Some(client) = self.clients.get(&client).copied() {
+                let message = ReplicaMessage::Reply { view, reply };
+                self.leave(m, after, Outgoing::Client { client, message });
+            }
+        }
+        let due = number.0.is_multiple_of(self.options.interval);
+        let state = due.then(|| self.snapshot(m, number));
+        if let Some(state) = state.filter(|_| is_correct) {
+            self.fact(&Fact::Checkpointed { by, number, state });
+        }
+        state
+    }
+
+    /// Sends a peer a part of a state, if it is still here.
     fn send_state(&mut self, m: usize, to: ReplicaId, number: SeqNo, offset: u64) {
         let Some(state) = self.machines[m].snapshots.get(&number) else {
             return;
         };
         let begin = usize::try_from(offset).map_or(state.len(), |at| at.min(state.len()));
-        let end = state.len().min(begin.saturating_add(STATE_PART_BYTES));
-        let part = PeerMessage::State(StatePart {
+        // Small parts, so that a state of a small run has several.
+        let end = state.len().min(begin + STATE_PART.min(STATE_PART_BYTES));
+        let message = PeerMessage::State(StatePart {
             number,
             total: state.len() as u64,
             offset,
             bytes: state.slice(begin..end),
         });
-        self.send_peers(m, To::Replica(to), &part);
+        let to = To::Replica(to);
+        self.leave(m, PersistId(0), Outgoing::Peers { to, message });
+    }
+
+    /// Takes over a state that the replica found certified.
+    fn install(&mut self, m: usize, number: SeqNo, snapshot: Bytes) {
+        let machine = &mut self.machines[m];
+        let (by, state) = (machine.id, state_digest(&snapshot));
+        if let Err(error) = machine.kernel.restore(&snapshot) {
+            self.violate(
+                "restore",
+                format!("replica {by} cannot take over the state after number {number}: {error}"),
+            );
+            return;
+        }
+        machine.disk.save(number, snapshot.clone());
+        machine.snapshots.insert(number, snapshot);
+        self.figures.installs += 1;
+        if machine.is_correct() {
+            self.fact(&Fact::Installed { by, number, state });
+        }
     }
 
     /// Takes and keeps a snapshot; its digest.
@@ -388,7 +428,7 @@ impl World {
 
     pub(super) fn durable(&mut self, m: usize, id: PersistId) {
         let machine = &mut self.machines[m];
-        machine.disk.durable = machine.disk.durable.max(id);
+        machine.disk.sync(id);
         while let Some((after, _)) = self.machines[m].outbox.front()
             && *after <= self.machines[m].disk.durable
         {
@@ -425,7 +465,7 @@ impl World {
             return;
         }
         for to in receivers {
-            let mut instead = Vec::new();
+            let mut instead = Instead::default();
             let machine = &mut self.machines[m];
             if let Some((_, strategy)) = &mut machine.strategy {
                 let mut means = Means {
@@ -433,12 +473,12 @@ impl World {
                     key: &machine.key,
                     cluster: &self.cluster,
                     n: self.options.n,
+                    patience_us: self.options.tuning.suspect_after_us,
                     rng: &mut self.rng,
                 };
                 strategy.send(&mut means, to, message, &mut instead);
             }
-            for (delay_us, message) in instead {
-                let bytes = Bytes::from(codec::encode(&message));
+            for (delay_us, bytes) in instead.frames {
                 if delay_us == 0 {
                     self.transmit(m, to, bytes);
                 } else {
@@ -484,6 +524,7 @@ impl World {
                     key: &machine.key,
                     cluster: &self.cluster,
                     n: self.options.n,
+                    patience_us: self.options.tuning.suspect_after_us,
                     rng: &mut self.rng,
                 };
                 strategy.tell(&mut means, message)
@@ -507,12 +548,4 @@ impl World {
             );
         }
     }
-}
-
-/// Drops the records in front that are of no number above `below`.
-fn truncate(machine: &mut crate::machine::Machine, below: SeqNo) {
-    machine
-        .disk
-        .records
-        .retain(|(_, record)| crate::machine::number_of(record) > below);
 }

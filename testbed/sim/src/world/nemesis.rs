@@ -1,5 +1,8 @@
 //! Trouble from outside: cuts, machines that stand still or fall, and the end of it.
 
+use bezant_bft::{effects::Record, ids::SeqNo, replica::Replica, service::Service as _};
+use bezant_kernel::Kernel;
+
 use super::{Event, LOOK_US, World};
 use crate::{faults::Fault, options::MS};
 
@@ -14,6 +17,10 @@ pub(crate) enum Trouble {
     Freeze(usize),
     /// It goes on.
     Thaw(usize),
+    /// A machine loses its power.
+    Crash(usize),
+    /// It starts again from what its storage kept.
+    Restart(usize),
 }
 
 impl World {
@@ -36,6 +43,9 @@ impl World {
                 at += self.rng.between(50, 1000) * MS;
             }
         }
+        if self.options.faults.contains(&Fault::Crash) {
+            self.plan_crashes(end);
+        }
         if self.options.faults.contains(&Fault::Freeze) {
             let mut at = self.rng.below(end / 2);
             while at < end {
@@ -47,6 +57,103 @@ impl World {
                 at += self.rng.between(20, 500) * MS;
             }
         }
+    }
+
+    /// One machine at a time, or now and then all of them at once.
+    fn plan_crashes(&mut self, end: u64) {
+        let mut at = self.rng.below(end / 2);
+        while at < end {
+            let one = self.rng.index(self.machines.len());
+            let all = self.rng.chance(150);
+            for machine in 0..self.machines.len() {
+                if all || machine == one {
+                    self.queue.push(at, Event::Nemesis(Trouble::Crash(machine)));
+                    let back = at + self.rng.between(5, 800) * MS;
+                    self.queue
+                        .push(back, Event::Nemesis(Trouble::Restart(machine)));
+                }
+            }
+            at += self.rng.between(100, 1500) * MS;
+        }
+    }
+
+    /// Power fails: everything that is not on the disk is gone.
+    fn crash(&mut self, m: usize) {
+        let machine = &mut self.machines[m];
+        if !machine.up {
+            return;
+        }
+        machine.up = false;
+        machine.life += 1;
+        machine.inbox.clear();
+        machine.outbox.clear();
+        machine.snapshots.clear();
+        machine.awake = false;
+        machine.timer = None;
+        self.hits.hit(Fault::Crash);
+    }
+
+    /// A machine starts again: a new replica and a new service, made from nothing but what
+    /// its storage kept.
+    fn restart(&mut self, m: usize) {
+        let machine = &mut self.machines[m];
+        if machine.up {
+            return;
+        }
+        let durable = machine.disk.durable;
+        let (records, state) = machine.disk.crash();
+        let mut kernel = Kernel::new(self.genesis.clone());
+        let stable = records.iter().filter_map(Record::stable).max();
+        let executed = stable.unwrap_or_default();
+        let by = machine.id;
+        if let Some((number, bytes)) = state {
+            if let Err(error) = kernel.restore(&bytes) {
+                return self.violate(
+                    "restore",
+                    format!("replica {by} cannot read its state after number {number}: {error}"),
+                );
+            }
+            machine.snapshots.insert(number, bytes);
+        } else if executed > SeqNo(0) {
+            let what = format!("replica {by} lost its state after number {executed}");
+            return self.violate("durable-snapshot", what);
+        }
+        let keyring = self.common.keyring.clone();
+        let (interval, tuning) = (self.options.interval, self.options.tuning);
+        let key = machine.key.clone();
+        let Some(replica) = Replica::recover(by, key, keyring, interval, tuning, records) else {
+            return self.violate(
+                "recover",
+                format!("replica {by} cannot start from its records"),
+            );
+        };
+        let view = replica.view();
+        machine.replica = replica;
+        machine.kernel = kernel;
+        machine.checker = super::checker(&self.options);
+        machine.booted_at = self.now;
+        machine.up = true;
+        machine.frozen = false;
+        self.figures.restarts += 1;
+        if machine.is_correct() {
+            self.fact(&Fact::Restarted {
+                by,
+                executed,
+                view,
+                durable,
+            });
+        }
+        for peer in self.quorum.members().filter(|peer| *peer != by) {
+            let here = Event::LinkUp { machine: m, peer };
+            self.queue.push(self.now + MS, here);
+            let there = Event::LinkUp {
+                machine: usize::from(peer.0),
+                peer: by,
+            };
+            self.queue.push(self.now + MS, there);
+        }
+        self.relink_clients(by);
+        self.arm(m);
     }
 
     pub(super) fn trouble(&mut self, trouble: Trouble) {
@@ -61,6 +168,8 @@ impl World {
                 self.hits.hit(Fault::Freeze);
             }
             Trouble::Thaw(machine) => self.thaw(machine),
+            Trouble::Crash(machine) => self.crash(machine),
+            Trouble::Restart(machine) => self.restart(machine),
         }
     }
 
@@ -94,6 +203,7 @@ impl World {
         self.links.heal();
         self.join(false);
         for machine in 0..self.machines.len() {
+            self.restart(machine);
             if self.machines[machine].frozen {
                 self.thaw(machine);
             }

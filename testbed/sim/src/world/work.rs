@@ -114,6 +114,46 @@ impl World {
         }
     }
 
+    /// The faulty client's turn.
+    pub(super) fn flood(&mut self) {
+        if self.healed {
+            return;
+        }
+        let Some(flood) = &mut self.flood else {
+            return;
+        };
+        for _ in 0..self.rng.between(1, 4) {
+            let (message, to) = flood.next(&self.cluster, &mut self.rng);
+            let bytes = Bytes::from(codec::encode(&message));
+            let client = flood.client;
+            for machine in 0..self.machines.len() {
+                if to >> (machine % 64) & 1 == 0 {
+                    continue;
+                }
+                let arrival = self.links.with_client(
+                    self.now,
+                    client,
+                    machine,
+                    &mut self.rng,
+                    &mut self.hits,
+                );
+                if let Some(at) = arrival {
+                    let bytes = bytes.clone();
+                    self.queue.push(
+                        at,
+                        Event::Asked {
+                            to: machine,
+                            client,
+                            bytes,
+                        },
+                    );
+                }
+            }
+        }
+        let at = self.now + self.rng.between(5, 60) * MS;
+        self.queue.push(at, Event::Flood);
+    }
+
     fn ask(&mut self, client: usize, to: Target, message: &ClientMessage) {
         let bytes = Bytes::from(codec::encode(message));
         if bytes.len() > MAX_CLIENT_MESSAGE_BYTES {
