@@ -2,14 +2,14 @@
 //!
 //! Every `interval` numbers each replica signs the digest of its state; a
 //! strong quorum of equal votes makes the checkpoint *stable* and everything
-//! below it garbage (PBFT §4.3). Transfer of a state to a replica that fell
-//! behind the low watermark takes its place beside this when it is built.
+//! below it garbage (PBFT §4.3). A replica that fell below what its peers keep
+//! learns here which state to fetch.
 
 use std::collections::BTreeMap;
 
 use crate::{
     ids::{Digest, ReplicaId, SeqNo},
-    limits::WATERMARK_INTERVALS,
+    limits::{MAX_FAR_VOTES, WATERMARK_INTERVALS},
     message::{CheckpointVote, Signed},
     quorum::Quorum,
 };
@@ -20,7 +20,11 @@ use crate::{
 pub struct Checkpoints {
     interval: u64,
     low: SeqNo,
+    /// A strong quorum of equal votes for `low`.
+    proof: Vec<Signed<CheckpointVote>>,
     votes: BTreeMap<SeqNo, BTreeMap<ReplicaId, Signed<CheckpointVote>>>,
+    /// The latest votes of each replica for numbers beyond the window.
+    far: BTreeMap<ReplicaId, BTreeMap<SeqNo, Signed<CheckpointVote>>>,
 }
 
 impl Checkpoints {
@@ -30,7 +34,9 @@ impl Checkpoints {
         Self {
             interval: interval.max(1),
             low: SeqNo(0),
+            proof: Vec::new(),
             votes: BTreeMap::new(),
+            far: BTreeMap::new(),
         }
     }
 
@@ -38,6 +44,12 @@ impl Checkpoints {
     #[must_use]
     pub const fn low(&self) -> SeqNo {
         self.low
+    }
+
+    /// A strong quorum of equal votes for [`Self::low`]; none at the beginning of the log.
+    #[must_use]
+    pub fn proof(&self) -> &[Signed<CheckpointVote>] {
+        &self.proof
     }
 
     /// The last number that may be voted on.
@@ -78,7 +90,11 @@ impl Checkpoints {
         quorum: Quorum,
     ) -> Option<(Digest, Vec<Signed<CheckpointVote>>)> {
         let number = vote.body.number;
-        if number <= self.low || number > self.hold() || !self.is_due(number) {
+        if number <= self.low || !self.is_due(number) {
+            return None;
+        }
+        if number > self.hold() {
+            self.add_far(vote);
             return None;
         }
         let votes = self.votes.entry(number).or_default();
@@ -90,6 +106,51 @@ impl Checkpoints {
         equal
             .into_iter()
             .find(|(_, votes)| votes.len() >= quorum.strong())
+    }
+
+    fn add_far(&mut self, vote: Signed<CheckpointVote>) {
+        let votes = self.far.entry(vote.body.replica).or_default();
+        votes.entry(vote.body.number).or_insert(vote);
+        if votes.len() > MAX_FAR_VOTES {
+            votes.pop_first();
+        }
+    }
+
+    /// Whether more than f replicas are beyond what this one can follow.
+    #[must_use]
+    pub fn is_left_behind(&self, quorum: Quorum) -> bool {
+        let beyond = self.far.values().filter(|votes| !votes.is_empty());
+        beyond.count() >= quorum.weak()
+    }
+
+    /// The highest checkpoint above `number` that a strong quorum voted for alike.
+    #[must_use]
+    pub fn certified(
+        &self,
+        number: SeqNo,
+        quorum: Quorum,
+    ) -> Option<(SeqNo, Digest, Vec<Signed<CheckpointVote>>)> {
+        let near = self.votes.values().flat_map(BTreeMap::values);
+        let far = self.far.values().flat_map(BTreeMap::values);
+        let mut alike: BTreeMap<(SeqNo, Digest), Vec<_>> = BTreeMap::new();
+        for vote in near.chain(far) {
+            let Signed { body, .. } = vote;
+            if body.number > number {
+                alike
+                    .entry((body.number, body.digest))
+                    .or_default()
+                    .push(*vote);
+            }
+        }
+        let mut certified = alike.into_iter().rev();
+        let found = certified.find(|(_, votes)| votes.len() >= quorum.strong());
+        found.map(|((number, digest), votes)| (number, digest, votes))
+    }
+
+    /// Numbers between the watermarks, and those kept below them for who lags.
+    #[must_use]
+    pub const fn span(&self) -> u64 {
+        self.interval * WATERMARK_INTERVALS
     }
 
     /// This replica's votes that are still kept, to be sent again.
@@ -110,8 +171,21 @@ impl Checkpoints {
 
     /// Moves the low watermark to a stable checkpoint. Votes stay as long as the log
     /// they close: who still needs the one needs the other.
-    pub fn advance(&mut self, number: SeqNo) {
-        self.low = self.low.max(number);
+    pub fn advance(
+        &mut self,
+        number: SeqNo,
+        mut proof: Vec<Signed<CheckpointVote>>,
+        quorum: Quorum,
+    ) {
+        if number <= self.low {
+            return;
+        }
+        proof.truncate(quorum.strong());
+        (self.low, self.proof) = (number, proof);
+        let hold = self.hold();
+        for votes in self.far.values_mut() {
+            *votes = votes.split_off(&hold.next());
+        }
         self.votes = self.votes.split_off(&self.kept_below().next());
     }
 
@@ -149,9 +223,10 @@ mod tests {
         let mut checkpoints = Checkpoints::new(10);
         let marks = |c: &Checkpoints| (c.kept_below().0, c.low().0, c.high().0, c.hold().0);
         assert_eq!(marks(&checkpoints), (0, 0, 40, 80));
-        checkpoints.advance(SeqNo(50));
+        let quorum = Quorum::new(4).unwrap();
+        checkpoints.advance(SeqNo(50), Vec::new(), quorum);
         assert_eq!(marks(&checkpoints), (10, 50, 90, 130));
-        checkpoints.advance(SeqNo(20));
+        checkpoints.advance(SeqNo(20), Vec::new(), quorum);
         assert_eq!(marks(&checkpoints), (10, 50, 90, 130), "never back");
         assert!(
             Checkpoints::new(0).is_due(SeqNo(1)),
@@ -164,7 +239,7 @@ mod tests {
         let mut checkpoints = Checkpoints::new(10);
         assert!(!checkpoints.is_awaited(SeqNo(9)));
         assert!(checkpoints.is_awaited(SeqNo(10)));
-        checkpoints.advance(SeqNo(10));
+        checkpoints.advance(SeqNo(10), Vec::new(), Quorum::new(4).unwrap());
         assert!(!checkpoints.is_awaited(SeqNo(19)));
     }
 
@@ -195,7 +270,7 @@ mod tests {
             for replica in 0..4 {
                 checkpoints.add(vote(replica, number, 1), quorum);
             }
-            checkpoints.advance(SeqNo(number));
+            checkpoints.advance(SeqNo(number), Vec::new(), quorum);
         }
         let kept: Vec<_> = checkpoints
             .votes_by(ReplicaId(2))

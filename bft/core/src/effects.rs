@@ -6,12 +6,20 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::{
     ids::{Digest, ReplicaId, SeqNo, View},
     invariants::Violation,
-    message::{CheckpointVote, PeerMessage, Signed, Status, Vote},
+    message::{
+        AskProposals, AskState, CheckpointVote, NewView, PeerMessage, Signed, StatePart, Status,
+        ViewChange, Vote,
+    },
     misbehaviour::Misbehaviour,
-    seal::{CheckedPrePrepare, CheckedProposal, CheckedRequest, Linked, Verified},
+    seal::{
+        CheckedDecision, CheckedNewView, CheckedPrePrepare, CheckedProposal, CheckedRequest,
+        CheckedViewChange, Linked, Verified,
+    },
 };
 
 /// Something that happened.
@@ -41,6 +49,30 @@ pub enum Input {
     Checkpoint(Verified<Signed<CheckpointVote>>),
     /// Progress of a peer.
     Status(Linked<Status>),
+    /// A replica left its view.
+    ViewChange(Verified<Arc<CheckedViewChange>>),
+    /// A primary opens its view.
+    NewView(Verified<Arc<CheckedNewView>>),
+    /// A number that a peer knows to be decided.
+    Decided {
+        /// What was decided, and the proof if there is one.
+        decision: Verified<CheckedDecision>,
+        /// The peer.
+        from: ReplicaId,
+    },
+    /// A peer lacks proposals.
+    AskProposals(Linked<AskProposals>),
+    /// A proposal that was asked for.
+    Content(Verified<Arc<CheckedProposal>>),
+    /// A peer lacks a state.
+    AskState(Linked<AskState>),
+    /// A part of a state that was asked for.
+    State(Linked<StatePart>),
+    /// The state handed over by [`Effect::Install`] is in place.
+    Installed {
+        /// Its number.
+        number: SeqNo,
+    },
     /// A link to a replica came up.
     LinkUp(ReplicaId),
     /// The service executed everything up to this number; its state's digest, if it is a
@@ -75,6 +107,10 @@ pub enum Record {
     },
     /// A checkpoint that became stable, with the votes that made it so.
     Stable(Vec<Signed<CheckpointVote>>),
+    /// This replica left for a view: it votes in no lower one any more.
+    ViewChange(Signed<ViewChange>),
+    /// It entered a view.
+    NewView(Signed<NewView>),
 }
 
 /// To whom.
@@ -116,8 +152,36 @@ pub enum Effect {
     /// Check these signatures when convenient and answer with [`Input::CommitsChecked`]
     /// (see [`crate::seal::check_commits`]).
     CheckCommits(Vec<Signed<Vote>>),
-    /// Records of numbers up to this one are no longer needed.
+    /// Records of numbers up to this one are no longer needed, but for the newest
+    /// [`Record::ViewChange`] and [`Record::NewView`].
     Truncate(SeqNo),
+    /// The checkpoint at this number is stable: states at lower ones are no longer needed.
+    Stable(SeqNo),
+    /// Send `to` a part of the state at a checkpoint, if it is still kept
+    /// ([`PeerMessage::State`], at most [`crate::limits::STATE_PART_BYTES`]).
+    SendState {
+        /// Who asks.
+        to: ReplicaId,
+        /// The checkpoint.
+        number: SeqNo,
+        /// The first byte.
+        offset: u64,
+    },
+    /// Replace the service's state by this certified one, keep it as the checkpoint's,
+    /// and answer with [`Input::Installed`].
+    Install {
+        /// The checkpoint.
+        number: SeqNo,
+        /// The state.
+        snapshot: Bytes,
+    },
+    /// This replica entered a view.
+    ViewChanged {
+        /// The view.
+        view: View,
+        /// Its primary.
+        primary: ReplicaId,
+    },
     /// A known request was not ordered in time: the primary of this view is suspected.
     Suspect(View),
     /// Somebody misbehaved.

@@ -45,6 +45,16 @@ pub enum Violation {
         /// The commits.
         votes: usize,
     },
+    /// Strong quorums decided two proposals at one number: more than f replicas lie.
+    #[error("number {number} was decided as {first} and as {second}")]
+    DecidedTwice {
+        /// The number.
+        number: SeqNo,
+        /// What was decided first.
+        first: Digest,
+        /// What a later view decided.
+        second: Digest,
+    },
     /// The service executed another number than the next.
     #[error("the service executed number {got} where {expected} was next")]
     ExecutedOutOfOrder {

@@ -49,6 +49,23 @@ pub const MAX_CHECKPOINT_INTERVAL: u64 = 4096;
 /// Numbers one answer to a status report may carry.
 pub const MAX_RESENT_NUMBERS: u64 = 16;
 
+/// Largest state that is fetched from a peer, in bytes.
+pub const MAX_STATE_BYTES: u64 = 4 << 30;
+
+/// Checkpoint votes of one replica that are kept although they lie beyond the window:
+/// they tell a replica that fell behind where the others are.
+pub const MAX_FAR_VOTES: usize = 4;
+
+/// Largest part of a state in one message, in bytes.
+pub const STATE_PART_BYTES: usize = 256 * 1024;
+
+/// Messages of one replica that are held because they belong to a view that this
+/// replica has not entered yet.
+pub const MAX_EARLY_PER_REPLICA: usize = 256;
+
+/// How often the patience with a primary doubles while views fail one after another.
+pub const MAX_PATIENCE_DOUBLINGS: u32 = 6;
+
 /// How often the time between two requests for what lacks doubles while nothing comes:
 /// one stray vote for a number far ahead must not keep a cluster talking.
 pub const MAX_RESEND_DOUBLINGS: u32 = 4;

@@ -110,6 +110,114 @@ pub struct CheckpointVote {
     pub digest: Digest,
 }
 
+/// Proof to anyone that a proposal was prepared in a view: the pre-prepare's vote
+/// and matching prepares of distinct backups (PBFT §4.4). What view changes carry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreparedCertificate {
+    /// The primary's vote.
+    pub pre_prepare: Signed<Vote>,
+    /// Prepares, by distinct backups.
+    pub prepares: Vec<Signed<Vote>>,
+}
+
+/// PBFT §4.4: a replica has left all lower views, and this is what it knows to be
+/// prepared in them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewChange {
+    /// Configuration.
+    pub epoch: Epoch,
+    /// Who left.
+    pub replica: ReplicaId,
+    /// Its life.
+    pub incarnation: Incarnation,
+    /// The view it wants to enter.
+    pub view: View,
+    /// Its last stable checkpoint; 0 is the beginning of the log.
+    pub stable: SeqNo,
+    /// A strong quorum of equal votes for that checkpoint; empty at 0.
+    pub checkpoint: Vec<Signed<CheckpointVote>>,
+    /// For each number above it that was prepared here, the certificate of the highest
+    /// view, ascending by number.
+    pub prepared: Vec<PreparedCertificate>,
+}
+
+/// PBFT §4.4: the primary of a view opens it. What it proposes follows from the view
+/// changes it names, and every backup computes it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewView {
+    /// Configuration.
+    pub epoch: Epoch,
+    /// The primary.
+    pub replica: ReplicaId,
+    /// Its life.
+    pub incarnation: Incarnation,
+    /// The view.
+    pub view: View,
+    /// A strong quorum of view changes, by sender and digest, ascending by sender.
+    pub view_changes: Vec<(ReplicaId, Digest)>,
+    /// The primary's votes in this view for every number between the highest stable
+    /// checkpoint and the highest prepared number, ascending.
+    pub pre_prepares: Vec<Signed<Vote>>,
+}
+
+impl Signed<ViewChange> {
+    /// The digest by which a new view names this message.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        digest("bezant view change", &[&codec::encode(self)])
+    }
+}
+
+/// A decided number with its proposal, for a replica that lacks it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// The number.
+    pub number: SeqNo,
+    /// The proposal.
+    pub proposal: Proposal,
+    /// A commit certificate. Empty while the sender has none: then this is its claim,
+    /// which counts once more than f replicas make it over their links.
+    pub commits: Vec<Signed<Vote>>,
+}
+
+/// Asks for proposals that a new view names and the asker does not have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskProposals {
+    /// Number and digest of each, at most [`crate::limits::MAX_RESENT_NUMBERS`].
+    pub wanted: Vec<(SeqNo, Digest)>,
+}
+
+/// A proposal by its content alone: it is whatever its digest says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// The number it was asked for.
+    pub number: SeqNo,
+    /// The proposal.
+    pub proposal: Proposal,
+}
+
+/// Asks for a part of the state at a stable checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskState {
+    /// The checkpoint.
+    pub number: SeqNo,
+    /// The first byte wanted.
+    pub offset: u64,
+}
+
+/// A part of the state at a checkpoint. The whole is checked against a certified digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatePart {
+    /// The checkpoint.
+    pub number: SeqNo,
+    /// The length of the whole.
+    pub total: u64,
+    /// Where this part begins.
+    pub offset: u64,
+    /// The part, at most [`crate::limits::STATE_PART_BYTES`].
+    pub bytes: Bytes,
+}
+
 /// A body of a message that replicas sign.
 pub trait Body: Serialize + Clone {
     /// Who must have signed.
@@ -129,7 +237,7 @@ macro_rules! body {
         }
     )*};
 }
-body!(Vote, CheckpointVote, ReplyClaim);
+body!(Vote, CheckpointVote, ViewChange, NewView, ReplyClaim);
 
 /// A body with its replica's signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,8 +271,10 @@ pub struct PrePrepare {
 pub struct Status {
     /// Configuration.
     pub epoch: Epoch,
-    /// The sender's view.
+    /// The view the sender is in, or wants to enter.
     pub view: View,
+    /// Whether it is in it.
+    pub active: bool,
     /// The last number the sender executed.
     pub executed: SeqNo,
     /// Whether the sender lacks something and wants it sent.
@@ -187,6 +297,20 @@ pub enum PeerMessage {
     Forward(SignedRequest),
     /// Progress of the sender.
     Status(Status),
+    /// PBFT §4.4; passed on by anybody, since its signer is who counts.
+    ViewChange(Signed<ViewChange>),
+    /// PBFT §4.4; passed on by anybody.
+    NewView(Signed<NewView>),
+    /// A decided number for a replica that lacks it.
+    Decided(Decided),
+    /// A request for proposals by digest.
+    AskProposals(AskProposals),
+    /// An answer to it.
+    Content(Content),
+    /// A request for a part of a state.
+    AskState(AskState),
+    /// An answer to it.
+    State(StatePart),
 }
 
 /// A message from a client to a replica.

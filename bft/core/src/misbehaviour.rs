@@ -88,7 +88,7 @@ pub enum Fault {
         /// The view.
         view: View,
     },
-    /// A view this replica is not in.
+    /// Too much of a view this replica is not in.
     #[error("spoke in view {said} while this replica is in {is}")]
     WrongView {
         /// The view named.
@@ -123,6 +123,33 @@ pub enum Fault {
         number: SeqNo,
         /// The last number taken in.
         high: SeqNo,
+    },
+    /// A proof whose votes are too few, not distinct, or not about one thing.
+    #[error("sent a certificate that proves nothing")]
+    BadCertificate,
+    /// A view change with certificates that do not hold; those that do count.
+    #[error("left for view {view} with certificates that do not hold")]
+    FlawedViewChange {
+        /// The view.
+        view: View,
+    },
+    /// A new view that does not follow from the view changes it names.
+    #[error("opened view {view} with proposals that do not follow from its view changes")]
+    WrongNewView {
+        /// The view.
+        view: View,
+    },
+    /// More proposals asked for at once than allowed.
+    #[error("asked for {wanted} proposals at once, more than allowed")]
+    AskedForTooMuch {
+        /// How many.
+        wanted: usize,
+    },
+    /// Parts of a state that do not make the state that was certified.
+    #[error("sent a state for number {number} that is not the certified one")]
+    WrongState {
+        /// The checkpoint.
+        number: SeqNo,
     },
     /// Two different votes of one phase for one (view, number): both are signed.
     #[error("voted for two proposals at number {} of view {}", first.body.number, first.body.view)]

@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    ids::{ClientId, Digest, Instant},
+    ids::{ClientId, Digest, Instant, RequestNumber, SessionId},
     invariants::Violation,
     limits,
     seal::CheckedRequest,
@@ -35,6 +35,14 @@ struct Entry {
     passed_on: bool,
 }
 
+/// Where a request stands: only one of each place is ever executed.
+type Place = (ClientId, SessionId, RequestNumber);
+
+fn place(request: &CheckedRequest) -> Place {
+    let request = request.request();
+    (request.client, request.session, request.number)
+}
+
 /// What one client has in the pool.
 #[derive(Clone, Copy, Debug, Default)]
 struct Share {
@@ -48,6 +56,8 @@ pub struct Pool {
     entries: BTreeMap<Digest, Entry>,
     /// Digests in order of arrival; some may be gone or proposed by now.
     queue: VecDeque<Digest>,
+    /// Requests by their place in their session: a faulty client signs several for one.
+    places: BTreeMap<Place, Vec<Digest>>,
     per_client: BTreeMap<ClientId, Share>,
     bytes: usize,
     unproposed: usize,
@@ -80,6 +90,7 @@ impl Pool {
         self.bytes += request.cost_bytes();
         self.unproposed += 1;
         self.queue.push_back(digest);
+        self.places.entry(place(&request)).or_default().push(digest);
         self.entries.insert(
             digest,
             Entry {
@@ -208,8 +219,33 @@ impl Pool {
         }
     }
 
-    /// Forgets an executed request.
-    pub fn remove(&mut self, digest: &Digest) {
+    /// A new view begins: nothing is proposed in it yet, and its primary gets its time.
+    pub fn forget_proposals(&mut self, now: Instant) {
+        for entry in self.entries.values_mut() {
+            entry.since = now;
+            entry.proposed = false;
+            entry.passed_on = false;
+        }
+        self.unproposed = self.entries.len();
+        self.youngest_proposed = Instant::default();
+    }
+
+    /// Whether a request waits that is older by `patience_us` than one proposed before it.
+    #[must_use]
+    pub fn is_passed_over(&self, patience_us: u64) -> bool {
+        self.waits_since()
+            .is_some_and(|since| since.after_us(patience_us) <= self.youngest_proposed)
+    }
+
+    /// Forgets an executed request, and all others for its place: none of them will be
+    /// executed any more, and nobody must wait for it.
+    pub fn settle(&mut self, request: &CheckedRequest) {
+        for digest in self.places.remove(&place(request)).unwrap_or_default() {
+            self.remove(&digest);
+        }
+    }
+
+    fn remove(&mut self, digest: &Digest) {
         let Some(entry) = self.entries.remove(digest) else {
             return;
         };
@@ -314,7 +350,7 @@ mod tests {
         );
         assert_eq!(pool.len(), limits::MAX_POOL_REQUESTS);
         assert_eq!(pool.invariants(), Ok(()));
-        pool.remove(&request(3, 3 * 64, &Bytes::new()).digest());
+        pool.settle(&request(3, 3 * 64, &Bytes::new()));
         assert_eq!(pool.add(one_more, Instant(0)), Ok(()));
     }
 
@@ -349,7 +385,7 @@ mod tests {
             Err(Refusal::Full)
         );
         assert_eq!(pool.add(request(2, 999, &op), Instant(0)), Ok(()));
-        pool.remove(&request(1, 0, &op).digest());
+        pool.settle(&request(1, 0, &op));
         assert_eq!(pool.add(request(1, 999, &op), Instant(0)), Ok(()));
     }
 
@@ -381,7 +417,7 @@ mod tests {
             Err(Refusal::Known)
         );
         pool.mark_proposed(&request(1, 3, &op).digest());
-        pool.remove(&request(1, 1, &op).digest());
+        pool.settle(&request(1, 1, &op));
         assert_eq!(pool.oldest(), Some(Instant(2)));
         assert_eq!(pool.unproposed(), 3);
         assert_eq!(
@@ -410,7 +446,7 @@ mod tests {
                 0 | 1 => drop(pool.add(any, Instant(step))),
                 2 => pool.mark_proposed(&any.digest()),
                 3 if step % 50 == 0 => drop(pool.take_for_proposal()),
-                _ => pool.remove(&any.digest()),
+                _ => pool.settle(&any),
             }
             assert_eq!(pool.invariants(), Ok(()));
             assert_eq!(

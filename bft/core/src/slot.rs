@@ -2,14 +2,17 @@
 //!
 //! A slot only collects and counts; when to vote is the replica's business
 //! ([`crate::replica`]). Votes are kept by voter, so that nobody counts twice,
-//! and only those for the accepted proposal's digest count (PBFT §4.2).
+//! and only those for the accepted proposal's digest count (PBFT §4.2). A slot
+//! lives through views: each begins a new round of votes, and what was prepared
+//! or decided in an earlier one is kept, for view changes (§4.4) and for those
+//! who lag.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     ids::{Digest, ReplicaId, SeqNo, View},
     invariants::Violation,
-    message::{Signed, Vote},
+    message::{PreparedCertificate, Signed, Vote},
     misbehaviour::Fault,
     quorum::Quorum,
     seal::{CheckedPrePrepare, CheckedProposal},
@@ -23,15 +26,7 @@ struct CommitVote {
     bad: bool,
 }
 
-/// Proof to anyone that a proposal was prepared in a view: the pre-prepare's vote
-/// and matching prepares of distinct backups (PBFT §4.4). What view changes carry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PreparedCertificate {
-    /// The primary's vote.
-    pub pre_prepare: Signed<Vote>,
-    /// Prepares, by distinct backups.
-    pub prepares: Vec<Signed<Vote>>,
-}
+type Commits = BTreeMap<ReplicaId, CommitVote>;
 
 /// Proof to anyone that a proposal was decided: a strong quorum of commits whose
 /// signatures were checked. What catch-up, audit and backup carry.
@@ -41,21 +36,47 @@ pub struct CommitCertificate {
     pub commits: Vec<Signed<Vote>>,
 }
 
-/// The state of one number in one view.
+/// A certificate with the proposal it is about.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The certificate.
+    pub certificate: PreparedCertificate,
+    /// The proposal.
+    pub proposal: Arc<CheckedProposal>,
+}
+
+/// What was decided at a number.
+#[derive(Clone, Debug)]
+struct Decision {
+    /// In which view, as far as this replica knows.
+    view: View,
+    proposal: Arc<CheckedProposal>,
+    /// The commits of that view, once it is not the current one.
+    commits: Commits,
+    /// Taken over from peers of whom one is correct, without their votes.
+    claimed: bool,
+}
+
+/// The state of one number.
 #[derive(Clone, Debug)]
 pub struct Slot {
     number: SeqNo,
     view: View,
-    pre_prepare: Option<CheckedPrePrepare>,
+    /// The primary's vote, and the proposal unless it is still to be fetched.
+    pre_prepare: Option<(Signed<Vote>, Option<Arc<CheckedProposal>>)>,
     prepares: BTreeMap<ReplicaId, Signed<Vote>>,
-    commits: BTreeMap<ReplicaId, CommitVote>,
+    commits: Commits,
     /// Own votes, sent.
     pub(crate) prepare_sent: bool,
     /// Own commit, sent.
     pub(crate) commit_sent: bool,
     /// The accepted proposal's time was off by this replica's clock: no prepare for it.
     pub(crate) untimely: bool,
-    decided: bool,
+    /// The certificate of the highest earlier view in which this number was prepared here.
+    carried: Option<Prepared>,
+    decision: Option<Decision>,
+    /// What peers claim, over their links, to be decided here.
+    claims: BTreeMap<ReplicaId, Arc<CheckedProposal>>,
 }
 
 impl Slot {
@@ -71,30 +92,99 @@ impl Slot {
             prepare_sent: false,
             commit_sent: false,
             untimely: false,
-            decided: false,
+            carried: None,
+            decision: None,
+            claims: BTreeMap::new(),
         }
     }
 
-    /// The proposal accepted for this number.
-    #[must_use]
-    pub fn proposal(&self) -> Option<&Arc<CheckedProposal>> {
-        self.pre_prepare.as_ref().map(|message| &message.proposal)
+    /// Begins the round of `view`: votes of earlier ones count no more; what they
+    /// prepared or decided is kept.
+    pub fn enter(&mut self, view: View, quorum: Quorum) {
+        if view <= self.view {
+            return;
+        }
+        if let Some(prepared) = self.prepared(quorum) {
+            self.carried = Some(prepared);
+        }
+        let commits = std::mem::take(&mut self.commits);
+        if let Some(decision) = &mut self.decision
+            && decision.view == self.view
+        {
+            decision.commits = commits;
+        }
+        self.view = view;
+        self.pre_prepare = None;
+        self.prepares.clear();
+        self.prepare_sent = false;
+        self.commit_sent = false;
+        self.untimely = false;
     }
 
-    /// The accepted pre-prepare.
+    /// Whether anything here outlives a change of views.
     #[must_use]
-    pub const fn pre_prepare(&self) -> Option<&CheckedPrePrepare> {
-        self.pre_prepare.as_ref()
+    pub const fn is_worth_keeping(&self) -> bool {
+        self.carried.is_some() || self.decision.is_some()
+    }
+
+    /// The proposal accepted for this number in this view.
+    #[must_use]
+    pub fn proposal(&self) -> Option<&Arc<CheckedProposal>> {
+        self.pre_prepare.as_ref().and_then(|(_, p)| p.as_ref())
+    }
+
+    /// The accepted pre-prepare, with its proposal.
+    #[must_use]
+    pub fn pre_prepare(&self) -> Option<CheckedPrePrepare> {
+        let (vote, proposal) = self.pre_prepare.as_ref()?;
+        let proposal = Arc::clone(proposal.as_ref()?);
+        Some(CheckedPrePrepare {
+            vote: *vote,
+            proposal,
+        })
+    }
+
+    /// The primary's vote in this view, whether or not its proposal is here.
+    #[must_use]
+    pub fn pre_prepare_vote(&self) -> Option<&Signed<Vote>> {
+        self.pre_prepare.as_ref().map(|(vote, _)| vote)
+    }
+
+    /// The digest of a proposal that was accepted and is not here.
+    #[must_use]
+    pub fn lacks(&self) -> Option<Digest> {
+        match &self.pre_prepare {
+            Some((vote, None)) => Some(vote.body.digest),
+            _ => None,
+        }
+    }
+
+    /// The proposal with this digest, if any round of this number had it.
+    #[must_use]
+    pub fn find(&self, digest: &Digest) -> Option<&Arc<CheckedProposal>> {
+        let carried = self.carried.as_ref().map(|prepared| &prepared.proposal);
+        let decided = self.decided();
+        [self.proposal(), carried, decided]
+            .into_iter()
+            .flatten()
+            .chain(self.claims.values())
+            .find(|proposal| proposal.digest() == *digest)
     }
 
     /// Whether this number is decided.
     #[must_use]
     pub const fn is_decided(&self) -> bool {
-        self.decided
+        self.decision.is_some()
+    }
+
+    /// What was decided.
+    #[must_use]
+    pub fn decided(&self) -> Option<&Arc<CheckedProposal>> {
+        self.decision.as_ref().map(|decision| &decision.proposal)
     }
 
     fn digest(&self) -> Option<Digest> {
-        self.proposal().map(|proposal| proposal.digest())
+        self.pre_prepare_vote().map(|vote| vote.body.digest)
     }
 
     /// Accepts the first pre-prepare; the same again is nothing new.
@@ -102,13 +192,33 @@ impl Slot {
     /// # Errors
     /// [`Fault::Equivocation`] if the primary signed another digest before: the first stands.
     pub fn accept(&mut self, message: CheckedPrePrepare) -> Result<bool, Fault> {
-        match &self.pre_prepare {
+        match &mut self.pre_prepare {
             None => {
-                self.pre_prepare = Some(message);
+                self.pre_prepare = Some((message.vote, Some(message.proposal)));
                 Ok(true)
             }
-            Some(first) if first.vote.body == message.vote.body => Ok(false),
-            Some(first) => Err(equivocation(first.vote, message.vote)),
+            Some((first, proposal)) if first.body == message.vote.body => {
+                let lacked = proposal.is_none();
+                proposal.get_or_insert(message.proposal);
+                Ok(lacked)
+            }
+            Some((first, _)) => Err(equivocation(*first, message.vote)),
+        }
+    }
+
+    /// Accepts what a new view says of this number; the proposal may follow.
+    pub fn accept_vote(&mut self, vote: Signed<Vote>, proposal: Option<Arc<CheckedProposal>>) {
+        self.pre_prepare = Some((vote, proposal));
+    }
+
+    /// Takes in the proposal that [`Self::lacks`] named.
+    pub fn supply(&mut self, supplied: &Arc<CheckedProposal>) -> bool {
+        match &mut self.pre_prepare {
+            Some((vote, proposal @ None)) if vote.body.digest == supplied.digest() => {
+                *proposal = Some(Arc::clone(supplied));
+                true
+            }
+            _ => false,
         }
     }
 
@@ -155,7 +265,7 @@ impl Slot {
     /// a strong quorum together with the primary.
     #[must_use]
     pub fn is_prepared(&self, quorum: Quorum) -> bool {
-        self.matching_prepares(quorum).count() + 1 >= quorum.strong() && self.pre_prepare.is_some()
+        self.proposal().is_some() && self.matching_prepares(quorum).count() + 1 >= quorum.strong()
     }
 
     fn matching_prepares(&self, quorum: Quorum) -> impl Iterator<Item = &Signed<Vote>> {
@@ -166,40 +276,130 @@ impl Slot {
             .filter(move |vote| Some(vote.body.digest) == digest && vote.body.replica != primary)
     }
 
+    /// The commits for the decision, or for the accepted proposal while there is none.
     fn matching_commits(&self) -> impl Iterator<Item = &CommitVote> {
-        let digest = self.digest();
-        self.commits
+        let (commits, digest) = match &self.decision {
+            Some(decision) => {
+                let earlier = decision.view != self.view;
+                let commits = if earlier {
+                    &decision.commits
+                } else {
+                    &self.commits
+                };
+                (commits, Some(decision.proposal.digest()))
+            }
+            None => (&self.commits, self.digest()),
+        };
+        commits
             .values()
             .filter(move |commit| Some(commit.vote.body.digest) == digest)
+    }
+
+    fn commit_mut(&mut self, vote: &Vote) -> Option<&mut CommitVote> {
+        let commits = if vote.view == self.view {
+            &mut self.commits
+        } else {
+            let decision = self.decision.as_mut()?;
+            (decision.view == vote.view).then_some(&mut decision.commits)?
+        };
+        commits.get_mut(&vote.replica)
     }
 
     /// Takes the decision if a strong quorum committed the accepted proposal;
     /// true if it was not decided before.
     pub fn decide(&mut self, quorum: Quorum) -> bool {
-        let decides = !self.decided
-            && self.pre_prepare.is_some()
-            && self.matching_commits().count() >= quorum.strong();
-        self.decided |= decides;
-        decides
+        if self.decision.is_some() || self.matching_commits().count() < quorum.strong() {
+            return false;
+        }
+        let Some(proposal) = self.proposal().map(Arc::clone) else {
+            return false;
+        };
+        self.decision = Some(Decision {
+            view: self.view,
+            proposal,
+            commits: Commits::new(),
+            claimed: false,
+        });
+        true
     }
 
-    /// The prepared certificate, once prepared.
+    /// Takes over a decision with its commit certificate, whose signatures were checked;
+    /// true if it was not decided before.
+    pub fn decide_by(&mut self, proposal: &Arc<CheckedProposal>, commits: &[Signed<Vote>]) -> bool {
+        let Some(view) = commits.first().map(|vote| vote.body.view) else {
+            return false;
+        };
+        if self.decision.is_some() {
+            return false;
+        }
+        let votes = commits.iter().map(|vote| {
+            let vote = CommitVote {
+                vote: *vote,
+                checked: true,
+                bad: false,
+            };
+            (vote.vote.body.replica, vote)
+        });
+        let decision = Decision {
+            view,
+            proposal: Arc::clone(proposal),
+            commits: votes.collect(),
+            claimed: false,
+        };
+        if view == self.view {
+            for (replica, vote) in &decision.commits {
+                self.commits.insert(*replica, *vote);
+            }
+        }
+        self.decision = Some(decision);
+        true
+    }
+
+    /// Counts a peer's claim that this was decided; takes the decision over once `weak`
+    /// replicas claim it alike, one of which is correct. The last claim of each stands.
+    pub fn claim(&mut self, from: ReplicaId, proposal: &Arc<CheckedProposal>, weak: usize) -> bool {
+        if self.decision.is_some() {
+            return false;
+        }
+        self.claims.insert(from, Arc::clone(proposal));
+        let alike = self.claims.values();
+        if alike.filter(|p| p.digest() == proposal.digest()).count() < weak {
+            return false;
+        }
+        self.decision = Some(Decision {
+            view: self.view,
+            proposal: Arc::clone(proposal),
+            commits: Commits::new(),
+            claimed: true,
+        });
+        self.claims.clear();
+        true
+    }
+
+    /// The prepared certificate of this view, once prepared.
     #[must_use]
     pub fn prepared_certificate(&self, quorum: Quorum) -> Option<PreparedCertificate> {
-        let pre_prepare = self
-            .pre_prepare
-            .as_ref()
-            .filter(|_| self.is_prepared(quorum))?
-            .vote;
-        let prepares = self
-            .matching_prepares(quorum)
-            .take(quorum.strong() - 1)
-            .copied()
-            .collect();
+        if !self.is_prepared(quorum) {
+            return None;
+        }
+        let prepares = self.matching_prepares(quorum).take(quorum.strong() - 1);
         Some(PreparedCertificate {
-            pre_prepare,
-            prepares,
+            pre_prepare: *self.pre_prepare_vote()?,
+            prepares: prepares.copied().collect(),
         })
+    }
+
+    /// The certificate of the highest view in which this number was prepared here.
+    #[must_use]
+    pub fn prepared(&self, quorum: Quorum) -> Option<Prepared> {
+        let now = self.prepared_certificate(quorum).and_then(|certificate| {
+            let proposal = Arc::clone(self.proposal()?);
+            Some(Prepared {
+                certificate,
+                proposal,
+            })
+        });
+        now.or_else(|| self.carried.clone())
     }
 
     /// The commit certificate, once enough signatures were checked.
@@ -227,7 +427,7 @@ impl Slot {
 
     /// Marks a commit's signature as good.
     pub fn commit_is_good(&mut self, vote: &Signed<Vote>) {
-        if let Some(commit) = self.commits.get_mut(&vote.body.replica)
+        if let Some(commit) = self.commit_mut(&vote.body)
             && commit.vote == *vote
         {
             commit.checked = true;
@@ -236,8 +436,8 @@ impl Slot {
 
     /// Strikes out a commit whose signature failed from any certificate; the decision
     /// was counted on the link's word and stands.
-    pub fn commit_is_bad(&mut self, replica: ReplicaId) {
-        if let Some(commit) = self.commits.get_mut(&replica) {
+    pub fn commit_is_bad(&mut self, vote: &Vote) {
+        if let Some(commit) = self.commit_mut(vote) {
             commit.bad = true;
         }
     }
@@ -254,7 +454,7 @@ impl Slot {
     /// Whether a bad commit took the place of one that the certificate needs.
     #[must_use]
     pub fn is_short_of_commits(&self, quorum: Quorum) -> bool {
-        self.decided
+        self.is_decided()
             && self.commits.values().any(|commit| commit.bad)
             && self.commit_certificate(quorum).is_none()
     }
@@ -283,13 +483,13 @@ impl Slot {
         if self.commit_sent && !self.is_prepared(quorum) {
             return Err(Violation::CommitUnprepared { number, view });
         }
-        let votes = self.matching_commits().count();
-        if self.decided && votes < quorum.strong() {
-            return Err(Violation::DecidedByFew { number, votes });
+        if let Some(decision) = &self.decision {
+            self.decision_holds(decision, quorum)?;
         }
         for (what, len) in [
             ("prepares", self.prepares.len()),
             ("commits", self.commits.len()),
+            ("claims", self.claims.len()),
         ] {
             if len > quorum.n() {
                 return Err(Violation::Unbounded {
@@ -298,6 +498,26 @@ impl Slot {
                     bound: quorum.n(),
                 });
             }
+        }
+        Ok(())
+    }
+
+    /// What a strong quorum committed in this view is what was decided, in whatever view.
+    fn decision_holds(&self, decision: &Decision, quorum: Quorum) -> Result<(), Violation> {
+        let (number, decided) = (self.number, decision.proposal.digest());
+        let votes = self.matching_commits().count();
+        if !decision.claimed && votes < quorum.strong() {
+            return Err(Violation::DecidedByFew { number, votes });
+        }
+        if let Some(digest) = self.digest()
+            && digest != decided
+            && self.commits_for(digest) >= quorum.strong()
+        {
+            return Err(Violation::DecidedTwice {
+                number,
+                first: decided,
+                second: digest,
+            });
         }
         Ok(())
     }
@@ -381,7 +601,7 @@ mod tests {
         (0..4).for_each(|replica| assert!(slot.add_commit(vote(replica, digest), false)));
         assert!(slot.decide(quorum()));
         assert_eq!(slot.commits_to_check(quorum()).count(), 3);
-        slot.commit_is_bad(ReplicaId(0));
+        slot.commit_is_bad(&vote(0, digest).body);
         assert!(slot.is_short_of_commits(quorum()));
         for vote in slot.commits_to_check(quorum()).collect::<Vec<_>>() {
             assert_eq!(slot.commit_certificate(quorum()), None);

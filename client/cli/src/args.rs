@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 use crate::{
     commands::{
         bench, cluster, completion, config, context, demo, dev, evidence, fault, node, operation,
-        space, status,
+        sim, space, status,
     },
     print::Format,
 };
@@ -106,6 +106,8 @@ pub(crate) enum Command {
     Evidence(evidence::EvidenceCommand),
     /// Measure throughput and latency
     Bench(bench::Bench),
+    /// Try the protocol against faults, many simulated clusters at a time
+    Sim(sim::Sim),
     /// Check and show configuration
     #[command(subcommand)]
     Config(config::Config),

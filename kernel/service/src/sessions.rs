@@ -61,7 +61,7 @@ pub(crate) enum Known<'a> {
     New,
     /// Executed; the reply is kept.
     Done(&'a Reply),
-    /// Executed; it waits, or its reply was acknowledged.
+    /// Ordered before its turn, or executed and waiting, or its reply was acknowledged.
     Silent,
 }
 
@@ -189,6 +189,8 @@ impl Sessions {
             Some(Kept::Reply(reply)) => Known::Done(reply),
             Some(Kept::Waiting) => Known::Silent,
             None if request.number.0 < session.next => Known::Silent,
+            // Ordered already: a copy would stay in the pool when the turn comes for this one.
+            None if session.parked.contains_key(&request.number) => Known::Silent,
             None => Known::New,
         }
     }
@@ -315,6 +317,11 @@ mod tests {
             Turn::Nothing
         );
         assert!(sessions.unpark(id).is_none(), "its turn has not come");
+        assert_eq!(
+            sessions.known(&request(ANN, id, 2, &[])),
+            Known::Silent,
+            "ordered once, it need not be again"
+        );
         assert_eq!(
             sessions.arrive(&request(ANN, id, 1, &[]), SeqNo(2)),
             Turn::Now

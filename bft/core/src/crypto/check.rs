@@ -23,7 +23,7 @@ use rand_chacha::{
 };
 use sha2::{Digest as _, Sha256, Sha512};
 
-use super::{Domain, PublicKey, Signature, signed_bytes};
+use super::{Domain, PublicKey, Signature, signed_bytes, stub};
 use crate::{ids::ClusterId, limits};
 
 /// One signature to be checked: by whom, in what domain, over which body.
@@ -102,6 +102,8 @@ pub struct Checker {
     /// Keys used lately, and those used before these: the older half is forgotten as a whole.
     young: BTreeMap<PublicKey, EdwardsPoint>,
     old: BTreeMap<PublicKey, EdwardsPoint>,
+    /// Accepts stand-ins, and nothing else.
+    stub: bool,
 }
 
 impl Checker {
@@ -109,6 +111,16 @@ impl Checker {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// One that accepts the stand-ins of [`super::SigningKey::stub`] and no real signature.
+    /// For simulations and tests, where clippy.toml lets it be made.
+    #[must_use]
+    pub fn stub() -> Self {
+        Self {
+            stub: true,
+            ..Self::default()
+        }
     }
 
     /// Says for each claim whether it holds.
@@ -120,6 +132,10 @@ impl Checker {
     /// function of the input.
     #[must_use]
     pub fn check(&mut self, claims: &[Claim]) -> Vec<bool> {
+        if self.stub {
+            let holds = |claim: &Claim| stub::holds(&claim.signer, &claim.signature, &claim.bytes);
+            return claims.iter().map(holds).collect();
+        }
         let equations: Vec<Option<Equation>> = claims
             .iter()
             .map(|claim| claim.equation(self.find(&claim.signer)?))

@@ -1,6 +1,9 @@
 //! The three phases of PBFT §4.2, once a message is believed.
+//!
+//! A replica between views votes no more, but goes on to listen: what a strong quorum
+//! commits is decided.
 
-use super::Replica;
+use super::{Early, Replica};
 use crate::{
     crypto::Domain,
     effects::{Effect, Effects, Record},
@@ -23,6 +26,10 @@ impl Replica {
     ) -> Option<SeqNo> {
         let Signed { body: vote, .. } = message.vote;
         let primary = vote.replica;
+        if vote.view > self.view {
+            self.hold_early(primary, vote.view, Early::PrePrepare(message.clone()), out);
+            return None;
+        }
         if vote.number <= self.delivered || primary == self.me {
             return None;
         }
@@ -55,6 +62,10 @@ impl Replica {
         let Vote {
             replica, number, ..
         } = vote.body;
+        if vote.body.view > self.view {
+            self.hold_early(replica, vote.body.view, Early::Prepare(vote), out);
+            return None;
+        }
         // The primary's pre-prepare is its prepare (PBFT §4.2); a second one counts for nothing.
         if replica == self.primary() || replica == self.me {
             return None;
@@ -76,6 +87,10 @@ impl Replica {
         let Vote {
             replica, number, ..
         } = vote.body;
+        if vote.body.view > self.view {
+            self.hold_early(replica, vote.body.view, Early::Commit(vote), out);
+            return None;
+        }
         if replica == self.me {
             return None;
         }
@@ -98,7 +113,7 @@ impl Replica {
     /// Goes as far with one number as its votes allow.
     pub(super) fn advance(&mut self, number: SeqNo, out: &mut Effects) {
         let quorum = self.quorum;
-        let may_vote = number <= self.checkpoints.high();
+        let may_vote = number <= self.checkpoints.high() && self.views.is_active();
         let is_primary = self.is_primary();
         let Some(slot) = self.slots.get(&number) else {
             return;
@@ -109,7 +124,6 @@ impl Replica {
             && !slot.prepare_sent
             && !slot.untimely
         {
-            let message = message.clone();
             let vote = self.sign(Domain::Prepare, number, message.proposal.digest());
             self.persist(Record::PrePrepare(message), out);
             let after = self.persist(Record::Prepare(vote), out);
@@ -129,7 +143,7 @@ impl Replica {
         {
             // Without a prepare of its own the proposal was not persisted above.
             if slot.untimely
-                && let Some(message) = slot.pre_prepare().cloned()
+                && let Some(message) = slot.pre_prepare()
             {
                 self.persist(Record::PrePrepare(message), out);
             }
@@ -203,7 +217,7 @@ impl Replica {
             self.blame(vote.replica, Fault::BadSignature, out);
             // The link's word stands for the decision; the certificate needs another voter's.
             if let Some(slot) = self.slots.get_mut(&vote.number) {
-                slot.commit_is_bad(vote.replica);
+                slot.commit_is_bad(vote);
                 if slot.commits_to_check(self.quorum).next().is_some() {
                     self.check_later(vote.number);
                 }

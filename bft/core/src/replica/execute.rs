@@ -14,22 +14,21 @@ use std::sync::Arc;
 impl Replica {
     /// Hands every decided number without a gap below it to the service, once.
     pub(super) fn deliver(&mut self, out: &mut Effects) {
-        loop {
+        // A state that is being replaced executes nothing.
+        while !self.is_installing() {
             let number = self.delivered.next();
-            let Some(slot) = self.slots.get(&number).filter(|slot| slot.is_decided()) else {
-                return;
-            };
-            let Some(proposal) = slot.proposal().map(Arc::clone) else {
+            let slot = self.slots.get(&number);
+            let Some(proposal) = slot.and_then(Slot::decided).map(Arc::clone) else {
                 return;
             };
             for request in proposal.requests() {
-                self.pool.remove(&request.digest());
+                self.pool.settle(request);
             }
             self.counters.proposals += 1;
             self.counters.requests += proposal.requests().len() as u64;
             self.delivered = number;
             self.made_progress();
-            self.suspected = None;
+            self.calm_down();
             out.push(Effect::Execute { number, proposal });
         }
     }
@@ -54,9 +53,9 @@ impl Replica {
         self.executed = number;
         // A copy that came between decision and execution was still new to the service. It
         // would wait here for ever, and the primary would be suspected for it.
-        if let Some(proposal) = self.slots.get(&number).and_then(Slot::proposal) {
+        if let Some(proposal) = self.slots.get(&number).and_then(Slot::decided) {
             for request in proposal.requests() {
-                self.pool.remove(&request.digest());
+                self.pool.settle(request);
             }
         }
         if let Some(digest) = state.filter(|_| self.checkpoints.is_due(number)) {
@@ -99,12 +98,8 @@ impl Replica {
             );
             return None;
         }
-        self.persist(Record::Stable(votes), out);
-        self.checkpoints.advance(number);
-        self.made_progress();
-        let kept_below = self.checkpoints.kept_below();
-        self.slots = self.slots.split_off(&kept_below.next());
-        out.push(Effect::Truncate(kept_below));
+        self.persist(Record::Stable(votes.clone()), out);
+        self.settle(number, votes, out);
         // Numbers held, or decided by others, while the window was closed may be voted on now.
         let held: Vec<SeqNo> = self
             .slots
@@ -115,5 +110,20 @@ impl Replica {
             self.advance(number, out);
         }
         None
+    }
+
+    /// Moves the window on to a stable checkpoint that this replica has reached.
+    pub(super) fn settle(
+        &mut self,
+        number: SeqNo,
+        votes: Vec<Signed<CheckpointVote>>,
+        out: &mut Effects,
+    ) {
+        self.checkpoints.advance(number, votes, self.quorum);
+        out.push(Effect::Stable(number));
+        self.made_progress();
+        let kept_below = self.checkpoints.kept_below();
+        self.slots = self.slots.split_off(&kept_below.next());
+        out.push(Effect::Truncate(kept_below));
     }
 }

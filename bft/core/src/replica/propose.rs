@@ -66,7 +66,7 @@ impl Replica {
 
     /// Proposes while the rules allow it.
     pub(super) fn propose(&mut self, clock: Clock, out: &mut Effects) {
-        while self.is_primary() && self.may_propose() {
+        while self.is_primary() && self.views.is_active() && self.may_propose() {
             let requests = self.pool.take_for_proposal();
             if requests.is_empty() {
                 return;

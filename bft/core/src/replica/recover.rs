@@ -13,7 +13,8 @@ use crate::{
     effects::{Effect, Effects, To},
     ids::{Instant, ReplicaId, SeqNo},
     limits,
-    message::{PeerMessage, Status},
+    message::{Decided, PeerMessage, Status},
+    seal::CheckedDecision,
     slot::Slot,
 };
 
@@ -22,13 +23,18 @@ impl Replica {
     /// that more than f peers passed, or the votes that make its checkpoint stable.
     pub(super) fn is_lacking(&self) -> bool {
         let heard_of = self.slots.keys().next_back().copied().unwrap_or_default();
-        heard_of.max(self.height) > self.delivered || self.checkpoints.is_awaited(self.executed)
+        heard_of.max(self.height) > self.delivered
+            || self.checkpoints.is_awaited(self.executed)
+            || self.checkpoints.is_left_behind(self.quorum)
+            || self.missed_a_view()
+            || !self.views.is_active()
     }
 
     fn report(&self, wants: bool) -> PeerMessage {
         PeerMessage::Status(Status {
             epoch: self.keyring.epoch(),
-            view: self.view,
+            view: self.views.leaving.unwrap_or(self.view),
+            active: self.views.is_active(),
             executed: self.delivered,
             wants,
         })
@@ -37,6 +43,9 @@ impl Replica {
     /// A new link may have lost what was sent over the old one.
     pub(super) fn on_link_up(&mut self, peer: ReplicaId, out: &mut Effects) -> Option<SeqNo> {
         self.send_again(To::Replica(peer), [self.report(true)], out);
+        self.leave_again(To::Replica(peer), out);
+        // What was asked in vain before may be answered now.
+        self.asks = 0;
         None
     }
 
@@ -47,7 +56,11 @@ impl Replica {
         out: &mut Effects,
     ) -> Option<SeqNo> {
         self.note_height(from, status.executed);
+        if status.active {
+            self.hear_view(from, status.view);
+        }
         if status.wants {
+            self.help_along(from, status.view, status.active, out);
             self.answer(from, status.executed, out);
         }
         // The last answer is used up and there is more: no need to wait for the timer.
@@ -76,13 +89,55 @@ impl Replica {
         let first = executed.next();
         let last = SeqNo(first.0.saturating_add(limits::MAX_RESENT_NUMBERS));
         let numbers = self.slots.range(first..last);
-        let log = numbers.flat_map(|(_, slot)| self.own_messages(slot));
+        let log = numbers.flat_map(|(number, slot)| self.what_i_know(*number, slot));
         let checkpoints = self.checkpoints.votes_by(self.me);
         let more = (self.delivered > executed).then(|| self.report(false));
         let messages = log
             .chain(checkpoints.map(PeerMessage::Checkpoint))
             .chain(more);
         self.send_again(To::Replica(to), messages, out);
+    }
+
+    /// A decision with its proof if there is one, or the proposal and this replica's votes.
+    fn what_i_know(&self, number: SeqNo, slot: &Slot) -> Vec<PeerMessage> {
+        let Some(proposal) = slot.decided() else {
+            return self.own_messages(slot).collect();
+        };
+        let certificate = slot.commit_certificate(self.quorum);
+        vec![PeerMessage::Decided(Decided {
+            number,
+            proposal: proposal.to_proposal(),
+            commits: certificate.map_or_else(Vec::new, |certificate| certificate.commits),
+        })]
+    }
+
+    /// PBFT leaves open how a decision is taken over: with a commit certificate, or when
+    /// more than f peers claim it alike. A prepared certificate never proves one.
+    pub(super) fn on_decided(
+        &mut self,
+        decision: &CheckedDecision,
+        from: ReplicaId,
+        out: &mut Effects,
+    ) -> Option<SeqNo> {
+        let number = decision.number;
+        if number <= self.delivered
+            || number > self.checkpoints.hold()
+            || !self.quorum.is_member(from)
+        {
+            return None;
+        }
+        let (view, weak) = (self.view, self.quorum.weak());
+        let slot = self.slots.entry(number);
+        let slot = slot.or_insert_with(|| Slot::new(number, view));
+        let news = if decision.commits.is_empty() {
+            slot.claim(from, &decision.proposal, weak)
+        } else {
+            slot.decide_by(&decision.proposal, &decision.commits)
+        };
+        if news {
+            self.deliver(out);
+        }
+        Some(number)
     }
 
     /// The proposal of a slot and this replica's votes for it.
@@ -96,7 +151,7 @@ impl Replica {
     }
 
     /// Repeats what was said before, which may not be durable yet.
-    fn send_again(
+    pub(super) fn send_again(
         &self,
         to: To,
         messages: impl IntoIterator<Item = PeerMessage>,
@@ -113,6 +168,8 @@ impl Replica {
     /// this replica is stuck at go along.
     fn ask(&mut self, out: &mut Effects) {
         self.asked_at = self.delivered;
+        self.ask_proposals(out);
+        self.leave_again(To::Others, out);
         let stuck = self.slots.get(&self.delivered.next());
         let messages: Vec<_> = stuck
             .into_iter()
@@ -152,10 +209,14 @@ impl Replica {
     /// When the primary becomes suspect if nothing is decided before.
     pub(super) fn suspicion_due(&self) -> Option<Instant> {
         let oldest = self.pool.oldest()?;
-        let since = oldest
-            .max(self.progress)
-            .max(self.suspected.unwrap_or_default());
-        Some(since.after_us(self.tuning.suspect_after_us))
+        let since = oldest.max(self.progress);
+        let active = self.views.is_active();
+        active.then(|| since.after_us(self.patience_us()))
+    }
+
+    /// Whether the primary leaves somebody's request out and proposes later ones.
+    fn is_unfair(&self) -> bool {
+        self.views.is_active() && self.pool.is_passed_over(2 * self.patience_us())
     }
 
     /// Fires the timers that are due.
@@ -165,16 +226,17 @@ impl Replica {
             self.asks = self.asks.saturating_add(1);
             if self.is_lacking() {
                 self.ask(out);
+                self.consider_transfer(out);
             }
             if !self.is_primary() {
                 self.forward_again(out);
             }
         }
-        if self.suspicion_due().is_some_and(|due| self.now >= due) {
-            self.suspected = Some(self.now);
-            self.counters.suspicions += 1;
-            // The view change of PBFT §4.4 starts here.
-            out.push(Effect::Suspect(self.view));
+        self.transfer_on_time(out);
+        if self.opening_due().is_some_and(|due| self.now >= due) {
+            self.give_up(out);
+        } else if self.suspicion_due().is_some_and(|due| self.now >= due) || self.is_unfair() {
+            self.suspect(out);
         }
     }
 }

@@ -10,13 +10,14 @@ pub(crate) mod world;
 
 use bezant_bft::{
     crypto::{Domain, SigningKey},
+    effects::Record,
     ids::{
         ClusterId, Digest, Epoch, Incarnation, OrderedTime, ReplicaId, RequestNumber, SeqNo,
         SessionId, View,
     },
     message::{
-        CheckpointVote, PeerMessage, PrePrepare, Proposal, Request, Signed, SignedRequest, Status,
-        Vote, proposal_digest,
+        CheckpointVote, NewView, PeerMessage, PrePrepare, Proposal, Request, Signed, SignedRequest,
+        Status, ViewChange, Vote, proposal_digest,
     },
     replica::{Replica, Tuning},
     seal::Keyring,
@@ -46,6 +47,28 @@ impl Cluster {
     pub(crate) fn replica(&self, me: u8, interval: u64, tuning: Tuning) -> Replica {
         let key = self.keys[usize::from(me)].clone();
         Replica::new(ReplicaId(me), key, self.keyring.clone(), interval, tuning).expect("a member")
+    }
+
+    pub(crate) fn recover(
+        &self,
+        me: u8,
+        interval: u64,
+        tuning: Tuning,
+        records: Vec<Record>,
+    ) -> Replica {
+        let key = self.keys[usize::from(me)].clone();
+        let keyring = self.keyring.clone();
+        Replica::recover(ReplicaId(me), key, keyring, interval, tuning, records).expect("a member")
+    }
+
+    pub(crate) fn sign_new_view(&self, by: u8, body: NewView) -> PeerMessage {
+        let key = &self.keys[usize::from(by)];
+        PeerMessage::NewView(Signed::new(body, Domain::NewView, &self.id, key))
+    }
+
+    pub(crate) fn sign_view_change(&self, by: u8, body: ViewChange) -> PeerMessage {
+        let key = &self.keys[usize::from(by)];
+        PeerMessage::ViewChange(Signed::new(body, Domain::ViewChange, &self.id, key))
     }
 
     /// Signs anything as replica `by`, whoever the body names.
@@ -136,6 +159,7 @@ pub(crate) fn status(executed: u64, wants: bool) -> PeerMessage {
     PeerMessage::Status(Status {
         epoch: Epoch(0),
         view: View(0),
+        active: true,
         executed: SeqNo(executed),
         wants,
     })

@@ -16,6 +16,9 @@ enum Phase {
     Commit,
 }
 
+/// Names what was durable before the last restart.
+const EARLIER_LIFE: PersistId = PersistId(0);
+
 type Place = (Phase, View, SeqNo);
 
 /// Watches the effects of one correct replica.
@@ -26,6 +29,8 @@ pub(crate) struct Watch {
     persisted: BTreeMap<Place, (Digest, PersistId)>,
     sent: BTreeMap<Place, Digest>,
     executed: SeqNo,
+    /// The lowest view in which it may vote.
+    floor: View,
 }
 
 impl Watch {
@@ -36,7 +41,26 @@ impl Watch {
             persisted: BTreeMap::new(),
             sent: BTreeMap::new(),
             executed: SeqNo(0),
+            floor: View(0),
         }
+    }
+
+    /// The replica is rebuilt from its records, at a stable checkpoint: what it sent binds it.
+    pub(crate) fn restart(&mut self, stable: SeqNo, durable: PersistId) {
+        self.last = PersistId(0);
+        self.executed = stable;
+        self.persisted.retain(|_, (_, id)| *id <= durable);
+        // What waited for a record that is gone was never sent.
+        let durable = &self.persisted;
+        self.sent.retain(|place, _| durable.contains_key(place));
+        for (_, id) in self.persisted.values_mut() {
+            *id = EARLIER_LIFE;
+        }
+    }
+
+    fn rise(&mut self, view: View) {
+        assert!(view >= self.floor, "views only rise");
+        self.floor = view;
     }
 
     pub(crate) fn observe(&mut self, effects: &[Effect]) {
@@ -52,6 +76,7 @@ impl Watch {
                     );
                     self.executed = *number;
                 }
+                Effect::Install { number, .. } => self.executed = *number,
                 Effect::Halt(_) => assert_eq!(
                     (at, effects.len()),
                     (0, 1),
@@ -70,10 +95,16 @@ impl Watch {
             Record::Prepare(vote) => (Phase::Prepare, vote.body),
             Record::Commit { vote, .. } => (Phase::Commit, vote.body),
             Record::Stable(_) => return,
+            // Afterwards nothing is said in lower views.
+            Record::ViewChange(signed) => return self.rise(signed.body.view),
+            Record::NewView(signed) => return self.rise(signed.body.view),
         };
+        assert!(vote.view >= self.floor, "a vote in a view it has left");
         let place = (phase, vote.view, vote.number);
         let before = self.persisted.insert(place, (vote.digest, id));
-        assert!(before.is_none(), "recorded once: {place:?}");
+        // A proposal that was durable, unlike the vote for it, is recorded again with it.
+        let again = before == Some((vote.digest, EARLIER_LIFE)) && phase == Phase::PrePrepare;
+        assert!(before.is_none() || again, "recorded once: {place:?}");
     }
 
     fn send(&mut self, message: &PeerMessage, after: Option<PersistId>) {
@@ -94,7 +125,11 @@ impl Watch {
                     *phase == Phase::Commit && *number <= vote.body.number
                 });
                 let built_on = commits.map(|(_, (_, id))| *id).max();
-                assert!(after >= built_on, "a checkpoint vote builds on commits");
+                let earlier = built_on == Some(EARLIER_LIFE);
+                assert!(
+                    earlier || after >= built_on,
+                    "a checkpoint vote builds on commits"
+                );
             }
             _ => {}
         }
@@ -116,7 +151,7 @@ impl Watch {
         };
         assert_eq!(*digest, vote.digest, "the record is of what is sent");
         assert!(
-            after.is_some_and(|after| after >= *id),
+            *id == EARLIER_LIFE || after.is_some_and(|after| after >= *id),
             "{phase:?} of {vote:?} waits for {after:?} and not for {id:?}"
         );
     }

@@ -14,7 +14,7 @@ use bezant_bft::{
     ids::{Clock, Digest, Instant, OrderedTime, ReplicaId, SeqNo, View},
     invariants::Violation,
     limits,
-    message::{PeerMessage, Reply, Signed, SignedRequest, Vote},
+    message::{PeerMessage, Reply, Signed, SignedRequest, StatePart, Vote},
     misbehaviour::Misbehaviour,
     replica::{Replica, Tuning},
     seal::{Batch, CheckedProposal, Sealed, check_commits},
@@ -40,6 +40,8 @@ pub(crate) struct Conditions {
     pub(crate) check_us: u64,
     /// Whether drivers drop what [`Replica::wants`] calls not worth a check.
     pub(crate) screened: bool,
+    /// Bytes of a state sent at a time.
+    pub(crate) state_part: usize,
 }
 
 impl Conditions {
@@ -52,6 +54,7 @@ impl Conditions {
         execute_us: 0,
         check_us: 0,
         screened: true,
+        state_part: 512,
     };
 }
 
@@ -110,7 +113,13 @@ pub(crate) struct Node {
     /// Numbers of requests in its own proposals.
     pub(crate) proposed: Vec<usize>,
     /// Records not truncated, for the bound of a log on disk.
-    pub(crate) records: BTreeMap<PersistId, SeqNo>,
+    pub(crate) records: BTreeMap<PersistId, Record>,
+    /// Records of earlier lives.
+    disk: Vec<Record>,
+    /// States at checkpoints, from the stable one on.
+    snapshots: BTreeMap<SeqNo, Vec<u8>>,
+    /// Views entered.
+    pub(crate) views: Vec<View>,
     watch: Watch,
     durable: PersistId,
     held: VecDeque<(PersistId, To, PeerMessage)>,
@@ -131,6 +140,9 @@ impl Node {
             decided: BTreeMap::new(),
             proposed: Vec::new(),
             records: BTreeMap::new(),
+            disk: Vec::new(),
+            snapshots: BTreeMap::new(),
+            views: Vec::new(),
             watch: Watch::new(ReplicaId(me)),
             durable: PersistId(0),
             held: VecDeque::new(),
@@ -412,12 +424,12 @@ impl World {
         let node = &mut self.nodes[usize::from(i)];
         match effect {
             Effect::Persist { id, record } => {
-                node.records.insert(id, number_of(&record));
                 if let Record::PrePrepare(message) = &record
                     && message.vote.body.replica == ReplicaId(i)
                 {
                     node.proposed.push(message.proposal.requests().len());
                 }
+                node.records.insert(id, record);
                 if self.conditions.sync_us == 0 {
                     self.durable(i, id);
                 } else {
@@ -442,10 +454,72 @@ impl World {
             Effect::CheckCommits(votes) => {
                 self.schedule(self.conditions.check_us, i, Event::Check(votes));
             }
-            Effect::Truncate(below) => node.records.retain(|_, number| *number > below),
+            Effect::Truncate(below) => {
+                node.records
+                    .retain(|_, record| number_of(record).is_none_or(|number| number > below));
+            }
+            Effect::Stable(number) => node.snapshots = node.snapshots.split_off(&number),
+            Effect::SendState { to, number, offset } => self.send_state(i, to, number, offset),
+            Effect::Install { number, snapshot } => {
+                node.log.restore(&snapshot).unwrap();
+                node.snapshots.insert(number, snapshot.to_vec());
+                self.step(i, Input::Installed { number });
+            }
+            Effect::ViewChanged { view, .. } => node.views.push(view),
             Effect::Suspect(view) => node.suspected.push(view),
             Effect::Blame(misbehaviour) => node.blames.push(misbehaviour),
             Effect::Halt(violation) => node.halted = Some(violation),
+        }
+    }
+
+    fn send_state(&mut self, i: u8, to: ReplicaId, number: SeqNo, offset: u64) {
+        let Some(state) = self.nodes[usize::from(i)].snapshots.get(&number) else {
+            return;
+        };
+        let begin = usize::try_from(offset).unwrap().min(state.len());
+        let end = (begin + self.conditions.state_part).min(state.len());
+        let part = PeerMessage::State(StatePart {
+            number,
+            total: state.len() as u64,
+            offset,
+            bytes: state[begin..end].to_vec().into(),
+        });
+        self.send(i, To::Replica(to), &part);
+    }
+
+    /// Replica `i` loses everything but what was made durable, and comes back.
+    pub(crate) fn restart(&mut self, i: u8, tuning: Tuning) {
+        self.queue.retain(|_, (to, _)| *to != i);
+        let at = usize::from(i);
+        let (interval, n) = (self.interval, self.n());
+        let node = &mut self.nodes[at];
+        let durable = node.durable;
+        let new = std::mem::take(&mut node.records).into_iter();
+        let new = new.filter_map(|(id, record)| (id <= durable).then_some(record));
+        let records: Vec<Record> = std::mem::take(&mut node.disk)
+            .into_iter()
+            .chain(new)
+            .collect();
+        let stable = records.iter().filter_map(|record| match record {
+            Record::Stable(votes) => Some(votes[0].body.number),
+            _ => None,
+        });
+        let stable = stable.max().unwrap_or_default();
+        node.snapshots.retain(|number, _| *number == stable);
+        node.log = Log::new();
+        if let Some(snapshot) = node.snapshots.get(&stable) {
+            node.log.restore(snapshot).unwrap();
+        }
+        node.disk = records.clone();
+        node.replica = self.cluster.recover(i, interval, tuning, records);
+        node.watch.restart(stable, durable);
+        node.durable = PersistId(0);
+        node.held.clear();
+        node.busy_until = 0;
+        node.down = false;
+        for peer in (0..n).filter(|peer| *peer != i) {
+            self.schedule(1, i, Event::LinkUp(ReplicaId(peer)));
+            self.schedule(1, peer, Event::LinkUp(ReplicaId(i)));
         }
     }
 
@@ -483,7 +557,12 @@ impl World {
         let mut replies = Replies::new();
         node.log.execute(number, proposal, &mut replies);
         let due = number.0.is_multiple_of(self.interval);
-        let state = due.then(|| state_digest(&node.log.snapshot()));
+        let state = due.then(|| {
+            let snapshot = node.log.snapshot();
+            let digest = state_digest(&snapshot);
+            node.snapshots.insert(number, snapshot);
+            digest
+        });
         let is_correct = node.faulty.is_none();
         for (request, (_, reply)) in node.log.order.iter().rev().zip(replies.iter().rev()) {
             let first = self
@@ -552,10 +631,12 @@ impl World {
     }
 }
 
-fn number_of(record: &Record) -> SeqNo {
+/// The number a record is about; what is about views is kept.
+fn number_of(record: &Record) -> Option<SeqNo> {
     match record {
-        Record::PrePrepare(message) => message.vote.body.number,
-        Record::Prepare(vote) | Record::Commit { vote, .. } => vote.body.number,
-        Record::Stable(votes) => votes[0].body.number,
+        Record::PrePrepare(message) => Some(message.vote.body.number),
+        Record::Prepare(vote) | Record::Commit { vote, .. } => Some(vote.body.number),
+        Record::Stable(votes) => Some(votes[0].body.number),
+        Record::ViewChange(_) | Record::NewView(_) => None,
     }
 }

@@ -28,6 +28,7 @@ fn conditions(rng: &mut Rng) -> Conditions {
         sync_us: storm(rng, 3 * MS),
         execute_us: storm(rng, 3 * MS),
         check_us: storm(rng, 3 * MS),
+        state_part: 512,
         screened: rng.chance(500),
     }
 }
@@ -40,6 +41,8 @@ fn storm(seed: u64, n: u8) -> Hits {
     let tuning = Tuning {
         max_in_flight: rng.between(1, 8),
         gather: usize::try_from(rng.between(1, 4)).unwrap(),
+        // Nobody is faulty here; views that change have stories of their own.
+        suspect_after_us: 30_000 * MS,
         ..Tuning::default()
     };
     let mut world = World::new(seed, n, rng.between(2, 5), tuning);

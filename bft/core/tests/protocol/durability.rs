@@ -3,7 +3,7 @@
 
 use bezant_bft::{
     effects::{Effect, PersistId, Record},
-    ids::Digest,
+    ids::{Digest, SeqNo},
     message::PeerMessage,
     replica::Tuning,
 };
@@ -109,6 +109,7 @@ fn the_record_of_a_stable_checkpoint_holds_its_votes() {
             record: Record::Stable(votes),
             ..
         },
+        Effect::Stable(SeqNo(1)),
         Effect::Truncate(_),
     ] = &out[..]
     else {

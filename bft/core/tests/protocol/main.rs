@@ -20,5 +20,6 @@ mod equivocation;
 mod requests;
 mod suspicion;
 mod time;
+mod view_change;
 mod votes;
 mod window;

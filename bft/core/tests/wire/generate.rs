@@ -7,8 +7,9 @@ use bezant_bft::{
         SessionId, View,
     },
     message::{
-        Attach, CheckpointVote, ClientMessage, PeerMessage, PrePrepare, Proposal, ReplicaMessage,
-        Reply, ReplyClaim, Request, Signed, SignedRequest, Status, Vote,
+        AskProposals, AskState, Attach, CheckpointVote, ClientMessage, Content, Decided, NewView,
+        PeerMessage, PrePrepare, PreparedCertificate, Proposal, ReplicaMessage, Reply, ReplyClaim,
+        Request, Signed, SignedRequest, StatePart, Status, ViewChange, Vote,
     },
 };
 use bytes::Bytes;
@@ -103,10 +104,12 @@ pub(crate) fn pre_prepare() -> impl Strategy<Value = PrePrepare> {
 }
 
 fn status() -> impl Strategy<Value = Status> {
-    (number(), number(), number(), any::<bool>()).prop_map(|(epoch, view, executed, wants)| {
+    let flags = (any::<bool>(), any::<bool>());
+    (number(), number(), number(), flags).prop_map(|(epoch, view, executed, (active, wants))| {
         Status {
             epoch: Epoch(epoch),
             view: View(view),
+            active,
             executed: SeqNo(executed),
             wants,
         }
@@ -136,8 +139,83 @@ fn claim() -> impl Strategy<Value = ReplyClaim> {
     )
 }
 
+fn certificate() -> impl Strategy<Value = PreparedCertificate> {
+    (signed(vote()), vec(signed(vote()), 0..4)).prop_map(|(pre_prepare, prepares)| {
+        PreparedCertificate {
+            pre_prepare,
+            prepares,
+        }
+    })
+}
+
+fn view_change() -> impl Strategy<Value = ViewChange> {
+    let head = (number(), any::<u8>(), number(), number(), number());
+    let proofs = (vec(signed(checkpoint()), 0..4), vec(certificate(), 0..3));
+    (head, proofs).prop_map(
+        |((epoch, replica, incarnation, view, stable), (checkpoint, prepared))| ViewChange {
+            epoch: Epoch(epoch),
+            replica: ReplicaId(replica),
+            incarnation: Incarnation(incarnation),
+            view: View(view),
+            stable: SeqNo(stable),
+            checkpoint,
+            prepared,
+        },
+    )
+}
+
+fn new_view() -> impl Strategy<Value = NewView> {
+    let named = vec((any::<u8>().prop_map(ReplicaId), digest()), 0..4);
+    let head = (number(), any::<u8>(), number(), number());
+    (head, named, vec(signed(vote()), 0..4)).prop_map(
+        |((epoch, replica, incarnation, view), view_changes, pre_prepares)| NewView {
+            epoch: Epoch(epoch),
+            replica: ReplicaId(replica),
+            incarnation: Incarnation(incarnation),
+            view: View(view),
+            view_changes,
+            pre_prepares,
+        },
+    )
+}
+
+/// What leads those along who were away.
+fn help() -> impl Strategy<Value = PeerMessage> {
+    let proposal = || pre_prepare().prop_map(|message| message.proposal);
+    let decided = (number(), proposal(), vec(signed(vote()), 0..4));
+    let wanted = vec((number().prop_map(SeqNo), digest()), 0..4);
+    let part = (number(), number(), number(), bytes(40));
+    prop_oneof![
+        decided.prop_map(|(number, proposal, commits)| PeerMessage::Decided(Decided {
+            number: SeqNo(number),
+            proposal,
+            commits,
+        })),
+        wanted.prop_map(|wanted| PeerMessage::AskProposals(AskProposals { wanted })),
+        (number(), proposal()).prop_map(|(number, proposal)| PeerMessage::Content(Content {
+            number: SeqNo(number),
+            proposal,
+        })),
+        (number(), number()).prop_map(|(number, offset)| PeerMessage::AskState(AskState {
+            number: SeqNo(number),
+            offset,
+        })),
+        part.prop_map(
+            |(number, total, offset, bytes)| PeerMessage::State(StatePart {
+                number: SeqNo(number),
+                total,
+                offset,
+                bytes,
+            })
+        ),
+    ]
+}
+
 pub(crate) fn peer_message() -> impl Strategy<Value = PeerMessage> {
     prop_oneof![
+        signed(view_change()).prop_map(PeerMessage::ViewChange),
+        signed(new_view()).prop_map(PeerMessage::NewView),
+        help(),
         pre_prepare().prop_map(PeerMessage::PrePrepare),
         signed(vote()).prop_map(PeerMessage::Prepare),
         signed(vote()).prop_map(PeerMessage::Commit),

@@ -98,10 +98,10 @@ proptest! {
 /// same vote in two spellings would have two digests.
 #[test]
 fn a_longer_spelling_of_a_number_is_refused() {
-    // Status { epoch 0, view 0, executed 1, wants true }, its tag first.
-    let canonical = [5, 0, 0, 1, 1];
+    // Status { epoch 0, view 0, active, executed 1, wants true }, its tag first.
+    let canonical = [5, 0, 0, 1, 1, 1];
     assert!(decode::<PeerMessage>(&canonical).is_ok());
-    for at in 0..4 {
+    for at in [0, 1, 2, 4] {
         let mut longer = canonical.to_vec();
         longer[at] |= 0x80;
         longer.insert(at + 1, 0);

@@ -11,6 +11,7 @@ pub(crate) mod evidence;
 pub(crate) mod fault;
 pub(crate) mod node;
 pub(crate) mod operation;
+pub(crate) mod sim;
 pub(crate) mod space;
 pub(crate) mod status;
 
@@ -44,6 +45,7 @@ pub(crate) fn run(cli: Cli, printer: &Printer) -> Result<Exit, Failure> {
         Command::Fault(command) => block_on(command.run(global, printer)),
         Command::Evidence(command) => command.run(global, printer),
         Command::Bench(command) => command.run(global, printer),
+        Command::Sim(command) => command.run(printer),
         Command::Config(command) => command.run(global, printer),
         Command::Context(command) => command.run(printer),
         Command::Completion(command) => command.run(printer),

@@ -4,19 +4,25 @@
 //! [`Batch`] checks structure and signatures of many sealed messages at once
 //! and hands out [`Input`]s, whose verified parts cannot be made anywhere
 //! else. Batching is the driver's choice (any number, on any thread);
-//! what is believed is decided here alone, in `authenticate`.
+//! what is believed is decided here alone, in `Batch::authenticate` ([`batch`])
+//! and, for what carries proofs of others, in [`certificates`].
 
-use std::{ops::Range, sync::Arc};
+mod batch;
+mod certificates;
+
+use std::sync::Arc;
+
+pub use batch::{Batch, check_commits};
+pub use certificates::{CheckedDecision, CheckedNewView, CheckedViewChange};
 
 use crate::{
     codec,
-    crypto::{Checker, Claim, Domain, PublicKey},
-    effects::Input,
+    crypto::{Claim, Domain, PublicKey},
     ids::{ClientId, ClusterId, Digest, Epoch, Incarnation, OrderedTime, ReplicaId},
     limits,
     message::{
-        Body, CheckpointVote, PeerMessage, PrePrepare, Request, Signed, SignedRequest, Status,
-        Vote, proposal_digest,
+        Body, PeerMessage, PrePrepare, Proposal, Request, Signed, SignedRequest, Vote,
+        proposal_digest,
     },
     misbehaviour::{Fault, Misbehaviour},
     quorum::Quorum,
@@ -141,6 +147,30 @@ impl CheckedProposal {
     pub const fn digest(&self) -> Digest {
         self.digest
     }
+
+    /// What this proposal is charged for: never less than its encoding.
+    #[must_use]
+    pub fn cost_bytes(&self) -> usize {
+        let requests = self.requests.iter().map(|request| request.cost_bytes());
+        requests.sum::<usize>() + 32
+    }
+
+    /// PBFT §4.4's null request: it fills a number for which nothing was prepared, asks for
+    /// nothing, and leaves agreed time as it is.
+    #[must_use]
+    pub fn null() -> Self {
+        Self::new(OrderedTime(0), Vec::new())
+    }
+
+    /// The content to send on.
+    #[must_use]
+    pub fn to_proposal(&self) -> Proposal {
+        let requests = self.requests.iter().map(|r| r.signed.clone());
+        Proposal {
+            time: self.time,
+            requests: requests.collect(),
+        }
+    }
 }
 
 /// A pre-prepare whose vote and requests were authenticated.
@@ -172,13 +202,9 @@ impl CheckedPrePrepare {
     /// The message to send on.
     #[must_use]
     pub fn to_message(&self) -> PeerMessage {
-        let requests = self.proposal.requests.iter().map(|r| r.signed.clone());
         PeerMessage::PrePrepare(PrePrepare {
             vote: self.vote,
-            proposal: crate::message::Proposal {
-                time: self.proposal.time,
-                requests: requests.collect(),
-            },
+            proposal: self.proposal.to_proposal(),
         })
     }
 }
@@ -319,246 +345,6 @@ impl Sealed {
     pub const fn peek(&self) -> &PeerMessage {
         &self.message
     }
-}
-
-/// A message whose structure was found right, waiting for its signatures.
-enum Pending {
-    Request(Arc<CheckedRequest>),
-    PrePrepare(CheckedPrePrepare),
-    Prepare(Signed<Vote>),
-    Commit(Signed<Vote>),
-    Checkpoint(Signed<CheckpointVote>),
-    Status(Status),
-}
-
-/// Sealed messages whose signatures are checked together.
-pub struct Batch<'k> {
-    keyring: &'k Keyring,
-    claims: Vec<Claim>,
-    pending: Vec<(Source, Pending, Range<usize>)>,
-}
-
-impl<'k> Batch<'k> {
-    /// An empty batch.
-    #[must_use]
-    pub const fn new(keyring: &'k Keyring) -> Self {
-        Self {
-            keyring,
-            claims: Vec::new(),
-            pending: Vec::new(),
-        }
-    }
-
-    /// Signatures waiting to be checked.
-    #[must_use]
-    pub fn claims(&self) -> usize {
-        self.claims.len()
-    }
-
-    /// Adds a message. `known` finds a request authenticated before, whose
-    /// signature need not be checked again.
-    ///
-    /// # Errors
-    /// [`Misbehaviour`] of the sender if the message is wrong whatever its signatures say.
-    pub fn add(
-        &mut self,
-        sealed: Sealed,
-        known: impl Fn(&Digest) -> Option<Arc<CheckedRequest>>,
-    ) -> Result<(), Misbehaviour> {
-        let first = self.claims.len();
-        let source = sealed.source;
-        match self.authenticate(sealed, known) {
-            Ok(pending) => {
-                self.pending
-                    .push((source, pending, first..self.claims.len()));
-                Ok(())
-            }
-            Err(fault) => {
-                self.claims.truncate(first);
-                Err(Misbehaviour::new(source, fault))
-            }
-        }
-    }
-
-    /// The one place that says what makes a message authentic: structure now,
-    /// and the signatures it pushes as claims.
-    fn authenticate(
-        &mut self,
-        sealed: Sealed,
-        known: impl Fn(&Digest) -> Option<Arc<CheckedRequest>>,
-    ) -> Result<Pending, Fault> {
-        let Sealed { source, message } = sealed;
-        match message {
-            PeerMessage::Forward(signed) => self.request(signed, &known).map(Pending::Request),
-            PeerMessage::PrePrepare(message) => {
-                self.pre_prepare(message, &known).map(Pending::PrePrepare)
-            }
-            PeerMessage::Prepare(signed) => {
-                Self::said_by_its_signer(source, &signed)?;
-                self.claims
-                    .push(self.keyring.claim(&signed, Domain::Prepare)?);
-                Ok(Pending::Prepare(signed))
-            }
-            // Counted on the link's word; the signature is checked later, in bulk.
-            PeerMessage::Commit(signed) => {
-                Self::said_by_its_signer(source, &signed)?;
-                self.keyring.claim(&signed, Domain::Commit)?;
-                Ok(Pending::Commit(signed))
-            }
-            PeerMessage::Checkpoint(signed) => {
-                Self::said_by_its_signer(source, &signed)?;
-                self.claims
-                    .push(self.keyring.claim(&signed, Domain::Checkpoint)?);
-                Ok(Pending::Checkpoint(signed))
-            }
-            PeerMessage::Status(status) => {
-                if status.epoch != self.keyring.epoch {
-                    let is = self.keyring.epoch;
-                    return Err(Fault::WrongEpoch {
-                        said: status.epoch,
-                        is,
-                    });
-                }
-                Ok(Pending::Status(status))
-            }
-        }
-    }
-
-    fn said_by_its_signer<B: Body>(source: Source, signed: &Signed<B>) -> Result<(), Fault> {
-        if source == Source::Replica(signed.body.signer()) {
-            Ok(())
-        } else {
-            Err(Fault::SpokeForAnother {
-                as_replica: signed.body.signer(),
-            })
-        }
-    }
-
-    fn request(
-        &mut self,
-        signed: SignedRequest,
-        known: &impl Fn(&Digest) -> Option<Arc<CheckedRequest>>,
-    ) -> Result<Arc<CheckedRequest>, Fault> {
-        if signed.request.op.len() > limits::MAX_OP_BYTES {
-            return Err(Fault::Oversized {
-                bytes: signed.request.op.len(),
-            });
-        }
-        let acked = &signed.request.acked;
-        if acked.len() as u64 > limits::SESSION_WINDOW || !acked.is_sorted_by(|a, b| a < b) {
-            return Err(Fault::BadAcknowledgements);
-        }
-        let digest = signed.request.digest();
-        if let Some(checked) = known(&digest) {
-            return Ok(checked);
-        }
-        self.claims
-            .push(self.keyring.request_claim(&signed, digest));
-        Ok(Arc::new(CheckedRequest { signed, digest }))
-    }
-
-    fn pre_prepare(
-        &mut self,
-        message: PrePrepare,
-        known: &impl Fn(&Digest) -> Option<Arc<CheckedRequest>>,
-    ) -> Result<CheckedPrePrepare, Fault> {
-        let PrePrepare { vote, proposal } = message;
-        if vote.body.replica != self.keyring.quorum.primary(vote.body.view) {
-            return Err(Fault::NotThePrimary {
-                view: vote.body.view,
-            });
-        }
-        if proposal.requests.len() > limits::MAX_REQUESTS_PER_PROPOSAL {
-            return Err(Fault::TooManyRequests {
-                requests: proposal.requests.len(),
-            });
-        }
-        self.claims
-            .push(self.keyring.claim(&vote, Domain::PrePrepare)?);
-        let requests: Result<Vec<_>, _> = proposal
-            .requests
-            .into_iter()
-            .map(|signed| self.request(signed, known))
-            .collect();
-        let proposal = CheckedProposal::new(proposal.time, requests?);
-        if proposal.digest != vote.body.digest {
-            return Err(Fault::DigestMismatch {
-                number: vote.body.number,
-            });
-        }
-        Ok(CheckedPrePrepare {
-            vote,
-            proposal: Arc::new(proposal),
-        })
-    }
-
-    /// Checks all signatures and returns each message as an input or as its
-    /// sender's misbehaviour, in the order of [`Self::add`].
-    #[must_use]
-    pub fn check(self, checker: &mut Checker) -> Vec<Result<Input, Misbehaviour>> {
-        let verdicts = checker.check(&self.claims);
-        self.pending
-            .into_iter()
-            .map(|(source, pending, claims)| {
-                let good = verdicts
-                    .get(claims)
-                    .is_some_and(|all| all.iter().all(|good| *good));
-                if good {
-                    Ok(input(source, pending))
-                } else {
-                    Err(Misbehaviour::new(source, Fault::BadSignature))
-                }
-            })
-            .collect()
-    }
-}
-
-fn input(source: Source, pending: Pending) -> Input {
-    let from = match source {
-        Source::Replica(replica) => Some(replica),
-        Source::Client(_) => None,
-    };
-    let linked = from.unwrap_or_default();
-    match pending {
-        Pending::Request(request) => Input::Request {
-            request: Verified(request),
-            from,
-        },
-        Pending::PrePrepare(message) => Input::PrePrepare(Verified(message)),
-        Pending::Prepare(vote) => Input::Prepare(Verified(vote)),
-        Pending::Commit(message) => Input::Commit(Linked {
-            from: linked,
-            message,
-        }),
-        Pending::Checkpoint(vote) => Input::Checkpoint(Verified(vote)),
-        Pending::Status(message) => Input::Status(Linked {
-            from: linked,
-            message,
-        }),
-    }
-}
-
-/// Checks commit votes that were counted on their links' word. A vote whose
-/// signature fails makes its sender a proven liar about one number.
-#[must_use]
-pub fn check_commits(keyring: &Keyring, checker: &mut Checker, votes: Vec<Signed<Vote>>) -> Input {
-    let mut claims = Vec::with_capacity(votes.len());
-    let mut claimed = Vec::with_capacity(votes.len());
-    for vote in votes {
-        if let Ok(claim) = keyring.claim(&vote, Domain::Commit) {
-            claims.push(claim);
-            claimed.push(vote);
-        }
-    }
-    let (mut good, mut bad) = (Vec::new(), Vec::new());
-    for (vote, holds) in claimed.into_iter().zip(checker.check(&claims)) {
-        if holds {
-            good.push(Verified(vote))
-        } else {
-            bad.push(vote.body)
-        }
-    }
-    Input::CommitsChecked { good, bad }
 }
 
 #[cfg(test)]

@@ -1,0 +1,103 @@
+//! A replica after a restart, from what it made durable before it spoke.
+//!
+//! The records are taken in the order in which they were written. They hold
+//! every vote this replica cast above its last stable checkpoint, and the view
+//! it was in or had left for, so that it never contradicts itself. What was
+//! decided is not among them: peers repeat their commits, or the decision.
+
+use super::{Replica, Tuning};
+use crate::{
+    crypto::SigningKey,
+    effects::Record,
+    ids::{ReplicaId, SeqNo},
+    message::{CheckpointVote, Signed, Vote},
+    seal::{CheckedPrePrepare, Keyring},
+    slot::Slot,
+};
+
+impl Replica {
+    /// The replica that wrote `records`, at its last stable checkpoint; `None` as in
+    /// [`Replica::new`]. The service's state must be the one of that checkpoint.
+    #[must_use]
+    pub fn recover(
+        me: ReplicaId,
+        key: SigningKey,
+        keyring: Keyring,
+        checkpoint_interval: u64,
+        tuning: Tuning,
+        records: Vec<Record>,
+    ) -> Option<Self> {
+        let mut replica = Self::new(me, key, keyring, checkpoint_interval, tuning)?;
+        for record in records {
+            replica.remember(record);
+        }
+        Some(replica)
+    }
+
+    fn remember(&mut self, record: Record) {
+        match record {
+            Record::PrePrepare(message) => self.remember_proposal(message),
+            Record::Prepare(vote) => self.remember_vote(vote, |slot| {
+                slot.prepare_sent = true;
+                // The first stands: a vote is never recorded twice with different content.
+                let _first = slot.add_prepare(vote);
+            }),
+            Record::Commit { vote, prepares } => self.remember_vote(vote, |slot| {
+                for prepare in prepares {
+                    let _first = slot.add_prepare(prepare);
+                }
+                slot.commit_sent = true;
+                slot.add_commit(vote, true);
+            }),
+            Record::Stable(votes) => self.remember_stable(votes),
+            Record::ViewChange(signed) => self.left(signed),
+            Record::NewView(signed) => {
+                let low = self.checkpoints.low();
+                self.begin(signed.body.view, &signed.body.pre_prepares, low);
+            }
+        }
+    }
+
+    fn slot_of(&mut self, vote: &Vote) -> Option<&mut Slot> {
+        let (number, view) = (vote.number, vote.view);
+        if number <= self.checkpoints.kept_below() || view != self.view {
+            return None;
+        }
+        let slot = self.slots.entry(number);
+        Some(slot.or_insert_with(|| Slot::new(number, view)))
+    }
+
+    fn remember_proposal(&mut self, message: CheckedPrePrepare) {
+        let vote = message.vote.body;
+        if vote.replica == self.me {
+            self.proposed = self.proposed.max(vote.number);
+            self.proposed_time = self.proposed_time.max(message.proposal.time());
+        }
+        if let Some(slot) = self.slot_of(&vote) {
+            slot.supply(&message.proposal);
+            let _first = slot.accept(message);
+        }
+    }
+
+    fn remember_vote(&mut self, vote: Signed<Vote>, add: impl FnOnce(&mut Slot)) {
+        if let Some(slot) = self.slot_of(&vote.body) {
+            add(slot);
+        }
+    }
+
+    fn remember_stable(&mut self, votes: Vec<Signed<CheckpointVote>>) {
+        let number = votes.first().map_or(SeqNo(0), |vote| vote.body.number);
+        if number <= self.checkpoints.low() {
+            return;
+        }
+        for vote in &votes {
+            self.checkpoints.add(*vote, self.quorum);
+        }
+        self.checkpoints.advance(number, votes, self.quorum);
+        let kept = self.checkpoints.kept_below();
+        self.slots = self.slots.split_off(&kept.next());
+        self.executed = number;
+        self.delivered = number;
+        self.proposed = self.proposed.max(number);
+    }
+}

@@ -1,0 +1,197 @@
+//! A state from peers, for a replica that fell below what they still keep.
+//!
+//! A strong quorum of equal votes certifies the digest of the state at a
+//! checkpoint. The state itself comes in parts from one peer at a time, and is
+//! believed when it has that digest; a peer whose parts do not is blamed and
+//! the next one is asked.
+
+use bytes::Bytes;
+
+use super::Replica;
+use crate::{
+    effects::{Effect, Effects, Record, To},
+    ids::{Digest, Instant, ReplicaId, SeqNo},
+    limits,
+    message::{AskState, CheckpointVote, PeerMessage, Signed, StatePart},
+    misbehaviour::Fault,
+    pool::Pool,
+    service::state_digest,
+};
+
+/// After asking so often without progress, a state is fetched even though peers may
+/// still keep the numbers before it.
+const ASKS_BEFORE_TRANSFER: u32 = 3;
+
+/// A state on its way.
+#[derive(Debug)]
+pub(super) struct Transfer {
+    number: SeqNo,
+    digest: Digest,
+    proof: Vec<Signed<CheckpointVote>>,
+    /// Who voted for it; the one asked now is `sources[at]`.
+    sources: Vec<ReplicaId>,
+    at: usize,
+    bytes: Vec<u8>,
+    asked: Instant,
+    /// Complete, and handed to the driver.
+    installing: bool,
+}
+
+impl Transfer {
+    fn source(&self) -> Option<ReplicaId> {
+        let at = self.at.checked_rem(self.sources.len())?;
+        self.sources.get(at).copied()
+    }
+}
+
+impl Replica {
+    /// Whether the driver is replacing the service's state.
+    pub(super) fn is_installing(&self) -> bool {
+        self.transfer.as_ref().is_some_and(|t| t.installing)
+    }
+
+    /// Begins a transfer if peers have dropped what this replica needs next, or never send it.
+    pub(super) fn consider_transfer(&mut self, out: &mut Effects) {
+        let Some((number, digest, proof)) = self.checkpoints.certified(self.delivered, self.quorum)
+        else {
+            return;
+        };
+        let dropped = number.0 - self.delivered.0 >= self.checkpoints.span();
+        if !dropped && self.asks < ASKS_BEFORE_TRANSFER {
+            return;
+        }
+        // A newer state replaces one whose sources may have dropped it, but not one that arrives.
+        if let Some(current) = &self.transfer
+            && (current.number >= number || current.installing || !current.bytes.is_empty())
+        {
+            return;
+        }
+        let voters = proof.iter().map(|vote| vote.body.replica);
+        let sources: Vec<_> = voters.filter(|voter| *voter != self.me).collect();
+        self.transfer = Some(Transfer {
+            number,
+            digest,
+            // Replicas that lag together should not all ask the same peer.
+            at: usize::from(self.me.0),
+            sources,
+            proof,
+            bytes: Vec::new(),
+            asked: self.now,
+            installing: false,
+        });
+        self.ask_state(out);
+    }
+
+    fn ask_state(&mut self, out: &mut Effects) {
+        let now = self.now;
+        let Some(transfer) = self.transfer.as_mut() else {
+            return;
+        };
+        transfer.asked = now;
+        let Some(source) = transfer.source() else {
+            return;
+        };
+        let ask = PeerMessage::AskState(AskState {
+            number: transfer.number,
+            offset: transfer.bytes.len() as u64,
+        });
+        self.send_again(To::Replica(source), [ask], out);
+    }
+
+    /// When the source asked last has had its time.
+    pub(super) fn transfer_due(&self) -> Option<Instant> {
+        let transfer = self.transfer.as_ref().filter(|t| !t.installing)?;
+        Some(transfer.asked.after_us(self.tuning.resend_after_us))
+    }
+
+    /// Asks the next source, from the beginning, when one is silent.
+    pub(super) fn transfer_on_time(&mut self, out: &mut Effects) {
+        if self.transfer_due().is_none_or(|due| self.now < due) {
+            return;
+        }
+        self.try_another(out);
+    }
+
+    fn try_another(&mut self, out: &mut Effects) {
+        if let Some(transfer) = self.transfer.as_mut() {
+            transfer.at += 1;
+            transfer.bytes.clear();
+        }
+        // Perhaps nobody keeps that one any more.
+        self.consider_transfer(out);
+        self.ask_state(out);
+    }
+
+    pub(super) fn on_ask_state(
+        &self,
+        from: ReplicaId,
+        ask: &AskState,
+        out: &mut Effects,
+    ) -> Option<SeqNo> {
+        out.push(Effect::SendState {
+            to: from,
+            number: ask.number,
+            offset: ask.offset,
+        });
+        None
+    }
+
+    pub(super) fn on_state(
+        &mut self,
+        from: ReplicaId,
+        part: &StatePart,
+        out: &mut Effects,
+    ) -> Option<SeqNo> {
+        let delivered = self.delivered;
+        let transfer = self.transfer.as_mut()?;
+        let offset = transfer.bytes.len() as u64;
+        if transfer.installing
+            || part.number != transfer.number
+            || transfer.source() != Some(from)
+            || part.offset != offset
+        {
+            return None;
+        }
+        let end = offset.saturating_add(part.bytes.len() as u64);
+        let number = transfer.number;
+        let sound =
+            !part.bytes.is_empty() && end <= part.total && part.total <= limits::MAX_STATE_BYTES;
+        if sound {
+            transfer.bytes.extend_from_slice(&part.bytes);
+        }
+        if sound && end < part.total {
+            self.ask_state(out);
+            return None;
+        }
+        if !sound || state_digest(&transfer.bytes) != transfer.digest {
+            self.blame(from, Fault::WrongState { number }, out);
+            self.try_another(out);
+            return None;
+        }
+        if number <= delivered {
+            // It caught up by decisions in the meantime.
+            self.transfer = None;
+            return None;
+        }
+        transfer.installing = true;
+        let snapshot = Bytes::from(std::mem::take(&mut transfer.bytes));
+        out.push(Effect::Install { number, snapshot });
+        None
+    }
+
+    /// The service has the state: the log goes on behind it.
+    pub(super) fn on_installed(&mut self, number: SeqNo, out: &mut Effects) -> Option<SeqNo> {
+        let transfer = self
+            .transfer
+            .take_if(|t| t.installing && t.number == number)?;
+        self.executed = number;
+        self.delivered = number;
+        self.persist(Record::Stable(transfer.proof.clone()), out);
+        self.settle(number, transfer.proof, out);
+        // What of the pool the new state has executed is not known here; clients whose
+        // request was not among it ask again.
+        self.pool = Pool::default();
+        self.deliver(out);
+        Some(number)
+    }
+}

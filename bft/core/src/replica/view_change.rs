@@ -1,0 +1,579 @@
+//! PBFT §4.4: leaving a view whose primary does not order, and opening the next.
+//!
+//! A replica that suspects the primary says what it had prepared and takes no
+//! further part in the view. The next primary gathers a strong quorum of such
+//! messages and opens its view with what follows from them; every backup
+//! computes that again before it believes it. What was decided anywhere was
+//! prepared by a correct replica of that quorum, so it is proposed again at its
+//! number; the rest is given to null requests.
+//!
+//! Certificates are proofs to anyone, so a replica that missed the change is led
+//! into the view by the messages that opened it, whoever passes them on.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use super::{Early, Replica};
+use crate::{
+    crypto::Domain,
+    effects::{Effect, Effects, Record, To},
+    ids::{Digest, Incarnation, Instant, ReplicaId, SeqNo, View},
+    limits,
+    message::{AskProposals, NewView, PeerMessage, Signed, ViewChange, Vote},
+    misbehaviour::Fault,
+    seal::{CheckedNewView, CheckedPrePrepare, CheckedProposal, CheckedViewChange},
+    slot::Slot,
+};
+
+/// What it takes to lead another replica into the current view.
+#[derive(Debug)]
+pub(super) struct Bundle {
+    new_view: Arc<CheckedNewView>,
+    view_changes: Vec<Arc<CheckedViewChange>>,
+}
+
+/// Everything about changing views.
+#[derive(Debug, Default)]
+pub(super) struct Views {
+    /// The view this replica left for and has not entered.
+    pub(super) leaving: Option<View>,
+    /// The highest view change of each replica, this one included.
+    changes: BTreeMap<ReplicaId, Arc<CheckedViewChange>>,
+    /// A new view of which some view changes are not here yet, and those it names that
+    /// took nobody's place in `changes`.
+    opening: Option<Arc<CheckedNewView>>,
+    named: BTreeMap<Digest, Arc<CheckedViewChange>>,
+    bundle: Option<Bundle>,
+    /// When a strong quorum had left for `leaving`.
+    quorum_at: Option<Instant>,
+    /// How often patience was doubled, and when it was last changed or a view entered.
+    doublings: u32,
+    since: Instant,
+    /// The highest view each peer was heard to be in.
+    heard: BTreeMap<ReplicaId, View>,
+}
+
+/// What a set of view changes decides for the next view.
+struct Outline {
+    stable: SeqNo,
+    entries: Vec<(SeqNo, Digest)>,
+}
+
+impl Views {
+    /// Whether this replica takes part in its view.
+    pub(super) const fn is_active(&self) -> bool {
+        self.leaving.is_none()
+    }
+
+    /// PBFT §4.4: between the highest stable checkpoint and the highest prepared number
+    /// each number gets what was prepared in the highest view, or the null request.
+    fn outline(changes: &[Arc<CheckedViewChange>]) -> Outline {
+        let stable = changes.iter().map(|change| change.stable()).max();
+        let stable = stable.unwrap_or_default();
+        let mut best: BTreeMap<SeqNo, Vote> = BTreeMap::new();
+        for certificate in changes.iter().flat_map(|change| change.prepared()) {
+            let vote = certificate.pre_prepare.body;
+            if vote.number > stable {
+                let entry = best.entry(vote.number).or_insert(vote);
+                if vote.view > entry.view {
+                    *entry = vote;
+                }
+            }
+        }
+        let null = CheckedProposal::null().digest();
+        let last = best.keys().next_back().copied().unwrap_or(stable);
+        let numbers = (stable.0..last.0).map(|before| SeqNo(before).next());
+        let entries = numbers.map(|number| {
+            let digest = best.get(&number).map_or(null, |vote| vote.digest);
+            (number, digest)
+        });
+        Outline {
+            stable,
+            entries: entries.collect(),
+        }
+    }
+
+    /// The view changes a new view names, if all are here.
+    fn named_by(&self, new_view: &NewView) -> Option<Vec<Arc<CheckedViewChange>>> {
+        let named = new_view.view_changes.iter().map(|(replica, digest)| {
+            let here = self.changes.get(replica).or_else(|| self.named.get(digest));
+            let named = here.filter(|change| change.digest() == *digest);
+            let named = named.or_else(|| self.named.get(digest));
+            let right = |change: &&Arc<CheckedViewChange>| {
+                change.view() == new_view.view && change.replica() == *replica
+            };
+            named.filter(right).map(Arc::clone)
+        });
+        named.collect()
+    }
+}
+
+impl Replica {
+    /// The highest view this replica was in or left for.
+    fn target(&self) -> View {
+        self.views.leaving.unwrap_or(self.view)
+    }
+
+    /// How long the primary may take: longer after each view that failed (PBFT §4.5.2).
+    pub(super) fn patience_us(&self) -> u64 {
+        self.tuning.suspect_after_us << self.views.doublings
+    }
+
+    /// Decisions at a steady pace make up for views that failed.
+    pub(super) fn calm_down(&mut self) {
+        let views = &mut self.views;
+        if views.doublings > 0 && self.now.since_us(views.since) >= self.tuning.suspect_after_us {
+            views.doublings -= 1;
+            views.since = self.now;
+        }
+    }
+
+    /// When a view that was asked for and does not open is given up.
+    pub(super) fn opening_due(&self) -> Option<Instant> {
+        let since = self.views.quorum_at?;
+        Some(since.after_us(self.patience_us()))
+    }
+
+    /// The primary of the current view is suspected.
+    pub(super) fn suspect(&mut self, out: &mut Effects) {
+        self.counters.suspicions += 1;
+        out.push(Effect::Suspect(self.view));
+        self.leave(self.target().next(), out);
+    }
+
+    /// The view asked for did not open in time.
+    pub(super) fn give_up(&mut self, out: &mut Effects) {
+        let doublings = self.views.doublings + 1;
+        self.views.doublings = doublings.min(limits::MAX_PATIENCE_DOUBLINGS);
+        out.push(Effect::Suspect(self.target()));
+        self.leave(self.target().next(), out);
+    }
+
+    /// Takes no further part in lower views and says what was prepared in them.
+    fn leave(&mut self, view: View, out: &mut Effects) {
+        let low = self.checkpoints.low();
+        let slots = self.slots.range(low.next()..).map(|(_, slot)| slot);
+        let prepared = slots
+            .filter_map(|slot| slot.prepared(self.quorum))
+            .map(|prepared| prepared.certificate)
+            .collect();
+        let body = ViewChange {
+            epoch: self.keyring.epoch(),
+            replica: self.me,
+            incarnation: Incarnation::default(),
+            view,
+            stable: low,
+            checkpoint: self.checkpoints.proof().to_vec(),
+            prepared,
+        };
+        self.counters.signatures += 1;
+        let cluster = self.keyring.cluster();
+        let signed = Signed::new(body, Domain::ViewChange, cluster, &self.key);
+        let after = self.persist(Record::ViewChange(signed.clone()), out);
+        self.left(signed.clone());
+        self.send_others(PeerMessage::ViewChange(signed), Some(after), out);
+        self.asked = self.now;
+        self.asks = 0;
+        self.count_changes(out);
+    }
+
+    /// This replica is between views from the moment its view change exists.
+    pub(super) fn left(&mut self, signed: Signed<ViewChange>) {
+        self.views.leaving = Some(signed.body.view);
+        self.views.quorum_at = None;
+        let own = Arc::new(CheckedViewChange::own(signed));
+        self.views.changes.insert(self.me, own);
+    }
+
+    /// The own view change once more, for those who did not get it.
+    pub(super) fn leave_again(&self, to: To, out: &mut Effects) {
+        if let Some(own) = self.views.changes.get(&self.me)
+            && !self.views.is_active()
+        {
+            let message = PeerMessage::ViewChange(own.signed().clone());
+            self.send_again(to, [message], out);
+        }
+    }
+
+    /// Whether this view change could tell anything new.
+    pub(super) fn wants_view_change(&self, change: &ViewChange) -> bool {
+        let known = self.views.changes.get(&change.replica);
+        let newer = known.is_none_or(|known| known.view() < change.view);
+        let opening = self.views.opening.as_ref();
+        let asked = opening.is_some_and(|opening| opening.signed().body.view == change.view);
+        change.view > self.view && (newer || asked)
+    }
+
+    pub(super) fn on_view_change(
+        &mut self,
+        change: &Arc<CheckedViewChange>,
+        out: &mut Effects,
+    ) -> Option<SeqNo> {
+        let from = change.replica();
+        if change.is_flawed() {
+            let view = change.view();
+            self.blame(from, Fault::FlawedViewChange { view }, out);
+        }
+        if change.view() <= self.view || from == self.me {
+            return None;
+        }
+        let named = |opening: &Arc<CheckedNewView>| {
+            let names = &opening.signed().body.view_changes;
+            names.contains(&(from, change.digest()))
+        };
+        if self.views.opening.as_ref().is_some_and(named) {
+            let named = Arc::clone(change);
+            self.views.named.insert(change.digest(), named);
+        }
+        let known = self.views.changes.get(&from);
+        if known.is_none_or(|known| known.view() < change.view()) {
+            self.views.changes.insert(from, Arc::clone(change));
+            self.join(out);
+            self.count_changes(out);
+        }
+        self.try_enter(out);
+        None
+    }
+
+    /// When more than f others want a higher view, one of them is correct: join them, at
+    /// the highest view that so many want at least.
+    fn join(&mut self, out: &mut Effects) {
+        let target = self.target();
+        let others = self
+            .views
+            .changes
+            .iter()
+            .filter(|(who, _)| **who != self.me);
+        let views = others.map(|(_, change)| change.view());
+        let mut higher: Vec<View> = views.filter(|view| *view > target).collect();
+        higher.sort_unstable_by(|a, b| b.cmp(a));
+        if let Some(view) = higher.get(self.quorum.weak() - 1) {
+            self.leave(*view, out);
+        }
+    }
+
+    /// Once a strong quorum left for the view, its primary opens it, and the others wait
+    /// for that no longer than their patience lasts.
+    fn count_changes(&mut self, out: &mut Effects) {
+        let Some(view) = self.views.leaving else {
+            return;
+        };
+        let here = self.views.changes.values();
+        let changes: Vec<_> = here
+            .filter(|change| change.view() == view)
+            .map(Arc::clone)
+            .collect();
+        if changes.len() < self.quorum.strong() {
+            return;
+        }
+        if self.views.quorum_at.is_none() {
+            self.views.quorum_at = Some(self.now);
+        }
+        if self.quorum.primary(view) == self.me {
+            self.open(view, changes, out);
+        }
+    }
+
+    fn open(&mut self, view: View, mut changes: Vec<Arc<CheckedViewChange>>, out: &mut Effects) {
+        changes.truncate(self.quorum.strong());
+        let outline = Views::outline(&changes);
+        let entries = outline.entries.iter();
+        let pre_prepares = entries
+            .map(|(number, digest)| self.sign_in(view, Domain::PrePrepare, *number, *digest))
+            .collect();
+        let body = NewView {
+            epoch: self.keyring.epoch(),
+            replica: self.me,
+            incarnation: Incarnation::default(),
+            view,
+            view_changes: changes
+                .iter()
+                .map(|change| (change.replica(), change.digest()))
+                .collect(),
+            pre_prepares,
+        };
+        self.counters.signatures += 1;
+        let cluster = self.keyring.cluster();
+        let signed = Signed::new(body, Domain::NewView, cluster, &self.key);
+        let new_view = Arc::new(CheckedNewView::own(signed));
+        self.enter(&new_view, changes, outline.stable, out);
+        self.lead(To::Others, out);
+    }
+
+    /// Sends what leads another replica into this view.
+    fn lead(&self, to: To, out: &mut Effects) {
+        let Some(bundle) = &self.views.bundle else {
+            return;
+        };
+        let changes = bundle.view_changes.iter();
+        let changes = changes.map(|change| PeerMessage::ViewChange(change.signed().clone()));
+        let new_view = PeerMessage::NewView(bundle.new_view.signed().clone());
+        self.send_again(to, changes.chain([new_view]), out);
+    }
+
+    /// Whether a new view could be entered.
+    pub(super) fn wants_new_view(&self, new_view: &NewView) -> bool {
+        let opening = self.views.opening.as_ref();
+        new_view.view > self.view
+            && new_view.view >= self.target()
+            && opening.is_none_or(|opening| opening.signed().body.view < new_view.view)
+    }
+
+    pub(super) fn on_new_view(
+        &mut self,
+        new_view: &Arc<CheckedNewView>,
+        out: &mut Effects,
+    ) -> Option<SeqNo> {
+        if self.wants_new_view(&new_view.signed().body) {
+            self.views.opening = Some(Arc::clone(new_view));
+            self.views.named.clear();
+            self.try_enter(out);
+        }
+        None
+    }
+
+    /// Enters the view that opens, if its view changes are here and it follows from them.
+    fn try_enter(&mut self, out: &mut Effects) {
+        let Some(new_view) = self.views.opening.clone() else {
+            return;
+        };
+        let body = &new_view.signed().body;
+        if body.view < self.target() {
+            self.views.opening = None;
+            return;
+        }
+        let Some(changes) = self.views.named_by(body) else {
+            return;
+        };
+        let outline = Views::outline(&changes);
+        let said = body.pre_prepares.iter().map(|vote| &vote.body);
+        let said: Vec<_> = said.map(|vote| (vote.number, vote.digest)).collect();
+        if said != outline.entries {
+            self.views.opening = None;
+            self.blame(body.replica, Fault::WrongNewView { view: body.view }, out);
+            return;
+        }
+        self.enter(&new_view, changes, outline.stable, out);
+    }
+
+    fn enter(
+        &mut self,
+        new_view: &Arc<CheckedNewView>,
+        changes: Vec<Arc<CheckedViewChange>>,
+        stable: SeqNo,
+        out: &mut Effects,
+    ) {
+        let signed = new_view.signed();
+        let view = signed.body.view;
+        self.persist(Record::NewView(signed.clone()), out);
+        let votes = changes.iter().find(|change| change.stable() == stable);
+        let votes: Vec<_> = votes.map_or_else(Vec::new, |change| change.checkpoint().to_vec());
+        let bundle = Bundle {
+            new_view: Arc::clone(new_view),
+            view_changes: changes,
+        };
+        self.begin(view, &signed.body.pre_prepares, stable);
+        self.views.bundle = Some(bundle);
+        self.made_progress();
+        let primary = self.primary();
+        out.push(Effect::ViewChanged { view, primary });
+        for vote in votes {
+            self.on_checkpoint(vote, out);
+        }
+        for vote in &signed.body.pre_prepares {
+            let number = vote.body.number;
+            if self.is_primary() {
+                self.record_proposal(number, out);
+            }
+            self.advance(number, out);
+        }
+        self.ask_proposals(out);
+        self.hear_early(out);
+    }
+
+    /// The state at the beginning of a view: from a new view, or from the records of one.
+    pub(super) fn begin(&mut self, view: View, proposed: &[Signed<Vote>], stable: SeqNo) {
+        self.view = view;
+        self.views.leaving = None;
+        self.views.opening = None;
+        self.views.named.clear();
+        self.views.quorum_at = None;
+        self.views.since = self.now;
+        self.views.changes.retain(|_, change| change.view() > view);
+        let quorum = self.quorum;
+        for slot in self.slots.values_mut() {
+            slot.enter(view, quorum);
+        }
+        self.slots.retain(|_, slot| slot.is_worth_keeping());
+        self.pool.forget_proposals(self.now);
+        self.proposed = self.delivered.max(stable);
+        let (kept, hold) = (self.checkpoints.kept_below(), self.checkpoints.hold());
+        let null = Arc::new(CheckedProposal::null());
+        for vote in proposed {
+            let number = vote.body.number;
+            self.proposed = self.proposed.max(number);
+            // Beyond that the state has to be transferred first.
+            if number <= kept || number > hold {
+                continue;
+            }
+            let slot = self.slots.entry(number);
+            let slot = slot.or_insert_with(|| Slot::new(number, view));
+            let digest = vote.body.digest;
+            let here = slot.find(&digest).map(Arc::clone);
+            let here = here.or_else(|| (digest == null.digest()).then(|| Arc::clone(&null)));
+            for request in here.iter().flat_map(|proposal| proposal.requests()) {
+                self.pool.mark_proposed(&request.digest());
+            }
+            slot.accept_vote(*vote, here);
+        }
+    }
+
+    /// Makes the own proposal of a new view durable, as any other.
+    fn record_proposal(&mut self, number: SeqNo, out: &mut Effects) {
+        if let Some(message) = self.slots.get(&number).and_then(Slot::pre_prepare) {
+            self.persist(Record::PrePrepare(message), out);
+        }
+    }
+
+    /// Asks for proposals that a new view names and this replica does not have.
+    pub(super) fn ask_proposals(&self, out: &mut Effects) {
+        let most = usize::try_from(limits::MAX_RESENT_NUMBERS).unwrap_or(usize::MAX);
+        let slots = self.slots.iter();
+        let lacking = slots.filter_map(|(number, slot)| Some((*number, slot.lacks()?)));
+        let wanted: Vec<_> = lacking.take(most).collect();
+        if !wanted.is_empty() {
+            let ask = PeerMessage::AskProposals(AskProposals { wanted });
+            self.send_again(To::Others, [ask], out);
+        }
+    }
+
+    pub(super) fn on_ask_proposals(
+        &self,
+        from: ReplicaId,
+        ask: &AskProposals,
+        out: &mut Effects,
+    ) -> Option<SeqNo> {
+        let mut bytes = 0;
+        for (number, digest) in &ask.wanted {
+            let slot = self.slots.get(number);
+            let Some(proposal) = slot.and_then(|slot| slot.find(digest)) else {
+                continue;
+            };
+            bytes += proposal.cost_bytes();
+            if bytes > 2 * limits::MAX_PROPOSAL_BYTES {
+                break;
+            }
+            let content = crate::message::Content {
+                number: *number,
+                proposal: proposal.to_proposal(),
+            };
+            self.send_again(To::Replica(from), [PeerMessage::Content(content)], out);
+        }
+        None
+    }
+
+    pub(super) fn on_content(
+        &mut self,
+        proposal: &Arc<CheckedProposal>,
+        out: &mut Effects,
+    ) -> Option<SeqNo> {
+        let supplied = self.slots.iter_mut();
+        let numbers: Vec<SeqNo> = supplied
+            .filter_map(|(number, slot)| slot.supply(proposal).then_some(*number))
+            .collect();
+        for number in &numbers {
+            for request in proposal.requests() {
+                self.pool.mark_proposed(&request.digest());
+            }
+            if self.is_primary() {
+                self.record_proposal(*number, out);
+            }
+            self.advance(*number, out);
+        }
+        let more = self.slots.values().any(|slot| slot.lacks().is_some());
+        if more && !numbers.is_empty() {
+            self.ask_proposals(out);
+        }
+        numbers.first().copied()
+    }
+
+    /// A peer's word that it is in a view.
+    pub(super) fn hear_view(&mut self, from: ReplicaId, view: View) {
+        if self.quorum.is_member(from) && from != self.me {
+            let heard = self.views.heard.entry(from).or_default();
+            *heard = view.max(*heard);
+        }
+    }
+
+    /// Whether more than f peers are in a higher view: somebody correct is.
+    pub(super) fn missed_a_view(&self) -> bool {
+        let heard = self.views.heard.values();
+        heard.filter(|view| **view > self.view).count() >= self.quorum.weak()
+    }
+
+    /// Helps a peer that asks and is in a lower view, or between views.
+    pub(super) fn help_along(&self, peer: ReplicaId, view: View, active: bool, out: &mut Effects) {
+        if view < self.view || (view == self.view && !active) {
+            self.lead(To::Replica(peer), out);
+        }
+        self.leave_again(To::Replica(peer), out);
+    }
+
+    /// Whether a vote of a view to come may be held.
+    pub(super) fn has_room_for_early(&self, from: ReplicaId) -> bool {
+        let held = self.early.get(&from);
+        held.is_none_or(|held| held.len() < limits::MAX_EARLY_PER_REPLICA)
+    }
+
+    /// Holds a message of a view that this replica may enter soon.
+    pub(super) fn hold_early(
+        &mut self,
+        from: ReplicaId,
+        view: View,
+        message: Early,
+        out: &mut Effects,
+    ) {
+        self.hear_view(from, view);
+        if !self.has_room_for_early(from) {
+            let (said, is) = (view, self.view);
+            self.blame(from, Fault::WrongView { said, is }, out);
+        } else if self.quorum.is_member(from) {
+            self.early
+                .entry(from)
+                .or_default()
+                .push_back((view, message));
+        }
+    }
+
+    /// Takes what came early for the view just entered.
+    fn hear_early(&mut self, out: &mut Effects) {
+        let view = self.view;
+        let mut now = Vec::new();
+        for held in self.early.values_mut() {
+            let (ripe, green): (VecDeque<_>, _) = std::mem::take(held)
+                .into_iter()
+                .filter(|(of, _)| *of >= view)
+                .partition(|(of, _)| *of == view);
+            *held = green;
+            now.extend(ripe.into_iter().map(|(_, message)| message));
+        }
+        for message in now {
+            match message {
+                Early::PrePrepare(message) => self.take_pre_prepare(&message, out),
+                Early::Prepare(vote) => self.on_prepare(vote, out),
+                Early::Commit(vote) => self.on_commit(vote, out),
+            };
+        }
+    }
+
+    fn take_pre_prepare(
+        &mut self,
+        message: &CheckedPrePrepare,
+        out: &mut Effects,
+    ) -> Option<SeqNo> {
+        let clock = self.clock;
+        self.on_pre_prepare(message, clock, out)
+    }
+}

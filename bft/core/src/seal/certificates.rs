@@ -1,0 +1,308 @@
+//! Messages that carry the proofs of others: view changes, new views, decisions.
+//!
+//! A certificate is a set of votes by distinct members that name the same view,
+//! number and digest. Whoever brings it, only its signers count.
+
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
+
+use super::{Batch, CheckedProposal, CheckedRequest};
+use crate::{
+    crypto::{Claim, Domain},
+    ids::{Digest, ReplicaId, SeqNo, View},
+    message::{CheckpointVote, Decided, NewView, PreparedCertificate, Signed, ViewChange, Vote},
+    misbehaviour::Fault,
+};
+
+/// A view change of which everything kept was authenticated.
+#[derive(Debug)]
+pub struct CheckedViewChange {
+    signed: Signed<ViewChange>,
+    digest: Digest,
+    sound: Vec<usize>,
+}
+
+impl CheckedViewChange {
+    /// Who left.
+    #[must_use]
+    pub const fn replica(&self) -> ReplicaId {
+        self.signed.body.replica
+    }
+
+    /// For which view.
+    #[must_use]
+    pub const fn view(&self) -> View {
+        self.signed.body.view
+    }
+
+    /// Its last stable checkpoint.
+    #[must_use]
+    pub const fn stable(&self) -> SeqNo {
+        self.signed.body.stable
+    }
+
+    /// The votes that prove that checkpoint.
+    #[must_use]
+    pub fn checkpoint(&self) -> &[Signed<CheckpointVote>] {
+        &self.signed.body.checkpoint
+    }
+
+    /// The certificates that hold.
+    pub fn prepared(&self) -> impl Iterator<Item = &PreparedCertificate> {
+        self.sound
+            .iter()
+            .filter_map(|index| self.signed.body.prepared.get(*index))
+    }
+
+    /// Whether it carried certificates that do not hold; its sender is to blame.
+    #[must_use]
+    pub fn is_flawed(&self) -> bool {
+        self.sound.len() != self.signed.body.prepared.len()
+    }
+
+    /// The name by which a new view refers to it.
+    #[must_use]
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The message, to pass on.
+    #[must_use]
+    pub const fn signed(&self) -> &Signed<ViewChange> {
+        &self.signed
+    }
+
+    /// This replica's own, which it knows to be sound.
+    #[must_use]
+    pub(crate) fn own(signed: Signed<ViewChange>) -> Self {
+        Self {
+            digest: signed.digest(),
+            sound: (0..signed.body.prepared.len()).collect(),
+            signed,
+        }
+    }
+}
+
+/// A view change whose signatures are still to be checked.
+pub(super) struct OpenViewChange {
+    signed: Signed<ViewChange>,
+    /// Claims without which nothing of it counts: its own, and those of its checkpoint.
+    fixed: usize,
+    /// Certificates whose structure is right, with their claims.
+    candidates: Vec<(usize, Range<usize>)>,
+}
+
+impl OpenViewChange {
+    /// What the verdicts leave of it; nothing if its sender did not sign it.
+    pub(super) fn finish(self, verdicts: &[bool]) -> Option<CheckedViewChange> {
+        let holds = |claims: Range<usize>| {
+            verdicts
+                .get(claims)
+                .is_some_and(|all| all.iter().all(|good| *good))
+        };
+        if !holds(0..self.fixed) {
+            return None;
+        }
+        let sound = self.candidates.into_iter();
+        let sound = sound.filter_map(|(index, claims)| holds(claims).then_some(index));
+        Some(CheckedViewChange {
+            digest: self.signed.digest(),
+            sound: sound.collect(),
+            signed: self.signed,
+        })
+    }
+}
+
+/// A new view whose signatures hold; whether it follows from its view changes is still
+/// to be seen.
+#[derive(Debug)]
+pub struct CheckedNewView(Signed<NewView>);
+
+impl CheckedNewView {
+    /// The message.
+    #[must_use]
+    pub const fn signed(&self) -> &Signed<NewView> {
+        &self.0
+    }
+
+    /// This replica's own.
+    #[must_use]
+    pub(crate) const fn own(signed: Signed<NewView>) -> Self {
+        Self(signed)
+    }
+}
+
+/// A decision with its proposal, proven by commits or claimed by its sender.
+#[derive(Debug)]
+pub struct CheckedDecision {
+    /// The number.
+    pub number: SeqNo,
+    /// The proposal.
+    pub proposal: Arc<CheckedProposal>,
+    /// The certificate; empty in a mere claim.
+    pub commits: Vec<Signed<Vote>>,
+}
+
+/// Distinct signers, one place, one digest.
+fn agree<'v>(mut votes: impl Iterator<Item = &'v Vote>) -> bool {
+    let Some(first) = votes.next() else {
+        return true;
+    };
+    let mut signers = BTreeSet::from([first.replica]);
+    votes.all(|vote| {
+        let place = |vote: &Vote| (vote.view, vote.number, vote.digest);
+        place(vote) == place(first) && signers.insert(vote.replica)
+    })
+}
+
+impl Batch<'_> {
+    pub(super) fn view_change(
+        &mut self,
+        signed: Signed<ViewChange>,
+    ) -> Result<OpenViewChange, Fault> {
+        let first = self.claims.len();
+        let body = &signed.body;
+        if body.view == View(0) {
+            return Err(Fault::BadCertificate);
+        }
+        self.claims
+            .push(self.keyring.claim(&signed, Domain::ViewChange)?);
+        self.checkpoint(body.stable, &body.checkpoint)?;
+        let fixed = self.claims.len() - first;
+        let mut candidates = Vec::new();
+        let mut last = body.stable;
+        for (index, certificate) in body.prepared.iter().enumerate() {
+            let number = certificate.pre_prepare.body.number;
+            if number <= last {
+                continue;
+            }
+            if let Ok(claims) = self.prepared(body.view, certificate) {
+                let begin = self.claims.len() - first;
+                candidates.push((index, begin..begin + claims.len()));
+                self.claims.extend(claims);
+                last = number;
+            }
+        }
+        Ok(OpenViewChange {
+            signed,
+            fixed,
+            candidates,
+        })
+    }
+
+    /// A strong quorum of equal votes for `number`, or nothing for the beginning of the log.
+    fn checkpoint(&mut self, number: SeqNo, votes: &[Signed<CheckpointVote>]) -> Result<(), Fault> {
+        let needed = if number == SeqNo(0) {
+            0
+        } else {
+            self.keyring.quorum.strong()
+        };
+        let first = votes.first().map(|vote| vote.body.digest);
+        let signers: BTreeSet<_> = votes.iter().map(|vote| vote.body.replica).collect();
+        let alike = votes
+            .iter()
+            .all(|vote| vote.body.number == number && Some(vote.body.digest) == first);
+        if votes.len() != needed || signers.len() != needed || !alike {
+            return Err(Fault::BadCertificate);
+        }
+        for vote in votes {
+            self.claims
+                .push(self.keyring.claim(vote, Domain::Checkpoint)?);
+        }
+        Ok(())
+    }
+
+    /// The claims of a certificate that something was prepared in a view below `below`.
+    fn prepared(
+        &self,
+        below: View,
+        certificate: &PreparedCertificate,
+    ) -> Result<Vec<Claim>, Fault> {
+        let keyring = self.keyring;
+        let PreparedCertificate {
+            pre_prepare,
+            prepares,
+        } = certificate;
+        let votes = || {
+            let prepares = prepares.iter().map(|vote| &vote.body);
+            std::iter::once(&pre_prepare.body).chain(prepares)
+        };
+        let by_primary = pre_prepare.body.replica == keyring.quorum.primary(pre_prepare.body.view);
+        if pre_prepare.body.view >= below
+            || !by_primary
+            || prepares.len() + 1 != keyring.quorum.strong()
+            || !agree(votes())
+        {
+            return Err(Fault::BadCertificate);
+        }
+        let mut claims = vec![keyring.claim(pre_prepare, Domain::PrePrepare)?];
+        for vote in prepares {
+            claims.push(keyring.claim(vote, Domain::Prepare)?);
+        }
+        Ok(claims)
+    }
+
+    pub(super) fn new_view(&mut self, signed: Signed<NewView>) -> Result<CheckedNewView, Fault> {
+        let NewView {
+            replica,
+            view,
+            view_changes,
+            pre_prepares,
+            ..
+        } = &signed.body;
+        let quorum = self.keyring.quorum;
+        if *view == View(0) || *replica != quorum.primary(*view) {
+            return Err(Fault::NotThePrimary { view: *view });
+        }
+        let members = view_changes.iter().all(|(who, _)| quorum.is_member(*who));
+        let numbers = pre_prepares.iter().map(|vote| vote.body.number);
+        let own = pre_prepares
+            .iter()
+            .all(|vote| vote.body.view == *view && vote.body.replica == *replica);
+        if !members
+            || view_changes.len() != quorum.strong()
+            || !view_changes.is_sorted_by(|(a, _), (b, _)| a < b)
+            || !numbers.is_sorted_by(|a, b| a < b)
+            || !own
+        {
+            return Err(Fault::WrongNewView { view: *view });
+        }
+        self.claims
+            .push(self.keyring.claim(&signed, Domain::NewView)?);
+        for vote in pre_prepares {
+            self.claims
+                .push(self.keyring.claim(vote, Domain::PrePrepare)?);
+        }
+        Ok(CheckedNewView(signed))
+    }
+
+    pub(super) fn decided(
+        &mut self,
+        message: Decided,
+        known: &impl Fn(&Digest) -> Option<Arc<CheckedRequest>>,
+    ) -> Result<CheckedDecision, Fault> {
+        let Decided {
+            number,
+            proposal,
+            commits,
+        } = message;
+        let proposal = Arc::new(self.proposal(proposal, known)?);
+        let right = |vote: &Signed<Vote>| {
+            vote.body.number == number && vote.body.digest == proposal.digest()
+        };
+        if !commits.is_empty()
+            && (commits.len() != self.keyring.quorum.strong()
+                || !agree(commits.iter().map(|vote| &vote.body))
+                || !commits.iter().all(right))
+        {
+            return Err(Fault::BadCertificate);
+        }
+        for vote in &commits {
+            self.claims.push(self.keyring.claim(vote, Domain::Commit)?);
+        }
+        Ok(CheckedDecision {
+            number,
+            proposal,
+            commits,
+        })
+    }
+}

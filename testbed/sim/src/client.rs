@@ -1,0 +1,262 @@
+//! Clients at work: real sessions, drawn operations, and what they saw.
+
+use std::collections::BTreeMap;
+
+use bezant_api::{Answer, Call};
+use bezant_bft::{
+    ids::{Instant, RequestNumber, SessionId},
+    message::{ClientMessage, Reply},
+};
+use bezant_session::{Event, Session, Target, Token};
+use bezant_tuple::{Field, Template, Tuple, Value};
+use bezant_tuplespace::{Operation, SpaceName};
+use bytes::Bytes;
+
+use crate::{
+    linear::Seen,
+    options::{MS, Work},
+    rng::Rng,
+};
+
+/// Open waits a session has at most before it ends the oldest.
+const MAX_WAITS: usize = 3;
+
+/// What a session asks its world to do.
+#[derive(Debug, Default)]
+pub(crate) struct Wishes {
+    pub(crate) sends: Vec<(Target, ClientMessage)>,
+    /// Answers that f+1 replicas gave alike.
+    pub(crate) accepted: Vec<Reply>,
+    /// When to act again.
+    pub(crate) act_at: Option<u64>,
+}
+
+/// One session and the program that uses it.
+pub(crate) struct Actor {
+    /// The client whose key it uses.
+    pub(crate) client: usize,
+    pub(crate) session: Session,
+    work: Work,
+    /// Operations not begun yet.
+    left: u64,
+    opening: Option<Token>,
+    /// Everything asked, in order.
+    pub(crate) seen: Vec<Seen>,
+    open: BTreeMap<RequestNumber, usize>,
+    /// Open waits, and whether their end was asked for.
+    waits: BTreeMap<RequestNumber, bool>,
+    /// Waits given up at their deadline: they go on in the service until they are ended.
+    given_up: Vec<RequestNumber>,
+    /// Makes no more waits and ends those it has.
+    draining: bool,
+    pub(crate) timer: Option<u64>,
+}
+
+impl Actor {
+    pub(crate) fn new(client: usize, session: Session, work: Work) -> Self {
+        Self {
+            client,
+            session,
+            work,
+            left: work.operations,
+            opening: None,
+            seen: Vec::new(),
+            open: BTreeMap::new(),
+            waits: BTreeMap::new(),
+            given_up: Vec::new(),
+            draining: false,
+            timer: None,
+        }
+    }
+
+    /// Requests without an answer, and operations not begun.
+    pub(crate) fn unfinished(&self) -> (usize, u64) {
+        (self.session.outstanding(), self.left)
+    }
+
+    /// Begins nothing new but one last operation, and ends all waits.
+    pub(crate) fn drain(&mut self) {
+        self.draining = true;
+        self.left = 1;
+    }
+
+    /// Does what is next.
+    pub(crate) fn act(&mut self, now: u64, rng: &mut Rng, wishes: &mut Wishes) {
+        let mut events = Vec::new();
+        if self.session.id() == SessionId::NONE {
+            if self.opening.is_none() {
+                let nonce = self.session.nonce();
+                let op = Bytes::from(Call::OpenSession { nonce }.encode());
+                self.opening = Some(self.session.open(Instant(now), op, None, &mut events));
+            }
+            self.absorb(now, events, rng, wishes);
+            return;
+        }
+        while let Some(call) = self.next_call(rng) {
+            let deadline = rng
+                .chance(30)
+                .then(|| Instant(now + rng.between(1, 500) * MS));
+            let op = Bytes::from(call.encode());
+            let Ok(token) = self.session.submit(Instant(now), op, deadline, &mut events) else {
+                break;
+            };
+            match &call {
+                Call::Space {
+                    operation: Operation::Rd { .. } | Operation::In { .. },
+                    ..
+                } => {
+                    self.waits.insert(token.0, false);
+                }
+                Call::Cancel { number } => {
+                    let number = RequestNumber(*number);
+                    self.given_up.retain(|other| *other != number);
+                    if let Some(ended) = self.waits.get_mut(&number) {
+                        *ended = true;
+                    }
+                }
+                _ => self.left = self.left.saturating_sub(1),
+            }
+            self.open.insert(token.0, self.seen.len());
+            self.seen.push(Seen {
+                session: self.session.id(),
+                number: token.0,
+                call,
+                invoked: now,
+                returned: None,
+                answer: None,
+            });
+        }
+        self.absorb(now, events, rng, wishes);
+    }
+
+    /// The next call, if another may be under way.
+    fn next_call(&self, rng: &mut Rng) -> Option<Call> {
+        if let Some(number) = self.given_up.first() {
+            return Some(Call::Cancel { number: number.0 });
+        }
+        let first_wait = self.waits.iter().find(|(_, ended)| !**ended);
+        if let Some((number, _)) =
+            first_wait.filter(|_| self.draining || self.waits.len() >= MAX_WAITS)
+        {
+            return Some(Call::Cancel { number: number.0 });
+        }
+        let busy = self.open.len().saturating_sub(self.waits.len());
+        if self.left == 0 || busy >= self.work.pipeline {
+            return None;
+        }
+        Some(draw_call(rng, &self.work, self.draining))
+    }
+
+    /// Takes what the session reports.
+    pub(crate) fn absorb(
+        &mut self,
+        now: u64,
+        events: Vec<Event>,
+        rng: &mut Rng,
+        wishes: &mut Wishes,
+    ) {
+        for event in events {
+            match event {
+                Event::Send { to, message } => wishes.sends.push((to, message)),
+                Event::Completed { token, accepted } => {
+                    self.completed(now, token, &accepted.reply);
+                    wishes.accepted.push(accepted.reply);
+                    wishes.act_at = Some(now + rng.below(self.work.think_us + 1));
+                }
+                // What became of it stays unknown; its number is no longer in the way.
+                Event::Failed { token, .. } => {
+                    self.open.remove(&token.0);
+                    if self.waits.remove(&token.0) == Some(false) {
+                        self.given_up.push(token.0);
+                    }
+                    wishes.act_at = Some(now + rng.below(self.work.think_us + 1));
+                }
+                Event::Disagreed { .. } | Event::Proven(_) => {}
+            }
+        }
+    }
+
+    fn completed(&mut self, now: u64, token: Token, reply: &Reply) {
+        let answer = Answer::decode(&reply.result).ok();
+        if self.opening == Some(token) && self.session.id() == SessionId::NONE {
+            if let Some(Answer::Opened { session, .. }) = answer {
+                self.session.opened(SessionId(session));
+            }
+            return;
+        }
+        self.waits.remove(&token.0);
+        if let Some(seen) = self
+            .open
+            .remove(&token.0)
+            .and_then(|at| self.seen.get_mut(at))
+        {
+            seen.returned = Some(now);
+            seen.answer = answer;
+        }
+    }
+}
+
+fn space(rng: &mut Rng) -> SpaceName {
+    let name = *rng.pick(&["a", "a", "a", "b"]);
+    match SpaceName::new(name) {
+        Ok(name) => name,
+        Err(error) => unreachable!("{name} is a name: {error}"),
+    }
+}
+
+fn tuple(rng: &mut Rng, work: &Work) -> Tuple {
+    let fields = vec![
+        Value::from("k"),
+        Value::from(i64::try_from(rng.below(work.keys)).unwrap_or(0)),
+        Value::from(i64::try_from(rng.below(1000)).unwrap_or(0)),
+    ];
+    match Tuple::new(fields) {
+        Ok(tuple) => tuple,
+        Err(limit) => unreachable!("three small fields make a tuple: {limit}"),
+    }
+}
+
+fn template(rng: &mut Rng, work: &Work) -> Template {
+    let exact = tuple(rng, work);
+    let mut fields: Vec<Field> = exact.into_fields().into_iter().map(Field::Exact).collect();
+    fields[2] = match rng.below(4) {
+        0 => Field::Range {
+            from: None,
+            to: Some(500),
+        },
+        _ => Field::Any,
+    };
+    if rng.chance(300) {
+        fields[1] = Field::Any;
+    }
+    match Template::new(fields) {
+        Ok(template) => template,
+        Err(limit) => unreachable!("three small fields make a template: {limit}"),
+    }
+}
+
+fn draw_call(rng: &mut Rng, work: &Work, draining: bool) -> Call {
+    let space = space(rng);
+    let template = template(rng, work);
+    let tuple = tuple(rng, work);
+    let limit = u32::try_from(rng.between(1, 4)).unwrap_or(1);
+    let operation = match rng.below(100) {
+        0..=31 => Operation::Out { tuple },
+        32..=39 => Operation::Rdp { template },
+        40..=53 => Operation::Inp { template },
+        54..=59 if !draining => Operation::Rd { template },
+        60..=69 if !draining => Operation::In { template },
+        70..=77 => Operation::Cas { template, tuple },
+        78..=85 => Operation::Replace { template, tuple },
+        86..=88 => Operation::RdAll {
+            template,
+            limit,
+            after: None,
+        },
+        89..=91 => Operation::InAll { template, limit },
+        92 => return Call::ListSpaces,
+        93..=94 => return Call::CreateSpace { space },
+        _ => Operation::Count { template },
+    };
+    Call::Space { space, operation }
+}

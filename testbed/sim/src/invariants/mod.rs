@@ -1,0 +1,186 @@
+//! What must hold of the correct replicas at all times, one rule a file.
+//!
+//! The world tells every [`Fact`] about correct replicas as it happens, and
+//! each [`Invariant`] keeps of it what it needs to refuse the next one. They
+//! live outside of the machines, so a restart makes them forget nothing.
+
+mod agreement;
+mod bounded;
+mod certificates;
+mod checkpoints;
+mod exactly_once;
+mod innocent;
+mod model;
+mod no_gap;
+mod views;
+mod votes;
+mod waiting;
+
+use bezant_bft::{
+    crypto::Checker,
+    effects::{PersistId, Record},
+    ids::{ClientId, Digest, ReplicaId, SeqNo, View},
+    message::{PeerMessage, Reply, Vote},
+    misbehaviour::Misbehaviour,
+    seal::{CheckedProposal, Keyring},
+};
+use bezant_kernel::Figures;
+
+use crate::oracle::Oracle;
+
+/// Something that happened at a correct replica.
+#[derive(Debug)]
+pub enum Fact<'a> {
+    /// A message left, and what it had to wait for is durable.
+    Sent {
+        /// Who sent it.
+        by: ReplicaId,
+        /// The message.
+        message: &'a PeerMessage,
+        /// The last record that is durable there.
+        durable: PersistId,
+    },
+    /// A record was handed to storage.
+    Recorded {
+        /// By whom.
+        by: ReplicaId,
+        /// Its name.
+        id: PersistId,
+        /// The record.
+        record: &'a Record,
+        /// Records it keeps.
+        kept: usize,
+    },
+    /// A number was handed to the service and executed.
+    Executed {
+        /// By whom.
+        by: ReplicaId,
+        /// The number.
+        number: SeqNo,
+        /// What was executed.
+        proposal: &'a CheckedProposal,
+        /// What it answered.
+        replies: &'a [(ClientId, Reply)],
+        /// What the service holds then.
+        figures: Figures,
+    },
+    /// A replica took the digest of its state.
+    Checkpointed {
+        /// Who.
+        by: ReplicaId,
+        /// After which number.
+        number: SeqNo,
+        /// The digest.
+        state: Digest,
+    },
+    /// A step ended.
+    Stepped {
+        /// Whose.
+        by: ReplicaId,
+        /// The view it is in.
+        view: View,
+        /// Requests it holds.
+        pooled: usize,
+        /// Messages that wait for its storage.
+        held: usize,
+        /// Snapshots it keeps.
+        snapshots: usize,
+    },
+    /// A replica lost everything that was not durable and was built anew.
+    Restarted {
+        /// Who.
+        by: ReplicaId,
+        /// The last number whose effects its service has.
+        executed: SeqNo,
+        /// The view it comes back in.
+        view: View,
+        /// The last record that was durable.
+        durable: PersistId,
+    },
+    /// A replica took over a state that others vouched for.
+    Installed {
+        /// Who.
+        by: ReplicaId,
+        /// After which number.
+        number: SeqNo,
+        /// The digest of the state.
+        state: Digest,
+    },
+    /// A client accepted an answer.
+    Accepted {
+        /// The answer.
+        reply: &'a Reply,
+    },
+    /// A correct replica holds somebody guilty.
+    Blamed {
+        /// Who says so.
+        by: ReplicaId,
+        /// Of what, and whom.
+        misbehaviour: &'a Misbehaviour,
+    },
+}
+
+/// What every rule may look at.
+#[derive(Debug)]
+pub struct Common {
+    /// The cluster's public keys and quorums.
+    pub keyring: Keyring,
+    /// Numbers between checkpoints.
+    pub interval: u64,
+    /// Which replicas are correct.
+    pub correct: Vec<bool>,
+    /// The agreed log and what the model says of it.
+    pub oracle: Oracle,
+    /// For signatures; of the kind that this run uses.
+    pub checker: Checker,
+}
+
+/// A rule.
+pub trait Invariant: Send {
+    /// Its name in reports.
+    fn name(&self) -> &'static str;
+
+    /// Takes a fact in.
+    ///
+    /// # Errors
+    /// What is wrong, if the rule is broken.
+    fn observe(&mut self, fact: &Fact<'_>, common: &mut Common) -> Result<(), String>;
+}
+
+/// All rules. Agreement comes first: what others conclude rests on it.
+pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
+    vec![
+        Box::<agreement::Agreement>::default(),
+        Box::<no_gap::NoGap>::default(),
+        Box::<exactly_once::ExactlyOnce>::default(),
+        Box::<certificates::CertificateSoundness>::default(),
+        Box::<checkpoints::CheckpointEquality>::default(),
+        Box::<views::ViewMonotonicity>::default(),
+        Box::<votes::OneVote>::default(),
+        Box::<model::ReplyEqualsModel>::default(),
+        Box::<waiting::WaitingListEquality>::default(),
+        Box::<bounded::BoundedMemory>::default(),
+        Box::<innocent::Innocent>::default(),
+    ]
+}
+
+/// The phase of a vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// The primary's.
+    PrePrepare,
+    /// The second.
+    Prepare,
+    /// The third.
+    Commit,
+}
+
+/// The vote that a record is of.
+pub(crate) fn vote_of(record: &Record) -> Option<(Phase, &Vote)> {
+    match record {
+        Record::PrePrepare(message) => Some((Phase::PrePrepare, &message.vote.body)),
+        Record::Prepare(vote) => Some((Phase::Prepare, &vote.body)),
+        Record::Commit { vote, .. } => Some((Phase::Commit, &vote.body)),
+        _ => None,
+    }
+}

@@ -1,0 +1,221 @@
+//! Linearizability by witness: the agreed order explains what clients saw.
+//!
+//! Replicas say in which order operations took effect. The check does not
+//! believe them: it replays the clients' own calls in that order through the
+//! dumb spaces and compares every answer, then looks whether the order respects
+//! sessions and real time. An operation without an answer may have happened or
+//! not: it counts if it is in the order. (Herlihy and Wing, "Linearizability",
+//! TOPLAS 1990; with a witness the check needs one pass and no search.)
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bezant_api::{Answer, Call, Refused};
+use bezant_bft::ids::{RequestNumber, SessionId};
+use bezant_tuplespace::{Operation, Outcome, SpaceName};
+
+use crate::model::{Performed, Spaces};
+
+/// One operation as its client saw it.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The session.
+    pub session: SessionId,
+    /// The request.
+    pub number: RequestNumber,
+    /// What was asked.
+    pub call: Call,
+    /// When, in microseconds.
+    pub invoked: u64,
+    /// When the answer was accepted; `None` leaves open whether it happened.
+    pub returned: Option<u64>,
+    /// The answer.
+    pub answer: Option<Answer>,
+}
+
+/// Why a history is not linearizable in the order given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Anomaly {
+    /// It was answered and never took effect.
+    NeverHappened(SessionId, RequestNumber),
+    /// It took effect more than once.
+    Twice(SessionId, RequestNumber),
+    /// It took effect before an earlier request of its session.
+    SessionOrder(SessionId, RequestNumber),
+    /// Something else took effect than what the client asked.
+    OtherCall(SessionId, RequestNumber),
+    /// The answer is not the one of its place in the order.
+    WrongAnswer(
+        SessionId,
+        RequestNumber,
+        Box<(Option<Answer>, Option<Answer>)>,
+    ),
+    /// It was answered before another was asked that comes before it in the order.
+    RealTime {
+        /// The one answered early and placed late.
+        earlier: (SessionId, RequestNumber),
+        /// The one asked later and placed before.
+        later: (SessionId, RequestNumber),
+    },
+}
+
+/// What was checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Operations in the order.
+    pub operations: u64,
+    /// Answers compared.
+    pub answers: u64,
+}
+
+type Key = (SessionId, RequestNumber);
+
+/// Where an operation took effect: its own turn, or that of what served its wait.
+type Place = (u64, u8);
+
+/// Checks `history` against the order in which operations took effect.
+///
+/// # Errors
+/// The first [`Anomaly`] found.
+pub fn check(
+    history: &[&Seen],
+    order: &[Performed],
+    makes_spaces: bool,
+) -> Result<Checked, Anomaly> {
+    let by_key: BTreeMap<Key, &Seen> = history
+        .iter()
+        .map(|seen| ((seen.session, seen.number), *seen))
+        .collect();
+    let mut replay = Replay {
+        makes_spaces,
+        ..Replay::default()
+    };
+    let mut done = BTreeSet::new();
+    let mut last: BTreeMap<SessionId, RequestNumber> = BTreeMap::new();
+    for performed in order {
+        let key = (performed.session, performed.number);
+        let (session, number) = key;
+        if !done.insert(key) {
+            return Err(Anomaly::Twice(session, number));
+        }
+        if last
+            .insert(session, number)
+            .is_some_and(|before| before > number)
+        {
+            return Err(Anomaly::SessionOrder(session, number));
+        }
+        let decoded = Call::decode(&performed.op).ok();
+        let call = match (by_key.get(&key), decoded) {
+            (Some(seen), Some(call)) if seen.call == call => call,
+            (Some(_), _) => return Err(Anomaly::OtherCall(session, number)),
+            (None, Some(call)) => call,
+            (None, None) => continue,
+        };
+        replay.perform(key, &call);
+    }
+    let mut checked = Checked {
+        operations: order.len() as u64,
+        answers: 0,
+    };
+    let mut placed = Vec::new();
+    for (key, seen) in &by_key {
+        let result = replay.results.get(key);
+        if seen.returned.is_some() {
+            let Some((_, expected)) = result else {
+                return Err(Anomaly::NeverHappened(key.0, key.1));
+            };
+            if seen.answer.as_ref() != Some(expected) {
+                let answers = (seen.answer.clone(), Some(expected.clone()));
+                return Err(Anomaly::WrongAnswer(key.0, key.1, Box::new(answers)));
+            }
+            checked.answers += 1;
+        }
+        if let Some((place, _)) = result {
+            placed.push((*place, *key, *seen));
+        }
+    }
+    placed.sort_by_key(|(place, key, _)| (*place, *key));
+    real_time(&placed)?;
+    Ok(checked)
+}
+
+/// One scan from the end: nothing may be asked after something later in the order was answered.
+fn real_time(placed: &[(Place, Key, &Seen)]) -> Result<(), Anomaly> {
+    let mut first_return: Option<(u64, Key, Place)> = None;
+    for (place, key, seen) in placed.iter().rev() {
+        if let Some((returned, earlier, at)) = first_return
+            && at > *place
+            && returned < seen.invoked
+        {
+            return Err(Anomaly::RealTime {
+                earlier,
+                later: *key,
+            });
+        }
+        if let Some(returned) = seen.returned
+            && first_return.is_none_or(|(first, ..)| returned < first)
+        {
+            first_return = Some((returned, *key, *place));
+        }
+    }
+    Ok(())
+}
+
+/// The dumb spaces and the answers they give.
+#[derive(Debug, Default)]
+struct Replay {
+    makes_spaces: bool,
+    spaces: Spaces,
+    turn: u64,
+    results: BTreeMap<Key, (Place, Answer)>,
+}
+
+impl Replay {
+    fn perform(&mut self, key: Key, call: &Call) {
+        self.turn += 1;
+        let turn = self.turn;
+        let answered = match call {
+            Call::CreateSpace { space } => {
+                self.spaces.create(space).map(|()| Some(Answer::Created))
+            }
+            Call::ListSpaces => {
+                let mut names: Vec<SpaceName> = self.spaces.names().to_vec();
+                names.sort_unstable();
+                Ok(Some(Answer::Spaces(names)))
+            }
+            Call::Space { space, operation } => {
+                if self.makes_spaces
+                    && matches!(operation, Operation::Out { .. })
+                    && !self.spaces.names().contains(space)
+                {
+                    // It was not there, so this cannot fail.
+                    let _created = self.spaces.create(space);
+                }
+                let outcome = self.spaces.apply((key.0.0, key.1.0), space, operation);
+                outcome.map(|outcome| outcome.map(Answer::Outcome))
+            }
+            Call::Cancel { number } => {
+                let ended = self.spaces.cancel(key.0.0, *number);
+                if ended {
+                    let wait = (key.0, RequestNumber(*number));
+                    let answer = Answer::Refused(Refused::Cancelled);
+                    self.results.insert(wait, ((turn, 1), answer));
+                }
+                Ok(Some(Answer::Cancelled(ended)))
+            }
+            Call::CloseSession => {
+                self.spaces.cancel_all(key.0.0);
+                Ok(Some(Answer::Closed))
+            }
+            _ => Err(Refused::Malformed),
+        };
+        let answer = answered.unwrap_or_else(|refused| Some(refused.into()));
+        if let Some(answer) = answer {
+            self.results.insert(key, ((turn, 0), answer));
+        }
+        for served in self.spaces.take_served() {
+            let wait = (SessionId(served.session), RequestNumber(served.number));
+            let answer = Answer::Outcome(Outcome::Match(Some(served.tuple)));
+            self.results.insert(wait, ((turn, 1), answer));
+        }
+    }
+}

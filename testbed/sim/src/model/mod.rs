@@ -1,0 +1,11 @@
+//! A deliberately dumb twin of the service, to compare the real one with.
+//!
+//! Vectors and linear scans, no index, no undo, no sharing of code with the
+//! service but for what a template means. [`Service`] replays the agreed log;
+//! [`Spaces`] is its tuple space, which the check of client histories uses alone.
+
+mod service;
+mod spaces;
+
+pub use service::{Performed, Service};
+pub use spaces::{Served, Spaces};

@@ -1,0 +1,326 @@
+//! The dumb service: sessions in a list, and the dumb spaces.
+
+use bezant_api::{Answer, Call, Refused};
+use bezant_bft::{
+    ids::{ClientId, RequestNumber, SeqNo, SessionId},
+    limits::SESSION_WINDOW,
+    message::{Reply, Request},
+    service::Replies,
+};
+use bezant_tuplespace::{Operation, Outcome, SpaceName};
+use bytes::Bytes;
+
+use super::Spaces;
+
+/// A request carried out, in the order in which that happened.
+#[derive(Clone, Debug)]
+pub struct Performed {
+    /// The session.
+    pub session: SessionId,
+    /// The request.
+    pub number: RequestNumber,
+    /// The number of the log.
+    pub position: SeqNo,
+    /// What was asked.
+    pub op: Bytes,
+}
+
+#[derive(Clone, Debug)]
+struct Session {
+    id: u64,
+    owner: ClientId,
+    nonce: u64,
+    opened: SeqNo,
+    next: u64,
+    /// Numbers done and not acknowledged; without a reply they wait.
+    kept: Vec<(u64, Option<Reply>)>,
+    parked: Vec<Request>,
+}
+
+/// The service of the model.
+#[derive(Clone, Debug)]
+pub struct Service {
+    makes_spaces: bool,
+    sessions: Vec<Session>,
+    last: u64,
+    spaces: Spaces,
+    performed: Vec<Performed>,
+}
+
+impl Service {
+    /// An empty service; `makes_spaces` as the genesis says of `out` into a new space.
+    #[must_use]
+    pub fn new(makes_spaces: bool) -> Self {
+        Self {
+            makes_spaces,
+            sessions: Vec::new(),
+            last: 0,
+            spaces: Spaces::default(),
+            performed: Vec::new(),
+        }
+    }
+
+    /// The spaces.
+    #[must_use]
+    pub const fn spaces(&self) -> &Spaces {
+        &self.spaces
+    }
+
+    /// Number of open sessions.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Everything carried out in sessions so far, in order.
+    #[must_use]
+    pub fn performed(&self) -> &[Performed] {
+        &self.performed
+    }
+
+    /// Executes what was decided for `position` and says what must be replied.
+    pub fn execute<'a>(
+        &mut self,
+        position: SeqNo,
+        requests: impl Iterator<Item = &'a Request>,
+    ) -> Replies {
+        let mut replies = Replies::new();
+        for request in requests {
+            self.request(request, position, &mut replies);
+        }
+        replies
+    }
+
+    fn request(&mut self, request: &Request, position: SeqNo, replies: &mut Replies) {
+        if request.session == SessionId::NONE {
+            let answer = self.open(request, position);
+            replies.push((request.client, reply(request, position, &answer)));
+            return;
+        }
+        let Some(session) = self
+            .session(request.session.0)
+            .filter(|s| s.owner == request.client)
+        else {
+            let answer = Refused::NoSession.into();
+            replies.push((request.client, reply(request, position, &answer)));
+            return;
+        };
+        let number = request.number.0;
+        if number < session.next {
+            return;
+        }
+        if number >= session.next.saturating_add(SESSION_WINDOW)
+            || (number == session.next && !session.take_turn(request))
+        {
+            let answer = Refused::WindowExceeded.into();
+            replies.push((request.client, reply(request, position, &answer)));
+        } else if number > session.next {
+            if session
+                .parked
+                .iter()
+                .all(|parked| parked.number != request.number)
+            {
+                session.parked.push(request.clone());
+            }
+            return;
+        } else {
+            session.next = number.saturating_add(1);
+            self.run(request, position, replies);
+        }
+        while let Some(parked) = self.unpark(request.session.0) {
+            self.run(&parked, position, replies);
+        }
+    }
+
+    fn open(&mut self, request: &Request, position: SeqNo) -> Answer {
+        let nonce = match Call::decode(&request.op) {
+            Ok(Call::OpenSession { nonce }) if nonce == request.number.0 => nonce,
+            _ => return Refused::Malformed.into(),
+        };
+        let known = self
+            .sessions
+            .iter()
+            .find(|s| s.owner == request.client && s.nonce == nonce);
+        let id = known.map_or(self.last + 1, |session| session.id);
+        if known.is_none() {
+            self.last = id;
+            self.sessions.push(Session {
+                id,
+                owner: request.client,
+                nonce,
+                opened: position,
+                next: 1,
+                kept: Vec::new(),
+                parked: Vec::new(),
+            });
+        }
+        let window = u32::try_from(SESSION_WINDOW).unwrap_or(u32::MAX);
+        Answer::Opened {
+            session: id,
+            window,
+        }
+    }
+
+    fn session(&mut self, id: u64) -> Option<&mut Session> {
+        self.sessions.iter_mut().find(|session| session.id == id)
+    }
+
+    /// Where a session was opened, for what is answered to a repeated opening.
+    #[must_use]
+    pub fn opened(&self, id: SessionId) -> Option<SeqNo> {
+        let session = self.sessions.iter().find(|session| session.id == id.0);
+        session.map(|session| session.opened)
+    }
+
+    fn unpark(&mut self, id: u64) -> Option<Request> {
+        let session = self.session(id)?;
+        let next = session.next;
+        let at = session
+            .parked
+            .iter()
+            .position(|parked| parked.number.0 == next)?;
+        let request = session.parked[at].clone();
+        if !session.take_turn(&request) {
+            return None;
+        }
+        session.parked.remove(at);
+        session.next = next.saturating_add(1);
+        Some(request)
+    }
+
+    fn run(&mut self, request: &Request, position: SeqNo, replies: &mut Replies) {
+        let (session, number) = (request.session.0, request.number.0);
+        self.performed.push(Performed {
+            session: request.session,
+            number: request.number,
+            position,
+            op: request.op.clone(),
+        });
+        let answer = match Call::decode(&request.op) {
+            Ok(call) => self.call((session, number), &call),
+            Err(_) => Some(Refused::Malformed.into()),
+        };
+        self.keep(
+            session,
+            number,
+            answer
+                .as_ref()
+                .map(|answer| reply(request, position, answer)),
+        );
+        if let Some(answer) = answer {
+            replies.push((request.client, reply(request, position, &answer)));
+            self.after(request, &answer, position, replies);
+        }
+        for served in self.spaces.take_served() {
+            let answer = Answer::Outcome(Outcome::Match(Some(served.tuple)));
+            self.end_wait((served.session, served.number), &answer, position, replies);
+        }
+    }
+
+    fn call(&mut self, who: (u64, u64), call: &Call) -> Option<Answer> {
+        let answered = match call {
+            Call::CloseSession => Ok(Some(Answer::Closed)),
+            Call::CreateSpace { space } if space.is_reserved() => Err(Refused::ReservedSpace),
+            Call::CreateSpace { space } => {
+                self.spaces.create(space).map(|()| Some(Answer::Created))
+            }
+            Call::ListSpaces => {
+                let mut names = self.spaces.names().to_vec();
+                names.sort_unstable();
+                Ok(Some(Answer::Spaces(names)))
+            }
+            Call::Space { space, operation } => self.operate(who, space, operation),
+            Call::Cancel { number } => {
+                Ok(Some(Answer::Cancelled(self.spaces.cancel(who.0, *number))))
+            }
+            _ => Err(Refused::Malformed),
+        };
+        answered.unwrap_or_else(|refused| Some(refused.into()))
+    }
+
+    fn operate(
+        &mut self,
+        who: (u64, u64),
+        space: &SpaceName,
+        operation: &Operation,
+    ) -> Result<Option<Answer>, Refused> {
+        if space.is_reserved() && !operation.is_read_only() {
+            return Err(Refused::ReservedSpace);
+        }
+        let is_out = matches!(operation, Operation::Out { .. });
+        if self.makes_spaces && is_out && !self.spaces.names().contains(space) {
+            self.spaces.create(space)?;
+        }
+        let outcome = self.spaces.apply(who, space, operation)?;
+        Ok(outcome.map(Answer::Outcome))
+    }
+
+    fn after(
+        &mut self,
+        request: &Request,
+        answer: &Answer,
+        position: SeqNo,
+        replies: &mut Replies,
+    ) {
+        let session = request.session.0;
+        match answer {
+            Answer::Closed => {
+                self.spaces.cancel_all(session);
+                self.sessions.retain(|other| other.id != session);
+            }
+            Answer::Cancelled(true) => {
+                if let Ok(Call::Cancel { number }) = Call::decode(&request.op) {
+                    let ended = Answer::Refused(Refused::Cancelled);
+                    self.end_wait((session, number), &ended, position, replies);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn end_wait(
+        &mut self,
+        (session, number): (u64, u64),
+        answer: &Answer,
+        position: SeqNo,
+        replies: &mut Replies,
+    ) {
+        let Some(owner) = self.session(session).map(|session| session.owner) else {
+            return;
+        };
+        let reply = Reply {
+            session: SessionId(session),
+            number: RequestNumber(number),
+            position,
+            result: Bytes::from(answer.encode()),
+        };
+        self.keep(session, number, Some(reply.clone()));
+        replies.push((owner, reply));
+    }
+
+    fn keep(&mut self, session: u64, number: u64, reply: Option<Reply>) {
+        if let Some(session) = self.session(session) {
+            session.kept.retain(|(kept, _)| *kept != number);
+            session.kept.push((number, reply));
+        }
+    }
+}
+
+impl Session {
+    /// What the client has got makes room; whether there is any for `request`.
+    fn take_turn(&mut self, request: &Request) -> bool {
+        let acked = &request.acked;
+        self.kept
+            .retain(|(number, reply)| reply.is_none() || !acked.contains(&RequestNumber(*number)));
+        (self.kept.len() as u64) < SESSION_WINDOW
+    }
+}
+
+fn reply(request: &Request, position: SeqNo, answer: &Answer) -> Reply {
+    Reply {
+        session: request.session,
+        number: request.number,
+        position,
+        result: Bytes::from(answer.encode()),
+    }
+}

@@ -1,0 +1,230 @@
+//! The dumb tuple space: one list of tuples, one list of those who wait.
+
+use bezant_api::Refused;
+use bezant_tuple::{Template, Tuple};
+use bezant_tuplespace::{Operation, Outcome, Refusal, SpaceName, TupleId};
+
+/// Most tuples in one page, as the real space has it by default.
+const PAGE_TUPLES: usize = 1_000;
+
+#[derive(Clone, Debug)]
+struct Wait {
+    session: u64,
+    number: u64,
+    space: SpaceName,
+    template: Template,
+    takes: bool,
+}
+
+/// A wait that ended with a tuple.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// Whose.
+    pub session: u64,
+    /// Which request waited.
+    pub number: u64,
+    /// What it got.
+    pub tuple: Tuple,
+}
+
+/// All spaces.
+#[derive(Clone, Debug, Default)]
+pub struct Spaces {
+    names: Vec<SpaceName>,
+    /// Oldest first.
+    tuples: Vec<(u64, SpaceName, Tuple)>,
+    /// In order of arrival.
+    waits: Vec<Wait>,
+    last: u64,
+    served: Vec<Served>,
+}
+
+impl Spaces {
+    /// The names, in order of creation.
+    #[must_use]
+    pub fn names(&self) -> &[SpaceName] {
+        &self.names
+    }
+
+    /// How many tuples there are.
+    #[must_use]
+    pub fn tuples(&self) -> usize {
+        self.tuples.len()
+    }
+
+    /// How many operations wait.
+    #[must_use]
+    pub fn waits(&self) -> usize {
+        self.waits.len()
+    }
+
+    /// Makes a space.
+    ///
+    /// # Errors
+    /// If it exists.
+    pub fn create(&mut self, name: &SpaceName) -> Result<(), Refused> {
+        if self.names.contains(name) {
+            return Err(Refusal::SpaceExists.into());
+        }
+        self.names.push(name.clone());
+        Ok(())
+    }
+
+    /// Applies an operation of request `number` of `session`; `None` if it waits now.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn apply(
+        &mut self,
+        (session, number): (u64, u64),
+        space: &SpaceName,
+        operation: &Operation,
+    ) -> Result<Option<Outcome>, Refused> {
+        if !self.names.contains(space) {
+            return Err(Refusal::NoSuchSpace.into());
+        }
+        let outcome = match operation {
+            Operation::Out { tuple } => {
+                self.insert(space, tuple);
+                Outcome::Done
+            }
+            Operation::Rdp { template } => Outcome::Match(self.read(space, template)),
+            Operation::Inp { template } => Outcome::Match(self.take(space, template)),
+            Operation::Rd { template } | Operation::In { template } => {
+                let takes = matches!(operation, Operation::In { .. });
+                let found = if takes {
+                    self.take(space, template)
+                } else {
+                    self.read(space, template)
+                };
+                if found.is_none() {
+                    self.waits.push(Wait {
+                        session,
+                        number,
+                        space: space.clone(),
+                        template: template.clone(),
+                        takes,
+                    });
+                    return Ok(None);
+                }
+                Outcome::Match(found)
+            }
+            Operation::Cas { template, tuple } => {
+                let found = self.read(space, template);
+                if found.is_none() {
+                    self.insert(space, tuple);
+                }
+                Outcome::Match(found)
+            }
+            Operation::Replace { template, tuple } => {
+                let found = self.take(space, template);
+                if found.is_some() {
+                    self.insert(space, tuple);
+                }
+                Outcome::Match(found)
+            }
+            Operation::RdAll {
+                template,
+                limit,
+                after,
+            } => self.page(space, template, *limit, after.map_or(0, |id| id.0), false)?,
+            Operation::InAll { template, limit } => self.page(space, template, *limit, 0, true)?,
+            Operation::Count { template } => {
+                Outcome::Count(self.matches(space, template).count() as u64)
+            }
+        };
+        Ok(Some(outcome))
+    }
+
+    /// The waits that ended since the last call, in order.
+    pub fn take_served(&mut self) -> Vec<Served> {
+        std::mem::take(&mut self.served)
+    }
+
+    /// Ends a wait; says whether there was one.
+    pub fn cancel(&mut self, session: u64, number: u64) -> bool {
+        let before = self.waits.len();
+        self.waits
+            .retain(|wait| (wait.session, wait.number) != (session, number));
+        self.waits.len() < before
+    }
+
+    /// Ends all waits of a session.
+    pub fn cancel_all(&mut self, session: u64) {
+        self.waits.retain(|wait| wait.session != session);
+    }
+
+    fn matches<'a>(
+        &'a self,
+        space: &'a SpaceName,
+        template: &'a Template,
+    ) -> impl Iterator<Item = (usize, u64, &'a Tuple)> {
+        let all = self.tuples.iter().enumerate();
+        all.filter(move |(_, (_, place, tuple))| place == space && template.matches(tuple))
+            .map(|(index, (id, _, tuple))| (index, *id, tuple))
+    }
+
+    fn read(&self, space: &SpaceName, template: &Template) -> Option<Tuple> {
+        let found = self.matches(space, template).next();
+        found.map(|(_, _, tuple)| tuple.clone())
+    }
+
+    fn take(&mut self, space: &SpaceName, template: &Template) -> Option<Tuple> {
+        let (index, ..) = self.matches(space, template).next()?;
+        Some(self.tuples.remove(index).2)
+    }
+
+    fn page(
+        &mut self,
+        space: &SpaceName,
+        template: &Template,
+        limit: u32,
+        after: u64,
+        takes: bool,
+    ) -> Result<Outcome, Refused> {
+        if limit == 0 {
+            return Err(Refusal::EmptyPage.into());
+        }
+        let most = usize::try_from(limit).map_or(PAGE_TUPLES, |limit| limit.min(PAGE_TUPLES));
+        let found: Vec<(u64, Tuple)> = self
+            .matches(space, template)
+            .filter(|(_, id, _)| *id > after)
+            .map(|(_, id, tuple)| (id, tuple.clone()))
+            .take(most + 1)
+            .collect();
+        let page = &found[..found.len().min(most)];
+        let more = found.len() > most;
+        let next = page.last().filter(|_| more).map(|(id, _)| TupleId(*id));
+        let tuples = page.iter().map(|(_, tuple)| tuple.clone()).collect();
+        if takes {
+            for (taken, _) in page {
+                self.tuples.retain(|(id, ..)| id != taken);
+            }
+        }
+        Ok(Outcome::Page { tuples, next })
+    }
+
+    fn insert(&mut self, space: &SpaceName, tuple: &Tuple) {
+        self.last += 1;
+        let wants = |wait: &Wait| wait.space == *space && wait.template.matches(tuple);
+        let readers: Vec<Wait> = self
+            .waits
+            .iter()
+            .filter(|w| !w.takes && wants(w))
+            .cloned()
+            .collect();
+        let taker = self.waits.iter().find(|w| w.takes && wants(w)).cloned();
+        let taken = taker.is_some();
+        for wait in readers.into_iter().chain(taker) {
+            self.cancel(wait.session, wait.number);
+            self.served.push(Served {
+                session: wait.session,
+                number: wait.number,
+                tuple: tuple.clone(),
+            });
+        }
+        if !taken {
+            self.tuples.push((self.last, space.clone(), tuple.clone()));
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! What a seed draws: the size of the cluster, its tuning, its work and its troubles.
+//!
+//! Swarm testing (Groce et al., "Swarm testing", ISSTA 2012): every seed leaves
+//! out most kinds of trouble, so that those it has are not drowned by others.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bezant_bft::replica::Tuning;
+
+use crate::{adversaries::Kind, faults::Fault, rng::Rng};
+
+/// What the lead of time is: everything is given in microseconds of virtual time.
+pub(crate) const MS: u64 = 1_000;
+pub(crate) const SECOND: u64 = 1_000 * MS;
+
+/// Whether a replica that fell below its peers' logs can catch up.
+const TRANSFERS: bool = false;
+
+/// The options of one run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Replicas.
+    pub n: u8,
+    /// Numbers between two checkpoints.
+    pub interval: u64,
+    /// Tuning of the correct replicas.
+    pub tuning: Tuning,
+    /// Whether signatures are real ones.
+    pub real_signatures: bool,
+    /// How the network behaves.
+    pub network: Network,
+    /// Faults chosen.
+    pub faults: BTreeSet<Fault>,
+    /// Who is faulty, and how.
+    pub adversaries: BTreeMap<u8, Kind>,
+    /// Until a record is durable.
+    pub sync_us: u64,
+    /// Until a batch of commit signatures is checked.
+    pub check_us: u64,
+    /// Farthest a machine's time of day is off, in milliseconds.
+    pub skew_ms: u64,
+    /// What clients do.
+    pub work: Work,
+    /// When all faults but the adversaries end.
+    pub heal_at_us: u64,
+    /// How long the cluster may take then to finish all work.
+    pub patience_us: u64,
+}
+
+/// The network's options.
+#[derive(Clone, Copy, Debug)]
+pub struct Network {
+    /// Shortest and longest delay of a message.
+    pub latency_us: (u64, u64),
+    /// Messages that take ten times as long, of a thousand.
+    pub tail_permille: u64,
+    /// Messages lost, of a thousand.
+    pub loss_permille: u64,
+    /// Messages doubled, of a thousand.
+    pub doubled_permille: u64,
+    /// Client messages lost, of a thousand.
+    pub client_loss_permille: u64,
+}
+
+/// The clients' options.
+#[derive(Clone, Copy, Debug)]
+pub struct Work {
+    /// Client keys.
+    pub clients: u64,
+    /// Sessions of each.
+    pub sessions: u64,
+    /// Operations of each session.
+    pub operations: u64,
+    /// Operations a session has under way at most.
+    pub pipeline: usize,
+    /// Longest pause between an answer and the next operation.
+    pub think_us: u64,
+    /// Different keys in tuples: few make clients meet.
+    pub keys: u64,
+    /// Whether the first `out` makes its space.
+    pub makes_spaces: bool,
+}
+
+impl Options {
+    /// What `seed` draws.
+    #[must_use]
+    pub fn draw(seed: u64) -> Self {
+        let mut rng = Rng::new(seed ^ 0x6f70_7469_6f6e_7321);
+        let n = *rng.pick(&[4, 4, 4, 4, 4, 4, 4, 4, 7, 7, 10, 13]);
+        let faults = draw_faults(&mut rng);
+        let network = draw_network(&mut rng, &faults);
+        let tuning = draw_tuning(&mut rng, &network);
+        let slow = faults.contains(&Fault::SlowDisk);
+        let mut options = Self {
+            n,
+            interval: *rng.pick(&[4, 5, 8, 16, 32]),
+            tuning,
+            real_signatures: rng.chance(10),
+            network,
+            faults,
+            adversaries: BTreeMap::new(),
+            sync_us: if slow { rng.between(1, 30) * MS } else { 0 },
+            check_us: rng.below(3) * MS,
+            skew_ms: 0,
+            work: draw_work(&mut rng),
+            heal_at_us: rng.between(1, 5) * SECOND,
+            patience_us: 120 * SECOND,
+        };
+        if options.faults.contains(&Fault::Skew) {
+            options.skew_ms = rng.between(1, tuning.max_drift_ms / 3);
+        }
+        if !TRANSFERS && !options.faults.is_empty() {
+            options.interval = 512;
+        }
+        options.draw_adversaries(&mut rng);
+        options
+    }
+
+    /// A cluster of four without any trouble.
+    #[must_use]
+    pub fn calm(seed: u64) -> Self {
+        let mut options = Self::draw(seed);
+        options.n = 4;
+        options.faults.clear();
+        options.adversaries.clear();
+        options.network = Network {
+            latency_us: (MS, MS),
+            tail_permille: 0,
+            loss_permille: 0,
+            doubled_permille: 0,
+            client_loss_permille: 0,
+        };
+        options.sync_us = 0;
+        options.skew_ms = 0;
+        options
+    }
+
+    /// Most faulty replicas of this cluster.
+    #[must_use]
+    pub const fn f(&self) -> usize {
+        (self.n as usize - 1) / 3
+    }
+
+    fn draw_adversaries(&mut self, rng: &mut Rng) {
+        if rng.chance(400) {
+            return;
+        }
+        let count = rng.between(1, self.f() as u64);
+        // One kind in most runs: what one attack opens is not closed by another.
+        let kind = *rng.pick(&Kind::ALL);
+        let mixed = rng.chance(250);
+        while (self.adversaries.len() as u64) < count {
+            let replica = u8::try_from(rng.below(u64::from(self.n))).unwrap_or(0);
+            let kind = if mixed { *rng.pick(&Kind::ALL) } else { kind };
+            if kind.needs_view_change() && replica == 0 {
+                continue;
+            }
+            self.adversaries.entry(replica).or_insert(kind);
+        }
+    }
+}
+
+fn draw_faults(rng: &mut Rng) -> BTreeSet<Fault> {
+    let share = *rng.pick(&[0, 250, 500]);
+    let mut faults = BTreeSet::new();
+    for fault in Fault::ALL {
+        if rng.chance(share) {
+            faults.insert(fault);
+        }
+    }
+    faults
+}
+
+fn draw_network(rng: &mut Rng, faults: &BTreeSet<Fault>) -> Network {
+    let low = *rng.pick(&[100, 500, MS, 5 * MS]);
+    let mut spread = rng.below(3) * low;
+    let mut tail_permille = 0;
+    if faults.contains(&Fault::Overtake) {
+        spread += 2 * low;
+        tail_permille = rng.below(50);
+    }
+    let mut permille = |fault, most| {
+        if faults.contains(&fault) {
+            rng.between(5, most)
+        } else {
+            0
+        }
+    };
+    Network {
+        latency_us: (low, low + spread),
+        tail_permille,
+        loss_permille: permille(Fault::Loss, 300),
+        doubled_permille: permille(Fault::Duplicate, 200),
+        client_loss_permille: permille(Fault::ClientLoss, 300),
+    }
+}
+
+fn draw_tuning(rng: &mut Rng, network: &Network) -> Tuning {
+    // Patience is counted in round trips of this network.
+    let trip = network.latency_us.1.max(MS);
+    Tuning {
+        max_in_flight: *rng.pick(&[1, 2, 4, 8, 8]),
+        gather: *rng.pick(&[1, 1, 1, 2, 4, 24]),
+        forward_after_us: 10 * trip,
+        suspect_after_us: rng.between(60, 200) * trip,
+        resend_after_us: rng.between(8, 30) * trip,
+        ..Tuning::default()
+    }
+}
+
+fn draw_work(rng: &mut Rng) -> Work {
+    Work {
+        clients: rng.between(1, 3),
+        sessions: rng.between(1, 3),
+        operations: rng.between(30, 90),
+        pipeline: *rng.pick(&[1, 1, 2, 4, 16]),
+        think_us: rng.below(4) * 10 * MS,
+        keys: *rng.pick(&[1, 3, 8]),
+        makes_spaces: rng.chance(500),
+    }
+}

@@ -1,0 +1,79 @@
+//! The agreed log as the correct replicas decided it, replayed through the model.
+
+use bezant_bft::{ids::SeqNo, seal::CheckedProposal, service::Replies};
+
+use crate::model::Service;
+
+/// What the model says of one number.
+#[derive(Debug)]
+pub struct Expected {
+    /// The answers.
+    pub replies: Replies,
+    /// Tuples in all spaces then.
+    pub tuples: usize,
+    /// Operations waiting then.
+    pub waits: usize,
+    /// Open sessions then.
+    pub sessions: usize,
+}
+
+/// The log so far.
+#[derive(Debug)]
+pub struct Oracle {
+    service: Service,
+    expected: Vec<Expected>,
+    requests: u64,
+}
+
+impl Oracle {
+    /// An empty log.
+    #[must_use]
+    pub fn new(makes_spaces: bool) -> Self {
+        Self {
+            service: Service::new(makes_spaces),
+            expected: Vec::new(),
+            requests: 0,
+        }
+    }
+
+    /// The model's state after the whole log.
+    #[must_use]
+    pub const fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// The last number decided without a gap below it.
+    #[must_use]
+    pub fn height(&self) -> SeqNo {
+        SeqNo(self.expected.len() as u64)
+    }
+
+    /// Requests in the log.
+    #[must_use]
+    pub const fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// What the model says of a number.
+    #[must_use]
+    pub fn at(&self, number: SeqNo) -> Option<&Expected> {
+        let index = usize::try_from(number.0.checked_sub(1)?).ok()?;
+        self.expected.get(index)
+    }
+
+    /// The first correct replica executes the next number.
+    pub(crate) fn learn(&mut self, number: SeqNo, proposal: &CheckedProposal) {
+        if number != self.height().next() {
+            return;
+        }
+        let requests = proposal.requests().iter().map(|checked| checked.request());
+        let replies = self.service.execute(number, requests);
+        self.requests += proposal.requests().len() as u64;
+        self.expected.push(Expected {
+            replies,
+            tuples: self.service.spaces().tuples(),
+            waits: self.service.spaces().waits(),
+            sessions: self.service.sessions(),
+        });
+    }
+}

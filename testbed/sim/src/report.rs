@@ -1,0 +1,105 @@
+//! What a run tells, and what many runs tell together.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::faults::Hits;
+
+/// A broken rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// Its name.
+    pub rule: String,
+    /// What was found.
+    pub what: String,
+    /// When, in virtual microseconds.
+    pub at_us: u64,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// All work was done and every rule kept.
+    Passed,
+    /// A rule was broken.
+    Violated(Violation),
+    /// Work was left after the bound; what.
+    Stuck(String),
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed => f.write_str("passed"),
+            Self::Violated(Violation { rule, what, at_us }) => {
+                write!(f, "rule {rule} broken at {} ms: {what}", at_us / 1000)
+            }
+            Self::Stuck(reason) => write!(f, "stuck: {reason}"),
+        }
+    }
+}
+
+/// What was counted in one run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Figures {
+    /// Numbers decided, once per cluster.
+    pub decided: u64,
+    /// Requests in them.
+    pub requests: u64,
+    /// Events.
+    pub events: u64,
+    /// Messages between replicas.
+    pub messages: u64,
+    /// Answers clients accepted.
+    pub answers: u64,
+    /// Answers in the check of linearizability.
+    pub answers_checked: u64,
+    /// Signatures checked, stubs or real.
+    pub verifications: u64,
+    /// Suspicions of a primary.
+    pub suspicions: u64,
+    /// Faults of others that replicas noticed.
+    pub blames: u64,
+    /// Highest view of a correct replica.
+    pub views: u64,
+    /// Virtual time that passed.
+    pub virtual_us: u64,
+}
+
+impl Figures {
+    /// Adds another run's.
+    pub const fn add(&mut self, other: &Self) {
+        self.decided += other.decided;
+        self.requests += other.requests;
+        self.events += other.events;
+        self.messages += other.messages;
+        self.answers += other.answers;
+        self.answers_checked += other.answers_checked;
+        self.verifications += other.verifications;
+        self.suspicions += other.suspicions;
+        self.blames += other.blames;
+        self.views += other.views;
+        self.virtual_us += other.virtual_us;
+    }
+}
+
+/// One run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The seed.
+    pub seed: u64,
+    /// Replicas.
+    pub n: u8,
+    /// Whether signatures were real.
+    pub real_signatures: bool,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What was counted.
+    pub figures: Figures,
+    /// What struck.
+    pub hits: Hits,
+    /// Of everything that happened, if it was asked for.
+    pub digest: Option<String>,
+}

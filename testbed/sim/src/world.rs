@@ -1,0 +1,480 @@
+//! The world: a cluster, its clients, its network and its clock, from a seed.
+//!
+//! One thread, one queue of events, one source of chance. The world does for
+//! each machine what `kernel/node/src/node.rs` does in a process: it takes what
+//! lies at the door, checks signatures in one batch, steps the replica, carries
+//! out effects. Time passes only between events.
+
+mod drive;
+mod nemesis;
+mod work;
+
+use std::collections::BTreeMap;
+
+use bezant_api::Genesis;
+use bezant_bft::{
+    crypto::{Checker, SigningKey},
+    effects::PersistId,
+    ids::{ClientId, ClusterId, Epoch, ReplicaId},
+    message::{Signed, Vote},
+    quorum::Quorum,
+    replica::Replica,
+    seal::Keyring,
+    service::Service as _,
+};
+use bezant_kernel::Kernel;
+use bytes::Bytes;
+
+use crate::{
+    client::Actor,
+    faults::{Fault, Hits},
+    invariants::{self, Common, Fact, Invariant},
+    linear,
+    machine::{Disk, Machine},
+    network::Links,
+    options::{MS, Options},
+    oracle::Oracle,
+    queue::Queue,
+    report::{Figures, Outcome, Report, Violation},
+    rng::Rng,
+    trace::Trace,
+};
+
+/// How often the world looks whether anything is left to do, once it is healed.
+const LOOK_US: u64 = 20 * MS;
+
+/// More events than any run needs: a run that gets here talks without end.
+const MAX_EVENTS: u64 = 20_000_000;
+
+/// Something that will happen.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Frame {
+        to: usize,
+        from: ReplicaId,
+        bytes: Bytes,
+    },
+    Asked {
+        to: usize,
+        client: usize,
+        bytes: Bytes,
+    },
+    Told {
+        client: usize,
+        from: ReplicaId,
+        bytes: Bytes,
+    },
+    Turn {
+        machine: usize,
+        life: u32,
+    },
+    Timer {
+        machine: usize,
+        life: u32,
+    },
+    Durable {
+        machine: usize,
+        life: u32,
+        id: PersistId,
+    },
+    Commits {
+        machine: usize,
+        life: u32,
+        votes: Vec<Signed<Vote>>,
+    },
+    LinkUp {
+        machine: usize,
+        peer: ReplicaId,
+    },
+    Delayed {
+        from: usize,
+        to: ReplicaId,
+        bytes: Bytes,
+    },
+    Act(usize),
+    ActorTimer(usize),
+    Nemesis(nemesis::Trouble),
+    Heal,
+    Look,
+}
+
+/// A whole run.
+pub struct World {
+    seed: u64,
+    options: Options,
+    pub(crate) now: u64,
+    rng: Rng,
+    queue: Queue<Event>,
+    quorum: Quorum,
+    cluster: ClusterId,
+    genesis: Genesis,
+    pub(crate) machines: Vec<Machine>,
+    actors: Vec<Actor>,
+    /// Which client a key is.
+    clients: BTreeMap<ClientId, usize>,
+    links: Links,
+    rules: Vec<Box<dyn Invariant>>,
+    common: Common,
+    hits: Hits,
+    healed: bool,
+    figures: Figures,
+    violation: Option<Violation>,
+    trace: Option<Trace>,
+}
+
+impl World {
+    /// The world of `seed` with these options.
+    ///
+    /// # Panics
+    /// If the options make no cluster.
+    #[must_use]
+    pub fn new(seed: u64, options: Options, trace: Option<Trace>) -> Self {
+        let mut rng = Rng::new(seed);
+        let key = |kind: u8, index: u64| {
+            let mut bytes = [kind; 32];
+            for (to, from) in bytes
+                .iter_mut()
+                .zip(seed.to_le_bytes().into_iter().chain(index.to_le_bytes()))
+            {
+                *to = from;
+            }
+            if options.real_signatures {
+                SigningKey::from_seed(bytes)
+            } else {
+                SigningKey::stub(bytes)
+            }
+        };
+        let keys: Vec<SigningKey> = (0..options.n).map(|i| key(1, u64::from(i))).collect();
+        let client_keys: Vec<SigningKey> = (0..options.work.clients).map(|i| key(2, i)).collect();
+        let genesis = Genesis {
+            keys: keys.iter().map(|key| key.public().0).collect(),
+            open_enrolment: true,
+            spaces_on_first_out: options.work.makes_spaces,
+            clients: Vec::new(),
+            checkpoint_interval: options.interval,
+            salt: [0; 16],
+        };
+        let cluster = ClusterId(genesis.cluster_id());
+        let public = keys.iter().map(SigningKey::public).collect();
+        let Some(keyring) = Keyring::new(cluster, Epoch(0), public) else {
+            panic!("{} replicas make no cluster", options.n);
+        };
+        let hits = chosen(&options);
+        let mut world = Self {
+            seed,
+            now: 0,
+            queue: Queue::new(),
+            quorum: keyring.quorum(),
+            cluster,
+            genesis,
+            machines: Vec::new(),
+            actors: Vec::new(),
+            clients: BTreeMap::new(),
+            links: Links::new(keys.len(), client_keys.len(), options.network),
+            rules: invariants::all(),
+            common: Common {
+                interval: options.interval,
+                correct: (0..options.n)
+                    .map(|i| !options.adversaries.contains_key(&i))
+                    .collect(),
+                oracle: Oracle::new(options.work.makes_spaces),
+                checker: checker(&options),
+                keyring,
+            },
+            hits,
+            healed: false,
+            figures: Figures::default(),
+            violation: None,
+            trace,
+            rng: rng.clone(),
+            options,
+        };
+        for (id, key) in (0..).zip(keys) {
+            world.add_machine(ReplicaId(id), key, &mut rng);
+        }
+        for (client, key) in client_keys.into_iter().enumerate() {
+            world.clients.insert(key.client(), client);
+            world.add_sessions(client, &key, &mut rng);
+        }
+        world.rng = rng;
+        world.plan();
+        world
+    }
+
+    fn add_machine(&mut self, id: ReplicaId, key: SigningKey, rng: &mut Rng) {
+        let keyring = self.common.keyring.clone();
+        let Some(replica) = Replica::new(
+            id,
+            key.clone(),
+            keyring,
+            self.options.interval,
+            self.options.tuning,
+        ) else {
+            panic!("replica {id} is no member of its own cluster");
+        };
+        let skew = i64::try_from(self.options.skew_ms).unwrap_or(0);
+        let (mut rate_permille, mut skew_ms) = (1000, 0);
+        if skew > 0 {
+            rate_permille = rng.between(950, 1050);
+            skew_ms = i64::try_from(rng.below(self.options.skew_ms * 2 + 1)).unwrap_or(skew) - skew;
+            self.hits.hit(Fault::Skew);
+        }
+        let kind = self.options.adversaries.get(&id.0);
+        self.machines.push(Machine {
+            id,
+            key,
+            replica,
+            kernel: Kernel::new(self.genesis.clone()),
+            checker: checker(&self.options),
+            disk: Disk::default(),
+            snapshots: BTreeMap::new(),
+            inbox: Vec::new(),
+            awake: false,
+            outbox: std::collections::VecDeque::new(),
+            life: 0,
+            up: true,
+            frozen: false,
+            strategy: kind.map(|kind| (*kind, kind.strategy())),
+            timer: None,
+            booted_at: 0,
+            rate_permille,
+            skew_ms,
+        });
+    }
+
+    /// Plans what does not depend on what happens.
+    fn plan(&mut self) {
+        for machine in 0..self.machines.len() {
+            for peer in self.quorum.members() {
+                if usize::from(peer.0) != machine {
+                    self.queue.push(1, Event::LinkUp { machine, peer });
+                }
+            }
+        }
+        for actor in 0..self.actors.len() {
+            let at = self.rng.below(20 * MS);
+            self.queue.push(at, Event::Act(actor));
+        }
+        self.plan_troubles();
+        self.queue.push(self.options.heal_at_us, Event::Heal);
+    }
+
+    /// Runs to the end and says how it went.
+    #[must_use]
+    pub fn run(mut self) -> (Report, Option<Trace>) {
+        let deadline = self.options.heal_at_us + self.options.patience_us;
+        let outcome = loop {
+            let Some((at, event)) = self.queue.pop() else {
+                break self.rest();
+            };
+            self.now = at;
+            self.figures.events += 1;
+            if let Some(trace) = &mut self.trace {
+                trace.digest(at, &event);
+            }
+            if matches!(event, Event::Look) {
+                match self.pending() {
+                    None => break self.rest(),
+                    Some(reason) if at > deadline => break Outcome::Stuck(reason),
+                    Some(_) => {}
+                }
+            }
+            self.happen(event);
+            if let Some(violation) = self.violation.take() {
+                break Outcome::Violated(violation);
+            }
+            if self.figures.events > MAX_EVENTS {
+                break Outcome::Stuck(format!("no rest after {MAX_EVENTS} events"));
+            }
+        };
+        let report = self.report(outcome);
+        (report, self.trace)
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Frame { to, from, bytes } => {
+                self.arrive(to, crate::machine::Incoming::Frame { from, bytes })
+            }
+            Event::Asked { to, client, bytes } => {
+                self.arrive(to, crate::machine::Incoming::Client { client, bytes })
+            }
+            Event::Told {
+                client,
+                from,
+                bytes,
+            } => self.told(client, from, &bytes),
+            Event::Turn { machine, life } => {
+                if self.machines[machine].life == life {
+                    self.machines[machine].awake = false;
+                    self.turn(machine);
+                }
+            }
+            Event::Timer { machine, life } => self.timer(machine, life),
+            Event::Durable { machine, life, id } => {
+                if self.machines[machine].life == life {
+                    self.durable(machine, id);
+                }
+            }
+            Event::Commits {
+                machine,
+                life,
+                votes,
+            } => {
+                if self.machines[machine].life == life {
+                    self.arrive(machine, crate::machine::Incoming::Commits(votes));
+                }
+            }
+            Event::LinkUp { machine, peer } => {
+                self.arrive(machine, crate::machine::Incoming::LinkUp(peer))
+            }
+            Event::Delayed { from, to, bytes } => self.transmit(from, to, bytes),
+            Event::Act(actor) => self.act(actor),
+            Event::ActorTimer(actor) => self.actor_timer(actor),
+            Event::Nemesis(trouble) => self.trouble(trouble),
+            Event::Heal => self.heal(),
+            Event::Look => self.queue.push(self.now + LOOK_US, Event::Look),
+        }
+    }
+
+    /// Tells the rules of something that happened at a correct replica.
+    fn fact(&mut self, fact: &Fact<'_>) {
+        for rule in &mut self.rules {
+            if let Err(what) = rule.observe(fact, &mut self.common) {
+                let rule = rule.name().to_owned();
+                self.violate(&rule, what);
+                return;
+            }
+        }
+    }
+
+    fn violate(&mut self, rule: &str, what: String) {
+        let at_us = self.now;
+        let rule = rule.to_owned();
+        self.violation
+            .get_or_insert(Violation { rule, what, at_us });
+    }
+
+    /// What is left to do; `None` when all is done and all correct replicas agree.
+    fn pending(&self) -> Option<String> {
+        for actor in &self.actors {
+            let (open, left) = actor.unfinished();
+            if open + usize::try_from(left).unwrap_or(1) > 0 {
+                let session = actor.session.id();
+                return Some(format!(
+                    "session {session} has {open} requests unanswered and {left} not begun\n{}",
+                    self.stand()
+                ));
+            }
+        }
+        let height = self.common.oracle.height();
+        for machine in self.machines.iter().filter(|machine| machine.is_correct()) {
+            if machine.executed() < height {
+                return Some(format!(
+                    "replica {} executed {} of {height}\n{}",
+                    machine.id,
+                    machine.executed(),
+                    self.stand()
+                ));
+            }
+            if machine.replica.pooled() > 0 {
+                return Some(format!(
+                    "replica {} holds requests that are not ordered\n{}",
+                    machine.id,
+                    self.stand()
+                ));
+            }
+        }
+        None
+    }
+
+    /// Where every replica stands, for people.
+    fn stand(&self) -> String {
+        let line = |machine: &Machine| {
+            let replica = &machine.replica;
+            let kind = machine
+                .strategy
+                .as_ref()
+                .map(|(kind, _)| format!(" {kind:?}"))
+                .unwrap_or_default();
+            format!(
+                "  replica {}: view {} executed {} stable {} pooled {} up {}{kind}",
+                machine.id,
+                replica.view(),
+                replica.executed(),
+                replica.stable(),
+                replica.pooled(),
+                machine.runs(),
+            )
+        };
+        self.machines
+            .iter()
+            .map(line)
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    /// All is done: the last checks, which look at the whole.
+    fn rest(&mut self) -> Outcome {
+        if let Some(reason) = self.pending() {
+            return Outcome::Stuck(reason);
+        }
+        let mut correct = self.machines.iter().filter(|machine| machine.is_correct());
+        if let Some(first) = correct.next() {
+            let state = first.kernel.snapshot();
+            if let Some(other) = correct.find(|other| other.kernel.snapshot() != state) {
+                let what = format!(
+                    "replicas {} and {} end with different states",
+                    first.id, other.id
+                );
+                self.violate("equal-states", what);
+            }
+        }
+        let history: Vec<_> = self.actors.iter().flat_map(|actor| &actor.seen).collect();
+        let order = self.common.oracle.service().performed();
+        match linear::check(&history, order, self.options.work.makes_spaces) {
+            Ok(checked) => self.figures.answers_checked = checked.answers,
+            Err(anomaly) => self.violate("linearizability", format!("{anomaly:?}")),
+        }
+        match self.violation.take() {
+            Some(violation) => Outcome::Violated(violation),
+            None => Outcome::Passed,
+        }
+    }
+
+    fn report(&mut self, outcome: Outcome) -> Report {
+        for machine in &self.machines {
+            if let Some((kind, strategy)) = &machine.strategy {
+                self.hits.adversary(*kind, strategy.hits());
+            }
+        }
+        self.figures.decided = self.common.oracle.height().0;
+        self.figures.requests = self.common.oracle.requests();
+        self.figures.virtual_us = self.now;
+        Report {
+            seed: self.seed,
+            n: self.options.n,
+            real_signatures: self.options.real_signatures,
+            outcome,
+            figures: self.figures,
+            hits: std::mem::take(&mut self.hits),
+            digest: self.trace.as_ref().and_then(Trace::finish),
+        }
+    }
+}
+
+fn checker(options: &Options) -> Checker {
+    if options.real_signatures {
+        Checker::new()
+    } else {
+        Checker::stub()
+    }
+}
+
+fn chosen(options: &Options) -> Hits {
+    let mut hits = Hits::default();
+    for fault in &options.faults {
+        hits.choose(*fault);
+    }
+    hits
+}

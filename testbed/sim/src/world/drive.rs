@@ -1,0 +1,492 @@
+//! One machine's turn, as the node's event loop takes it, and its way to others.
+
+use std::collections::VecDeque;
+
+use bezant_bft::{
+    codec,
+    crypto::Domain,
+    effects::{Effect, Effects, Input, PersistId, To},
+    ids::{Digest, Incarnation, ReplicaId, SeqNo},
+    message::{ClientMessage, PeerMessage, ReplicaMessage, ReplyClaim, Signed, SignedRequest},
+    misbehaviour::{Fault as Wrong, Misbehaviour},
+    seal::{Batch, Sealed, Source, check_commits},
+    service::{Admission, Replies, Service as _, state_digest},
+};
+use bytes::Bytes;
+
+use super::{Event, World};
+use crate::{
+    adversaries::Means,
+    faults::Fault,
+    invariants::Fact,
+    machine::{Incoming, Outgoing},
+};
+
+/// What a machine that stands still keeps for later; a link takes no more.
+const MAX_DOOR: usize = 4096;
+
+impl World {
+    /// Something arrives at a machine's door.
+    pub(super) fn arrive(&mut self, to: usize, incoming: Incoming) {
+        let machine = &mut self.machines[to];
+        if !machine.up || machine.inbox.len() >= MAX_DOOR {
+            return;
+        }
+        machine.inbox.push(incoming);
+        self.wake(to);
+    }
+
+    pub(super) fn wake(&mut self, machine: usize) {
+        let at = self.now;
+        let sleeper = &mut self.machines[machine];
+        if !sleeper.awake && sleeper.runs() {
+            sleeper.awake = true;
+            let life = sleeper.life;
+            self.queue.push(at, Event::Turn { machine, life });
+        }
+    }
+
+    /// Takes all that lies at the door, in one turn.
+    pub(super) fn turn(&mut self, m: usize) {
+        if !self.machines[m].runs() {
+            return;
+        }
+        let incoming = std::mem::take(&mut self.machines[m].inbox);
+        let mut inputs = VecDeque::new();
+        let mut sealed = Vec::new();
+        for incoming in incoming {
+            match incoming {
+                Incoming::Frame { from, bytes } => match Sealed::from_replica(from, &bytes) {
+                    Ok(message) => sealed.extend(self.screen(m, message)),
+                    Err(misbehaviour) => self.blame(m, &misbehaviour),
+                },
+                Incoming::Client { client, bytes } => self.asked(m, client, &bytes, &mut sealed),
+                Incoming::LinkUp(peer) => inputs.push_back(Input::LinkUp(peer)),
+                Incoming::Commits(votes) => {
+                    self.figures.verifications += votes.len() as u64;
+                    let checker = &mut self.machines[m].checker;
+                    inputs.push_back(check_commits(&self.common.keyring, checker, votes));
+                }
+            }
+        }
+        self.check(m, sealed, &mut inputs);
+        self.steps(m, inputs);
+    }
+
+    /// Steps through the inputs and those that their effects make.
+    pub(super) fn steps(&mut self, m: usize, mut inputs: VecDeque<Input>) {
+        let mut effects = Effects::new();
+        while let Some(input) = inputs.pop_front() {
+            let machine = &mut self.machines[m];
+            let clock = machine.clock(self.now);
+            machine.replica.step(clock, input, &mut effects);
+            for effect in effects.drain(..) {
+                self.carry_out(m, effect, &mut inputs);
+            }
+            if self.violation.is_some() {
+                return;
+            }
+        }
+        let machine = &self.machines[m];
+        if machine.is_correct() {
+            let fact = Fact::Stepped {
+                by: machine.id,
+                view: machine.replica.view(),
+                pooled: machine.replica.pooled(),
+                held: machine.outbox.len(),
+                snapshots: machine.snapshots.len(),
+            };
+            self.fact(&fact);
+        }
+        self.arm(m);
+    }
+
+    /// Plans the machine's next timer, unless an earlier one is planned.
+    pub(super) fn arm(&mut self, m: usize) {
+        let machine = &mut self.machines[m];
+        let Some(due) = machine.due() else {
+            return;
+        };
+        let due = due.max(self.now);
+        if machine.timer.is_none_or(|planned| planned > due) {
+            machine.timer = Some(due);
+            let life = machine.life;
+            self.queue.push(due, Event::Timer { machine: m, life });
+        }
+    }
+
+    pub(super) fn timer(&mut self, m: usize, life: u32) {
+        let machine = &mut self.machines[m];
+        if machine.life != life || machine.timer != Some(self.now) {
+            return;
+        }
+        machine.timer = None;
+        if !machine.runs() {
+            return;
+        }
+        if machine.due().is_some_and(|due| due <= self.now) {
+            self.steps(m, VecDeque::from([Input::Tick]));
+            let machine = &self.machines[m];
+            if machine.due().is_some_and(|due| due <= self.now) {
+                let what = format!("a timer of replica {} that fired is due again", machine.id);
+                self.violate("timers-end", what);
+            }
+        } else {
+            self.arm(m);
+        }
+    }
+
+    fn blame(&mut self, m: usize, misbehaviour: &Misbehaviour) {
+        self.figures.blames += 1;
+        let machine = &self.machines[m];
+        if machine.is_correct() {
+            let by = machine.id;
+            self.fact(&Fact::Blamed { by, misbehaviour });
+        }
+    }
+
+    fn screen(&mut self, m: usize, sealed: Sealed) -> Option<Sealed> {
+        let machine = &self.machines[m];
+        if !machine.replica.wants(&sealed) {
+            return None;
+        }
+        match sealed.peek() {
+            PeerMessage::Forward(signed) => {
+                let admission = machine.kernel.admit(&signed.request);
+                matches!(admission, Admission::New).then_some(sealed)
+            }
+            _ => Some(sealed),
+        }
+    }
+
+    fn asked(&mut self, m: usize, client: usize, bytes: &[u8], sealed: &mut Vec<Sealed>) {
+        let message = match codec::decode::<ClientMessage>(bytes) {
+            Ok(message) => message,
+            Err(error) => {
+                let key = self.clients.iter().find(|(_, index)| **index == client);
+                if let Some(id) = key.map(|(id, _)| *id) {
+                    let who = Source::Client(id);
+                    self.blame(m, &Misbehaviour::new(who, Wrong::Undecodable(error)));
+                }
+                return;
+            }
+        };
+        let machine = &self.machines[m];
+        match message {
+            ClientMessage::Request(signed) => self.requested(m, client, signed, sealed),
+            ClientMessage::AskSigned { session, number } => {
+                let Some((key, reply)) = machine.kernel.kept_reply(session, number) else {
+                    return;
+                };
+                if self.clients.get(&key) != Some(&client) {
+                    return;
+                }
+                let claim = ReplyClaim {
+                    epoch: self.common.keyring.epoch(),
+                    replica: machine.id,
+                    incarnation: Incarnation::default(),
+                    client: key,
+                    reply,
+                };
+                let signed = Signed::new(claim, Domain::Reply, &self.cluster, &machine.key);
+                self.tell(m, client, ReplicaMessage::SignedReply(signed));
+            }
+            _ => {}
+        }
+    }
+
+    fn requested(
+        &mut self,
+        m: usize,
+        client: usize,
+        signed: SignedRequest,
+        sealed: &mut Vec<Sealed>,
+    ) {
+        let machine = &self.machines[m];
+        let (session, number) = (signed.request.session, signed.request.number);
+        let view = machine.replica.view();
+        match machine.kernel.admit(&signed.request) {
+            Admission::New if machine.replica.has_room() => {
+                sealed.push(Sealed::from_client(signed.request.client, signed));
+            }
+            Admission::New => self.tell(m, client, ReplicaMessage::Busy { session, number }),
+            Admission::Done(reply) | Admission::Refuse(reply) => {
+                self.tell(m, client, ReplicaMessage::Reply { view, reply });
+            }
+            Admission::Silent => {}
+        }
+    }
+
+    fn check(&mut self, m: usize, sealed: Vec<Sealed>, inputs: &mut VecDeque<Input>) {
+        if sealed.is_empty() {
+            return;
+        }
+        let mut blames = Vec::new();
+        let machine = &mut self.machines[m];
+        let mut batch = Batch::new(&self.common.keyring);
+        for message in sealed {
+            let known = |digest: &_| machine.replica.known_request(digest);
+            if let Err(misbehaviour) = batch.add(message, known) {
+                blames.push(misbehaviour);
+            }
+        }
+        self.figures.verifications += batch.claims() as u64;
+        for checked in batch.check(&mut machine.checker) {
+            match checked {
+                Ok(input) => inputs.push_back(input),
+                Err(misbehaviour) => blames.push(misbehaviour),
+            }
+        }
+        for misbehaviour in blames {
+            self.blame(m, &misbehaviour);
+        }
+    }
+
+    fn carry_out(&mut self, m: usize, effect: Effect, inputs: &mut VecDeque<Input>) {
+        let machine = &mut self.machines[m];
+        let (by, is_correct) = (machine.id, machine.is_correct());
+        match effect {
+            Effect::Persist { id, record } => {
+                machine.disk.records.push_back((id, record));
+                machine.disk.written = id;
+                let kept = machine.disk.records.len();
+                let delay = self.options.sync_us;
+                let life = machine.life;
+                if is_correct && let Some((_, record)) = machine.disk.records.back().cloned() {
+                    let record = &record;
+                    self.fact(&Fact::Recorded {
+                        by,
+                        id,
+                        record,
+                        kept,
+                    });
+                }
+                if delay == 0 {
+                    self.durable(m, id);
+                } else {
+                    let at = self.now + delay;
+                    self.queue.push(
+                        at,
+                        Event::Durable {
+                            machine: m,
+                            life,
+                            id,
+                        },
+                    );
+                }
+            }
+            Effect::Send { to, message, after } => {
+                self.leave(
+                    m,
+                    after.unwrap_or_default(),
+                    Outgoing::Peers { to, message },
+                );
+            }
+            Effect::Execute { number, proposal } => {
+                let mut replies = Replies::new();
+                machine.kernel.execute(number, &proposal, &mut replies);
+                let figures = machine.kernel.figures();
+                let view = machine.replica.view();
+                // What this replica did for the decision must be durable before anybody builds on it.
+                let after = machine.disk.written;
+                if is_correct {
+                    self.common.oracle.learn(number, &proposal);
+                    self.fact(&Fact::Executed {
+                        by,
+                        number,
+                        proposal: &proposal,
+                        replies: &replies,
+                        figures,
+                    });
+                }
+                for (client, reply) in replies {
+                    if let Some(client) = self.clients.get(&client).copied() {
+                        let message = ReplicaMessage::Reply { view, reply };
+                        self.leave(m, after, Outgoing::Client { client, message });
+                    }
+                }
+                let due = number.0.is_multiple_of(self.options.interval);
+                let state = due.then(|| self.snapshot(m, number));
+                if let Some(state) = state.filter(|_| is_correct) {
+                    self.fact(&Fact::Checkpointed { by, number, state });
+                }
+                inputs.push_back(Input::Executed { number, state });
+            }
+            Effect::CheckCommits(votes) => {
+                let (machine, life) = (m, machine.life);
+                let at = self.now + self.options.check_us;
+                self.queue.push(
+                    at,
+                    Event::Commits {
+                        machine,
+                        life,
+                        votes,
+                    },
+                );
+            }
+            Effect::Truncate(below) => {
+                truncate(machine, below);
+                machine.snapshots = machine.snapshots.split_off(&below);
+            }
+            Effect::Suspect(_) => self.figures.suspicions += 1,
+            Effect::Blame(misbehaviour) => self.blame(m, &misbehaviour),
+            Effect::Halt(violation) => {
+                if is_correct {
+                    self.violate("halted", format!("replica {by} stops: {violation}"));
+                }
+            }
+        }
+    }
+
+    /// Takes and keeps a snapshot; its digest.
+    fn snapshot(&mut self, m: usize, number: SeqNo) -> Digest {
+        let machine = &mut self.machines[m];
+        let bytes = Bytes::from(machine.kernel.snapshot());
+        let digest = state_digest(&bytes);
+        machine.snapshots.insert(number, bytes);
+        digest
+    }
+
+    /// Sends something once what it waits for is durable, behind what waits already.
+    fn leave(&mut self, m: usize, after: PersistId, outgoing: Outgoing) {
+        let machine = &mut self.machines[m];
+        if machine.outbox.is_empty() && after <= machine.disk.durable {
+            self.send(m, outgoing);
+        } else {
+            if after > machine.disk.durable {
+                self.hits.hit(Fault::SlowDisk);
+            }
+            machine.outbox.push_back((after, outgoing));
+        }
+    }
+
+    pub(super) fn durable(&mut self, m: usize, id: PersistId) {
+        let machine = &mut self.machines[m];
+        machine.disk.durable = machine.disk.durable.max(id);
+        while let Some((after, _)) = self.machines[m].outbox.front()
+            && *after <= self.machines[m].disk.durable
+        {
+            if let Some((_, outgoing)) = self.machines[m].outbox.pop_front() {
+                self.send(m, outgoing);
+            }
+        }
+    }
+
+    fn send(&mut self, m: usize, outgoing: Outgoing) {
+        match outgoing {
+            Outgoing::Client { client, message } => self.tell(m, client, message),
+            Outgoing::Peers { to, message } => self.send_peers(m, to, &message),
+        }
+    }
+
+    fn send_peers(&mut self, m: usize, to: To, message: &PeerMessage) {
+        let me = self.machines[m].id;
+        let receivers: Vec<ReplicaId> = match to {
+            To::Replica(to) => vec![to],
+            To::Others => self.quorum.members().filter(|to| *to != me).collect(),
+        };
+        if self.machines[m].is_correct() {
+            let durable = self.machines[m].disk.durable;
+            self.fact(&Fact::Sent {
+                by: me,
+                message,
+                durable,
+            });
+            let bytes = Bytes::from(codec::encode(message));
+            for to in receivers {
+                self.transmit(m, to, bytes.clone());
+            }
+            return;
+        }
+        for to in receivers {
+            let mut instead = Vec::new();
+            let machine = &mut self.machines[m];
+            if let Some((_, strategy)) = &mut machine.strategy {
+                let mut means = Means {
+                    me,
+                    key: &machine.key,
+                    cluster: &self.cluster,
+                    n: self.options.n,
+                    rng: &mut self.rng,
+                };
+                strategy.send(&mut means, to, message, &mut instead);
+            }
+            for (delay_us, message) in instead {
+                let bytes = Bytes::from(codec::encode(&message));
+                if delay_us == 0 {
+                    self.transmit(m, to, bytes);
+                } else {
+                    let (from, at) = (m, self.now + delay_us);
+                    self.queue.push(at, Event::Delayed { from, to, bytes });
+                }
+            }
+        }
+    }
+
+    /// Gives a frame to the network.
+    pub(super) fn transmit(&mut self, from: usize, to: ReplicaId, bytes: Bytes) {
+        let (sender, receiver) = (self.machines[from].id, usize::from(to.0));
+        let arrivals =
+            self.links
+                .between_machines(self.now, from, receiver, &mut self.rng, &mut self.hits);
+        self.figures.messages += 1;
+        if let Some(trace) = &mut self.trace {
+            trace.frame(self.now, sender, to, &bytes, arrivals);
+        }
+        for at in arrivals.into_iter().flatten() {
+            let bytes = bytes.clone();
+            self.queue.push(
+                at,
+                Event::Frame {
+                    to: receiver,
+                    from: sender,
+                    bytes,
+                },
+            );
+        }
+    }
+
+    /// Says something to a client.
+    pub(super) fn tell(&mut self, m: usize, client: usize, message: ReplicaMessage) {
+        let machine = &mut self.machines[m];
+        let from = machine.id;
+        let message = match &mut machine.strategy {
+            None => Some(message),
+            Some((_, strategy)) => {
+                let mut means = Means {
+                    me: from,
+                    key: &machine.key,
+                    cluster: &self.cluster,
+                    n: self.options.n,
+                    rng: &mut self.rng,
+                };
+                strategy.tell(&mut means, message)
+            }
+        };
+        let Some(message) = message else {
+            return;
+        };
+        let arrival = self
+            .links
+            .with_client(self.now, client, m, &mut self.rng, &mut self.hits);
+        if let Some(at) = arrival {
+            let bytes = Bytes::from(codec::encode(&message));
+            self.queue.push(
+                at,
+                Event::Told {
+                    client,
+                    from,
+                    bytes,
+                },
+            );
+        }
+    }
+}
+
+/// Drops the records in front that are of no number above `below`.
+fn truncate(machine: &mut crate::machine::Machine, below: SeqNo) {
+    machine
+        .disk
+        .records
+        .retain(|(_, record)| crate::machine::number_of(record) > below);
+}

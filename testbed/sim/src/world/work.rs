@@ -1,0 +1,139 @@
+//! Clients in the world: their turns, their frames, their answers.
+
+use bezant_bft::{
+    codec,
+    crypto::SigningKey,
+    ids::{Instant, ReplicaId},
+    limits::MAX_CLIENT_MESSAGE_BYTES,
+    message::{ClientMessage, ReplicaMessage},
+};
+use bezant_session::{Config, Session, Target};
+use bytes::Bytes;
+
+use super::{Event, World};
+use crate::{
+    client::{Actor, Wishes},
+    invariants::Fact,
+    options::MS,
+    rng::Rng,
+};
+
+impl World {
+    pub(super) fn add_sessions(&mut self, client: usize, key: &SigningKey, rng: &mut Rng) {
+        for _ in 0..self.options.work.sessions {
+            let keyring = self.common.keyring.clone();
+            let trip = self.options.network.latency_us.1.max(MS);
+            let config = Config {
+                retry_us: 40 * trip,
+                max_retry_us: 400 * trip,
+                investigate_us: 200 * trip,
+                linger_us: 0,
+            };
+            let mut session = Session::new(key.clone(), keyring, config, rng.number());
+            let mut nothing_open = Vec::new();
+            for replica in self.quorum.members() {
+                session.on_link(replica, true, &mut nothing_open);
+            }
+            self.actors
+                .push(Actor::new(client, session, self.options.work));
+        }
+    }
+
+    pub(super) fn act(&mut self, actor: usize) {
+        let mut wishes = Wishes::default();
+        self.actors[actor].act(self.now, &mut self.rng, &mut wishes);
+        self.grant(actor, wishes);
+    }
+
+    pub(super) fn actor_timer(&mut self, actor: usize) {
+        let one = &mut self.actors[actor];
+        if one.timer != Some(self.now) {
+            return;
+        }
+        one.timer = None;
+        let (mut events, mut wishes) = (Vec::new(), Wishes::default());
+        if one
+            .session
+            .next_timeout()
+            .is_some_and(|due| due.0 <= self.now)
+        {
+            one.session.on_tick(Instant(self.now), &mut events);
+            one.absorb(self.now, events, &mut self.rng, &mut wishes);
+        }
+        self.grant(actor, wishes);
+    }
+
+    /// A replica's message reaches a client, and with it all of its sessions.
+    pub(super) fn told(&mut self, client: usize, from: ReplicaId, bytes: &[u8]) {
+        let Ok(message) = codec::decode::<ReplicaMessage>(bytes) else {
+            return;
+        };
+        for actor in 0..self.actors.len() {
+            let one = &mut self.actors[actor];
+            if one.client != client {
+                continue;
+            }
+            let (mut events, mut wishes) = (Vec::new(), Wishes::default());
+            one.session
+                .on_message(Instant(self.now), from, message.clone(), &mut events);
+            one.absorb(self.now, events, &mut self.rng, &mut wishes);
+            self.grant(actor, wishes);
+        }
+    }
+
+    /// Every session has new links and repeats what is open.
+    pub(super) fn relink_clients(&mut self, replica: ReplicaId) {
+        for actor in 0..self.actors.len() {
+            let (mut events, mut wishes) = (Vec::new(), Wishes::default());
+            let one = &mut self.actors[actor];
+            one.session.on_link(replica, true, &mut events);
+            one.absorb(self.now, events, &mut self.rng, &mut wishes);
+            self.grant(actor, wishes);
+        }
+    }
+
+    fn grant(&mut self, actor: usize, wishes: Wishes) {
+        let client = self.actors[actor].client;
+        for reply in &wishes.accepted {
+            self.figures.answers += 1;
+            self.fact(&Fact::Accepted { reply });
+        }
+        for (to, message) in wishes.sends {
+            self.ask(client, to, &message);
+        }
+        if let Some(at) = wishes.act_at {
+            self.queue.push(at, Event::Act(actor));
+        }
+        let one = &mut self.actors[actor];
+        if let Some(due) = one.session.next_timeout() {
+            let due = due.0.max(self.now);
+            if one.timer.is_none_or(|planned| planned > due) {
+                one.timer = Some(due);
+                self.queue.push(due, Event::ActorTimer(actor));
+            }
+        }
+    }
+
+    fn ask(&mut self, client: usize, to: Target, message: &ClientMessage) {
+        let bytes = Bytes::from(codec::encode(message));
+        if bytes.len() > MAX_CLIENT_MESSAGE_BYTES {
+            self.violate(
+                "bounded-messages",
+                format!("a client message of {} bytes", bytes.len()),
+            );
+        }
+        let receivers: Vec<usize> = match to {
+            Target::Replica(replica) => vec![usize::from(replica.0)],
+            Target::All => (0..self.machines.len()).collect(),
+        };
+        for to in receivers {
+            let arrival =
+                self.links
+                    .with_client(self.now, client, to, &mut self.rng, &mut self.hits);
+            if let Some(at) = arrival {
+                let bytes = bytes.clone();
+                self.queue.push(at, Event::Asked { to, client, bytes });
+            }
+        }
+    }
+}
