@@ -14,7 +14,7 @@ use crate::{
     codec::{self, DecodeError},
     effects::Record,
     ids::{OrderedTime, SeqNo},
-    message::{CheckpointVote, PrePrepare, Signed, SignedRequest, Vote},
+    message::{CheckpointVote, NewView, PrePrepare, Signed, SignedRequest, ViewChange, Vote},
     seal::CheckedPrePrepare,
 };
 
@@ -59,6 +59,8 @@ impl Record {
             Self::PrePrepare(message) => message.vote.body.number,
             Self::Prepare(vote) | Self::Commit { vote, .. } => vote.body.number,
             Self::Stable(_) => self.stable().unwrap_or_default(),
+            Self::ViewChange(_) => return Lifetime::Latest(Standing::Left),
+            Self::NewView(_) => return Lifetime::Latest(Standing::Entered),
         })
     }
 
@@ -88,6 +90,8 @@ impl Record {
             Self::Prepare(vote) => Written::Prepare(vote),
             Self::Commit { vote, prepares } => Written::Commit { vote, prepares },
             Self::Stable(votes) => Written::Stable(votes),
+            Self::ViewChange(signed) => Written::ViewChange(signed),
+            Self::NewView(signed) => Written::NewView(signed),
         })
     }
 
@@ -106,6 +110,8 @@ impl Record {
             Read::Prepare(vote) => Self::Prepare(vote),
             Read::Commit { vote, prepares } => Self::Commit { vote, prepares },
             Read::Stable(votes) => Self::Stable(votes),
+            Read::ViewChange(signed) => Self::ViewChange(signed),
+            Read::NewView(signed) => Self::NewView(signed),
         })
     }
 }
@@ -127,6 +133,8 @@ enum Written<'a> {
         prepares: &'a [Signed<Vote>],
     },
     Stable(&'a [Signed<CheckpointVote>]),
+    ViewChange(&'a Signed<ViewChange>),
+    NewView(&'a Signed<NewView>),
 }
 
 /// A record as it is read.
@@ -139,4 +147,6 @@ enum Read {
         prepares: Vec<Signed<Vote>>,
     },
     Stable(Vec<Signed<CheckpointVote>>),
+    ViewChange(Signed<ViewChange>),
+    NewView(Signed<NewView>),
 }

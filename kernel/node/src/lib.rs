@@ -28,6 +28,7 @@ mod status;
 pub mod storage;
 
 use std::{
+    collections::BTreeMap,
     io,
     net::SocketAddr,
     sync::mpsc as std_mpsc,
@@ -39,9 +40,11 @@ use bezant_bft::{
     ids::{Epoch, ReplicaId},
     replica::{Replica, Tuning},
     seal::Keyring,
+    service::Service as _,
 };
 use bezant_kernel::Kernel;
 use bezant_quic::{Fabric, Role};
+use bytes::Bytes;
 use tokio::{net::TcpListener, sync::mpsc};
 use tracing::{error, info};
 
@@ -62,6 +65,11 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NodeError {
+    /// The state it kept cannot be read.
+    #[error(
+        "the kept state cannot be used: {0}; run the build that wrote it, or replace the replica"
+    )]
+    Snapshot(bezant_bft::service::BadSnapshot),
     /// Its links could not be set up.
     #[error(transparent)]
     Bind(#[from] bezant_quic::BindError),
@@ -303,18 +311,24 @@ async fn prepare(
     ))?;
     let tuning = Tuning::default();
     let key = config.key.clone();
-    let replica = Replica::new(
+    let (storage, recovered) = open_storage(config)?;
+    let mut kernel = Kernel::new(genesis);
+    let mut snapshots = BTreeMap::new();
+    if let Some((number, snapshot)) = recovered.snapshot {
+        kernel.restore(&snapshot).map_err(NodeError::Snapshot)?;
+        snapshots.insert(number, Bytes::from(snapshot));
+    }
+    let replica = Replica::recover(
         config.replica,
         key.clone(),
         keyring,
         checkpoint_interval,
         tuning,
+        recovered.records,
     )
     .ok_or(NodeError::Cluster(
         "the key is not the one listed for this replica",
     ))?;
-    let (storage, _recovered) = open_storage(config)?;
-    let kernel = Kernel::new(genesis);
     let me = Role::Replica(config.replica);
     let addresses = config
         .cluster
@@ -336,6 +350,7 @@ async fn prepare(
     let node = Node {
         replica,
         kernel,
+        snapshots,
         key,
         checker: Checker::new(),
         clocks: Clocks::start(),

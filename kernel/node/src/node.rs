@@ -7,16 +7,17 @@
 //! go to the service, replies and messages leave together. No protocol
 //! decision is taken here.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bezant_bft::{
     codec,
     crypto::{Checker, Claim, Domain, SigningKey},
     effects::{Effect, Effects, Input, To},
-    ids::{ClientId, Incarnation, ReplicaId, RequestNumber, SessionId},
+    ids::{ClientId, Incarnation, ReplicaId, RequestNumber, SeqNo, SessionId},
+    limits::STATE_PART_BYTES,
     message::{
         Attach, ClientMessage, PeerMessage, ReplicaMessage, Reply, ReplyClaim, Signed,
-        SignedRequest, attach_body,
+        SignedRequest, StatePart, attach_body,
     },
     misbehaviour::{Fault as Wrong, Misbehaviour},
     replica::{Replica, Tuning},
@@ -73,6 +74,8 @@ pub(crate) enum End {
 pub(crate) struct Node {
     pub(crate) replica: Replica,
     pub(crate) kernel: Kernel,
+    /// States at checkpoints from the stable one on, for peers that fell behind.
+    pub(crate) snapshots: BTreeMap<SeqNo, Bytes>,
     pub(crate) key: SigningKey,
     pub(crate) checker: Checker,
     pub(crate) clocks: Clocks,
@@ -381,7 +384,12 @@ impl Node {
                         return Err(End::Halted(why.to_owned()));
                     }
                     let due = number.0.is_multiple_of(self.checkpoint_interval);
-                    let state = due.then(|| state_digest(&self.kernel.snapshot()));
+                    let state = due.then(|| {
+                        let snapshot = Bytes::from(self.kernel.snapshot());
+                        let digest = state_digest(&snapshot);
+                        self.snapshots.insert(number, snapshot);
+                        digest
+                    });
                     inputs.push_back(Input::Executed { number, state });
                 }
                 Effect::CheckCommits(votes) => {
@@ -393,6 +401,25 @@ impl Node {
                     ));
                 }
                 Effect::Truncate(below) => self.storage.truncate(below).map_err(End::Storage)?,
+                Effect::Stable(number) => {
+                    self.snapshots = self.snapshots.split_off(&number);
+                    if let Some(snapshot) = self.snapshots.get(&number) {
+                        let saved = self.storage.save_snapshot(number, snapshot);
+                        saved.map_err(End::Storage)?;
+                    }
+                }
+                Effect::SendState { to, number, offset } => self.send_state(to, number, offset),
+                Effect::Install { number, snapshot } => {
+                    if let Err(error) = self.kernel.restore(&snapshot) {
+                        // A strong quorum vouched for it: this program cannot read what they can.
+                        error!(%error, "this replica stops: it cannot take over the certified state");
+                        return Err(End::Halted(error.to_string()));
+                    }
+                    info!(%number, "a state from peers is in place");
+                    self.snapshots.insert(number, snapshot);
+                    inputs.push_back(Input::Installed { number });
+                }
+                Effect::ViewChanged { view, primary } => info!(%view, %primary, "a view begins"),
                 Effect::Suspect(view) => warn!(%view, "the primary does not order what it should"),
                 Effect::Blame(misbehaviour) => self.blame(&misbehaviour),
                 Effect::Halt(violation) => {
@@ -402,6 +429,22 @@ impl Node {
             }
         }
         Ok(())
+    }
+
+    /// Sends a peer that fell behind a part of a state, if it is still here.
+    fn send_state(&mut self, to: ReplicaId, number: SeqNo, offset: u64) {
+        let Some(state) = self.snapshots.get(&number) else {
+            return;
+        };
+        let begin = usize::try_from(offset).map_or(state.len(), |at| at.min(state.len()));
+        let end = state.len().min(begin.saturating_add(STATE_PART_BYTES));
+        let part = PeerMessage::State(StatePart {
+            number,
+            total: state.len() as u64,
+            offset,
+            bytes: state.slice(begin..end),
+        });
+        self.send_peers(To::Replica(to), &part);
     }
 
     fn blame(&mut self, misbehaviour: &Misbehaviour) {

@@ -120,5 +120,7 @@ pub(crate) fn number_of(record: &Record) -> SeqNo {
             .first()
             .map(|vote| vote.body.number)
             .unwrap_or_default(),
+        // Kept for ever: they say which views are over.
+        Record::ViewChange(_) | Record::NewView(_) => SeqNo(u64::MAX),
     }
 }

@@ -148,7 +148,7 @@ fn certificate() -> impl Strategy<Value = PreparedCertificate> {
     })
 }
 
-fn view_change() -> impl Strategy<Value = ViewChange> {
+pub(crate) fn view_change() -> impl Strategy<Value = ViewChange> {
     let head = (number(), any::<u8>(), number(), number(), number());
     let proofs = (vec(signed(checkpoint()), 0..4), vec(certificate(), 0..3));
     (head, proofs).prop_map(
@@ -164,7 +164,7 @@ fn view_change() -> impl Strategy<Value = ViewChange> {
     )
 }
 
-fn new_view() -> impl Strategy<Value = NewView> {
+pub(crate) fn new_view() -> impl Strategy<Value = NewView> {
     let named = vec((any::<u8>().prop_map(ReplicaId), digest()), 0..4);
     let head = (number(), any::<u8>(), number(), number());
     (head, named, vec(signed(vote()), 0..4)).prop_map(

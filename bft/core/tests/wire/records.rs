@@ -3,14 +3,13 @@
 use bezant_bft::{
     codec::{DecodeError, encode},
     effects::Record,
-    ids::SeqNo,
-    message::{CheckpointVote, PrePrepare, Signed, Vote, proposal_digest},
-    record::{Lifetime, RecordError},
+    message::{CheckpointVote, NewView, PrePrepare, Signed, ViewChange, Vote, proposal_digest},
+    record::{Lifetime, RecordError, Standing},
 };
 use proptest::{collection::vec, prelude::*};
 use serde::Serialize;
 
-use crate::generate::{checkpoint, pre_prepare, signed, vote};
+use crate::generate::{checkpoint, new_view, pre_prepare, signed, view_change, vote};
 
 /// Records as plain messages; the order of the variants is the format of journals.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -22,6 +21,8 @@ enum Plain {
         prepares: Vec<Signed<Vote>>,
     },
     Stable(Vec<Signed<CheckpointVote>>),
+    ViewChange(Signed<ViewChange>),
+    NewView(Signed<NewView>),
 }
 
 /// What the record holds, taken out of it again.
@@ -39,6 +40,8 @@ fn plain(record: &Record) -> Plain {
             prepares: prepares.clone(),
         },
         Record::Stable(votes) => Plain::Stable(votes.clone()),
+        Record::ViewChange(signed) => Plain::ViewChange(signed.clone()),
+        Record::NewView(signed) => Plain::NewView(signed.clone()),
     }
 }
 
@@ -60,6 +63,8 @@ fn record() -> impl Strategy<Value = Plain> {
         signed(vote()).prop_map(Plain::Prepare),
         commit,
         vec(signed(checkpoint()), 0..4).prop_map(Plain::Stable),
+        signed(view_change()).prop_map(Plain::ViewChange),
+        signed(new_view()).prop_map(Plain::NewView),
     ]
 }
 
@@ -104,23 +109,29 @@ proptest! {
         prop_assert_eq!(error, RecordError::DigestMismatch { number });
     }
 
-    /// Votes are garbage with their number; so is the news of a stable checkpoint.
+    /// Votes are garbage with their number; so is the news of a stable checkpoint. What says
+    /// where the replica stands is needed until the next of its kind.
     #[test]
     fn a_record_lives_as_long_as_its_number(written in record()) {
-        let number = match &written {
-            Plain::PrePrepare(message) => message.vote.body.number,
-            Plain::Prepare(vote) | Plain::Commit { vote, .. } => vote.body.number,
-            Plain::Stable(votes) => votes.first().map_or(SeqNo(0), |vote| vote.body.number),
+        let lifetime = match &written {
+            Plain::PrePrepare(message) => Lifetime::Number(message.vote.body.number),
+            Plain::Prepare(vote) | Plain::Commit { vote, .. } => Lifetime::Number(vote.body.number),
+            Plain::Stable(votes) => {
+                let number = votes.first().map(|vote| vote.body.number);
+                Lifetime::Number(number.unwrap_or_default())
+            }
+            Plain::ViewChange(_) => Lifetime::Latest(Standing::Left),
+            Plain::NewView(_) => Lifetime::Latest(Standing::Entered),
         };
         let read = Record::decode(&encode(&written)).unwrap();
-        prop_assert_eq!(read.lifetime(), Lifetime::Number(number));
+        prop_assert_eq!(read.lifetime(), lifetime);
     }
 }
 
 /// The tags of records are what journals on disks are written in.
 #[test]
 fn a_tag_that_is_none_is_refused() {
-    for tag in [4, 0x7f] {
+    for tag in [6, 0x7f] {
         let error = Record::decode(&[tag, 0, 0, 0]).unwrap_err();
         assert_eq!(error, RecordError::Undecodable(DecodeError::Malformed));
     }

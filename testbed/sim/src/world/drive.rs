@@ -7,7 +7,10 @@ use bezant_bft::{
     crypto::Domain,
     effects::{Effect, Effects, Input, PersistId, To},
     ids::{Digest, Incarnation, ReplicaId, SeqNo},
-    message::{ClientMessage, PeerMessage, ReplicaMessage, ReplyClaim, Signed, SignedRequest},
+    limits::STATE_PART_BYTES,
+    message::{
+        ClientMessage, PeerMessage, ReplicaMessage, ReplyClaim, Signed, SignedRequest, StatePart,
+    },
     misbehaviour::{Fault as Wrong, Misbehaviour},
     seal::{Batch, Sealed, Source, check_commits},
     service::{Admission, Replies, Service as _, state_digest},
@@ -324,10 +327,17 @@ impl World {
                     },
                 );
             }
-            Effect::Truncate(below) => {
-                truncate(machine, below);
-                machine.snapshots = machine.snapshots.split_off(&below);
+            Effect::Truncate(below) => truncate(machine, below),
+            Effect::Stable(number) => machine.snapshots = machine.snapshots.split_off(&number),
+            Effect::SendState { to, number, offset } => self.send_state(m, to, number, offset),
+            Effect::Install { number, snapshot } => {
+                if machine.kernel.restore(&snapshot).is_err() && is_correct {
+                    self.violate("transfer", format!("replica {by} cannot read the state"));
+                }
+                self.machines[m].snapshots.insert(number, snapshot);
+                inputs.push_back(Input::Installed { number });
             }
+            Effect::ViewChanged { .. } => {}
             Effect::Suspect(_) => self.figures.suspicions += 1,
             Effect::Blame(misbehaviour) => self.blame(m, &misbehaviour),
             Effect::Halt(violation) => {
@@ -336,6 +346,22 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Sends a part of a kept state to a peer.
+    fn send_state(&mut self, m: usize, to: ReplicaId, number: SeqNo, offset: u64) {
+        let Some(state) = self.machines[m].snapshots.get(&number) else {
+            return;
+        };
+        let begin = usize::try_from(offset).map_or(state.len(), |at| at.min(state.len()));
+        let end = state.len().min(begin.saturating_add(STATE_PART_BYTES));
+        let part = PeerMessage::State(StatePart {
+            number,
+            total: state.len() as u64,
+            offset,
+            bytes: state.slice(begin..end),
+        });
+        self.send_peers(m, To::Replica(to), &part);
     }
 
     /// Takes and keeps a snapshot; its digest.
