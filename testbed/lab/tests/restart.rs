@@ -83,7 +83,10 @@ fn a_folder_is_not_used_with_the_other_kind_of_storage() {
         (StorageKind::Sync, StorageKind::Memory),
     ] {
         let folder = files(first);
-        bezant_node::spawn(config(&folder, 0)).unwrap().stop().unwrap();
+        bezant_node::spawn(config(&folder, 0))
+            .unwrap()
+            .stop()
+            .unwrap();
         let mut changed = config(&folder, 0);
         changed.storage = second;
         let error = bezant_node::spawn(changed).unwrap_err().to_string();
