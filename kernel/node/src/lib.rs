@@ -356,6 +356,7 @@ async fn prepare(
         clocks: Clocks::start(),
         fabric,
         storage,
+        unsynced: 0,
         checkpoint_interval,
         tuning,
         routes: Routes::default(),

@@ -4,6 +4,8 @@
 //! from a [`NodeStatus`] at the time of asking; nothing on the way of an
 //! operation touches them.
 
+use std::time::Duration;
+
 use prometheus_client::{
     metrics::{counter::ConstCounter, gauge::ConstGauge},
     registry::Registry,
@@ -86,6 +88,12 @@ pub(crate) fn encode(status: &NodeStatus) -> String {
             "Messages for which their sender was blamed",
             status.blames,
         ),
+        ("records", "Records made durable", status.records),
+        (
+            "syncs",
+            "Times records were made durable, many together",
+            status.syncs,
+        ),
         ("frames_sent", "Frames sent", status.frames_sent),
         (
             "frames_dropped",
@@ -93,6 +101,12 @@ pub(crate) fn encode(status: &NodeStatus) -> String {
             status.frames_dropped,
         ),
     ];
+    let sync_time = Duration::from_micros(status.sync_us).as_secs_f64();
+    registry.register(
+        "sync_seconds",
+        "Time the loop stood still for syncs",
+        ConstCounter::new(sync_time),
+    );
     for (name, help, value) in counters {
         registry.register(name, help, ConstCounter::new(value));
     }

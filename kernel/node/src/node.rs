@@ -7,7 +7,10 @@
 //! go to the service, replies and messages leave together. No protocol
 //! decision is taken here.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::{Duration, Instant},
+};
 
 use bezant_bft::{
     codec,
@@ -81,6 +84,8 @@ pub(crate) struct Node {
     pub(crate) clocks: Clocks,
     pub(crate) fabric: Fabric,
     pub(crate) storage: Box<dyn Storage>,
+    /// Records appended since the last sync.
+    pub(crate) unsynced: u64,
     pub(crate) checkpoint_interval: u64,
     pub(crate) tuning: Tuning,
     pub(crate) routes: Routes,
@@ -97,6 +102,9 @@ pub(crate) struct Counts {
     verifications: u64,
     batches: u64,
     blames: u64,
+    records: u64,
+    syncs: u64,
+    sync_time: Duration,
     frames_sent: u64,
     frames_dropped: u64,
 }
@@ -355,10 +363,15 @@ impl Node {
         for effect in effects.extract_if(.., |effect| matches!(effect, Effect::Persist { .. })) {
             if let Effect::Persist { id, record } = effect {
                 self.storage.append(id, record).map_err(End::Storage)?;
+                self.unsynced += 1;
             }
         }
-        if sync {
+        if sync && self.unsynced > 0 {
+            let begun = Instant::now();
             self.storage.sync().map_err(End::Storage)?;
+            self.counts.records += std::mem::take(&mut self.unsynced);
+            self.counts.syncs += 1;
+            self.counts.sync_time += begun.elapsed();
         }
         Ok(())
     }
@@ -498,7 +511,7 @@ impl Node {
 
     /// Sends the frames that were held back until now.
     fn send_held(&mut self) {
-        let Some(now) = self.held.due().map(|_| std::time::Instant::now()) else {
+        let Some(now) = self.held.due().map(|_| Instant::now()) else {
             return;
         };
         while let Some((to, frame)) = self.held.take(now) {
@@ -575,6 +588,9 @@ impl Node {
             certificates: counters.certificates,
             suspicions: counters.suspicions,
             blames: self.counts.blames,
+            records: self.counts.records,
+            syncs: self.counts.syncs,
+            sync_us: u64::try_from(self.counts.sync_time.as_micros()).unwrap_or(u64::MAX),
             frames_sent: self.counts.frames_sent,
             frames_dropped: self.counts.frames_dropped,
             fault: self.fault,

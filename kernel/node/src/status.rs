@@ -51,6 +51,12 @@ pub struct NodeStatus {
     pub suspicions: u64,
     /// Messages for which their sender was blamed since the start.
     pub blames: u64,
+    /// Records made durable since the start.
+    pub records: u64,
+    /// Syncs that took since the start.
+    pub syncs: u64,
+    /// Microseconds the loop stood still for them since the start.
+    pub sync_us: u64,
     /// Frames sent since the start.
     pub frames_sent: u64,
     /// Frames not sent because a peer reads too slowly, since the start.

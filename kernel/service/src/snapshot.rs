@@ -4,7 +4,7 @@
 //! `bezant_tuple::codec`, after the version of this layout: agreed time, sessions,
 //! spaces with who waits in them, extensions. What follows from these (indices,
 //! sums, compiled modules) and what is no part of the agreement (the genesis, logs)
-//! does not (docs/decisions/009-whole-state-checkpoints.md).
+//! does not (docs/decisions/010-whole-state-checkpoints.md).
 
 use bezant_bft::{ids::OrderedTime, service::BadSnapshot};
 use bezant_extensions::Registry;

@@ -16,7 +16,7 @@ use bezant_tuplespace::{
     Applied, Limits, Operation, OperationKind, Outcome, Refusal, Savepoint, Served, SpaceName,
     Spaces, TupleId, WaiterId,
 };
-use common::{TIGHT, WIDE, content, name, operation, space, tuple};
+use common::{TIGHT, WIDE, content, name, operation, restored, space, tuple};
 use proptest::{prelude::*, sample::Index};
 
 #[derive(Clone, Debug)]
@@ -403,9 +403,9 @@ impl Twins {
         }
     }
 
-    /// A replica that saw only what was not undone holds the same, and answers
-    /// the same at the same cost.
-    fn compare_with_one_without_detours(mut self, probes: Vec<(SpaceName, Operation)>) {
+    /// A replica that saw only what was not undone, and one that was given nothing but
+    /// the content, hold the same, and answer the same at the same cost.
+    fn compare_with_others(mut self, probes: Vec<(SpaceName, Operation)>) {
         let mut other = Spaces::new(self.model.limits);
         for (step, waiter) in &self.done {
             match step {
@@ -418,14 +418,19 @@ impl Twins {
             }
         }
         assert_eq!(content(&self.spaces), content(&other));
+        // Those served meanwhile are no part of the content.
+        assert_eq!(self.spaces.take_served(), other.take_served());
+        let mut given = restored(&self.spaces, self.model.limits);
         for (space, operation) in probes {
-            let before = (self.spaces.examined(), other.examined());
-            let result = self.spaces.apply(&space, &operation, None);
-            assert_eq!(other.apply(&space, &operation, None), result);
-            let cost = self.spaces.examined() - before.0;
-            assert_eq!(other.examined() - before.1, cost, "{operation:?}");
+            let all = [&mut self.spaces, &mut other, &mut given];
+            let [first, second, third] = all.map(|spaces| {
+                let before = spaces.examined();
+                let result = spaces.apply(&space, &operation, None);
+                (result, spaces.examined() - before, content(spaces))
+            });
+            assert_eq!(first, second, "{operation:?}");
+            assert_eq!(first, third, "{operation:?}");
         }
-        assert_eq!(content(&self.spaces), content(&other));
     }
 }
 
@@ -442,7 +447,7 @@ proptest! {
         for step in steps {
             twins.step(step);
         }
-        twins.compare_with_one_without_detours(probes);
+        twins.compare_with_others(probes);
     }
 }
 
@@ -467,6 +472,6 @@ proptest! {
         for step in steps {
             twins.step(step);
         }
-        twins.compare_with_one_without_detours(probes);
+        twins.compare_with_others(probes);
     }
 }

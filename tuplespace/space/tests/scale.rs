@@ -9,7 +9,7 @@
     reason = "a test may stop"
 )]
 
-use bezant_tuple::{Template, Tuple, Value};
+use bezant_tuple::{Template, Tuple, Value, codec::Reader};
 use bezant_tuplespace::{Applied, Limits, Operation, Outcome, SpaceName, Spaces, WaiterId};
 
 const MANY: i64 = 100_000;
@@ -224,4 +224,48 @@ fn waiters_in_a_queue_are_asked_in_turn() {
         assert_eq!(served[0].waiter.number, number.unsigned_abs());
     }
     assert_eq!(bench.spaces.waiters(), 0);
+}
+
+/// What a snapshot costs is what changed since the one before, not what there is.
+#[test]
+fn a_snapshot_encodes_what_changed() {
+    let mut bench = Bench::new();
+    let other = SpaceName::new("other").unwrap();
+    bench.spaces.create(&other).unwrap();
+    let mut bytes = Vec::new();
+    let mut anew = |bench: &Bench| {
+        bytes.clear();
+        bench.spaces.encode_into(&mut bytes)
+    };
+    assert_eq!(anew(&bench), MANY as u64);
+    assert_eq!(anew(&bench), 0, "nothing changed");
+    let template = template("(\"job\", 77777, _, _)");
+    bench.cost(&Operation::Rdp {
+        template: template.clone(),
+    });
+    assert_eq!(anew(&bench), 0, "a read changes nothing");
+    // One page of 256 ids, however many tuples there are.
+    let (taken, _) = bench.cost(&Operation::Inp { template });
+    assert_ne!(taken, Outcome::Match(None));
+    assert_eq!(anew(&bench), 255);
+    for number in 0..1_000 {
+        bench.out(job(MANY + number));
+    }
+    let appended = anew(&bench);
+    assert!((1_000..1_000 + 256).contains(&appended), "{appended}");
+    let tuple = job(1);
+    let operation = Operation::Out { tuple };
+    bench.spaces.apply(&other, &operation, None).unwrap();
+    assert_eq!(anew(&bench), 1, "the other space was not touched");
+    // What is undone has changed twice.
+    let before = bench.spaces.savepoint();
+    let template = self::template("(\"job\", 5, _, _)");
+    bench.cost(&Operation::Inp { template });
+    assert_eq!(anew(&bench), 254);
+    bench.spaces.rollback(before);
+    assert_eq!(anew(&bench), 255);
+    let mut fresh = Vec::new();
+    let restored = Spaces::decode(Limits::DEFAULT, &mut Reader::new(&bytes)).unwrap();
+    assert_eq!(restored.encode_into(&mut fresh), MANY as u64 + 1_000);
+    assert!(fresh == bytes);
 }

@@ -44,7 +44,7 @@ pub struct Tuning {
     pub max_in_flight: u64,
     /// While a proposal is undecided, the next waits for this many requests.
     pub gather: usize,
-    /// A backup passes a client's request on to the primary when it waits for longer and the
+    /// A backup passes a request on to the primary again when it waits for longer and the
     /// primary proposes nothing, or proposes what came in so much later.
     pub forward_after_us: u64,
     /// The primary is suspected when a request waits for longer and nothing is decided, or

@@ -3,8 +3,8 @@
 //! A primary proposes at once when nothing is undecided and gathers while
 //! something is, so that load makes batches and idleness makes no delay
 //! (adaptive batching; never a timer). A backup that learns of a request
-//! watches that it is ordered, and passes it on when the primary seems not to
-//! have it.
+//! passes it on to the primary, again when the primary seems not to have got
+//! it, and watches that it is ordered.
 
 use std::sync::Arc;
 
@@ -34,10 +34,10 @@ impl Replica {
             Err(Refusal::Known) => true,
             Err(Refusal::Full) => return None,
         };
-        // A client sends to all, so the primary has it, too. One that asks again while no
-        // proposal holds its request found it lost on the way.
-        let lost = known && !self.pool.is_proposed(&request.digest());
-        if lost && from.is_none() && !self.is_primary() {
+        // A client comes to a backup when it cannot reach the primary or got no answer, and
+        // again while no proposal holds its request.
+        let ordered = known && self.pool.is_proposed(&request.digest());
+        if !ordered && from.is_none() && !self.is_primary() {
             self.forward(request, out);
         }
         None

@@ -142,6 +142,47 @@ fn processes_serve_enrolled_clients_and_deny_others() {
     assert!(taken.stderr.contains("next: "), "{}", taken.stderr);
 }
 
+/// What was put before `dev --data` was killed is there after the next start, for the same
+/// client and with the same cluster file.
+#[test]
+fn a_development_cluster_with_a_folder_goes_on_where_it_was_killed() {
+    let world = World::new();
+    let data = world.path().join("kept");
+    let dev = || {
+        let mut command = world.command(BEZANT);
+        Running::start(command.args(["dev", "-o", "jsonl", "--data"]).arg(&data))
+    };
+    let first = dev();
+    for number in 0..3 {
+        let tuple = format!("({number})");
+        world.bezant(["out", "jobs", &tuple]).ends_with(0);
+    }
+    world.bezant(["in", "jobs", "(1)"]).ends_with(0);
+    drop(first);
+    let second = dev();
+    let left = world
+        .bezant(["rd-all", "jobs", "(?int)", "-o", "json"])
+        .ends_with(0)
+        .json();
+    let left: Vec<_> = left["tuples"].as_array().unwrap().iter().collect();
+    let left: Vec<_> = left.iter().map(|entry| &entry["tuple"]).collect();
+    assert_eq!(left, [&json!([0]), &json!([2])]);
+
+    // The folder is in use, and another size is another cluster.
+    let again = ["dev", "--data", data.to_str().unwrap()];
+    let used = world.bezant(again).ends_with(1);
+    assert!(
+        used.stderr.contains("in use by another process"),
+        "{}",
+        used.stderr
+    );
+    drop(second);
+    let other = world
+        .bezant(again.iter().chain(&["--replicas", "7"]))
+        .ends_with(2);
+    assert!(other.stderr.contains("has 4 replicas"), "{}", other.stderr);
+}
+
 #[test]
 fn one_process_may_be_killed_and_two_may_not() {
     let mut cluster = Cluster::start(&["--dev"]);

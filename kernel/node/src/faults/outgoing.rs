@@ -189,6 +189,7 @@ mod tests {
         let status = PeerMessage::Status(bezant_bft::message::Status {
             epoch: Epoch(0),
             view: View(0),
+            active: true,
             executed: SeqNo(0),
             wants: false,
         });

@@ -1,6 +1,6 @@
 //! Spaces and random operations for the tests beside a model.
 
-use bezant_tuple::{Field, Kind, Template, Tuple, Value};
+use bezant_tuple::{Field, Kind, Template, Tuple, Value, codec::Reader};
 use bezant_tuplespace::{Limits, Operation, Served, SpaceName, Spaces, TupleId};
 use proptest::{prelude::*, sample::select};
 
@@ -36,6 +36,16 @@ pub(crate) fn content(spaces: &Spaces) -> (Vec<u8>, Vec<Served>) {
     let mut bytes = Vec::new();
     spaces.encode_into(&mut bytes);
     (bytes, spaces.served().to_vec())
+}
+
+/// Spaces that were given the content of `spaces`.
+pub(crate) fn restored(spaces: &Spaces, limits: Limits) -> Spaces {
+    let (bytes, _) = content(spaces);
+    let mut reader = Reader::new(&bytes);
+    let restored = Spaces::decode(limits, &mut reader).unwrap();
+    assert_eq!(reader.finish(), Ok(()));
+    assert_eq!(content(&restored).0, bytes);
+    restored
 }
 
 pub(crate) fn space() -> impl Strategy<Value = SpaceName> {

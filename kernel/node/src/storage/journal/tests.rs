@@ -5,7 +5,7 @@ use std::fs;
 use bezant_bft::{
     crypto::Signature,
     ids::{ClusterId, Digest, Epoch, Incarnation, ReplicaId, View},
-    message::{CheckpointVote, Signed, Vote},
+    message::{CheckpointVote, NewView, Signed, ViewChange, Vote},
 };
 use proptest::prelude::*;
 
@@ -55,6 +55,29 @@ fn stable(number: u64) -> Record {
         number: SeqNo(number),
         digest: Digest([1; 32]),
     })])
+}
+
+fn left(view: u64) -> Record {
+    Record::ViewChange(signed(ViewChange {
+        epoch: Epoch(0),
+        replica: ReplicaId(2),
+        incarnation: Incarnation(0),
+        view: View(view),
+        stable: SeqNo(0),
+        checkpoint: Vec::new(),
+        prepared: Vec::new(),
+    }))
+}
+
+fn entered(view: u64) -> Record {
+    Record::NewView(signed(NewView {
+        epoch: Epoch(0),
+        replica: ReplicaId(2),
+        incarnation: Incarnation(0),
+        view: View(view),
+        view_changes: Vec::new(),
+        pre_prepares: Vec::new(),
+    }))
 }
 
 fn encoded(records: &[Record]) -> Vec<Vec<u8>> {
@@ -387,6 +410,73 @@ fn records_stay_until_a_snapshot_is_durable() {
     let kept = encoded(&recovered.records);
     let expected: Vec<_> = encoded(&[&turns(40).concat()[60..], &[stable(32)]].concat());
     assert!(kept.ends_with(&expected), "all above 30 are there");
+}
+
+/// Whatever is asked for, what follows the snapshot stays, and so does what was not asked for.
+#[test]
+fn no_more_goes_than_is_asked_for_and_than_a_snapshot_covers() {
+    for (below, first) in [(8, 9), (1000, 33)] {
+        let place = Place::new();
+        let mut journal = place.open().unwrap();
+        turns(40).iter().for_each(|turn| write(&mut journal, turn));
+        write(&mut journal, &[stable(32)]);
+        journal.save_snapshot(SeqNo(32), b"state").unwrap();
+        let before = journal.len();
+        journal.truncate(SeqNo(below)).unwrap();
+        assert!(journal.len() < before);
+        drop(journal);
+        let kept = place.records();
+        for record in turns(40).concat().into_iter().skip(2 * (first - 1)) {
+            assert!(kept.contains(&record.encode()), "{below}: {record:?}");
+        }
+    }
+}
+
+/// Which view a replica left and entered last outlives the segment it was written in, and
+/// comes back once and in its place: before whatever was said in that view.
+#[test]
+fn where_a_replica_stands_outlives_its_segment() {
+    let place = Place::new();
+    let mut journal = place.open().unwrap();
+    write(&mut journal, &[prepare(1), left(1), entered(1), left(2)]);
+    write(&mut journal, &[entered(2), left(3)]);
+    let standing = encoded(&[left(1), entered(1), left(2), entered(2), left(3)]);
+    let views = |records: &[Vec<u8>]| -> Vec<Vec<u8>> {
+        let views = records.iter().filter(|record| standing.contains(record));
+        views.cloned().collect()
+    };
+    turns(40).iter().for_each(|turn| write(&mut journal, turn));
+    drop(journal);
+    // Copies in later segments are none while the first is there.
+    assert_eq!(views(&place.records()), standing);
+
+    let mut journal = place.open().unwrap();
+    write(&mut journal, &[stable(32)]);
+    journal.save_snapshot(SeqNo(32), b"state").unwrap();
+    journal.truncate(SeqNo(30)).unwrap();
+    drop(journal);
+    let records = place.records();
+    assert!(!records.contains(&prepare(1).encode()), "the first went");
+    assert_eq!(records[..2], encoded(&[entered(2), left(3)]));
+    assert_eq!(views(&records).len(), 2);
+
+    // And again, when there are copies alone. A turn that begins a segment is not copied
+    // into that segment.
+    let mut journal = place.open().unwrap();
+    for number in 41..=80 {
+        write(&mut journal, &[prepare(number), commit(number, 3)]);
+    }
+    write(&mut journal, &[entered(3), stable(72), commit(81, 30)]);
+    journal.save_snapshot(SeqNo(72), b"state").unwrap();
+    journal.truncate(SeqNo(71)).unwrap();
+    drop(journal);
+    let records = place.records();
+    let times = |record: Record| {
+        let bytes = record.encode();
+        records.iter().filter(|other| **other == bytes).count()
+    };
+    assert_eq!((times(left(3)), times(entered(3))), (1, 1));
+    assert_eq!(records[..2], encoded(&[entered(2), left(3)]));
 }
 
 /// Without the snapshot that older records were dropped for, a replica would start from

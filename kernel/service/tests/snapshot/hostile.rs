@@ -1,0 +1,415 @@
+//! Bytes that are no state: refused as a whole, without a panic, and what is taken
+//! is the one spelling of a state.
+
+use bezant_api::Call;
+use bezant_bft::{ids::SessionId, service::Service};
+use bezant_kernel::Kernel;
+use bezant_tuple::codec::{put_bytes, put_tuple, put_varint};
+use proptest::{prelude::*, sample::Index};
+
+use crate::fixture::{
+    Bench, asking, client_id, extension, new_kernel, opening, out, rd, register, take, template,
+    tuple,
+};
+
+/// A state with something of everything, small enough to break at every bit.
+fn something_of_everything() -> Bench {
+    let mut bench = Bench::new();
+    let sessions: Vec<SessionId> = (0..2).map(|client| bench.open(client, 900)).collect();
+    let ann = |number| (0, sessions[0], number);
+    bench.call(ann(1), &out("(1, \"x\")"));
+    bench.call(ann(2), &out("([nil, 0x\"00\"])"));
+    bench.call(ann(3), &rd("(\"a\"*, 1..5, ?int)"));
+    bench.call(ann(4), &take("(\"b\")"));
+    let acknowledge = match bench.call(ann(5), &register(0))[..] {
+        [bezant_api::Answer::Registered { hash }] => Call::Acknowledge { hash },
+        ref other => panic!("{other:?}"),
+    };
+    bench.call((1, sessions[1], 1), &acknowledge);
+    let parked = asking(1, sessions[1], 3, &[1, 2], &out("(3)"));
+    bench.execute(1_700_000_000_000, vec![parked]);
+    bench
+}
+
+/// What is refused changes nothing, what is taken is spelled so and can be lived with.
+fn take_or_refuse(kernel: &mut Kernel, bytes: &[u8]) -> bool {
+    let before = kernel.snapshot();
+    match kernel.restore(bytes) {
+        Ok(()) => assert!(kernel.snapshot() == bytes, "taken, but spelled otherwise"),
+        Err(_) => {
+            assert!(
+                kernel.snapshot() == before,
+                "refused, but something changed"
+            );
+            return false;
+        }
+    }
+    let mut bench = Bench::new();
+    bench.number = 1 << 40;
+    std::mem::swap(&mut bench.kernel, kernel);
+    for client in 0..2 {
+        bench.execute(5, vec![opening(client, 1)]);
+        let session = SessionId(1 + u64::from(client));
+        let next = [2, 6].map(|number| asking(client, session, number, &[], &out("(\"b\")")));
+        bench.execute(5, next.to_vec());
+    }
+    bench.restored();
+    std::mem::swap(&mut bench.kernel, kernel);
+    true
+}
+
+#[test]
+fn no_part_is_the_whole_and_nothing_comes_after_it() {
+    let state = something_of_everything().snapshot();
+    let mut kernel = new_kernel();
+    for length in 0..state.len() {
+        assert!(kernel.restore(&state[..length]).is_err(), "{length} bytes");
+    }
+    for more in [&[0][..], &[1], &[0xff; 9], &state] {
+        let longer = [&state, more].concat();
+        assert!(kernel.restore(&longer).is_err());
+    }
+    assert_eq!(kernel.snapshot(), new_kernel().snapshot());
+    assert!(take_or_refuse(&mut kernel, &state));
+}
+
+#[test]
+fn every_flipped_bit_is_refused_or_makes_another_state() {
+    let state = something_of_everything().snapshot();
+    let (mut taken, mut refused) = (0, 0);
+    for at in 0..state.len() * 8 {
+        let mut bytes = state.clone();
+        bytes[at / 8] ^= 1 << (at % 8);
+        if take_or_refuse(&mut new_kernel(), &bytes) {
+            taken += 1;
+        } else {
+            refused += 1;
+        }
+    }
+    assert!(
+        taken > 100 && refused > 100,
+        "{taken} taken, {refused} refused"
+    );
+}
+
+#[derive(Clone, Debug)]
+enum Damage {
+    Set(Index, u8),
+    Cut(Index),
+    Insert(Index, Vec<u8>),
+    /// A piece moved elsewhere.
+    Move(Index, Index, Index),
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    let at = any::<Index>;
+    prop_oneof![
+        (at(), any::<u8>()).prop_map(|(at, byte)| Damage::Set(at, byte)),
+        at().prop_map(Damage::Cut),
+        (at(), prop::collection::vec(any::<u8>(), 1..12))
+            .prop_map(|(at, bytes)| Damage::Insert(at, bytes)),
+        (at(), at(), at()).prop_map(|(from, to, length)| Damage::Move(from, to, length)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_500))]
+
+    #[test]
+    fn damage_is_refused_or_makes_another_state(
+        damages in prop::collection::vec(damage(), 1..5),
+    ) {
+        let mut bytes = DAMAGED.clone();
+        for damage in damages {
+            let length = bytes.len();
+            match damage {
+                Damage::Set(at, byte) => bytes[at.index(length)] = byte,
+                Damage::Cut(at) => { bytes.remove(at.index(length)); }
+                Damage::Insert(at, more) => {
+                    let at = at.index(length);
+                    bytes.splice(at..at, more);
+                }
+                Damage::Move(from, to, piece) => {
+                    let from = from.index(length);
+                    let piece: Vec<u8> = bytes.drain(from..length.min(from + 1 + piece.index(60))).collect();
+                    let to = to.index(bytes.len() + 1);
+                    bytes.splice(to..to, piece);
+                }
+            }
+        }
+        take_or_refuse(&mut new_kernel(), &bytes);
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_are_a_state(
+        mut bytes in prop::collection::vec(prop_oneof![3 => 0u8..4, 1 => any::<u8>()], 0..60),
+    ) {
+        bytes.insert(0, 1);
+        take_or_refuse(&mut new_kernel(), &bytes);
+    }
+}
+
+static DAMAGED: std::sync::LazyLock<Vec<u8>> =
+    std::sync::LazyLock::new(|| something_of_everything().snapshot());
+
+/// A state put together by hand, part by part.
+#[derive(Clone)]
+struct Parts {
+    version: u8,
+    last_session: u64,
+    sessions: Vec<Session>,
+    last_tuple: u64,
+    spaces: Vec<(&'static str, Vec<(u64, &'static str)>)>,
+    waiters: Vec<(u64, u64, &'static str, u8)>,
+    extensions: Vec<(u8, u32)>,
+    acknowledgements: Vec<(u8, Vec<u64>)>,
+}
+
+#[derive(Clone)]
+struct Session {
+    id: u64,
+    owner: Vec<u8>,
+    nonce: u64,
+    next: u64,
+    opened: u64,
+    used: u64,
+    /// Numbers, and the position of the reply unless the request waits.
+    kept: Vec<(u64, Option<u64>)>,
+    parked: Vec<(u64, Vec<u64>, usize)>,
+}
+
+fn session(id: u64, client: u8) -> Session {
+    Session {
+        id,
+        owner: client_id(client).0.to_vec(),
+        nonce: 7,
+        next: 4,
+        opened: 2,
+        used: 5,
+        kept: vec![(1, Some(3)), (3, None)],
+        parked: vec![(5, vec![1, 2], 3)],
+    }
+}
+
+fn sound() -> Parts {
+    Parts {
+        version: 1,
+        last_session: 9,
+        sessions: vec![session(2, 0), session(6, 1)],
+        last_tuple: 40,
+        spaces: vec![
+            ("a", vec![(3, "(1)"), (9, "(1)"), (4, "(1, 2)")]),
+            ("b", vec![(5, "()")]),
+        ],
+        waiters: vec![(6, 3, "a", 1), (2, 3, "b", 0)],
+        extensions: vec![(0, 1), (1, 2)],
+        acknowledgements: vec![(2, vec![0, 1]), (3, vec![1])],
+    }
+}
+
+impl Parts {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = vec![self.version, 5];
+        let put = &mut out;
+        put_varint(put, self.last_session);
+        put_varint(put, self.sessions.len() as u64);
+        for session in &self.sessions {
+            session.encode(put);
+        }
+        put_varint(put, self.last_tuple);
+        put_varint(put, self.spaces.len() as u64);
+        for (name, tuples) in &self.spaces {
+            put_bytes(put, name.as_bytes());
+            put_varint(put, tuples.len() as u64);
+            for (id, text) in tuples {
+                put_varint(put, *id);
+                put_tuple(put, &tuple(text));
+            }
+        }
+        put_varint(put, self.waiters.len() as u64);
+        for (owner, number, space, takes) in &self.waiters {
+            put_varint(put, *owner);
+            put_varint(put, *number);
+            put_bytes(put, space.as_bytes());
+            put.push(*takes);
+            bezant_tuple::codec::put_template(put, &template("(\"w\")"));
+        }
+        self.encode_extensions(put);
+        out
+    }
+
+    fn encode_extensions(&self, put: &mut Vec<u8>) {
+        // In order of clients, however their keys compare.
+        let mut acknowledgements = self.acknowledgements.clone();
+        acknowledgements.sort_by_key(|(client, _)| client_id(*client % 4));
+        if self.acknowledgements.iter().any(|(client, _)| *client >= 4) {
+            acknowledgements.reverse();
+        }
+        put_varint(put, self.extensions.len() as u64);
+        for (owner, version) in &self.extensions {
+            let (mut manifest, module) = extension(*version);
+            if *version > 100 {
+                manifest.fuel = 0;
+            }
+            put_bytes(put, &client_id(*owner).0);
+            put_bytes(put, &manifest.encode());
+            put_bytes(put, &module);
+        }
+        put_varint(put, acknowledgements.len() as u64);
+        for (client, places) in &acknowledgements {
+            put_bytes(put, &client_id(*client % 4).0);
+            put_varint(put, places.len() as u64);
+            for place in places {
+                put_varint(put, *place);
+            }
+        }
+    }
+}
+
+impl Session {
+    fn encode(&self, put: &mut Vec<u8>) {
+        put_varint(put, self.id);
+        put_bytes(put, &self.owner);
+        for number in [self.nonce, self.next, self.opened, self.used] {
+            put_varint(put, number);
+        }
+        put_varint(put, self.kept.len() as u64);
+        for (number, position) in &self.kept {
+            put_varint(put, *number);
+            put.push(u8::from(position.is_some()));
+            if let Some(position) = position {
+                put_varint(put, *position);
+                put_bytes(put, b"result");
+            }
+        }
+        put_varint(put, self.parked.len() as u64);
+        for (number, acked, op) in &self.parked {
+            put_varint(put, *number);
+            put_varint(put, acked.len() as u64);
+            for acked in acked {
+                put_varint(put, *acked);
+            }
+            put_bytes(put, &vec![0; *op]);
+        }
+    }
+}
+
+/// Why a state is refused that is sound but for what `spoil` does to it.
+fn refusal(spoil: impl Fn(&mut Parts)) -> String {
+    let mut parts = sound();
+    spoil(&mut parts);
+    let refused = new_kernel().restore(&parts.encode());
+    refused.expect_err("it was taken").to_string()
+}
+
+/// Every row breaks one rule and must be refused for it.
+macro_rules! refused {
+    ($($why:literal: $spoil:expr;)*) => {
+        $(
+            let said = refusal($spoil);
+            assert!(said.contains($why), "expected {:?}, it said {said:?}", $why);
+        )*
+    };
+}
+
+#[test]
+fn a_sound_state_is_taken() {
+    assert!(take_or_refuse(&mut new_kernel(), &sound().encode()));
+}
+
+#[test]
+fn sessions_that_cannot_be_are_refused() {
+    refused! {
+        "another version": |s| s.version = 2;
+        "any run opens": |s| s.last_session = u64::MAX;
+        "was not opened": |s| s.last_session = 5;
+        "sessions out of order": |s| s.sessions.reverse();
+        "sessions out of order": |s| s.sessions[0].id = 0;
+        "opened by one request": |s| s.sessions[1].owner = client_id(0).0.to_vec();
+        "not enrolled": |s| s.sessions[1].owner = vec![9; 32];
+        "key of another length": |s| { s.sessions[1].owner.pop(); };
+        "out of range": |s| s.sessions[0].next = 0;
+        "out of range": |s| s.sessions[0].next = u64::MAX;
+        "before it was opened": |s| s.sessions[0].used = 1;
+        "results out of order": |s| s.sessions[0].kept.reverse();
+        "results out of order": |s| s.sessions[0].kept[0].0 = 0;
+        "before its request's turn": |s| s.sessions[0].kept[1].0 = 4;
+        "older than its session": |s| s.sessions[0].kept[0].1 = Some(1);
+        "more results kept": |s| {
+            s.sessions[0].next = 100;
+            s.sessions[0].kept = (1..66).map(|number| (number, Some(3))).collect();
+        };
+        "outside the window": |s| s.sessions[0].parked[0].0 = 3;
+        "outside the window": |s| s.sessions[0].parked[0].0 = 68;
+        "parked requests out of order": |s| {
+            let parked = s.sessions[0].parked[0].clone();
+            s.sessions[0].parked.push(parked);
+        };
+        "too long": |s| s.sessions[0].parked[0].2 = 256 * 1024 + 1;
+        "acknowledgements out of order": |s| s.sessions[0].parked[0].1 = vec![2, 2];
+        "more acknowledged": |s| s.sessions[0].parked[0].1 = (0..65).collect();
+        "too many sessions of a client": |s| {
+            s.last_session = 1_000;
+            s.sessions.truncate(1);
+            s.waiters.truncate(1);
+            for id in 7..264 {
+                let mut more = session(id, 0);
+                more.nonce = 1_000 + id;
+                s.sessions.push(more);
+            }
+        };
+    }
+}
+
+#[test]
+fn spaces_that_cannot_be_are_refused() {
+    refused! {
+        "any run gives": |s| s.last_tuple = u64::MAX;
+        "not given out": |s| s.last_tuple = 8;
+        "not given out": |s| s.spaces[0].1[0].0 = 0;
+        "not given out": |s| s.spaces[1].1[0] = (0, "(7)");
+        "given out twice": |s| s.spaces[1].1[0].0 = 3;
+        "tuples out of order": |s| s.spaces[0].1.swap(0, 1);
+        "tuples out of order": |s| s.spaces[0].1.swap(1, 2);
+        "spaces out of order": |s| s.spaces.reverse();
+        "spaces out of order": |s| s.spaces[1].0 = "a";
+        "name that is none": |s| s.spaces[0].0 = "A";
+        "in a space that is not there": |s| s.waiters[0].2 = "c";
+        "a wait too many": |s| s.waiters[1].0 = 6;
+        "unknown tag": |s| s.waiters[1].3 = 2;
+        "a wait in no space": |s| { s.waiters.pop(); };
+        "a wait in no space": |s| s.waiters[0].1 = 2;
+        "a wait of no request": |s| s.waiters.push((6, 1, "a", 0));
+    }
+}
+
+#[test]
+fn extensions_that_cannot_be_are_refused() {
+    refused! {
+        "registered twice": |s| s.extensions[1].1 = 1;
+        "breaks a rule": |s| s.extensions[1].1 = 101;
+        "breaks a rule": |s| s.extensions = (0..17).map(|version| (0, version)).collect();
+        "acknowledged nothing": |s| s.acknowledgements[0].1.clear();
+        "acknowledgements out of order": |s| s.acknowledgements[0].1.reverse();
+        "could not be made": |s| s.acknowledgements[0].1 = vec![2];
+        "could not be made": |s| s.acknowledgements[0] = (0, vec![0]);
+        "out of order of clients": |s| s.acknowledgements[0].0 += 4;
+    }
+}
+
+/// A length that is announced costs nothing until it is there.
+#[test]
+fn announced_lengths_are_not_believed() {
+    for at in 1..9 {
+        for announced in [1 << 20, 1 << 40, u64::MAX] {
+            let mut bytes = new_kernel().snapshot();
+            bytes.truncate(at);
+            put_varint(&mut bytes, announced);
+            bytes.extend_from_slice(&[0; 64]);
+            assert!(
+                !take_or_refuse(&mut new_kernel(), &bytes),
+                "{at}: {announced}"
+            );
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The state as bytes, and back: what a restored replica is and does.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may stop"
+)]
+
+mod fixture;
+mod histories;
+mod hostile;
+mod stories;
