@@ -119,6 +119,12 @@ impl Slot {
         self.prepare_sent = false;
         self.commit_sent = false;
         self.untimely = false;
+        // A decision of this view that peers had proven before it was entered.
+        if let Some(decision) = &mut self.decision
+            && decision.view == view
+        {
+            self.commits = std::mem::take(&mut decision.commits);
+        }
     }
 
     /// Whether anything here outlives a change of views.

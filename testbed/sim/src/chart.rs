@@ -23,8 +23,14 @@ impl Trace {
         for frame in self.frames.as_deref().unwrap_or_default() {
             let said = codec::decode::<PeerMessage>(&frame.bytes);
             let said = said.map_or_else(|_| "garbage".to_owned(), |m| describe(&m).2);
-            let arrived = frame.arrived.map_or_else(|| "lost".to_owned(), |at| at.to_string());
-            let _ = writeln!(text, "{} {arrived} {}->{} {said}", frame.sent, frame.from, frame.to);
+            let arrived = frame
+                .arrived
+                .map_or_else(|| "lost".to_owned(), |at| at.to_string());
+            let _ = writeln!(
+                text,
+                "{} {arrived} {}->{} {said}",
+                frame.sent, frame.from, frame.to
+            );
         }
         text
     }

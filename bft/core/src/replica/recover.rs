@@ -91,6 +91,11 @@ impl Replica {
         let numbers = self.slots.range(first..last);
         let log = numbers.flat_map(|(number, slot)| self.what_i_know(*number, slot));
         let checkpoints = self.checkpoints.votes_by(self.me);
+        // The proof of the stable checkpoint, for one whom a silent replica leaves short of it.
+        let proof = self.checkpoints.proof().iter();
+        let proof =
+            proof.filter(|vote| vote.body.number > executed && vote.body.replica != self.me);
+        let checkpoints = checkpoints.chain(proof.copied());
         let more = (self.delivered > executed).then(|| self.report(false));
         let messages = log
             .chain(checkpoints.map(PeerMessage::Checkpoint))
