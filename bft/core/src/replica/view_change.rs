@@ -261,17 +261,18 @@ impl Replica {
             return;
         };
         let here = self.views.changes.values();
-        let changes: Vec<_> = here
-            .filter(|change| change.view() == view)
-            .map(Arc::clone)
-            .collect();
-        if changes.len() < self.quorum.strong() {
+        let reached: Vec<_> = here.filter(|change| change.view() >= view).collect();
+        if reached.len() < self.quorum.strong() {
             return;
         }
+        // Who went on to a higher view left for this one, too: those who wait here must not
+        // wait for a quorum that a faulty replica showed to the others only.
         if self.views.quorum_at.is_none() {
             self.views.quorum_at = Some(self.now);
         }
-        if self.quorum.primary(view) == self.me {
+        let changes = reached.into_iter().filter(|change| change.view() == view);
+        let changes: Vec<_> = changes.map(Arc::clone).collect();
+        if changes.len() >= self.quorum.strong() && self.quorum.primary(view) == self.me {
             self.open(view, changes, out);
         }
     }

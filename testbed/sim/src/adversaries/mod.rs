@@ -4,8 +4,7 @@
 //! stands between it and its links: it sees every message that leaves and
 //! sends what it likes instead, signed with its own key, the only one it has.
 //! So an attack is told as a difference from correct conduct and meets every
-//! state that a correct replica can be in. Twins, two replicas with one key,
-//! need no strategy: both are correct and together they are not.
+//! state that a correct replica can be in.
 
 mod double_votes;
 mod equivocation;
@@ -58,15 +57,13 @@ pub enum Kind {
     Impostor,
     /// Changes a field of a message by a little, or repeats old messages.
     Mutation,
-    /// Two replicas with one key, each heard by some.
-    Twins,
     /// A client that floods, reuses numbers and sends nonsense.
     FloodingClient,
 }
 
 impl Kind {
     /// What a replica can be.
-    pub const REPLICAS: [Self; 12] = [
+    pub const REPLICAS: [Self; 11] = [
         Self::LyingReplies,
         Self::Silence,
         Self::SilentToSome,
@@ -78,7 +75,6 @@ impl Kind {
         Self::DoubleVotes,
         Self::Impostor,
         Self::Mutation,
-        Self::Twins,
     ];
 
     /// The strategy of this kind.
@@ -96,7 +92,7 @@ impl Kind {
             Self::DoubleVotes => Box::<double_votes::DoubleVotes>::default(),
             Self::Impostor => Box::<impostor::Impostor>::default(),
             Self::Mutation => Box::<mutation::Mutation>::default(),
-            Self::Twins | Self::FloodingClient => Box::<Honest>::default(),
+            Self::FloodingClient => Box::<Honest>::default(),
         }
     }
 
@@ -198,7 +194,7 @@ pub trait Strategy: Send {
     fn hits(&self) -> u64;
 }
 
-/// Deviates in nothing; its twin does the harm.
+/// Deviates in nothing.
 #[derive(Debug, Default)]
 struct Honest;
 

@@ -1,0 +1,205 @@
+//! The check of linearizability is checked itself: it accepts what is right and
+//! rejects each kind of planted wrong.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop"
+)]
+
+use bezant_api::{Answer, Call};
+use bezant_bft::ids::{RequestNumber, SeqNo, SessionId};
+use bezant_sim::{
+    linear::{Anomaly, Seen, check},
+    model::Performed,
+};
+use bezant_tuplespace::{Operation, Outcome, SpaceName};
+use bytes::Bytes;
+
+const ANN: SessionId = SessionId(1);
+const BEN: SessionId = SessionId(2);
+
+fn call(operation: Operation) -> Call {
+    let space = SpaceName::new("a").unwrap();
+    Call::Space { space, operation }
+}
+
+fn out(payload: i64) -> Call {
+    let tuple = format!("(\"k\", {payload})").parse().unwrap();
+    call(Operation::Out { tuple })
+}
+
+fn inp() -> Call {
+    let template = "(\"k\", _)".parse().unwrap();
+    call(Operation::Inp { template })
+}
+
+fn rdp() -> Call {
+    let template = "(\"k\", _)".parse().unwrap();
+    call(Operation::Rdp { template })
+}
+
+fn take() -> Call {
+    let template = "(\"k\", _)".parse().unwrap();
+    call(Operation::In { template })
+}
+
+const DONE: Answer = Answer::Outcome(Outcome::Done);
+
+fn found(payload: i64) -> Answer {
+    let tuple = format!("(\"k\", {payload})").parse().unwrap();
+    Answer::Outcome(Outcome::Match(Some(tuple)))
+}
+
+const NOTHING: Answer = Answer::Outcome(Outcome::Match(None));
+
+/// A history told in the order in which it took effect: session, number, call, answer,
+/// asked and answered when.
+fn history(told: &[(SessionId, u64, Call, Answer, u64, u64)]) -> (Vec<Seen>, Vec<Performed>) {
+    let seen = told
+        .iter()
+        .map(|(session, number, call, answer, invoked, returned)| Seen {
+            session: *session,
+            number: RequestNumber(*number),
+            call: call.clone(),
+            invoked: *invoked,
+            returned: Some(*returned),
+            answer: Some(answer.clone()),
+        });
+    let order = told.iter().map(|(session, number, call, ..)| Performed {
+        session: *session,
+        number: RequestNumber(*number),
+        position: SeqNo(1),
+        op: Bytes::from(call.encode()),
+    });
+    (seen.collect(), order.collect())
+}
+
+fn verdict(seen: &[Seen], order: &[Performed]) -> Result<u64, Anomaly> {
+    let seen: Vec<&Seen> = seen.iter().collect();
+    check(&seen, order, true).map(|checked| checked.answers)
+}
+
+fn good() -> (Vec<Seen>, Vec<Performed>) {
+    history(&[
+        (ANN, 1, out(1), DONE, 0, 10),
+        (BEN, 1, rdp(), found(1), 5, 20),
+        (ANN, 2, out(2), DONE, 11, 25),
+        (BEN, 2, inp(), found(1), 21, 30),
+        (ANN, 3, inp(), found(2), 26, 40),
+        (BEN, 3, inp(), NOTHING, 31, 50),
+    ])
+}
+
+#[test]
+fn what_is_right_is_accepted() {
+    let (seen, order) = good();
+    assert_eq!(verdict(&seen, &order), Ok(6));
+}
+
+#[test]
+fn an_operation_without_an_answer_may_have_happened_or_not() {
+    let (mut seen, order) = good();
+    seen[5].returned = None;
+    seen[5].answer = None;
+    assert_eq!(verdict(&seen, &order), Ok(5));
+    assert_eq!(verdict(&seen, &order[..5]), Ok(5));
+}
+
+#[test]
+fn a_stale_read_is_rejected() {
+    // Ann was told of her tuple before Ben asked, and Ben is placed before her.
+    let (seen, order) = history(&[
+        (BEN, 1, rdp(), NOTHING, 20, 30),
+        (ANN, 1, out(1), DONE, 0, 10),
+    ]);
+    assert!(matches!(
+        verdict(&seen, &order),
+        Err(Anomaly::RealTime { .. })
+    ));
+    // Nor does it help to place him after her.
+    let (seen, order) = history(&[
+        (ANN, 1, out(1), DONE, 0, 10),
+        (BEN, 1, rdp(), NOTHING, 20, 30),
+    ]);
+    assert!(matches!(
+        verdict(&seen, &order),
+        Err(Anomaly::WrongAnswer(BEN, ..))
+    ));
+}
+
+#[test]
+fn a_lost_take_is_rejected() {
+    // Ben took the tuple and nobody remembers: Ann finds it still there.
+    let (mut seen, order) = good();
+    seen[4].answer = Some(found(1));
+    assert!(matches!(
+        verdict(&seen, &order),
+        Err(Anomaly::WrongAnswer(ANN, ..))
+    ));
+    // Or his take has no place in the order at all.
+    let (seen, mut order) = good();
+    order.remove(3);
+    let lost = verdict(&seen, &order);
+    assert!(lost.is_err(), "{lost:?}");
+    let (seen, order) = history(&[(ANN, 1, out(1), DONE, 0, 10)]);
+    assert_eq!(
+        verdict(&seen, &order[..0]),
+        Err(Anomaly::NeverHappened(ANN, RequestNumber(1)))
+    );
+}
+
+#[test]
+fn a_double_take_is_rejected() {
+    let (mut seen, order) = good();
+    seen[5].answer = Some(found(2));
+    assert!(matches!(
+        verdict(&seen, &order),
+        Err(Anomaly::WrongAnswer(BEN, ..))
+    ));
+    let (seen, mut order) = good();
+    order.push(order[3].clone());
+    assert_eq!(
+        verdict(&seen, &order),
+        Err(Anomaly::Twice(BEN, RequestNumber(2)))
+    );
+}
+
+#[test]
+fn a_reordered_session_is_rejected() {
+    let (seen, mut order) = good();
+    order.swap(0, 2);
+    assert_eq!(
+        verdict(&seen, &order),
+        Err(Anomaly::SessionOrder(ANN, RequestNumber(1)))
+    );
+}
+
+#[test]
+fn another_call_than_the_clients_own_is_rejected() {
+    let (mut seen, order) = good();
+    seen[0].call = out(7);
+    assert_eq!(
+        verdict(&seen, &order),
+        Err(Anomaly::OtherCall(ANN, RequestNumber(1)))
+    );
+}
+
+/// A wait takes effect when it is served, long after its own turn.
+#[test]
+fn a_wait_is_placed_where_it_was_served() {
+    let told = [
+        (BEN, 1, take(), found(1), 0, 40),
+        (ANN, 1, rdp(), NOTHING, 10, 20),
+        (ANN, 2, out(1), DONE, 25, 35),
+    ];
+    let (seen, order) = history(&told);
+    assert_eq!(verdict(&seen, &order), Ok(3));
+    // Served before the tuple was even asked to be put: impossible.
+    let (mut seen, order) = history(&told);
+    seen[0].returned = Some(22);
+    assert!(matches!(
+        verdict(&seen, &order),
+        Err(Anomaly::RealTime { .. })
+    ));
+}
