@@ -16,8 +16,13 @@ pub const MAX_REQUESTS_PER_PROPOSAL: usize = 256;
 /// Largest encoded proposal, in bytes. A primary that sends a larger one is blamed.
 pub const MAX_PROPOSAL_BYTES: usize = 1024 * 1024;
 
-/// Largest encoded message between replicas, in bytes: a proposal and its vote.
-pub const MAX_PEER_MESSAGE_BYTES: usize = MAX_PROPOSAL_BYTES + 4096;
+/// Largest encoded message between replicas, in bytes: a view change of the largest cluster
+/// with a certificate for every number between the watermarks.
+pub const MAX_PEER_MESSAGE_BYTES: usize = 4 * 1024 * 1024 - 4096;
+
+/// Longest encoding of a signed vote, in bytes: five numbers of at most ten bytes, a replica,
+/// a digest, a signature.
+const MAX_VOTE_BYTES: usize = 5 * 10 + 1 + 32 + 64;
 
 /// Largest encoded message from a client, in bytes: an operation and its envelope.
 pub const MAX_CLIENT_MESSAGE_BYTES: usize = MAX_OP_BYTES + 1024;
@@ -43,8 +48,8 @@ pub const CHECKPOINT_INTERVAL: u64 = 128;
 /// Distance between the low and the high watermark (L of PBFT §4.3), in checkpoint intervals.
 pub const WATERMARK_INTERVALS: u64 = 4;
 
-/// Largest checkpoint interval a genesis may ask for.
-pub const MAX_CHECKPOINT_INTERVAL: u64 = 4096;
+/// Largest checkpoint interval a genesis may ask for: a view change must fit a message.
+pub const MAX_CHECKPOINT_INTERVAL: u64 = 128;
 
 /// Numbers one answer to a status report may carry.
 pub const MAX_RESENT_NUMBERS: u64 = 16;
@@ -93,6 +98,20 @@ const _: () = assert!(
 const _: () = assert!(
     8 * MAX_POOL_BYTES_PER_CLIENT <= MAX_POOL_BYTES,
     "a few clients must not fill the pool"
+);
+const _: () = assert!(
+    MAX_PROPOSAL_BYTES + 4096 <= MAX_PEER_MESSAGE_BYTES,
+    "the largest proposal must fit a message"
+);
+#[expect(clippy::cast_possible_truncation, reason = "small numbers")]
+const _: () = assert!(
+    ((MAX_CHECKPOINT_INTERVAL * WATERMARK_INTERVALS) as usize + 1)
+        * MAX_REPLICAS.div_ceil(3)
+        * 2
+        * MAX_VOTE_BYTES
+        + MAX_VOTE_BYTES
+        <= MAX_PEER_MESSAGE_BYTES,
+    "the largest view change must fit a message"
 );
 const _: () = assert!(
     WATERMARK_INTERVALS >= 2,
