@@ -308,14 +308,11 @@ fn an_answer_is_bounded_and_holds_decisions() {
     );
     let mut numbers = std::collections::BTreeSet::new();
     for message in messages {
-        match message {
-            PeerMessage::Decided(decided) => {
-                let number = decided.number.0;
-                let proposal = single.cluster.proposal(number);
-                assert_eq!(digest_of(&decided.proposal), digest_of(&proposal));
-                numbers.insert(number);
-            }
-            _ => {}
+        if let PeerMessage::Decided(decided) = message {
+            let number = decided.number.0;
+            let proposal = single.cluster.proposal(number);
+            assert_eq!(digest_of(&decided.proposal), digest_of(&proposal));
+            numbers.insert(number);
         }
     }
     assert!(numbers.into_iter().eq(3..3 + limits::MAX_RESENT_NUMBERS));
