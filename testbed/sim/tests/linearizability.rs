@@ -91,6 +91,23 @@ fn good() -> (Vec<Seen>, Vec<Performed>) {
     ])
 }
 
+/// The same, told after somebody made the space.
+fn history_in_space(
+    told: &[(SessionId, u64, Call, Answer, u64, u64)],
+) -> (Vec<Seen>, Vec<Performed>) {
+    let space = SpaceName::new("a").unwrap();
+    let made = (
+        SessionId(9),
+        1,
+        Call::CreateSpace { space },
+        Answer::Created,
+        0,
+        1000,
+    );
+    let told: Vec<_> = [made].into_iter().chain(told.iter().cloned()).collect();
+    history(&told)
+}
+
 #[test]
 fn what_is_right_is_accepted() {
     let (seen, order) = good();
@@ -109,7 +126,7 @@ fn an_operation_without_an_answer_may_have_happened_or_not() {
 #[test]
 fn a_stale_read_is_rejected() {
     // Ann was told of her tuple before Ben asked, and Ben is placed before her.
-    let (seen, order) = history(&[
+    let (seen, order) = history_in_space(&[
         (BEN, 1, rdp(), NOTHING, 20, 30),
         (ANN, 1, out(1), DONE, 0, 10),
     ]);
@@ -193,11 +210,11 @@ fn a_wait_is_placed_where_it_was_served() {
         (ANN, 1, rdp(), NOTHING, 10, 20),
         (ANN, 2, out(1), DONE, 25, 35),
     ];
-    let (seen, order) = history(&told);
-    assert_eq!(verdict(&seen, &order), Ok(3));
+    let (seen, order) = history_in_space(&told);
+    assert_eq!(verdict(&seen, &order), Ok(4));
     // Served before the tuple was even asked to be put: impossible.
-    let (mut seen, order) = history(&told);
-    seen[0].returned = Some(22);
+    let (mut seen, order) = history_in_space(&told);
+    seen[1].returned = Some(22);
     assert!(matches!(
         verdict(&seen, &order),
         Err(Anomaly::RealTime { .. })

@@ -129,6 +129,8 @@ pub struct Replica {
     asked_at: SeqNo,
     /// How often since there was progress; the next time is put off further.
     asks: u32,
+    /// How often since something was delivered, whatever views came and went meanwhile.
+    fruitless: u32,
     /// How far each peer says it has come, and what more than f of them say.
     heights: BTreeMap<ReplicaId, SeqNo>,
     height: SeqNo,
@@ -174,6 +176,7 @@ impl Replica {
             asked: Instant(0),
             asked_at: SeqNo(0),
             asks: 0,
+            fruitless: 0,
             heights: BTreeMap::new(),
             height: SeqNo(0),
             counters: Counters::default(),

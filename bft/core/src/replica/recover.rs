@@ -230,6 +230,7 @@ impl Replica {
             self.asked = self.now;
             self.asks = self.asks.saturating_add(1);
             if self.is_lacking() {
+                self.fruitless = self.fruitless.saturating_add(1);
                 self.ask(out);
                 self.consider_transfer(out);
             }

@@ -57,7 +57,7 @@ impl Replica {
             return;
         };
         let dropped = number.0 - self.delivered.0 >= self.checkpoints.span();
-        if !dropped && self.asks < ASKS_BEFORE_TRANSFER {
+        if !dropped && self.fruitless < ASKS_BEFORE_TRANSFER {
             return;
         }
         // A newer state replaces one whose sources may have dropped it, but not one that arrives.
@@ -186,6 +186,7 @@ impl Replica {
             .take_if(|t| t.installing && t.number == number)?;
         self.executed = number;
         self.delivered = number;
+        self.fruitless = 0;
         self.persist(Record::Stable(transfer.proof.clone()), out);
         self.settle(number, transfer.proof, out);
         // What of the pool the new state has executed is not known here; clients whose
