@@ -28,7 +28,6 @@ impl Replica {
             self.counters.requests += proposal.requests().len() as u64;
             self.delivered = number;
             self.made_progress();
-            self.fruitless = 0;
             self.calm_down();
             out.push(Effect::Execute { number, proposal });
         }

@@ -129,7 +129,8 @@ pub struct Replica {
     asked_at: SeqNo,
     /// How often since there was progress; the next time is put off further.
     asks: u32,
-    /// How often since something was delivered, whatever views came and went meanwhile.
+    /// The same, whatever views came and went meanwhile: a new view is no progress for one
+    /// who lacks what nobody keeps any more.
     fruitless: u32,
     /// How far each peer says it has come, and what more than f of them say.
     heights: BTreeMap<ReplicaId, SeqNo>,
@@ -376,6 +377,7 @@ impl Replica {
     fn made_progress(&mut self) {
         self.progress = self.now;
         self.asks = 0;
+        self.fruitless = 0;
     }
 
     fn halt(&mut self, violation: Violation, out: &mut Effects) {

@@ -46,6 +46,7 @@ impl Replica {
         self.leave_again(To::Replica(peer), out);
         // What was asked in vain before may be answered now.
         self.asks = 0;
+        self.fruitless = 0;
         None
     }
 

@@ -186,7 +186,6 @@ impl Replica {
             .take_if(|t| t.installing && t.number == number)?;
         self.executed = number;
         self.delivered = number;
-        self.fruitless = 0;
         self.persist(Record::Stable(transfer.proof.clone()), out);
         self.settle(number, transfer.proof, out);
         // What of the pool the new state has executed is not known here; clients whose

@@ -377,7 +377,9 @@ impl Replica {
         };
         self.begin(view, &signed.body.pre_prepares, stable);
         self.views.bundle = Some(bundle);
+        let fruitless = self.fruitless;
         self.made_progress();
+        self.fruitless = fruitless;
         let primary = self.primary();
         out.push(Effect::ViewChanged { view, primary });
         for vote in votes {
