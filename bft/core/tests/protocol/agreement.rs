@@ -85,7 +85,11 @@ fn storm(seed: u64, n: u8) -> Hits {
             world.stand()
         );
         assert_eq!(node.log.order, first.log.order, "seed {seed}");
-        assert_eq!(node.decided, first.decided, "seed {seed}");
+        // One that fetched a state decided less itself; what it decided is the same.
+        for (number, digest) in &node.decided {
+            let other = first.decided.get(number);
+            assert!(other.is_none_or(|other| other == digest), "seed {seed}");
+        }
         assert_eq!(node.replica.stable(), first.replica.stable(), "seed {seed}");
         assert_eq!(node.halted, None, "seed {seed}");
         assert!(node.blames.is_empty(), "seed {seed}: {:?}", node.blames);
