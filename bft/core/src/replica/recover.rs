@@ -172,7 +172,7 @@ impl Replica {
 
     /// Asks all for what lacks. Perhaps they lack it, too: the own votes for the number
     /// this replica is stuck at go along.
-    fn ask(&mut self, out: &mut Effects) {
+    pub(super) fn ask(&mut self, out: &mut Effects) {
         self.asked_at = self.delivered;
         self.ask_proposals(out);
         self.leave_again(To::Others, out);

@@ -192,6 +192,8 @@ impl Replica {
         // request was not among it ask again.
         self.pool = Pool::default();
         self.deliver(out);
+        // What was said of later numbers lay beyond the window and was not kept.
+        self.ask(out);
         Some(number)
     }
 }
