@@ -2,14 +2,16 @@
 //!
 //! Every `interval` numbers each replica signs the digest of its state; a
 //! strong quorum of equal votes makes the checkpoint *stable* and everything
-//! below it garbage (PBFT §4.3). A replica that fell below what its peers keep
-//! learns here which state to fetch.
+//! below it garbage (PBFT §4.3). Such a quorum is a proof to anyone and is passed
+//! on as a whole, so that a faulty replica that tells one peer another digest
+//! first cannot keep it from that peer. A replica that fell below what its peers
+//! keep learns here which state to fetch.
 
 use std::collections::BTreeMap;
 
 use crate::{
     ids::{Digest, ReplicaId, SeqNo},
-    limits::{MAX_FAR_VOTES, WATERMARK_INTERVALS},
+    limits::{MAX_FAR_VOTES, MAX_PROOFS, WATERMARK_INTERVALS},
     message::{CheckpointVote, Signed},
     quorum::Quorum,
 };
@@ -25,6 +27,8 @@ pub struct Checkpoints {
     votes: BTreeMap<SeqNo, BTreeMap<ReplicaId, Signed<CheckpointVote>>>,
     /// The latest votes of each replica for numbers beyond the window.
     far: BTreeMap<ReplicaId, BTreeMap<SeqNo, Signed<CheckpointVote>>>,
+    /// Proofs that peers passed on, of checkpoints above `low`.
+    proven: BTreeMap<SeqNo, Vec<Signed<CheckpointVote>>>,
 }
 
 impl Checkpoints {
@@ -37,6 +41,7 @@ impl Checkpoints {
             proof: Vec::new(),
             votes: BTreeMap::new(),
             far: BTreeMap::new(),
+            proven: BTreeMap::new(),
         }
     }
 
@@ -80,27 +85,57 @@ impl Checkpoints {
         number.0.is_multiple_of(self.interval)
     }
 
-    /// Counts a vote; the first of each replica for a number stands. Returns the
-    /// digest of a strong quorum if there is one at the vote's number, and the votes.
-    /// Whose vote was the last to come does not matter: a replica with another state
-    /// than the quorum must learn of it from its own vote, too.
-    pub fn add(
-        &mut self,
-        vote: Signed<CheckpointVote>,
-        quorum: Quorum,
-    ) -> Option<(Digest, Vec<Signed<CheckpointVote>>)> {
+    /// Keeps a vote; the first of each replica for a number stands.
+    pub fn add(&mut self, vote: Signed<CheckpointVote>) {
         let number = vote.body.number;
         if number <= self.low || !self.is_due(number) {
-            return None;
+            return;
         }
         if number > self.hold() {
             self.add_far(vote);
-            return None;
+            return;
         }
         let votes = self.votes.entry(number).or_default();
         votes.entry(vote.body.replica).or_insert(vote);
+    }
+
+    /// Keeps a proof, a strong quorum of equal votes that was checked; true if it is news.
+    pub fn prove(&mut self, votes: Vec<Signed<CheckpointVote>>) -> bool {
+        let number = votes.first().map(|vote| vote.body.number);
+        let number = number.unwrap_or_default();
+        if number <= self.low || !self.is_due(number) || self.proven.contains_key(&number) {
+            return false;
+        }
+        self.proven.insert(number, votes);
+        if self.proven.len() > MAX_PROOFS {
+            self.proven.pop_first();
+        }
+        self.proven.contains_key(&number)
+    }
+
+    /// Whether a proof for `number` would be news.
+    #[must_use]
+    pub fn wants_proof(&self, number: SeqNo) -> bool {
+        number > self.low && !self.proven.contains_key(&number)
+    }
+
+    /// The digest that a strong quorum voted for at `number` above the low watermark, and
+    /// the votes. Whose vote was the last to come does not matter: a replica with another
+    /// state than the quorum must learn of it from its own vote, too.
+    #[must_use]
+    pub fn agreed(
+        &self,
+        number: SeqNo,
+        quorum: Quorum,
+    ) -> Option<(Digest, Vec<Signed<CheckpointVote>>)> {
+        if number <= self.low {
+            return None;
+        }
+        if let Some(votes) = self.proven.get(&number) {
+            return Some((votes.first()?.body.digest, votes.clone()));
+        }
         let mut equal: BTreeMap<Digest, Vec<_>> = BTreeMap::new();
-        for vote in votes.values() {
+        for vote in self.votes.get(&number)?.values() {
             equal.entry(vote.body.digest).or_default().push(*vote);
         }
         equal
@@ -143,8 +178,23 @@ impl Checkpoints {
             }
         }
         let mut certified = alike.into_iter().rev();
-        let found = certified.find(|(_, votes)| votes.len() >= quorum.strong());
-        found.map(|((number, digest), votes)| (number, digest, votes))
+        let counted = certified.find(|(_, votes)| votes.len() >= quorum.strong());
+        let counted = counted.map(|((number, digest), votes)| (number, digest, votes));
+        let proven = self.proven.last_key_value().and_then(|(number, votes)| {
+            let digest = votes.first()?.body.digest;
+            Some((*number, digest, votes.clone()))
+        });
+        let found = [counted, proven].into_iter().flatten();
+        found
+            .filter(|(at, ..)| *at > number)
+            .max_by_key(|(number, ..)| *number)
+    }
+
+    /// The highest checkpoint that peers proved to be stable, if any above the low watermark.
+    #[must_use]
+    pub fn proven(&self) -> SeqNo {
+        let last = self.proven.last_key_value();
+        last.map_or(SeqNo(0), |(number, _)| *number)
     }
 
     /// Numbers between the watermarks, and those kept below them for who lags.
@@ -187,6 +237,7 @@ impl Checkpoints {
             *votes = votes.split_off(&hold.next());
         }
         self.votes = self.votes.split_off(&self.kept_below().next());
+        self.proven = self.proven.split_off(&number.next());
     }
 
     /// Whether a checkpoint that was reached here is not stable yet.
@@ -249,11 +300,14 @@ mod tests {
         let quorum = Quorum::new(4).unwrap();
         let mut checkpoints = Checkpoints::new(10);
         for replica in 0..2 {
-            assert_eq!(checkpoints.add(vote(replica, 10, 1), quorum), None);
+            checkpoints.add(vote(replica, 10, 1));
+            assert_eq!(checkpoints.agreed(SeqNo(10), quorum), None);
         }
-        let (state, votes) = checkpoints.add(vote(2, 10, 1), quorum).unwrap();
+        checkpoints.add(vote(2, 10, 1));
+        let (state, votes) = checkpoints.agreed(SeqNo(10), quorum).unwrap();
         assert_eq!((state, votes.len()), (Digest([1; 32]), 3));
-        let (state, votes) = checkpoints.add(vote(3, 10, 9), quorum).unwrap();
+        checkpoints.add(vote(3, 10, 9));
+        let (state, votes) = checkpoints.agreed(SeqNo(10), quorum).unwrap();
         assert_eq!((state, votes.len()), (Digest([1; 32]), 3));
         assert_eq!(
             checkpoints.vote_of(ReplicaId(3), SeqNo(10)),
@@ -268,7 +322,7 @@ mod tests {
         let mut checkpoints = Checkpoints::new(10);
         for number in (10..=1000).step_by(10) {
             for replica in 0..4 {
-                checkpoints.add(vote(replica, number, 1), quorum);
+                checkpoints.add(vote(replica, number, 1));
             }
             checkpoints.advance(SeqNo(number), Vec::new(), quorum);
         }
@@ -279,8 +333,39 @@ mod tests {
         assert_eq!(kept, [970, 980, 990, 1000]);
         // Whatever a member says, only numbers of the window above are taken in.
         for number in 900..3000 {
-            checkpoints.add(vote(0, number, 1), quorum);
+            checkpoints.add(vote(0, number, 1));
         }
         assert_eq!(checkpoints.votes.len() as u64, 3 * WATERMARK_INTERVALS);
+    }
+
+    /// A vote that a faulty replica sent here first does not outvote the one in the proof.
+    #[test]
+    fn a_proof_stands_whatever_its_signers_said_before() {
+        let quorum = Quorum::new(4).unwrap();
+        let mut checkpoints = Checkpoints::new(10);
+        checkpoints.add(vote(0, 10, 9));
+        let proof: Vec<_> = (0..3).map(|replica| vote(replica, 10, 1)).collect();
+        proof.iter().for_each(|vote| checkpoints.add(*vote));
+        assert_eq!(checkpoints.agreed(SeqNo(10), quorum), None);
+        assert!(checkpoints.prove(proof.clone()) && !checkpoints.prove(proof.clone()));
+        let agreed = (Digest([1; 32]), proof.clone());
+        assert_eq!(checkpoints.agreed(SeqNo(10), quorum), Some(agreed));
+        let certified = (SeqNo(10), Digest([1; 32]), proof.clone());
+        assert_eq!(checkpoints.certified(SeqNo(9), quorum), Some(certified));
+        assert_eq!(checkpoints.certified(SeqNo(10), quorum), None);
+        checkpoints.advance(SeqNo(10), proof, quorum);
+        assert_eq!(checkpoints.proven(), SeqNo(0));
+    }
+
+    /// However far ahead the proofs are that come in, the highest few are kept.
+    #[test]
+    fn proofs_are_bounded() {
+        let mut checkpoints = Checkpoints::new(10);
+        for number in (10..=1000).step_by(10) {
+            checkpoints.prove((0..3).map(|replica| vote(replica, number, 1)).collect());
+        }
+        assert_eq!(checkpoints.proven.len(), MAX_PROOFS);
+        assert_eq!(checkpoints.proven(), SeqNo(1000));
+        assert!(!checkpoints.prove((0..3).map(|replica| vote(replica, 10, 1)).collect()));
     }
 }

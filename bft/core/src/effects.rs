@@ -68,6 +68,13 @@ pub enum Input {
     AskState(Linked<AskState>),
     /// A part of a state that was asked for.
     State(Linked<StatePart>),
+    /// Proof that a checkpoint is stable.
+    Stable {
+        /// A strong quorum of equal votes.
+        votes: Verified<Vec<Signed<CheckpointVote>>>,
+        /// Who passed it on.
+        from: ReplicaId,
+    },
     /// The state handed over by [`Effect::Install`] is in place.
     Installed {
         /// Its number.
@@ -155,8 +162,13 @@ pub enum Effect {
     /// Records of numbers up to this one are no longer needed, but for the newest
     /// [`Record::ViewChange`] and [`Record::NewView`].
     Truncate(SeqNo),
-    /// The checkpoint at this number is stable: states at lower ones are no longer needed.
-    Stable(SeqNo),
+    /// A checkpoint is stable: the states at lower ones are no longer needed, but for one.
+    Stable {
+        /// The checkpoint.
+        number: SeqNo,
+        /// One that a peer is fetching part by part.
+        serving: Option<SeqNo>,
+    },
     /// Send `to` a part of the state at a checkpoint, if it is still kept
     /// ([`PeerMessage::State`], at most [`crate::limits::STATE_PART_BYTES`]).
     SendState {

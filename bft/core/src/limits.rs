@@ -61,6 +61,9 @@ pub const MAX_STATE_BYTES: u64 = 4 << 30;
 /// they tell a replica that fell behind where the others are.
 pub const MAX_FAR_VOTES: usize = 4;
 
+/// Proofs of stable checkpoints that a replica has not reached; the highest are kept.
+pub const MAX_PROOFS: usize = 12;
+
 /// Largest part of a state in one message, in bytes.
 pub const STATE_PART_BYTES: usize = 256 * 1024;
 
@@ -74,6 +77,9 @@ pub const MAX_PATIENCE_DOUBLINGS: u32 = 6;
 /// How often the time between two requests for what lacks doubles while nothing comes:
 /// one stray vote for a number far ahead must not keep a cluster talking.
 pub const MAX_RESEND_DOUBLINGS: u32 = 4;
+
+/// How often the time between two hints of an idle replica doubles.
+pub const MAX_HINT_DOUBLINGS: u32 = 4;
 
 /// Public keys whose points are kept, so that their signatures are cheaper to check.
 pub const MAX_KNOWN_KEYS: usize = 8192;

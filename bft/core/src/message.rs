@@ -311,6 +311,10 @@ pub enum PeerMessage {
     AskState(AskState),
     /// An answer to it.
     State(StatePart),
+    /// Proof that a checkpoint is stable: a strong quorum of equal votes by distinct replicas.
+    /// Passed on by anybody, and judged as a whole: what one of its signers said before to
+    /// somebody else does not matter.
+    Stable(Vec<Signed<CheckpointVote>>),
 }
 
 /// A message from a client to a replica.

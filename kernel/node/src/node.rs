@@ -414,8 +414,9 @@ impl Node {
                     ));
                 }
                 Effect::Truncate(below) => self.storage.truncate(below).map_err(End::Storage)?,
-                Effect::Stable(number) => {
-                    self.snapshots = self.snapshots.split_off(&number);
+                Effect::Stable { number, serving } => {
+                    let needed = |kept: &SeqNo| *kept >= number || Some(*kept) == serving;
+                    self.snapshots.retain(|kept, _| needed(kept));
                     if let Some(snapshot) = self.snapshots.get(&number) {
                         let saved = self.storage.save_snapshot(number, snapshot);
                         saved.map_err(End::Storage)?;

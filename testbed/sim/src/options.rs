@@ -209,6 +209,7 @@ fn draw_tuning(rng: &mut Rng, network: &Network) -> Tuning {
         forward_after_us: 10 * trip,
         suspect_after_us: rng.between(60, 200) * trip,
         resend_after_us: rng.between(8, 30) * trip,
+        hint_after_us: 50 * trip,
         ..Tuning::default()
     }
 }

@@ -28,6 +28,7 @@ impl Replica {
             self.counters.requests += proposal.requests().len() as u64;
             self.delivered = number;
             self.made_progress();
+            self.break_silence();
             self.calm_down();
             out.push(Effect::Execute { number, proposal });
         }
@@ -84,7 +85,13 @@ impl Replica {
         out: &mut Effects,
     ) -> Option<SeqNo> {
         let number = vote.body.number;
-        let (agreed, votes) = self.checkpoints.add(vote, self.quorum)?;
+        self.checkpoints.add(vote);
+        self.stabilise(number, out)
+    }
+
+    /// Moves on to a checkpoint that a strong quorum vouches for, once it is reached here.
+    pub(super) fn stabilise(&mut self, number: SeqNo, out: &mut Effects) -> Option<SeqNo> {
+        let (agreed, votes) = self.checkpoints.agreed(number, self.quorum)?;
         // Stable for the cluster, but this replica has not got there: its turn comes when it
         // has. Its own vote of an earlier life may come back to it in a peer's certificate.
         if number > self.executed {
@@ -124,7 +131,8 @@ impl Replica {
         out: &mut Effects,
     ) {
         self.checkpoints.advance(number, votes, self.quorum);
-        out.push(Effect::Stable(number));
+        let serving = self.serving_now();
+        out.push(Effect::Stable { number, serving });
         self.made_progress();
         let kept_below = self.checkpoints.kept_below();
         self.slots = self.slots.split_off(&kept_below.next());

@@ -53,6 +53,9 @@ pub struct Tuning {
     pub suspect_after_us: u64,
     /// A number undecided for longer makes this replica ask for what it lacks.
     pub resend_after_us: u64,
+    /// A replica to which nothing happens for so long tells the others where it stands, and
+    /// again after ever longer times, for those who missed the last of what happened.
+    pub hint_after_us: u64,
     /// Farthest a proposed time may be from this replica's clock.
     pub max_drift_ms: u64,
 }
@@ -65,6 +68,7 @@ impl Default for Tuning {
             forward_after_us: 50_000,
             suspect_after_us: 1_000_000,
             resend_after_us: 400_000,
+            hint_after_us: 2_000_000,
             max_drift_ms: 10_000,
         }
     }
@@ -135,6 +139,13 @@ pub struct Replica {
     /// How far each peer says it has come, and what more than f of them say.
     heights: BTreeMap<ReplicaId, SeqNo>,
     height: SeqNo,
+    /// Peers asked one by one: how far delivery had come then, and when.
+    asked_peers: BTreeMap<ReplicaId, (SeqNo, Instant)>,
+    /// When something was last delivered, a view entered or a hint given, and the hints since.
+    quiet_since: Instant,
+    hints: u32,
+    /// The state that a peer is fetching from here, and when it last asked.
+    serving: Option<(SeqNo, Instant)>,
     counters: Counters,
     halted: bool,
 }
@@ -180,6 +191,10 @@ impl Replica {
             fruitless: 0,
             heights: BTreeMap::new(),
             height: SeqNo(0),
+            asked_peers: BTreeMap::new(),
+            quiet_since: Instant(0),
+            hints: 0,
+            serving: None,
             counters: Counters::default(),
             halted: false,
         })
@@ -271,6 +286,10 @@ impl Replica {
                     && first.is_none_or(|first| first.body != *body)
             }
             PeerMessage::Checkpoint(vote) => vote.body.number > low,
+            PeerMessage::Stable(votes) => {
+                let number = votes.first().map(|vote| vote.body.number);
+                number.is_none_or(|number| self.checkpoints.wants_proof(number))
+            }
             PeerMessage::ViewChange(message) => self.wants_view_change(&message.body),
             PeerMessage::NewView(message) => self.wants_new_view(&message.body),
             PeerMessage::Decided(message) => {
@@ -310,6 +329,7 @@ impl Replica {
             Input::Content(proposal) => self.on_content(proposal.get(), out),
             Input::AskState(ask) => self.on_ask_state(ask.from(), ask.get(), out),
             Input::State(part) => self.on_state(part.from(), part.get(), out),
+            Input::Stable { votes, from } => self.on_stable(votes.get(), from, out),
             Input::Installed { number } => self.on_installed(number, out),
             Input::Tick => None,
         };
@@ -334,13 +354,25 @@ impl Replica {
         if self.halted {
             return None;
         }
+        self.awaited().chain(self.hint_due()).min()
+    }
+
+    /// Whether nothing is awaited: but for a hint now and then, nothing comes from this
+    /// replica before something comes to it.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.halted || self.awaited().next().is_none()
+    }
+
+    /// The timers of what is awaited.
+    fn awaited(&self) -> impl Iterator<Item = Instant> {
         let timers = [
             self.resend_due(),
             self.suspicion_due(),
             self.opening_due(),
             self.transfer_due(),
         ];
-        timers.into_iter().flatten().min()
+        timers.into_iter().flatten()
     }
 
     /// What must hold now. `touched` is the slot of the last step; the others

@@ -11,7 +11,7 @@
 use super::Replica;
 use crate::{
     effects::{Effect, Effects, To},
-    ids::{Instant, ReplicaId, SeqNo},
+    ids::{Instant, ReplicaId, SeqNo, View},
     limits,
     message::{Decided, PeerMessage, Status},
     seal::CheckedDecision,
@@ -23,7 +23,8 @@ impl Replica {
     /// that more than f peers passed, or the votes that make its checkpoint stable.
     pub(super) fn is_lacking(&self) -> bool {
         let heard_of = self.slots.keys().next_back().copied().unwrap_or_default();
-        heard_of.max(self.height) > self.delivered
+        let known = heard_of.max(self.height).max(self.checkpoints.proven());
+        known > self.delivered
             || self.checkpoints.is_awaited(self.executed)
             || self.checkpoints.is_left_behind(self.quorum)
             || self.missed_a_view()
@@ -67,8 +68,51 @@ impl Replica {
         // The last answer is used up and there is more: no need to wait for the timer.
         if self.height > self.delivered && self.delivered > self.asked_at {
             self.ask(out);
+        } else if status.executed > self.delivered {
+            self.ask_one(from, out);
         }
         None
+    }
+
+    /// One peer says that it is ahead. That may be a lie, so it costs one question, to that
+    /// peer, and no second one before there was progress or time went by.
+    fn ask_one(&mut self, peer: ReplicaId, out: &mut Effects) {
+        // Who knows already that something lacks asks everybody in due time.
+        if !self.quorum.is_member(peer) || peer == self.me || self.is_lacking() {
+            return;
+        }
+        let patience_us = self.tuning.resend_after_us;
+        if let Some((at, when)) = self.asked_peers.get(&peer)
+            && *at == self.delivered
+            && self.now.since_us(*when) < patience_us
+        {
+            return;
+        }
+        self.asked_peers.insert(peer, (self.delivered, self.now));
+        self.send_again(To::Replica(peer), [self.report(true)], out);
+    }
+
+    /// Something happened: hints begin anew when nothing more does.
+    pub(super) const fn break_silence(&mut self) {
+        self.quiet_since = self.now;
+        self.hints = 0;
+    }
+
+    /// When a replica to which nothing happens tells the others where it stands.
+    pub(super) fn hint_due(&self) -> Option<Instant> {
+        let began = self.delivered > SeqNo(0) || self.view > View(0);
+        let factor = 1 << self.hints.min(limits::MAX_HINT_DOUBLINGS);
+        let after_us = self.tuning.hint_after_us.saturating_mul(factor);
+        began.then(|| self.quiet_since.after_us(after_us))
+    }
+
+    /// Somebody may have missed the last of what happened, with no later message to show it.
+    fn hint(&mut self, out: &mut Effects) {
+        self.quiet_since = self.now;
+        self.hints = self.hints.saturating_add(1);
+        // Whoever asks then gets proofs, not claims.
+        self.flush_commit_checks(out);
+        self.send_again(To::Others, [self.report(false)], out);
     }
 
     /// What more than f peers say they passed, somebody correct has passed.
@@ -85,6 +129,11 @@ impl Replica {
             .unwrap_or_default();
     }
 
+    /// Proof that the checkpoint at the low watermark is stable.
+    pub(super) fn proof(&self) -> PeerMessage {
+        PeerMessage::Stable(self.checkpoints.proof().to_vec())
+    }
+
     /// Sends a peer that is behind what this replica can vouch for itself.
     fn answer(&self, to: ReplicaId, executed: SeqNo, out: &mut Effects) {
         let first = executed.next();
@@ -93,13 +142,11 @@ impl Replica {
         let log = numbers.flat_map(|(number, slot)| self.what_i_know(*number, slot));
         let checkpoints = self.checkpoints.votes_by(self.me);
         // The proof of the stable checkpoint, for one whom a silent replica leaves short of it.
-        let proof = self.checkpoints.proof().iter();
-        let proof =
-            proof.filter(|vote| vote.body.number > executed && vote.body.replica != self.me);
-        let checkpoints = checkpoints.chain(proof.copied());
+        let proof = (self.checkpoints.low() > executed).then(|| self.proof());
         let more = (self.delivered > executed).then(|| self.report(false));
         let messages = log
             .chain(checkpoints.map(PeerMessage::Checkpoint))
+            .chain(proof)
             .chain(more);
         self.send_again(To::Replica(to), messages, out);
     }
@@ -233,13 +280,16 @@ impl Replica {
             if self.is_lacking() {
                 self.fruitless = self.fruitless.saturating_add(1);
                 self.ask(out);
-                self.consider_transfer(out);
+                self.consider_transfer(None, out);
             }
             if !self.is_primary() {
                 self.forward_again(out);
             }
         }
         self.transfer_on_time(out);
+        if self.hint_due().is_some_and(|due| self.now >= due) {
+            self.hint(out);
+        }
         if self.opening_due().is_some_and(|due| self.now >= due) {
             self.give_up(out);
         } else if self.suspicion_due().is_some_and(|due| self.now >= due) || self.is_unfair() {

@@ -91,7 +91,7 @@ impl Replica {
             return;
         }
         for vote in &votes {
-            self.checkpoints.add(*vote, self.quorum);
+            self.checkpoints.add(*vote);
         }
         self.checkpoints.advance(number, votes, self.quorum);
         let kept = self.checkpoints.kept_below();

@@ -51,7 +51,7 @@ impl Replica {
     }
 
     /// Begins a transfer if peers have dropped what this replica needs next, or never send it.
-    pub(super) fn consider_transfer(&mut self, out: &mut Effects) {
+    pub(super) fn consider_transfer(&mut self, teller: Option<ReplicaId>, out: &mut Effects) {
         let Some((number, digest, proof)) = self.checkpoints.certified(self.delivered, self.quorum)
         else {
             return;
@@ -66,13 +66,16 @@ impl Replica {
         {
             return;
         }
+        // Who told of it just now has it. Else replicas that lag together should not all ask
+        // the same peer.
         let voters = proof.iter().map(|vote| vote.body.replica);
-        let sources: Vec<_> = voters.filter(|voter| *voter != self.me).collect();
+        let others = voters.filter(|voter| *voter != self.me && Some(*voter) != teller);
+        let sources: Vec<_> = teller.into_iter().chain(others).collect();
+        let at = teller.map_or(usize::from(self.me.0), |_| 0);
         self.transfer = Some(Transfer {
             number,
             digest,
-            // Replicas that lag together should not all ask the same peer.
-            at: usize::from(self.me.0),
+            at,
             sources,
             proof,
             bytes: Vec::new(),
@@ -118,22 +121,61 @@ impl Replica {
             transfer.bytes.clear();
         }
         // Perhaps nobody keeps that one any more.
-        self.consider_transfer(out);
+        self.consider_transfer(None, out);
         self.ask_state(out);
     }
 
+    /// The state that a peer has asked for lately: it is kept until that peer has it all,
+    /// however fast checkpoints follow each other.
+    pub(super) fn serving_now(&self) -> Option<SeqNo> {
+        let (number, asked) = self.serving?;
+        let fresh = self.now.since_us(asked) < self.tuning.suspect_after_us;
+        fresh.then_some(number)
+    }
+
     pub(super) fn on_ask_state(
-        &self,
+        &mut self,
         from: ReplicaId,
         ask: &AskState,
         out: &mut Effects,
     ) -> Option<SeqNo> {
+        let low = self.checkpoints.low();
+        let serving = self.serving_now();
+        if ask.number < low && serving != Some(ask.number) {
+            // That one is gone: the asker learns which there is.
+            self.send_again(To::Replica(from), [self.proof()], out);
+            return None;
+        }
+        if ask.number <= low && serving.is_none_or(|serving| serving == ask.number) {
+            self.serving = Some((ask.number, self.now));
+        }
         out.push(Effect::SendState {
             to: from,
             number: ask.number,
             offset: ask.offset,
         });
         None
+    }
+
+    /// A proof of a stable checkpoint: it is reached here and moves the window on, or it says
+    /// which state to fetch.
+    pub(super) fn on_stable(
+        &mut self,
+        votes: &[Signed<CheckpointVote>],
+        from: ReplicaId,
+        out: &mut Effects,
+    ) -> Option<SeqNo> {
+        let number = votes.first()?.body.number;
+        if !self.checkpoints.prove(votes.to_vec()) {
+            return None;
+        }
+        // The source has moved on: what came of the older state is of no use.
+        self.transfer.take_if(|transfer| {
+            !transfer.installing && transfer.source() == Some(from) && transfer.number < number
+        });
+        let teller = (self.quorum.is_member(from) && from != self.me).then_some(from);
+        self.consider_transfer(teller, out);
+        self.stabilise(number, out)
     }
 
     pub(super) fn on_state(

@@ -51,6 +51,8 @@ pub(super) struct Views {
     /// How often patience was doubled, and when it was last changed or a view entered.
     doublings: u32,
     since: Instant,
+    /// How far delivery had come when this view was entered.
+    began_at: SeqNo,
     /// The highest view each peer was heard to be in.
     heard: BTreeMap<ReplicaId, View>,
 }
@@ -139,16 +141,25 @@ impl Replica {
     /// The primary of the current view is suspected.
     pub(super) fn suspect(&mut self, out: &mut Effects) {
         self.counters.suspicions += 1;
+        // A view that opened and decided nothing failed, too.
+        if self.delivered == self.views.began_at {
+            self.lose_patience();
+        }
         out.push(Effect::Suspect(self.view));
         self.leave(self.target().next(), out);
     }
 
     /// The view asked for did not open in time.
     pub(super) fn give_up(&mut self, out: &mut Effects) {
-        let doublings = self.views.doublings + 1;
-        self.views.doublings = doublings.min(limits::MAX_PATIENCE_DOUBLINGS);
+        self.lose_patience();
         out.push(Effect::Suspect(self.target()));
         self.leave(self.target().next(), out);
+    }
+
+    /// The next view gets twice the time (PBFT §4.5.2).
+    fn lose_patience(&mut self) {
+        let doublings = self.views.doublings + 1;
+        self.views.doublings = doublings.min(limits::MAX_PATIENCE_DOUBLINGS);
     }
 
     /// Takes no further part in lower views and says what was prepared in them.
@@ -382,9 +393,8 @@ impl Replica {
         self.fruitless = fruitless;
         let primary = self.primary();
         out.push(Effect::ViewChanged { view, primary });
-        for vote in votes {
-            self.on_checkpoint(vote, out);
-        }
+        self.checkpoints.prove(votes);
+        self.stabilise(stable, out);
         for vote in &signed.body.pre_prepares {
             let number = vote.body.number;
             if self.is_primary() {
@@ -404,6 +414,8 @@ impl Replica {
         self.views.named.clear();
         self.views.quorum_at = None;
         self.views.since = self.now;
+        self.views.began_at = self.delivered;
+        self.break_silence();
         self.views.changes.retain(|_, change| change.view() > view);
         let quorum = self.quorum;
         for slot in self.slots.values_mut() {

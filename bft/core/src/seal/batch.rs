@@ -33,6 +33,7 @@ pub(super) enum Pending {
     Content(Arc<CheckedProposal>),
     AskState(AskState),
     State(StatePart),
+    Stable(Vec<Signed<CheckpointVote>>),
 }
 
 /// Sealed messages whose signatures are checked together.
@@ -147,6 +148,11 @@ impl<'k> Batch<'k> {
                     return Err(Fault::Oversized { bytes });
                 }
                 Ok(Pending::State(part))
+            }
+            PeerMessage::Stable(votes) => {
+                let first = votes.first().ok_or(Fault::BadCertificate)?;
+                self.checkpoint(first.body.number, &votes)?;
+                Ok(Pending::Stable(votes))
             }
         }
     }
@@ -280,6 +286,10 @@ fn input(source: Source, pending: Pending, verdicts: &[bool]) -> Option<Input> {
         Pending::Content(proposal) => Input::Content(Verified(proposal)),
         Pending::AskState(ask) => Input::AskState(by(linked, ask)),
         Pending::State(part) => Input::State(by(linked, part)),
+        Pending::Stable(votes) => Input::Stable {
+            votes: Verified(votes),
+            from: linked,
+        },
     })
 }
 

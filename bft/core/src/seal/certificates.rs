@@ -190,7 +190,11 @@ impl Batch<'_> {
     }
 
     /// A strong quorum of equal votes for `number`, or nothing for the beginning of the log.
-    fn checkpoint(&mut self, number: SeqNo, votes: &[Signed<CheckpointVote>]) -> Result<(), Fault> {
+    pub(super) fn checkpoint(
+        &mut self,
+        number: SeqNo,
+        votes: &[Signed<CheckpointVote>],
+    ) -> Result<(), Fault> {
         let needed = if number == SeqNo(0) {
             0
         } else {

@@ -109,7 +109,10 @@ fn the_record_of_a_stable_checkpoint_holds_its_votes() {
             record: Record::Stable(votes),
             ..
         },
-        Effect::Stable(SeqNo(1)),
+        Effect::Stable {
+            number: SeqNo(1),
+            serving: None,
+        },
         Effect::Truncate(_),
     ] = &out[..]
     else {

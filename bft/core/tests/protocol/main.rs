@@ -20,6 +20,7 @@ mod equivocation;
 mod requests;
 mod suspicion;
 mod time;
+mod transfer;
 mod view_change;
 mod votes;
 mod window;

@@ -220,6 +220,7 @@ pub(crate) fn peer_message() -> impl Strategy<Value = PeerMessage> {
         signed(vote()).prop_map(PeerMessage::Prepare),
         signed(vote()).prop_map(PeerMessage::Commit),
         signed(checkpoint()).prop_map(PeerMessage::Checkpoint),
+        vec(signed(checkpoint()), 0..4).prop_map(PeerMessage::Stable),
         request().prop_map(PeerMessage::Forward),
         status().prop_map(PeerMessage::Status),
     ]

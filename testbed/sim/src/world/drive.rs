@@ -281,8 +281,9 @@ impl World {
                 );
             }
             Effect::Truncate(below) => machine.disk.truncate(below),
-            Effect::Stable(number) => {
-                machine.snapshots = machine.snapshots.split_off(&number);
+            Effect::Stable { number, serving } => {
+                let needed = |kept: &SeqNo| *kept >= number || Some(*kept) == serving;
+                machine.snapshots.retain(|kept, _| needed(kept));
                 if let Some(state) = machine.snapshots.get(&number) {
                     machine.disk.save(number, state.clone());
                 }

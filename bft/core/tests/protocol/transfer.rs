@@ -1,0 +1,112 @@
+//! A replica below everything its peers keep fetches a certified state, whatever some of
+//! them say, and however fast the others go on.
+
+use bezant_bft::{
+    ids::{Digest, SeqNo},
+    message::PeerMessage,
+    replica::Tuning,
+};
+
+use crate::common::{client, world::World};
+
+const T: u64 = 1_000_000;
+
+fn ask(world: &mut World, number: u64) {
+    let request = world.cluster.request(&client(1), number, b"op");
+    for to in 0..4 {
+        world.request(0, to, request.clone());
+    }
+}
+
+/// Replica 3 of four hears nothing of the first 80 requests, with a checkpoint every 4 numbers.
+fn far_behind(seed: u64, prepare: impl FnOnce(&mut World)) -> World {
+    let mut world = World::new(seed, 4, 4, Tuning::default());
+    prepare(&mut world);
+    world.partition(&[3], &[0, 1, 2]);
+    for number in 1..=80 {
+        ask(&mut world, number);
+        world.run_for(20_000);
+    }
+    assert_eq!(world.nodes[3].replica.executed(), SeqNo(0));
+    world
+}
+
+#[track_caller]
+fn assert_executed(world: &World, replicas: &[usize], count: usize) {
+    for i in replicas {
+        assert_eq!(world.nodes[*i].log.order.len(), count, "{}", world.stand());
+    }
+}
+
+#[test]
+fn a_replica_far_behind_fetches_a_state() {
+    let mut world = far_behind(11, |_| {});
+    world.heal();
+    world.run_for(5 * T);
+    assert_executed(&world, &[0, 1, 2, 3], 80);
+    (81..=82).for_each(|number| ask(&mut world, number));
+    world.run_for(T);
+    assert_executed(&world, &[0, 1, 2, 3], 82);
+}
+
+/// The same when the first peer asked lies about the state.
+#[test]
+fn a_false_state_is_not_installed() {
+    let lies = |world: &mut World| {
+        world.nodes[0].faulty = Some(Box::new(|_, _, message, _| match message {
+            PeerMessage::State(part) => {
+                let mut part = part.clone();
+                part.bytes = vec![7; part.bytes.len()].into();
+                vec![PeerMessage::State(part)]
+            }
+            _ => vec![message.clone()],
+        }));
+    };
+    let mut world = far_behind(12, lies);
+    world.heal();
+    world.run_for(9 * T);
+    assert_executed(&world, &[1, 2, 3], 80);
+}
+
+/// A signer of the proof told this replica another digest, and told it first: the proof is
+/// judged by itself.
+#[test]
+fn a_wrong_vote_that_came_first_does_not_hide_the_proof() {
+    let lies = |world: &mut World| {
+        world.nodes[0].faulty = Some(Box::new(|cluster, to, message, _| match message {
+            PeerMessage::Checkpoint(vote) if to == 3 => {
+                let number = vote.body.number.0;
+                vec![cluster.checkpoint(0, number, Digest([9; 32]))]
+            }
+            // Nor does it pass any proof on.
+            PeerMessage::Stable(_) => Vec::new(),
+            _ => vec![message.clone()],
+        }));
+    };
+    let mut world = far_behind(13, lies);
+    world.heal();
+    world.run_for(9 * T);
+    assert_executed(&world, &[1, 2, 3], 80);
+    assert!(
+        world.nodes[3].replica.stable() >= SeqNo(76),
+        "{}",
+        world.stand()
+    );
+}
+
+/// Checkpoints follow each other faster than a state can be sent: what is being fetched is
+/// kept until it has arrived.
+#[test]
+fn a_state_arrives_while_checkpoints_move_on() {
+    let slow = |world: &mut World| world.conditions.state_part = 8;
+    let mut world = far_behind(14, slow);
+    world.heal();
+    for number in 81..=480 {
+        ask(&mut world, number);
+        world.run_for(20_000);
+    }
+    let behind = world.nodes[3].replica.executed();
+    assert!(behind > SeqNo(400), "{}", world.stand());
+    world.run_for(5 * T);
+    assert_executed(&world, &[0, 1, 2, 3], 480);
+}
