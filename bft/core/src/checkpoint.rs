@@ -143,6 +143,20 @@ impl Checkpoints {
             .find(|(_, votes)| votes.len() >= quorum.strong())
     }
 
+    /// The most replicas that can still vote alike at `number`, counting those not heard of.
+    #[must_use]
+    pub fn most_alike(&self, number: SeqNo, quorum: Quorum) -> usize {
+        let Some(votes) = self.votes.get(&number) else {
+            return quorum.n();
+        };
+        let mut equal: BTreeMap<Digest, usize> = BTreeMap::new();
+        for vote in votes.values() {
+            *equal.entry(vote.body.digest).or_default() += 1;
+        }
+        let most = equal.into_values().max().unwrap_or_default();
+        most + quorum.n().saturating_sub(votes.len())
+    }
+
     fn add_far(&mut self, vote: Signed<CheckpointVote>) {
         let votes = self.far.entry(vote.body.replica).or_default();
         votes.entry(vote.body.number).or_insert(vote);

@@ -73,4 +73,15 @@ pub enum Violation {
         /// The digest of the quorum.
         agreed: Digest,
     },
+    /// So many replicas have other states that no strong quorum can have the same: not all of
+    /// those with another state than the most are faulty on their own, they share a bug.
+    #[error(
+        "at number {number} at most {most} replicas can have the same state: no checkpoint can become stable"
+    )]
+    Split {
+        /// The checkpoint's number.
+        number: SeqNo,
+        /// How many may still agree.
+        most: usize,
+    },
 }

@@ -112,10 +112,12 @@ impl Disk {
         let mut latest = BTreeSet::new();
         let mut kept = VecDeque::with_capacity(self.records.len());
         for (id, record) in self.records.drain(..).rev() {
-            let stays = match record.lifetime() {
-                Lifetime::Number(number) => number > below,
-                Lifetime::Latest(standing) => latest.insert(standing),
-            };
+            // What is not durable yet replaces nothing: it may still be lost.
+            let stays = id > self.durable
+                || match record.lifetime() {
+                    Lifetime::Number(number) => number > below,
+                    Lifetime::Latest(standing) => latest.insert(standing),
+                };
             if stays {
                 kept.push_front((id, record));
             }

@@ -86,7 +86,24 @@ impl Replica {
     ) -> Option<SeqNo> {
         let number = vote.body.number;
         self.checkpoints.add(vote);
+        if let Some(most) = self.split_at(number) {
+            self.halt(Violation::Split { number, most }, out);
+            return None;
+        }
         self.stabilise(number, out)
+    }
+
+    /// If no strong quorum can form at a checkpoint reached here, how many can agree at most.
+    /// All correct replicas together are a strong quorum, so some of them differ: it is
+    /// better to stop than to go on until the window is full.
+    fn split_at(&self, number: SeqNo) -> Option<usize> {
+        let own = self.checkpoints.vote_of(self.me, number);
+        own.filter(|_| number > self.checkpoints.low() && number <= self.executed)?;
+        if self.checkpoints.agreed(number, self.quorum).is_some() {
+            return None;
+        }
+        let most = self.checkpoints.most_alike(number, self.quorum);
+        (most < self.quorum.strong()).then_some(most)
     }
 
     /// Moves on to a checkpoint that a strong quorum vouches for, once it is reached here.

@@ -235,9 +235,38 @@ fn a_cluster_goes_on_without_the_diverged_one() {
     );
 }
 
-/// Two and two: no quorum of equal states, so no checkpoint, and the window closes.
+/// What was spoilt is what a replica executed since its last stable checkpoint: it comes back
+/// at that one and executes the rest again.
 #[test]
-fn without_a_quorum_of_equal_states_the_window_closes() {
+fn a_restart_repairs_a_diverged_replica() {
+    let mut world = World::new(1, 4, INTERVAL, Tuning::default());
+    world.nodes[2].faulty = Some(Box::new(|_, _, message, _| vec![message.clone()]));
+    let ask = |world: &mut World, numbers: std::ops::RangeInclusive<u64>| {
+        for number in numbers {
+            let request = world.cluster.request(&client(1), number, b"op");
+            world.request(number * 10_000, 0, request);
+        }
+        world.run_until_idle(60_000_000);
+    };
+    ask(&mut world, 1..=10);
+    world.nodes[2].log.corrupt();
+    ask(&mut world, 11..=20);
+    let halted = world.nodes[2].halted;
+    assert!(
+        matches!(halted, Some(Violation::Diverged { .. })),
+        "{halted:?}"
+    );
+    world.restart(2, Tuning::default());
+    ask(&mut world, 21..=30);
+    assert_eq!(world.nodes[2].halted, None);
+    assert_eq!(world.nodes[2].log.snapshot(), world.nodes[0].log.snapshot());
+    assert_eq!(world.nodes[2].log.order.len(), 30);
+}
+
+/// Two and two: no quorum of equal states can form. They stop at the first checkpoint, and
+/// not when the window is full.
+#[test]
+fn without_a_quorum_of_equal_states_all_stop() {
     let mut world = World::new(1, 4, INTERVAL, Tuning::default());
     for i in [2, 3] {
         world.nodes[i].faulty = Some(Box::new(|_, _, message, _| vec![message.clone()]));
@@ -248,18 +277,32 @@ fn without_a_quorum_of_equal_states_the_window_closes() {
         world.request(number * 1000, 0, request);
     }
     world.run_for(3_000_000);
-    let executed: Vec<_> = world
-        .nodes
-        .iter()
-        .map(|node| node.replica.executed().0)
-        .collect();
-    assert_eq!(executed, [WINDOW; 4]);
-    assert!(
-        world
-            .nodes
-            .iter()
-            .all(|node| node.replica.stable() == SeqNo(0))
-    );
+    let (number, most) = (SeqNo(INTERVAL), 2);
+    for node in &world.nodes {
+        assert_eq!(node.halted, Some(Violation::Split { number, most }));
+        assert!(node.replica.executed() < SeqNo(WINDOW));
+    }
+}
+
+/// f replicas of another state, each with its own, keep nobody from a checkpoint.
+#[test]
+fn wrong_states_of_few_split_nobody() {
+    let mut single = Single::with(7, 1, INTERVAL, Tuning::default());
+    for number in 1..=INTERVAL {
+        single.decide(number);
+        single.executed(number, (number == INTERVAL).then_some(STATE));
+    }
+    for (by, state) in [
+        (5, Digest([5; 32])),
+        (6, Digest([6; 32])),
+        (0, STATE),
+        (2, STATE),
+        (3, STATE),
+    ] {
+        let out = hear_checkpoint(&mut single, by, INTERVAL, state);
+        assert!(!out.iter().any(|effect| matches!(effect, Effect::Halt(_))));
+    }
+    assert_eq!(single.replica.stable(), SeqNo(INTERVAL));
 }
 
 /// Over thousands of numbers neither the log in memory nor the records on disk grow.
