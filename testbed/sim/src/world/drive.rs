@@ -309,10 +309,8 @@ impl World {
     fn persist(&mut self, m: usize, id: PersistId, record: Record) {
         let machine = &mut self.machines[m];
         let (by, life) = (machine.id, machine.life);
-        machine.disk.append(id, record.clone());
-        let kept = machine.disk.len();
         if machine.is_correct() {
-            let record = &record;
+            let (record, kept) = (&record, machine.disk.len() + 1);
             self.fact(&Fact::Recorded {
                 by,
                 id,
@@ -320,6 +318,7 @@ impl World {
                 kept,
             });
         }
+        self.machines[m].disk.append(id, record);
         if self.options.sync_us == 0 {
             self.durable(m, id);
         } else {
