@@ -419,6 +419,13 @@ impl Slot {
         (commits.len() == quorum.strong()).then_some(CommitCertificate { commits })
     }
 
+    /// Whether there is a [`Self::commit_certificate`].
+    #[must_use]
+    pub fn has_commit_certificate(&self, quorum: Quorum) -> bool {
+        let checked = self.matching_commits().filter(|commit| commit.checked);
+        checked.count() >= quorum.strong()
+    }
+
     /// The commits to check so that a certificate forms: just enough of them.
     pub fn commits_to_check(&self, quorum: Quorum) -> impl Iterator<Item = Signed<Vote>> {
         let checked = self
@@ -462,7 +469,7 @@ impl Slot {
     pub fn is_short_of_commits(&self, quorum: Quorum) -> bool {
         self.is_decided()
             && self.commits.values().any(|commit| commit.bad)
-            && self.commit_certificate(quorum).is_none()
+            && !self.has_commit_certificate(quorum)
     }
 
     /// Own votes in this slot, to be sent again.

@@ -18,7 +18,10 @@ use ed25519_dalek::Signer as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::ids::{ClientId, ClusterId, Digest};
+use crate::{
+    codec,
+    ids::{ClientId, ClusterId, Digest},
+};
 
 /// What a signature is for; the first byte under it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,10 +168,23 @@ impl SigningKey {
     /// Signs `body` in `domain` for `cluster`.
     #[must_use]
     pub fn sign(&self, domain: Domain, cluster: &ClusterId, body: &[u8]) -> Signature {
-        let bytes = signed_bytes(domain, cluster, body);
+        self.sign_bytes(&signed_bytes(domain, cluster, body))
+    }
+
+    /// Signs the encoding of `body` in `domain` for `cluster`.
+    pub(crate) fn sign_encoded<T: Serialize>(
+        &self,
+        domain: Domain,
+        cluster: &ClusterId,
+        body: &T,
+    ) -> Signature {
+        self.sign_bytes(&signed_encoding(domain, cluster, body))
+    }
+
+    fn sign_bytes(&self, bytes: &[u8]) -> Signature {
         match &self.secret {
-            Secret::Ed25519(secret) => Signature(secret.sign(&bytes).to_bytes()),
-            Secret::Stub(_) => stub::sign(&self.public, &bytes),
+            Secret::Ed25519(secret) => Signature(secret.sign(bytes).to_bytes()),
+            Secret::Stub(_) => stub::sign(&self.public, bytes),
         }
     }
 }
@@ -176,10 +192,22 @@ impl SigningKey {
 /// What a signature covers: the domain, the cluster, and the body.
 fn signed_bytes(domain: Domain, cluster: &ClusterId, body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(33 + body.len());
-    bytes.push(domain as u8);
-    bytes.extend_from_slice(&cluster.0);
+    under(&mut bytes, domain, cluster);
     bytes.extend_from_slice(body);
     bytes
+}
+
+/// The same for a body that is to be encoded.
+fn signed_encoding<T: Serialize>(domain: Domain, cluster: &ClusterId, body: &T) -> Vec<u8> {
+    // Room for a vote.
+    let mut bytes = Vec::with_capacity(33 + 63);
+    under(&mut bytes, domain, cluster);
+    codec::encode_after(bytes, body)
+}
+
+fn under(bytes: &mut Vec<u8>, domain: Domain, cluster: &ClusterId) {
+    bytes.push(domain as u8);
+    bytes.extend_from_slice(&cluster.0);
 }
 
 /// SHA-256 over `domain` and `parts`, each part preceded by its length, so that
