@@ -50,7 +50,7 @@ pub enum Domain {
 /// A public key: 32 bytes, an identity of a client or a replica.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct PublicKey(pub [u8; 32]);
+pub struct PublicKey(#[serde(with = "crate::bytestring")] pub [u8; 32]);
 
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,36 +71,15 @@ impl From<PublicKey> for ClientId {
 }
 
 /// An Ed25519 signature.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Signature(pub [u8; 64]);
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Signature(#[serde(with = "crate::bytestring")] pub [u8; 64]);
 
 impl fmt::Debug for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut head = [0; 32];
         head.copy_from_slice(self.0.first_chunk::<32>().unwrap_or(&[0; 32]));
         write!(f, "Signature({})", Digest(head))
-    }
-}
-
-impl Serialize for Signature {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (left, right) = self.0.split_at(32);
-        (
-            <[u8; 32]>::try_from(left).unwrap_or_default(),
-            <[u8; 32]>::try_from(right).unwrap_or_default(),
-        )
-            .serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Signature {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (left, right) = <([u8; 32], [u8; 32])>::deserialize(deserializer)?;
-        let mut bytes = [0; 64];
-        for (to, from) in bytes.iter_mut().zip(left.iter().chain(&right)) {
-            *to = *from;
-        }
-        Ok(Self(bytes))
     }
 }
 
