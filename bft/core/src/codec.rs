@@ -64,7 +64,11 @@ impl Flavor for Appended {
 
     #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
+        match bytes {
+            // Most numbers.
+            [byte] => self.0.push(*byte),
+            _ => self.0.extend_from_slice(bytes),
+        }
         Ok(())
     }
 
@@ -92,6 +96,9 @@ impl Flavor for Expected<'_> {
 
     #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        if let [byte] = bytes {
+            return self.try_push(*byte);
+        }
         let rest = self.0.strip_prefix(bytes);
         self.0 = rest.ok_or(postcard::Error::SerializeBufferFull)?;
         Ok(())

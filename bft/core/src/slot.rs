@@ -271,7 +271,9 @@ impl Slot {
     /// a strong quorum together with the primary.
     #[must_use]
     pub fn is_prepared(&self, quorum: Quorum) -> bool {
-        self.proposal().is_some() && self.matching_prepares(quorum).count() + 1 >= quorum.strong()
+        self.proposal().is_some()
+            && self.prepares.len() + 1 >= quorum.strong()
+            && self.matching_prepares(quorum).count() + 1 >= quorum.strong()
     }
 
     fn matching_prepares(&self, quorum: Quorum) -> impl Iterator<Item = &Signed<Vote>> {
@@ -314,7 +316,10 @@ impl Slot {
     /// Takes the decision if a strong quorum committed the accepted proposal;
     /// true if it was not decided before.
     pub fn decide(&mut self, quorum: Quorum) -> bool {
-        if self.decision.is_some() || self.matching_commits().count() < quorum.strong() {
+        if self.decision.is_some()
+            || self.commits.len() < quorum.strong()
+            || self.matching_commits().count() < quorum.strong()
+        {
             return false;
         }
         let Some(proposal) = self.proposal().map(Arc::clone) else {

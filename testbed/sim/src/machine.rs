@@ -110,17 +110,27 @@ impl Disk {
 
     fn drop_records(&mut self, below: SeqNo) {
         let mut latest = BTreeSet::new();
-        let mut kept = VecDeque::with_capacity(self.records.len());
-        for (id, record) in self.records.drain(..).rev() {
-            let stays = match record.lifetime() {
+        // The oldest go, with few exceptions: the newer are not moved.
+        let mut stays = VecDeque::with_capacity(self.records.len());
+        for (_, record) in self.records.iter().rev() {
+            stays.push_front(match record.lifetime() {
                 Lifetime::Number(number) => number > below,
                 Lifetime::Latest(standing) => latest.insert(standing),
-            };
-            if stays {
-                kept.push_front((id, record));
+            });
+        }
+        let from = stays
+            .iter()
+            .rposition(|stays| !stays)
+            .map_or(0, |at| at + 1);
+        let mut kept = Vec::new();
+        for (stays, record) in stays.range(..from).zip(self.records.drain(..from)) {
+            if *stays {
+                kept.push(record);
             }
         }
-        self.records = kept;
+        for record in kept.into_iter().rev() {
+            self.records.push_front(record);
+        }
     }
 
     /// Power fails: what was not durable is gone. Gives the records left, and the state

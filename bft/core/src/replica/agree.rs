@@ -118,11 +118,11 @@ impl Replica {
         let Some(slot) = self.slots.get(&number) else {
             return;
         };
-        if let Some(message) = slot.pre_prepare()
-            && may_vote
+        if may_vote
             && !is_primary
             && !slot.prepare_sent
             && !slot.untimely
+            && let Some(message) = slot.pre_prepare()
         {
             let vote = self.sign(Domain::Prepare, number, message.proposal.digest());
             self.persist(Record::PrePrepare(message), out);
