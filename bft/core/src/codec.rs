@@ -3,9 +3,14 @@
 //! Digests and signatures cover encoded bytes, so two byte strings must never
 //! mean the same message: a decoded value is encoded again and compared
 //! (docs/wire-format.md). Decoding never allocates more than its input is long
-//! times a constant, because postcard reads lengths against what is left.
+//! times a constant, because postcard reads lengths against what is left. The
+//! second encoding is written nowhere: it is held against the input byte by byte.
 
+use postcard::{ser_flavors::Flavor, serialize_with_flavor};
 use serde::{Serialize, de::DeserializeOwned};
+
+/// Room for a vote and its signature: most messages need to be given room once.
+const USUAL_BYTES: usize = 128;
 
 /// Why bytes were not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +29,12 @@ pub enum DecodeError {
 /// (no maps, no unsized sequences); an empty vector, which no decoder accepts,
 /// would stand for one.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    postcard::to_allocvec(value).unwrap_or_default()
+    encode_after(Vec::with_capacity(USUAL_BYTES), value)
+}
+
+/// Encodes `value` behind what is in `bytes`.
+pub(crate) fn encode_after<T: Serialize + ?Sized>(bytes: Vec<u8>, value: &T) -> Vec<u8> {
+    serialize_with_flavor(value, Appended(bytes)).unwrap_or_default()
 }
 
 /// Decodes the whole of `bytes`, refusing any spelling but [`encode`]'s own.
@@ -33,9 +43,68 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
 /// [`DecodeError`] tells a malformed message from a non-canonical one.
 pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     let value = postcard::from_bytes::<T>(bytes).map_err(|_| DecodeError::Malformed)?;
-    if encode(&value) == bytes {
+    if serialize_with_flavor(&value, Expected(bytes)) == Ok(true) {
         Ok(value)
     } else {
         Err(DecodeError::NotCanonical)
+    }
+}
+
+/// Takes what is encoded in behind what is there.
+struct Appended(Vec<u8>);
+
+impl Flavor for Appended {
+    type Output = Vec<u8>;
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        match bytes {
+            // Most numbers.
+            [byte] => self.0.push(*byte),
+            _ => self.0.extend_from_slice(bytes),
+        }
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<Vec<u8>> {
+        Ok(self.0)
+    }
+}
+
+/// What is still to be encoded if these are to be the same bytes; true if nothing is left.
+struct Expected<'a>(&'a [u8]);
+
+impl Flavor for Expected<'_> {
+    type Output = bool;
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        match self.0.split_first() {
+            Some((first, rest)) if *first == byte => {
+                self.0 = rest;
+                Ok(())
+            }
+            _ => Err(postcard::Error::SerializeBufferFull),
+        }
+    }
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        if let [byte] = bytes {
+            return self.try_push(*byte);
+        }
+        let rest = self.0.strip_prefix(bytes);
+        self.0 = rest.ok_or(postcard::Error::SerializeBufferFull)?;
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<bool> {
+        Ok(self.0.is_empty())
     }
 }

@@ -91,7 +91,7 @@ macro_rules! bytes32 {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(pub [u8; 32]);
+        pub struct $name(#[serde(with = "crate::bytestring")] pub [u8; 32]);
 
         impl fmt::Display for $name {
             /// The first eight bytes in hexadecimal: enough to tell two apart in a log.

@@ -18,6 +18,7 @@
     )
 )]
 
+mod bytestring;
 pub mod checkpoint;
 pub mod codec;
 pub mod crypto;

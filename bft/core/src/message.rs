@@ -251,7 +251,7 @@ pub struct Signed<B> {
 impl<B: Body> Signed<B> {
     /// Signs `body` in `domain` for `cluster`.
     pub fn new(body: B, domain: Domain, cluster: &ClusterId, key: &SigningKey) -> Self {
-        let signature = key.sign(domain, cluster, &codec::encode(&body));
+        let signature = key.sign_encoded(domain, cluster, &body);
         Self { body, signature }
     }
 }

@@ -271,7 +271,9 @@ impl Slot {
     /// a strong quorum together with the primary.
     #[must_use]
     pub fn is_prepared(&self, quorum: Quorum) -> bool {
-        self.proposal().is_some() && self.matching_prepares(quorum).count() + 1 >= quorum.strong()
+        self.proposal().is_some()
+            && self.prepares.len() + 1 >= quorum.strong()
+            && self.matching_prepares(quorum).count() + 1 >= quorum.strong()
     }
 
     fn matching_prepares(&self, quorum: Quorum) -> impl Iterator<Item = &Signed<Vote>> {
@@ -314,7 +316,10 @@ impl Slot {
     /// Takes the decision if a strong quorum committed the accepted proposal;
     /// true if it was not decided before.
     pub fn decide(&mut self, quorum: Quorum) -> bool {
-        if self.decision.is_some() || self.matching_commits().count() < quorum.strong() {
+        if self.decision.is_some()
+            || self.commits.len() < quorum.strong()
+            || self.matching_commits().count() < quorum.strong()
+        {
             return false;
         }
         let Some(proposal) = self.proposal().map(Arc::clone) else {
@@ -419,6 +424,13 @@ impl Slot {
         (commits.len() == quorum.strong()).then_some(CommitCertificate { commits })
     }
 
+    /// Whether there is a [`Self::commit_certificate`].
+    #[must_use]
+    pub fn has_commit_certificate(&self, quorum: Quorum) -> bool {
+        let checked = self.matching_commits().filter(|commit| commit.checked);
+        checked.count() >= quorum.strong()
+    }
+
     /// The commits to check so that a certificate forms: just enough of them.
     pub fn commits_to_check(&self, quorum: Quorum) -> impl Iterator<Item = Signed<Vote>> {
         let checked = self
@@ -462,7 +474,7 @@ impl Slot {
     pub fn is_short_of_commits(&self, quorum: Quorum) -> bool {
         self.is_decided()
             && self.commits.values().any(|commit| commit.bad)
-            && self.commit_certificate(quorum).is_none()
+            && !self.has_commit_certificate(quorum)
     }
 
     /// Own votes in this slot, to be sent again.

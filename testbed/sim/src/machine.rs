@@ -110,19 +110,30 @@ impl Disk {
 
     fn drop_records(&mut self, below: SeqNo) {
         let mut latest = BTreeSet::new();
-        let mut kept = VecDeque::with_capacity(self.records.len());
-        for (id, record) in self.records.drain(..).rev() {
+        // The oldest go, with few exceptions: the newer are not moved.
+        let mut stays = VecDeque::with_capacity(self.records.len());
+        for (id, record) in self.records.iter().rev() {
             // What is not durable yet replaces nothing: it may still be lost.
-            let stays = id > self.durable
+            let stay = *id > self.durable
                 || match record.lifetime() {
                     Lifetime::Number(number) => number > below,
                     Lifetime::Latest(standing) => latest.insert(standing),
                 };
-            if stays {
-                kept.push_front((id, record));
+            stays.push_front(stay);
+        }
+        let from = stays
+            .iter()
+            .rposition(|stays| !stays)
+            .map_or(0, |at| at + 1);
+        let mut kept = Vec::new();
+        for (stays, record) in stays.range(..from).zip(self.records.drain(..from)) {
+            if *stays {
+                kept.push(record);
             }
         }
-        self.records = kept;
+        for record in kept.into_iter().rev() {
+            self.records.push_front(record);
+        }
     }
 
     /// Power fails: what was not durable is gone. Gives the records left, and the state

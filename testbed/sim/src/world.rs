@@ -123,6 +123,7 @@ pub struct World {
     figures: Figures,
     violation: Option<Violation>,
     trace: Option<Trace>,
+    room: drive::Room,
 }
 
 impl World {
@@ -192,6 +193,7 @@ impl World {
             figures: Figures::default(),
             violation: None,
             trace,
+            room: drive::Room::default(),
             rng: rng.clone(),
             options,
         };

@@ -21,9 +21,10 @@ use rand_chacha::{
     ChaCha20Rng,
     rand_core::{Rng as _, SeedableRng as _},
 };
+use serde::Serialize;
 use sha2::{Digest as _, Sha256, Sha512};
 
-use super::{Domain, PublicKey, Signature, signed_bytes, stub};
+use super::{Domain, PublicKey, Signature, signed_bytes, signed_encoding, stub};
 use crate::{ids::ClusterId, limits};
 
 /// One signature to be checked: by whom, in what domain, over which body.
@@ -56,6 +57,21 @@ impl Claim {
             signer,
             signature,
             bytes: signed_bytes(domain, cluster, body),
+        }
+    }
+
+    /// States that `signer` signed the encoding of `body` in `domain` for `cluster`.
+    pub(crate) fn encoded<T: Serialize>(
+        signer: PublicKey,
+        signature: Signature,
+        domain: Domain,
+        cluster: &ClusterId,
+        body: &T,
+    ) -> Self {
+        Self {
+            signer,
+            signature,
+            bytes: signed_encoding(domain, cluster, body),
         }
     }
 

@@ -18,7 +18,10 @@ use ed25519_dalek::Signer as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::ids::{ClientId, ClusterId, Digest};
+use crate::{
+    codec,
+    ids::{ClientId, ClusterId, Digest},
+};
 
 /// What a signature is for; the first byte under it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +50,7 @@ pub enum Domain {
 /// A public key: 32 bytes, an identity of a client or a replica.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct PublicKey(pub [u8; 32]);
+pub struct PublicKey(#[serde(with = "crate::bytestring")] pub [u8; 32]);
 
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -68,36 +71,15 @@ impl From<PublicKey> for ClientId {
 }
 
 /// An Ed25519 signature.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Signature(pub [u8; 64]);
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Signature(#[serde(with = "crate::bytestring")] pub [u8; 64]);
 
 impl fmt::Debug for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut head = [0; 32];
         head.copy_from_slice(self.0.first_chunk::<32>().unwrap_or(&[0; 32]));
         write!(f, "Signature({})", Digest(head))
-    }
-}
-
-impl Serialize for Signature {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (left, right) = self.0.split_at(32);
-        (
-            <[u8; 32]>::try_from(left).unwrap_or_default(),
-            <[u8; 32]>::try_from(right).unwrap_or_default(),
-        )
-            .serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Signature {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (left, right) = <([u8; 32], [u8; 32])>::deserialize(deserializer)?;
-        let mut bytes = [0; 64];
-        for (to, from) in bytes.iter_mut().zip(left.iter().chain(&right)) {
-            *to = *from;
-        }
-        Ok(Self(bytes))
     }
 }
 
@@ -165,10 +147,23 @@ impl SigningKey {
     /// Signs `body` in `domain` for `cluster`.
     #[must_use]
     pub fn sign(&self, domain: Domain, cluster: &ClusterId, body: &[u8]) -> Signature {
-        let bytes = signed_bytes(domain, cluster, body);
+        self.sign_bytes(&signed_bytes(domain, cluster, body))
+    }
+
+    /// Signs the encoding of `body` in `domain` for `cluster`.
+    pub(crate) fn sign_encoded<T: Serialize>(
+        &self,
+        domain: Domain,
+        cluster: &ClusterId,
+        body: &T,
+    ) -> Signature {
+        self.sign_bytes(&signed_encoding(domain, cluster, body))
+    }
+
+    fn sign_bytes(&self, bytes: &[u8]) -> Signature {
         match &self.secret {
-            Secret::Ed25519(secret) => Signature(secret.sign(&bytes).to_bytes()),
-            Secret::Stub(_) => stub::sign(&self.public, &bytes),
+            Secret::Ed25519(secret) => Signature(secret.sign(bytes).to_bytes()),
+            Secret::Stub(_) => stub::sign(&self.public, bytes),
         }
     }
 }
@@ -176,10 +171,22 @@ impl SigningKey {
 /// What a signature covers: the domain, the cluster, and the body.
 fn signed_bytes(domain: Domain, cluster: &ClusterId, body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(33 + body.len());
-    bytes.push(domain as u8);
-    bytes.extend_from_slice(&cluster.0);
+    under(&mut bytes, domain, cluster);
     bytes.extend_from_slice(body);
     bytes
+}
+
+/// The same for a body that is to be encoded.
+fn signed_encoding<T: Serialize>(domain: Domain, cluster: &ClusterId, body: &T) -> Vec<u8> {
+    // Room for a vote.
+    let mut bytes = Vec::with_capacity(33 + 63);
+    under(&mut bytes, domain, cluster);
+    codec::encode_after(bytes, body)
+}
+
+fn under(bytes: &mut Vec<u8>, domain: Domain, cluster: &ClusterId) {
+    bytes.push(domain as u8);
+    bytes.extend_from_slice(&cluster.0);
 }
 
 /// SHA-256 over `domain` and `parts`, each part preceded by its length, so that

@@ -118,11 +118,11 @@ impl Replica {
         let Some(slot) = self.slots.get(&number) else {
             return;
         };
-        if let Some(message) = slot.pre_prepare()
-            && may_vote
+        if may_vote
             && !is_primary
             && !slot.prepare_sent
             && !slot.untimely
+            && let Some(message) = slot.pre_prepare()
         {
             let vote = self.sign(Domain::Prepare, number, message.proposal.digest());
             self.persist(Record::PrePrepare(message), out);
@@ -206,9 +206,9 @@ impl Replica {
     ) -> Option<SeqNo> {
         for vote in good {
             if let Some(slot) = self.slots.get_mut(&vote.get().body.number) {
-                let had = slot.commit_certificate(self.quorum).is_some();
+                let had = slot.has_commit_certificate(self.quorum);
                 slot.commit_is_good(vote.get());
-                if !had && slot.commit_certificate(self.quorum).is_some() {
+                if !had && slot.has_commit_certificate(self.quorum) {
                     self.counters.certificates += 1;
                 }
             }

@@ -107,7 +107,7 @@ impl<'k> Batch<'k> {
             // Counted on the link's word; the signature is checked later, in bulk.
             PeerMessage::Commit(signed) => {
                 Self::said_by_its_signer(source, &signed)?;
-                self.keyring.claim(&signed, Domain::Commit)?;
+                self.keyring.member_key(&signed.body)?;
                 Ok(Pending::Commit(signed))
             }
             // Passed on by anybody: a replica that lags may not hear a strong quorum itself.

@@ -264,6 +264,21 @@ impl Keyring {
     /// [`Fault`] if the body belongs to no current member.
     pub fn claim<B: Body>(&self, signed: &Signed<B>, domain: Domain) -> Result<Claim, Fault> {
         let body = &signed.body;
+        let key = self.member_key(body)?;
+        Ok(Claim::encoded(
+            key,
+            signed.signature,
+            domain,
+            &self.cluster,
+            body,
+        ))
+    }
+
+    /// The key of a body's signer, after its epoch, life and membership were found right.
+    ///
+    /// # Errors
+    /// [`Fault`] if the body belongs to no current member.
+    pub fn member_key<B: Body>(&self, body: &B) -> Result<PublicKey, Fault> {
         if body.epoch() != self.epoch {
             return Err(Fault::WrongEpoch {
                 said: body.epoch(),
@@ -276,15 +291,7 @@ impl Keyring {
                 said: body.incarnation(),
             });
         }
-        let key = self.key(body.signer()).ok_or(Fault::NotAMember)?;
-        let bytes = codec::encode(body);
-        Ok(Claim::new(
-            key,
-            signed.signature,
-            domain,
-            &self.cluster,
-            &bytes,
-        ))
+        self.key(body.signer()).ok_or(Fault::NotAMember)
     }
 
     /// The claim that a request is its client's.

@@ -7,6 +7,7 @@ use bezant_bft::{
     limits,
     misbehaviour::Fault,
     replica::Tuning,
+    service::Service,
 };
 
 use crate::common::{

@@ -13,25 +13,32 @@ use super::{Common, Fact, Invariant, Phase};
 
 type Place = (ReplicaId, Phase, View, SeqNo);
 
-/// What was recorded and what was said.
+/// What was recorded and what was said, by place.
 #[derive(Debug, Default)]
 pub(super) struct OneVote {
-    recorded: BTreeMap<Place, (Digest, PersistId)>,
-    said: BTreeMap<Place, Digest>,
+    votes: BTreeMap<Place, Known>,
+}
+
+/// What is known of one vote.
+#[derive(Debug, Default)]
+struct Known {
+    recorded: Option<(Digest, PersistId)>,
+    said: Option<Digest>,
 }
 
 impl OneVote {
     fn say(&mut self, phase: Phase, vote: &Vote, durable: PersistId) -> Result<(), String> {
         let place = (vote.replica, phase, vote.view, vote.number);
-        let first = *self.said.entry(place).or_insert(vote.digest);
+        let known = self.votes.entry(place).or_default();
+        let first = *known.said.get_or_insert(vote.digest);
         if first != vote.digest {
             return Err(format!(
                 "replica {} votes for {} at {phase:?} {} {} and voted for {first} before",
                 vote.replica, vote.digest, vote.view, vote.number
             ));
         }
-        match self.recorded.get(&place) {
-            Some((digest, id)) if *digest == vote.digest && *id <= durable => Ok(()),
+        match known.recorded {
+            Some((digest, id)) if digest == vote.digest && id <= durable => Ok(()),
             found => Err(format!(
                 "replica {} says {phase:?} {} {} {} with {durable:?} durable and recorded {found:?}",
                 vote.replica, vote.view, vote.number, vote.digest
@@ -52,7 +59,8 @@ impl Invariant for OneVote {
                     && vote.replica == *by
                 {
                     let place = (*by, phase, vote.view, vote.number);
-                    self.recorded.entry(place).or_insert((vote.digest, *id));
+                    let known = self.votes.entry(place).or_default();
+                    known.recorded.get_or_insert((vote.digest, *id));
                 }
                 Ok(())
             }
@@ -75,11 +83,12 @@ impl Invariant for OneVote {
             }
             Fact::Restarted { by, durable, .. } => {
                 // What was not durable was never said; what is left is durable for good.
-                self.recorded
-                    .retain(|(replica, ..), (_, id)| replica != by || *id <= *durable);
-                for ((replica, ..), (_, id)) in &mut self.recorded {
+                for ((replica, ..), known) in &mut self.votes {
                     if replica == by {
-                        *id = PersistId(0);
+                        known.recorded.take_if(|(_, id)| *id > *durable);
+                        if let Some((_, id)) = &mut known.recorded {
+                            *id = PersistId(0);
+                        }
                     }
                 }
                 Ok(())

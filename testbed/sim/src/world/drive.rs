@@ -28,6 +28,15 @@ use crate::{
 /// Bytes of a state sent at a time.
 const STATE_PART: usize = 700;
 
+/// Lists that every turn fills and empties again, kept for their room.
+#[derive(Default)]
+pub(super) struct Room {
+    incoming: Vec<Incoming>,
+    sealed: Vec<Sealed>,
+    inputs: VecDeque<Input>,
+    effects: Effects,
+}
+
 /// What a machine that stands still keeps for later; a link takes no more.
 const MAX_DOOR: usize = 4096;
 
@@ -57,10 +66,11 @@ impl World {
         if !self.machines[m].runs() {
             return;
         }
-        let incoming = std::mem::take(&mut self.machines[m].inbox);
-        let mut inputs = VecDeque::new();
-        let mut sealed = Vec::new();
-        for incoming in incoming {
+        let room = std::mem::take(&mut self.room.incoming);
+        let mut incoming = std::mem::replace(&mut self.machines[m].inbox, room);
+        let mut inputs = std::mem::take(&mut self.room.inputs);
+        let mut sealed = std::mem::take(&mut self.room.sealed);
+        for incoming in incoming.drain(..) {
             match incoming {
                 Incoming::Frame { from, bytes } => match Sealed::from_replica(from, &bytes) {
                     Ok(message) => sealed.extend(self.screen(m, message)),
@@ -75,27 +85,22 @@ impl World {
                 }
             }
         }
-        self.check(m, sealed, &mut inputs);
+        self.check(m, &mut sealed, &mut inputs);
+        self.room.incoming = incoming;
+        self.room.sealed = sealed;
         self.steps(m, inputs);
     }
 
-    /// Steps through the inputs and those that their effects make. As in the node, all
-    /// that came together is stepped before anything is carried out.
+    /// Steps through the inputs and those that their effects make.
     pub(super) fn steps(&mut self, m: usize, mut inputs: VecDeque<Input>) {
-        let mut effects = Effects::new();
-        while !inputs.is_empty() {
-            for input in inputs.drain(..) {
-                let machine = &mut self.machines[m];
-                let clock = machine.clock(self.now);
-                machine.replica.step(clock, input, &mut effects);
-            }
-            for effect in effects.drain(..) {
-                self.carry_out(m, effect, &mut inputs);
-                // A machine that halted carries out nothing more.
-                if self.violation.is_some() || !self.machines[m].up {
-                    return;
-                }
-            }
+        let mut effects = std::mem::take(&mut self.room.effects);
+        let goes_on = self.step_through(m, &mut inputs, &mut effects);
+        inputs.clear();
+        effects.clear();
+        self.room.inputs = inputs;
+        self.room.effects = effects;
+        if !goes_on {
+            return;
         }
         let machine = &self.machines[m];
         if machine.is_correct() {
@@ -109,6 +114,31 @@ impl World {
             self.fact(&fact);
         }
         self.arm(m);
+    }
+
+    /// As in the node, all that came together is stepped before anything is carried out.
+    /// False if the machine halted.
+    fn step_through(
+        &mut self,
+        m: usize,
+        inputs: &mut VecDeque<Input>,
+        effects: &mut Effects,
+    ) -> bool {
+        while !inputs.is_empty() {
+            for input in inputs.drain(..) {
+                let machine = &mut self.machines[m];
+                let clock = machine.clock(self.now);
+                machine.replica.step(clock, input, effects);
+            }
+            for effect in effects.drain(..) {
+                self.carry_out(m, effect, inputs);
+                // A machine that halted carries out nothing more.
+                if self.violation.is_some() || !self.machines[m].up {
+                    return false;
+                }
+            }
+        }
+        true
     }
 
     /// Plans the machine's next timer, unless an earlier one is planned.
@@ -227,14 +257,14 @@ impl World {
         }
     }
 
-    fn check(&mut self, m: usize, sealed: Vec<Sealed>, inputs: &mut VecDeque<Input>) {
+    fn check(&mut self, m: usize, sealed: &mut Vec<Sealed>, inputs: &mut VecDeque<Input>) {
         if sealed.is_empty() {
             return;
         }
         let mut blames = Vec::new();
         let machine = &mut self.machines[m];
         let mut batch = Batch::new(&self.common.keyring);
-        for message in sealed {
+        for message in sealed.drain(..) {
             let known = |digest: &_| machine.replica.known_request(digest);
             if let Err(misbehaviour) = batch.add(message, known) {
                 blames.push(misbehaviour);
@@ -309,10 +339,8 @@ impl World {
     fn persist(&mut self, m: usize, id: PersistId, record: Record) {
         let machine = &mut self.machines[m];
         let (by, life) = (machine.id, machine.life);
-        machine.disk.append(id, record.clone());
-        let kept = machine.disk.len();
         if machine.is_correct() {
-            let record = &record;
+            let (record, kept) = (&record, machine.disk.len() + 1);
             self.fact(&Fact::Recorded {
                 by,
                 id,
@@ -320,6 +348,7 @@ impl World {
                 kept,
             });
         }
+        self.machines[m].disk.append(id, record);
         if self.options.sync_us == 0 {
             self.durable(m, id);
         } else {
@@ -448,10 +477,13 @@ impl World {
 
     fn send_peers(&mut self, m: usize, to: To, message: &PeerMessage) {
         let me = self.machines[m].id;
-        let receivers: Vec<ReplicaId> = match to {
-            To::Replica(to) => vec![to],
-            To::Others => self.quorum.members().filter(|to| *to != me).collect(),
+        let one = match to {
+            To::Replica(to) => Some(to),
+            To::Others => None,
         };
+        let members = self.quorum.members();
+        let others = members.filter(|other| one.is_none() && *other != me);
+        let receivers = one.into_iter().chain(others);
         if self.machines[m].is_correct() {
             let durable = self.machines[m].disk.durable;
             self.fact(&Fact::Sent {
