@@ -525,6 +525,7 @@ impl World {
         node.durable = PersistId(0);
         node.held.clear();
         node.busy_until = 0;
+        node.halted = None;
         node.down = false;
         for peer in (0..n).filter(|peer| *peer != i) {
             self.schedule(1, i, Event::LinkUp(ReplicaId(peer)));

@@ -299,6 +299,7 @@ fn wrong_states_of_few_split_nobody() {
         (0, STATE),
         (2, STATE),
         (3, STATE),
+        (4, STATE),
     ] {
         let out = hear_checkpoint(&mut single, by, INTERVAL, state);
         assert!(!out.iter().any(|effect| matches!(effect, Effect::Halt(_))));
