@@ -157,6 +157,37 @@ impl Checkpoints {
         most + quorum.n().saturating_sub(votes.len())
     }
 
+    /// An earlier vote of the same replica for the same number, in the same life, that says
+    /// otherwise.
+    #[must_use]
+    pub fn contradicted(&self, vote: &CheckpointVote) -> Option<Signed<CheckpointVote>> {
+        let near = self.votes.get(&vote.number);
+        let near = near.and_then(|votes| votes.get(&vote.replica));
+        let far = || self.far.get(&vote.replica)?.get(&vote.number);
+        let first = near.or_else(far)?;
+        let life = |vote: &CheckpointVote| (vote.epoch, vote.incarnation);
+        let contradicts = life(&first.body) == life(vote) && first.body.digest != vote.digest;
+        contradicts.then_some(*first)
+    }
+
+    /// Votes for another state at `number` than the one that `agreed` names.
+    pub fn dissent(
+        &self,
+        number: SeqNo,
+        agreed: Digest,
+    ) -> impl Iterator<Item = Signed<CheckpointVote>> + use<> {
+        let votes = self
+            .votes
+            .get(&number)
+            .into_iter()
+            .flat_map(BTreeMap::values);
+        let dissent: Vec<_> = votes
+            .filter(|vote| vote.body.digest != agreed)
+            .copied()
+            .collect();
+        dissent.into_iter()
+    }
+
     fn add_far(&mut self, vote: Signed<CheckpointVote>) {
         let votes = self.far.entry(vote.body.replica).or_default();
         votes.entry(vote.body.number).or_insert(vote);

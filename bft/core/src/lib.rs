@@ -23,6 +23,7 @@ pub mod checkpoint;
 pub mod codec;
 pub mod crypto;
 pub mod effects;
+pub mod evidence;
 pub mod ids;
 pub mod invariants;
 pub mod limits;

@@ -90,8 +90,9 @@ pub const COMMIT_CHECK_BATCH: usize = 64;
 /// Commit signatures waiting to be checked; later ones of decided numbers are dropped.
 pub const MAX_UNCHECKED_COMMITS: usize = 4096;
 
-/// Kept pieces of evidence against replicas; the first ones stand.
-pub const MAX_BLAMES: usize = 256;
+/// Longest piece of evidence, in bytes: two of the largest messages contradict each other.
+/// A new view of a large cluster with all its view changes may be longer; that is no evidence.
+pub const MAX_EVIDENCE_BYTES: usize = 16 * 1024 * 1024;
 
 const _: () = assert!(
     MAX_OP_BYTES + 1024 <= MAX_PROPOSAL_BYTES,
@@ -118,6 +119,10 @@ const _: () = assert!(
         + MAX_VOTE_BYTES
         <= MAX_PEER_MESSAGE_BYTES,
     "the largest view change must fit a message"
+);
+const _: () = assert!(
+    2 * MAX_PEER_MESSAGE_BYTES + 4096 <= MAX_EVIDENCE_BYTES,
+    "two of the largest messages must fit a piece of evidence"
 );
 const _: () = assert!(
     WATERMARK_INTERVALS >= 2,

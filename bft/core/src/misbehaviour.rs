@@ -1,14 +1,15 @@
 //! What a peer or client may do wrong, as values: who, and what.
 //!
 //! A correct replica never panics on what it is sent. It turns the fault into
-//! a [`Misbehaviour`], which the driver logs, counts and, where it carries two
-//! signatures, keeps as evidence. The split between a peer's fault and our own
+//! a [`Misbehaviour`], which the driver logs, counts and, where it carries a
+//! proof, keeps as evidence. The split between a peer's fault and our own
 //! follows rustls' `PeerMisbehaved` and `ApiMisuse`.
 
 use core::fmt;
 
 use crate::{
     codec::DecodeError,
+    evidence::{Evidence, Phase},
     ids::{Epoch, Incarnation, OrderedTime, ReplicaId, SeqNo, View},
     message::{Signed, Vote},
     seal::Source,
@@ -21,13 +22,24 @@ pub struct Misbehaviour {
     pub who: Source,
     /// What.
     pub what: Fault,
+    /// What convicts the signer of what was sent, who need not be the one who sent it. Made
+    /// only of what was checked: [`Evidence::verify`] says the same.
+    pub proof: Option<Box<Evidence>>,
 }
 
 impl Misbehaviour {
     /// Blames `who` for `what`.
     #[must_use]
     pub const fn new(who: Source, what: Fault) -> Self {
-        Self { who, what }
+        let proof = None;
+        Self { who, what, proof }
+    }
+
+    /// The same with a proof; one that could not be judged later is left out.
+    #[must_use]
+    pub fn with_proof(mut self, proof: Option<Box<Evidence>>) -> Self {
+        self.proof = proof.filter(|evidence| evidence.is_of_first_lives());
+        self
     }
 }
 
@@ -139,6 +151,24 @@ pub enum Fault {
         /// The view.
         view: View,
     },
+    /// Two view changes or new views for one view.
+    #[error("told two stories about view {view}")]
+    TwoStories {
+        /// The view.
+        view: View,
+    },
+    /// Two states after one number.
+    #[error("vouched for two states after number {number}")]
+    TwoStates {
+        /// The number.
+        number: SeqNo,
+    },
+    /// Another state than a strong quorum's.
+    #[error("vouched for a state after number {number} that is not the certified one")]
+    FalseState {
+        /// The number.
+        number: SeqNo,
+    },
     /// More proposals asked for at once than allowed.
     #[error("asked for {wanted} proposals at once, more than allowed")]
     AskedForTooMuch {
@@ -154,6 +184,8 @@ pub enum Fault {
     /// Two different votes of one phase for one (view, number): both are signed.
     #[error("voted for two proposals at number {} of view {}", first.body.number, first.body.view)]
     Equivocation {
+        /// Its phase.
+        phase: Phase,
         /// The vote that stands.
         first: Box<Signed<Vote>>,
         /// The vote that came later.

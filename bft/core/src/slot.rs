@@ -10,6 +10,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
+    evidence::Phase,
     ids::{Digest, ReplicaId, SeqNo, View},
     invariants::Violation,
     message::{PreparedCertificate, Signed, Vote},
@@ -24,6 +25,8 @@ struct CommitVote {
     vote: Signed<Vote>,
     checked: bool,
     bad: bool,
+    /// Another one of this replica that says otherwise is being looked at.
+    doubted: bool,
 }
 
 type Commits = BTreeMap<ReplicaId, CommitVote>;
@@ -208,7 +211,11 @@ impl Slot {
                 proposal.get_or_insert(message.proposal);
                 Ok(lacked)
             }
-            Some((first, _)) => Err(equivocation(*first, message.vote)),
+            // What was said in another life is no contradiction.
+            Some((first, _)) if first.body.incarnation != message.vote.body.incarnation => {
+                Ok(false)
+            }
+            Some((first, _)) => Err(equivocation(Phase::PrePrepare, *first, message.vote)),
         }
     }
 
@@ -238,13 +245,12 @@ impl Slot {
                 self.prepares.insert(vote.body.replica, vote);
                 Ok(true)
             }
-            Some(first) if first.body == vote.body => Ok(false),
-            Some(first) => Err(equivocation(*first, vote)),
+            Some(first) if !contradict(&first.body, &vote.body) => Ok(false),
+            Some(first) => Err(equivocation(Phase::Prepare, *first, vote)),
         }
     }
 
-    /// Adds a commit on its link's word; the first of each replica stands. A later,
-    /// different one proves nothing yet: neither signature was checked.
+    /// Adds a commit on its link's word; the first of each replica stands.
     pub fn add_commit(&mut self, vote: Signed<Vote>, checked: bool) -> bool {
         let replica = vote.body.replica;
         if self.commits.contains_key(&replica) {
@@ -256,15 +262,29 @@ impl Slot {
                 vote,
                 checked,
                 bad: false,
+                doubted: false,
             },
         );
         true
     }
 
-    /// Whether a prepare by `replica` would still tell this slot something.
+    /// The commit of the same replica that this one contradicts, once: neither signature was
+    /// checked, and until they are it proves nothing.
+    pub fn doubt_commit(&mut self, vote: &Signed<Vote>) -> Option<Signed<Vote>> {
+        let kept = self.commits.get_mut(&vote.body.replica)?;
+        let news = !kept.doubted && contradict(&kept.vote.body, &vote.body);
+        kept.doubted |= news;
+        news.then_some(kept.vote)
+    }
+
+    /// Whether this prepare would still tell this slot something, if only that its sender
+    /// voted otherwise before.
     #[must_use]
-    pub fn wants_prepare(&self, replica: ReplicaId, quorum: Quorum) -> bool {
-        !self.prepares.contains_key(&replica) && !self.is_prepared(quorum)
+    pub fn wants_prepare(&self, vote: &Vote, quorum: Quorum) -> bool {
+        match self.prepares.get(&vote.replica) {
+            Some(first) => contradict(&first.body, vote),
+            None => !self.is_prepared(quorum),
+        }
     }
 
     /// PBFT §4.2: the pre-prepare and matching prepares of distinct backups,
@@ -348,6 +368,7 @@ impl Slot {
                 vote: *vote,
                 checked: true,
                 bad: false,
+                doubted: false,
             };
             (vote.vote.body.replica, vote)
         });
@@ -455,7 +476,10 @@ impl Slot {
     /// Strikes out a commit whose signature failed from any certificate; the decision
     /// was counted on the link's word and stands.
     pub fn commit_is_bad(&mut self, vote: &Vote) {
-        if let Some(commit) = self.commit_mut(vote) {
+        if let Some(commit) = self.commit_mut(vote)
+            && commit.vote.body == *vote
+            && !commit.checked
+        {
             commit.bad = true;
         }
     }
@@ -541,8 +565,17 @@ impl Slot {
     }
 }
 
-fn equivocation(first: Signed<Vote>, second: Signed<Vote>) -> Fault {
+/// Whether two votes of one phase for one place are for different things. What was said in
+/// another life is no contradiction.
+fn contradict(first: &Vote, second: &Vote) -> bool {
+    (first.epoch, first.incarnation) == (second.epoch, second.incarnation)
+        && first.view == second.view
+        && first.digest != second.digest
+}
+
+fn equivocation(phase: Phase, first: Signed<Vote>, second: Signed<Vote>) -> Fault {
     Fault::Equivocation {
+        phase,
         first: Box::new(first),
         second: Box::new(second),
     }

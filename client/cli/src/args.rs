@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 
 use crate::{
     commands::{
-        bench, cluster, completion, config, context, demo, dev, evidence, fault, node, operation,
-        sim, space, status,
+        audit, bench, cluster, completion, config, context, demo, dev, fault, node, operation, sim,
+        space, status,
     },
     print::Format,
 };
@@ -101,9 +101,8 @@ pub(crate) enum Command {
     /// Make a replica of a development cluster misbehave
     #[command(subcommand)]
     Fault(fault::Fault),
-    /// Signed lies that were kept
-    #[command(subcommand)]
-    Evidence(evidence::EvidenceCommand),
+    /// Check evidence against replicas and clients, offline
+    Audit(audit::Audit),
     /// Measure throughput and latency
     Bench(bench::Bench),
     /// Try the protocol against faults, many simulated clusters at a time

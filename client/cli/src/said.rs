@@ -23,7 +23,7 @@ pub(crate) struct Said {
 /// Evidence that was written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Kept {
-    /// Its name, for example `ev-0001`.
+    /// Its name, for example `ev-41c2a7e09d5b3f68`.
     pub(crate) id: String,
     /// The replica it convicts.
     pub(crate) replica: u8,

@@ -16,10 +16,8 @@
 )]
 
 mod ballot;
-mod evidence;
 pub mod limits;
 mod session;
 
 pub use ballot::Accepted;
-pub use evidence::{Evidence, EvidenceError};
 pub use session::{Cluster, Config, Event, Failure, Session, Submit, Target, Token};

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bezant_bft::{
     crypto::{Domain, SigningKey},
+    evidence::{Charge, Evidence},
     ids::{Instant, ReplicaId, RequestNumber, SessionId, View},
     limits::SESSION_WINDOW,
     message::{ClientMessage, ReplicaMessage, Reply, ReplyClaim, Request, Signed, SignedRequest},
@@ -18,7 +19,6 @@ use bytes::Bytes;
 
 use crate::{
     ballot::{Accepted, Ballot},
-    evidence::Evidence,
     limits::{MAX_EVIDENCE_PER_REPLICA, MAX_INVESTIGATIONS, MAX_SETTLED},
 };
 
@@ -487,10 +487,9 @@ impl Session {
         if truth.len() < self.quorum.weak() {
             return;
         }
-        let evidence = Evidence {
-            lie: lie.clone(),
-            truth,
-        };
+        let lie = lie.clone();
+        let charge = Charge::FalseReply { lie, truth };
+        let evidence = Evidence::new(*self.cluster.cluster(), charge);
         self.investigations.remove(&number);
         // A replica that lied on its link and signs the truth stays a suspect.
         if evidence.verify(&self.cluster).is_ok() {

@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 use bezant_api::{Answer, Call, ExtensionHash, Manifest, Refused, limits::MAX_CALL_BYTES};
 use bezant_bft::{
     crypto::SigningKey,
+    evidence::Evidence,
     ids::{ClientId, ReplicaId, SessionId},
 };
-use bezant_session::{Accepted, Config, Evidence, Failure, Session, Token};
+use bezant_session::{Accepted, Config, Failure, Session, Token};
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{Operation, Outcome, SpaceName, TupleId};
 use bytes::Bytes;

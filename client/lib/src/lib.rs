@@ -44,9 +44,9 @@ mod reply;
 pub use bezant_api::{Answer, Call, ExtensionHash, Manifest, Refused};
 pub use bezant_bft::{
     crypto::{PublicKey, SigningKey},
+    evidence::Evidence,
     ids::{ClientId, ClusterId, ReplicaId, SeqNo},
 };
-pub use bezant_session::{Evidence, EvidenceError};
 pub use bezant_tuple::{Field, Kind, Template, Tuple, Value};
 pub use bezant_tuplespace::{Operation, Outcome, SpaceName, TupleId};
 pub use client::{Builder, Client};

@@ -14,6 +14,7 @@ use std::{
 use bezant_bft::{
     codec,
     crypto::{PublicKey, SigningKey},
+    evidence::Evidence,
     ids::{self, ClientId, ClusterId, Epoch, ReplicaId, RequestNumber, SessionId},
     message::{Attach, ClientMessage, ReplicaMessage},
     seal::Keyring,
@@ -21,7 +22,7 @@ use bezant_bft::{
 use bezant_quic::{
     Config, Event as LinkEvent, Fabric, Inbox, LinkError, Peer, ReplicaAddress, Role,
 };
-use bezant_session::{Accepted, Event, Evidence, Failure, Session, Submit, Target, Token};
+use bezant_session::{Accepted, Event, Failure, Session, Submit, Target, Token};
 use bytes::Bytes;
 use tokio::sync::{Notify, oneshot, watch};
 use tracing::debug;

@@ -1,4 +1,4 @@
-//! The admin endpoint: health, status, metrics, and faults where allowed.
+//! The admin endpoint: health, status, metrics, evidence, and faults where allowed.
 //!
 //! Plain HTTP for an operator's own network; it listens where the node file
 //! says and nowhere otherwise. It runs on the replica's own thread and asks the
@@ -7,15 +7,25 @@
 use axum::{
     Router,
     body::Body,
-    extract::State,
+    extract::{Path, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
+use bezant_bft::seal::Source;
+use bytes::Bytes;
 use serde::Deserialize;
+use serde_json::{Value, json as value};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{faults::Fault, metrics, node::Control, status::NodeStatus};
+use crate::{
+    config::to_hex,
+    evidence::{Archive, Piece},
+    faults::Fault,
+    metrics,
+    node::Control,
+    status::NodeStatus,
+};
 
 /// Longest request body that is read, in bytes.
 const MAX_BODY_BYTES: usize = 4096;
@@ -40,6 +50,19 @@ impl Admin {
         });
         self.control.send(Control::Status(tell)).await.ok()?;
         status.await.ok()
+    }
+
+    /// Looks into the archive of evidence.
+    async fn evidence<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Archive) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (answer, found) = oneshot::channel();
+        let show = Box::new(move |archive: &Archive| {
+            let _gone = answer.send(look(archive));
+        });
+        self.control.send(Control::Evidence(show)).await.ok()?;
+        found.await.ok()
     }
 
     async fn order(&self, fault: Option<Fault>) -> Response {
@@ -68,6 +91,8 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/readyz", get(readyz))
         .route("/status", get(status))
         .route("/metrics", get(metrics_text))
+        .route("/evidence", get(evidence))
+        .route("/evidence/{name}", get(evidence_of))
         .route("/fault", get(fault).post(set_fault).delete(clear_fault))
         .with_state(admin)
 }
@@ -106,6 +131,50 @@ async fn metrics_text(State(admin): State<Admin>) -> Response {
         }
         None => stopping(),
     }
+}
+
+/// What is kept against whom.
+async fn evidence(State(admin): State<Admin>) -> Response {
+    let list = |archive: &Archive| {
+        let pieces = archive.pieces();
+        pieces
+            .map(|(name, piece)| told(name, piece))
+            .collect::<Vec<_>>()
+    };
+    match admin.evidence(list).await {
+        Some(pieces) => json(&pieces),
+        None => stopping(),
+    }
+}
+
+fn told(name: &str, piece: &Piece) -> Value {
+    let (replica, client) = match piece.accusation.map(|accusation| accusation.accused) {
+        Some(Source::Replica(replica)) => (Some(replica.0), None),
+        Some(Source::Client(client)) => (None, Some(to_hex(&client.0))),
+        None => (None, None),
+    };
+    value!({
+        "name": name,
+        "bytes": piece.bytes,
+        "replica": replica,
+        "client": client,
+        "offence": piece.accusation.map(|accusation| accusation.offence.name()),
+    })
+}
+
+/// One piece as it is kept, to be saved to a file and audited elsewhere.
+async fn evidence_of(State(admin): State<Admin>, Path(name): Path<String>) -> Response {
+    let content = move |archive: &Archive| archive.content(&name);
+    match admin.evidence(content).await {
+        Some(Some(content)) => octets(content),
+        Some(None) => (StatusCode::NOT_FOUND, "there is no such evidence\n").into_response(),
+        None => stopping(),
+    }
+}
+
+fn octets(content: Bytes) -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
+    (kind, content).into_response()
 }
 
 async fn fault(State(admin): State<Admin>) -> Response {

@@ -19,6 +19,7 @@
 mod admin;
 mod clock;
 pub mod config;
+pub mod evidence;
 mod faults;
 pub mod marker;
 mod metrics;
@@ -55,6 +56,7 @@ pub use status::NodeStatus;
 use crate::{
     admin::Admin,
     clock::Clocks,
+    evidence::{Archive, EVIDENCE_FOLDER},
     faults::{Dice, Held},
     node::{Control, Counts, End, Node},
     routes::Routes,
@@ -364,6 +366,7 @@ async fn prepare(
         held: Held::default(),
         dice: Dice::default(),
         counts: Counts::default(),
+        archive: Archive::open(config.data.as_ref().map(|data| data.join(EVIDENCE_FOLDER))),
         signed_replies: 0,
     };
     Ok((node, inbox, admin_address))

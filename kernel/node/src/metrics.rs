@@ -55,6 +55,11 @@ pub(crate) fn encode(status: &NodeStatus) -> String {
             size(status.extensions),
         ),
         (
+            "evidence",
+            "Pieces of evidence that are kept",
+            size(status.evidence),
+        ),
+        (
             "ready",
             "Whether the replica has links to a quorum",
             gauge(status.ready.into()),

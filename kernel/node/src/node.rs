@@ -35,6 +35,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     clock::Clocks,
+    evidence::{Archive, Kept},
     faults::{Dice, Fault, Held, delay_us, equivocation, lie},
     routes::Routes,
     status::NodeStatus,
@@ -56,6 +57,8 @@ pub(crate) enum Control {
     Fault(Option<Fault>),
     /// Tell how it stands.
     Status(Box<dyn FnOnce(NodeStatus) + Send>),
+    /// Show what is kept against others.
+    Evidence(Box<dyn FnOnce(&Archive) + Send>),
     /// End.
     Stop,
 }
@@ -93,6 +96,7 @@ pub(crate) struct Node {
     pub(crate) held: Held,
     pub(crate) dice: Dice,
     pub(crate) counts: Counts,
+    pub(crate) archive: Archive,
     pub(crate) signed_replies: usize,
 }
 
@@ -135,6 +139,7 @@ impl Node {
                         self.fault = fault;
                     }
                     Some(Control::Status(tell)) => tell(self.status()),
+                    Some(Control::Evidence(show)) => show(&self.archive),
                     Some(Control::Stop) | None => return End::Stopped,
                 },
                 _taken = inbox.recv_many(&mut events, MAX_EVENTS_PER_TURN) => {}
@@ -346,6 +351,7 @@ impl Node {
                 self.blame(misbehaviour);
             } else {
                 self.counts.blames += 1;
+                self.keep_proof(misbehaviour);
             }
         }
     }
@@ -464,6 +470,23 @@ impl Node {
     fn blame(&mut self, misbehaviour: &Misbehaviour) {
         self.counts.blames += 1;
         warn!(%misbehaviour, "misbehaviour");
+        self.keep_proof(misbehaviour);
+    }
+
+    /// Keeps what convicts somebody to others.
+    fn keep_proof(&mut self, misbehaviour: &Misbehaviour) {
+        let Some(evidence) = &misbehaviour.proof else {
+            return;
+        };
+        let keyring = self.replica.keyring();
+        match self.archive.keep(evidence, keyring) {
+            Ok(Kept::New(name)) => {
+                let accusation = evidence.accusation();
+                info!(name, %accusation, "evidence is kept");
+            }
+            Ok(Kept::Known(_) | Kept::Enough) => {}
+            Err(error) => error!(%error, %misbehaviour, "what was taken for proof is none"),
+        }
     }
 
     fn send_peers(&mut self, to: To, message: &PeerMessage) {
@@ -589,6 +612,7 @@ impl Node {
             certificates: counters.certificates,
             suspicions: counters.suspicions,
             blames: self.counts.blames,
+            evidence: self.archive.len(),
             records: self.counts.records,
             syncs: self.counts.syncs,
             sync_us: u64::try_from(self.counts.sync_time.as_micros()).unwrap_or(u64::MAX),

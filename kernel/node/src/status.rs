@@ -51,6 +51,8 @@ pub struct NodeStatus {
     pub suspicions: u64,
     /// Messages for which their sender was blamed since the start.
     pub blames: u64,
+    /// Pieces of evidence that are kept, those of earlier starts included.
+    pub evidence: usize,
     /// Records made durable since the start.
     pub records: u64,
     /// Syncs that took since the start.

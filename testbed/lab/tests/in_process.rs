@@ -9,6 +9,7 @@
 
 use std::time::{Duration, Instant};
 
+use bezant_bft::seal::Source;
 use bezant_client::{
     Client, ClusterView, Error, Evidence, Refused, ReplicaId, SigningKey, SpaceName, template,
     tuple,
@@ -182,7 +183,8 @@ fn a_liar_is_outvoted_and_convicted_by_its_signature() {
         let liars: Vec<_> = client.disagreements().into_keys().collect();
         assert_eq!(liars, [ReplicaId(2)]);
         let evidence: Vec<Evidence> = client.evidence();
-        assert!(evidence.iter().all(|e| e.liar() == ReplicaId(2)));
+        let liar = Source::Replica(ReplicaId(2));
+        assert!(evidence.iter().all(|e| e.accusation().accused == liar));
         assert!(evidence.iter().all(|e| e.verify(&keyring).is_ok()));
     });
     cluster.stop().unwrap();

@@ -61,6 +61,8 @@ pub struct Hits {
     pub faults: BTreeMap<Fault, Tally>,
     /// Of each kind of adversary.
     pub adversaries: BTreeMap<Kind, Tally>,
+    /// Runs in which a correct replica came by proof against one of that kind.
+    pub convicted: BTreeMap<Kind, u64>,
 }
 
 impl Hits {
@@ -81,8 +83,16 @@ impl Hits {
         tally.hits += hits;
     }
 
+    /// An adversary was convicted in this run.
+    pub fn convict(&mut self, kind: Kind) {
+        self.convicted.insert(kind, 1);
+    }
+
     /// Adds another run's.
     pub fn add(&mut self, other: &Self) {
+        for (kind, seeds) in &other.convicted {
+            *self.convicted.entry(*kind).or_default() += seeds;
+        }
         for (fault, tally) in &other.faults {
             self.faults.entry(*fault).or_default().add(*tally);
         }

@@ -62,6 +62,8 @@ pub struct Figures {
     pub suspicions: u64,
     /// Faults of others that replicas noticed.
     pub blames: u64,
+    /// Pieces of evidence that correct replicas came by.
+    pub proofs: u64,
     /// Views that correct replicas entered.
     pub views: u64,
     /// States taken over from peers.
@@ -84,6 +86,7 @@ impl Figures {
         self.verifications += other.verifications;
         self.suspicions += other.suspicions;
         self.blames += other.blames;
+        self.proofs += other.proofs;
         self.views += other.views;
         self.installs += other.installs;
         self.restarts += other.restarts;

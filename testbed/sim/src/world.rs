@@ -9,7 +9,7 @@ mod drive;
 mod nemesis;
 mod work;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bezant_api::Genesis;
 use bezant_bft::{
@@ -19,7 +19,7 @@ use bezant_bft::{
     message::{Signed, Vote},
     quorum::Quorum,
     replica::Replica,
-    seal::Keyring,
+    seal::{Keyring, Source},
     service::Service as _,
 };
 use bezant_kernel::Kernel;
@@ -119,6 +119,8 @@ pub struct World {
     rules: Vec<Box<dyn Invariant>>,
     common: Common,
     hits: Hits,
+    /// Against whom a correct replica has proof.
+    convicted: BTreeSet<Source>,
     healed: bool,
     figures: Figures,
     violation: Option<Violation>,
@@ -189,6 +191,7 @@ impl World {
                 keyring,
             },
             hits,
+            convicted: BTreeSet::new(),
             healed: false,
             figures: Figures::default(),
             violation: None,
@@ -462,6 +465,9 @@ impl World {
         for machine in &self.machines {
             if let Some((kind, strategy)) = &machine.strategy {
                 self.hits.adversary(*kind, strategy.hits());
+                if self.convicted.contains(&Source::Replica(machine.id)) {
+                    self.hits.convict(*kind);
+                }
             }
         }
         if let Some(flood) = &self.flood {

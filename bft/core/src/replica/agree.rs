@@ -97,6 +97,9 @@ impl Replica {
         let quorum = self.quorum;
         let slot = self.slot_for(replica, &vote.body, out)?;
         if !slot.add_commit(vote, false) {
+            if let Some(first) = slot.doubt_commit(&vote) {
+                out.push(Effect::CheckCommits(vec![first, vote]));
+            }
             return Some(number);
         }
         let completes = slot.is_short_of_commits(quorum);
@@ -204,6 +207,7 @@ impl Replica {
         bad: &[Vote],
         out: &mut Effects,
     ) -> Option<SeqNo> {
+        self.judge_commits(good, out);
         for vote in good {
             if let Some(slot) = self.slots.get_mut(&vote.get().body.number) {
                 let had = slot.has_commit_certificate(self.quorum);

@@ -85,6 +85,7 @@ impl Replica {
         out: &mut Effects,
     ) -> Option<SeqNo> {
         let number = vote.body.number;
+        self.judge_states(&vote, out);
         self.checkpoints.add(vote);
         if let Some(most) = self.split_at(number) {
             self.halt(Violation::Split { number, most }, out);
@@ -126,6 +127,7 @@ impl Replica {
             );
             return None;
         }
+        self.judge_dissent(number, agreed, &votes, out);
         self.persist(Record::Stable(votes.clone()), out);
         self.settle(number, votes, out);
         // Numbers held, or decided by others, while the window was closed may be voted on now.

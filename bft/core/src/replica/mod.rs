@@ -4,10 +4,11 @@
 //! [`Effect`]s. Each phase is a file of its own: [`propose`] (the primary's
 //! part), [`agree`] (the three phases), [`execute`] (decisions in order,
 //! checkpoints), [`recover`] (what was lost on the way), [`view_change`] (another
-//! primary), [`transfer`] (a state from peers), [`restore`] (after a restart).
+//! primary), [`transfer`] (a state from peers), [`restore`] (after a restart), [`judge`] (who contradicted himself).
 
 mod agree;
 mod execute;
+mod judge;
 mod propose;
 mod recover;
 mod restore;
@@ -21,6 +22,7 @@ use std::{
 
 use transfer::Transfer;
 use view_change::Views;
+pub(crate) use view_change::what_follows;
 
 use crate::{
     checkpoint::Checkpoints,
@@ -270,7 +272,7 @@ impl Replica {
             PeerMessage::Prepare(vote) => {
                 let body = &vote.body;
                 let slot = self.slots.get(&body.number);
-                let news = slot.is_none_or(|slot| slot.wants_prepare(body.replica, self.quorum));
+                let news = slot.is_none_or(|slot| slot.wants_prepare(body, self.quorum));
                 self.wants_of_view(body)
                     && in_window(body.number)
                     && (news || body.view > self.view)
@@ -424,10 +426,9 @@ impl Replica {
     }
 
     fn blame(&self, replica: ReplicaId, what: Fault, out: &mut Effects) {
-        out.push(Effect::Blame(Misbehaviour::new(
-            Source::Replica(replica),
-            what,
-        )));
+        let proof = self.proof_of(&what);
+        let blame = Misbehaviour::new(Source::Replica(replica), what);
+        out.push(Effect::Blame(blame.with_proof(proof)));
     }
 
     fn persist(&mut self, record: Record, out: &mut Effects) -> PersistId {

@@ -166,6 +166,9 @@ impl Replica {
         out: &mut Effects,
     ) -> Option<SeqNo> {
         let number = votes.first()?.body.number;
+        for vote in votes {
+            self.judge_states(vote, out);
+        }
         if !self.checkpoints.prove(votes.to_vec()) {
             return None;
         }

@@ -19,6 +19,7 @@ use super::{Early, Replica};
 use crate::{
     crypto::Domain,
     effects::{Effect, Effects, Record, To},
+    evidence::Charge,
     ids::{Digest, Incarnation, Instant, ReplicaId, SeqNo, View},
     limits,
     message::{AskProposals, NewView, PeerMessage, Signed, ViewChange, Vote},
@@ -30,7 +31,7 @@ use crate::{
 /// What it takes to lead another replica into the current view.
 #[derive(Debug)]
 pub(super) struct Bundle {
-    new_view: Arc<CheckedNewView>,
+    pub(super) new_view: Arc<CheckedNewView>,
     view_changes: Vec<Arc<CheckedViewChange>>,
 }
 
@@ -40,12 +41,12 @@ pub(super) struct Views {
     /// The view this replica left for and has not entered.
     pub(super) leaving: Option<View>,
     /// The highest view change of each replica, this one included.
-    changes: BTreeMap<ReplicaId, Arc<CheckedViewChange>>,
+    pub(super) changes: BTreeMap<ReplicaId, Arc<CheckedViewChange>>,
     /// A new view of which some view changes are not here yet, and those it names that
     /// took nobody's place in `changes`.
-    opening: Option<Arc<CheckedNewView>>,
+    pub(super) opening: Option<Arc<CheckedNewView>>,
     named: BTreeMap<Digest, Arc<CheckedViewChange>>,
-    bundle: Option<Bundle>,
+    pub(super) bundle: Option<Bundle>,
     /// When a strong quorum had left for `leaving`.
     quorum_at: Option<Instant>,
     /// How often patience was doubled, and when it was last changed or a view entered.
@@ -55,6 +56,13 @@ pub(super) struct Views {
     began_at: SeqNo,
     /// The highest view each peer was heard to be in.
     heard: BTreeMap<ReplicaId, View>,
+    /// The highest view about which each replica was found to tell two stories.
+    pub(super) two_faced: BTreeMap<ReplicaId, View>,
+}
+
+/// What the primary of the next view must vote for, given these view changes.
+pub(crate) fn what_follows(changes: &[Arc<CheckedViewChange>]) -> Vec<(SeqNo, Digest)> {
+    Views::outline(changes).entries
 }
 
 /// What a set of view changes decides for the next view.
@@ -214,7 +222,7 @@ impl Replica {
         let newer = known.is_none_or(|known| known.view() < change.view);
         let opening = self.views.opening.as_ref();
         let asked = opening.is_some_and(|opening| opening.signed().body.view == change.view);
-        change.view > self.view && (newer || asked)
+        change.view > self.view && (newer || asked || self.views.contradicts_change(change))
     }
 
     pub(super) fn on_view_change(
@@ -225,8 +233,10 @@ impl Replica {
         let from = change.replica();
         if change.is_flawed() {
             let view = change.view();
-            self.blame(from, Fault::FlawedViewChange { view }, out);
+            let charge = Charge::FlawedViewChange(Box::new(change.signed().clone()));
+            self.accuse(from, Fault::FlawedViewChange { view }, charge, out);
         }
+        self.judge_change(change, out);
         if change.view() <= self.view || from == self.me {
             return None;
         }
@@ -328,9 +338,10 @@ impl Replica {
     /// Whether a new view could be entered.
     pub(super) fn wants_new_view(&self, new_view: &NewView) -> bool {
         let opening = self.views.opening.as_ref();
-        new_view.view > self.view
+        let opens = new_view.view > self.view
             && new_view.view >= self.target()
-            && opening.is_none_or(|opening| opening.signed().body.view < new_view.view)
+            && opening.is_none_or(|opening| opening.signed().body.view < new_view.view);
+        opens || self.views.contradicts_opening(new_view)
     }
 
     pub(super) fn on_new_view(
@@ -338,6 +349,7 @@ impl Replica {
         new_view: &Arc<CheckedNewView>,
         out: &mut Effects,
     ) -> Option<SeqNo> {
+        self.judge_opening(new_view, out);
         if self.wants_new_view(&new_view.signed().body) {
             self.views.opening = Some(Arc::clone(new_view));
             self.views.named.clear();
@@ -364,7 +376,13 @@ impl Replica {
         let said: Vec<_> = said.map(|vote| (vote.number, vote.digest)).collect();
         if said != outline.entries {
             self.views.opening = None;
-            self.blame(body.replica, Fault::WrongNewView { view: body.view }, out);
+            let view_changes = changes.iter().map(|change| change.signed().clone());
+            let charge = Charge::WrongNewView {
+                new_view: Box::new(new_view.signed().clone()),
+                view_changes: view_changes.collect(),
+            };
+            let wrong = Fault::WrongNewView { view: body.view };
+            self.accuse(body.replica, wrong, charge, out);
             return;
         }
         self.enter(&new_view, changes, outline.stable, out);

@@ -9,11 +9,12 @@ use super::{
 use crate::{
     crypto::{Checker, Claim, Domain},
     effects::Input,
+    evidence::{Charge, Evidence},
     ids::{Digest, ReplicaId},
     limits,
     message::{
-        AskProposals, AskState, Body, CheckpointVote, PeerMessage, PrePrepare, Proposal, Signed,
-        SignedRequest, StatePart, Status, Vote,
+        AskProposals, AskState, Body, CheckpointVote, PeerMessage, PrePrepare, Proposal, Request,
+        Signed, SignedRequest, StatePart, Status, Vote, proposal_digest,
     },
     misbehaviour::{Fault, Misbehaviour},
 };
@@ -34,6 +35,54 @@ pub(super) enum Pending {
     AskState(AskState),
     State(StatePart),
     Stable(Vec<Signed<CheckpointVote>>),
+    /// Refused; evidence, if who is said to have signed it did.
+    Refused(Fault, Box<Evidence>),
+}
+
+/// Why a message is refused; with a charge and the claim that proves it, if it has a
+/// signer who never signs such a thing.
+pub(super) struct Refusal {
+    fault: Fault,
+    charge: Option<Box<(Charge, Claim)>>,
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        let charge = None;
+        Self { fault, charge }
+    }
+}
+
+impl Refusal {
+    /// Nonsense under a signature.
+    pub(super) fn signed(fault: Fault, charge: Charge, claim: Claim) -> Self {
+        let charge = Some(Box::new((charge, claim)));
+        Self { fault, charge }
+    }
+}
+
+/// What every request must be in order to be proposed, and every proposal in order to be
+/// voted for; all of it stands under its primary's vote.
+///
+/// # Errors
+/// [`Fault`] naming what is wrong.
+pub(crate) fn well_formed<'r>(
+    mut requests: impl ExactSizeIterator<Item = &'r Request>,
+) -> Result<(), Fault> {
+    if requests.len() > limits::MAX_REQUESTS_PER_PROPOSAL {
+        let requests = requests.len();
+        return Err(Fault::TooManyRequests { requests });
+    }
+    requests.try_for_each(|request| {
+        let (bytes, acked) = (request.op.len(), &request.acked);
+        if bytes > limits::MAX_OP_BYTES {
+            return Err(Fault::Oversized { bytes });
+        }
+        if acked.len() as u64 > limits::SESSION_WINDOW || !acked.is_sorted_by(|a, b| a < b) {
+            return Err(Fault::BadAcknowledgements);
+        }
+        Ok(())
+    })
 }
 
 /// Sealed messages whose signatures are checked together.
@@ -78,9 +127,18 @@ impl<'k> Batch<'k> {
                     .push((source, pending, first..self.claims.len()));
                 Ok(())
             }
-            Err(fault) => {
+            Err(Refusal { fault, charge }) => {
                 self.claims.truncate(first);
-                Err(Misbehaviour::new(source, fault))
+                let Some(charge) = charge else {
+                    return Err(Misbehaviour::new(source, fault));
+                };
+                let (charge, claim) = *charge;
+                self.claims.push(claim);
+                let evidence = Box::new(Evidence::new(*self.keyring.cluster(), charge));
+                let refused = Pending::Refused(fault, evidence);
+                let claims = first..self.claims.len();
+                self.pending.push((source, refused, claims));
+                Ok(())
             }
         }
     }
@@ -91,7 +149,7 @@ impl<'k> Batch<'k> {
         &mut self,
         sealed: Sealed,
         known: impl Fn(&Digest) -> Option<Arc<CheckedRequest>>,
-    ) -> Result<Pending, Fault> {
+    ) -> Result<Pending, Refusal> {
         let Sealed { source, message } = sealed;
         match message {
             PeerMessage::Forward(signed) => self.request(signed, &known).map(Pending::Request),
@@ -119,21 +177,19 @@ impl<'k> Batch<'k> {
             PeerMessage::Status(status) => {
                 if status.epoch != self.keyring.epoch {
                     let is = self.keyring.epoch;
-                    return Err(Fault::WrongEpoch {
-                        said: status.epoch,
-                        is,
-                    });
+                    let said = status.epoch;
+                    return Err(Fault::WrongEpoch { said, is }.into());
                 }
                 Ok(Pending::Status(status))
             }
             // Whoever brings these, their signers are who counts.
             PeerMessage::ViewChange(signed) => self.view_change(signed).map(Pending::ViewChange),
             PeerMessage::NewView(signed) => self.new_view(signed).map(Pending::NewView),
-            PeerMessage::Decided(message) => self.decided(message, &known).map(Pending::Decided),
+            PeerMessage::Decided(message) => Ok(Pending::Decided(self.decided(message, &known)?)),
             PeerMessage::AskProposals(ask) => {
                 let wanted = ask.wanted.len();
                 if wanted as u64 > limits::MAX_RESENT_NUMBERS {
-                    return Err(Fault::AskedForTooMuch { wanted });
+                    return Err(Fault::AskedForTooMuch { wanted }.into());
                 }
                 Ok(Pending::AskProposals(ask))
             }
@@ -145,7 +201,7 @@ impl<'k> Batch<'k> {
             PeerMessage::State(part) => {
                 if part.bytes.len() > limits::STATE_PART_BYTES {
                     let bytes = part.bytes.len();
-                    return Err(Fault::Oversized { bytes });
+                    return Err(Fault::Oversized { bytes }.into());
                 }
                 Ok(Pending::State(part))
             }
@@ -171,48 +227,76 @@ impl<'k> Batch<'k> {
         &mut self,
         signed: SignedRequest,
         known: &impl Fn(&Digest) -> Option<Arc<CheckedRequest>>,
-    ) -> Result<Arc<CheckedRequest>, Fault> {
-        if signed.request.op.len() > limits::MAX_OP_BYTES {
-            return Err(Fault::Oversized {
-                bytes: signed.request.op.len(),
-            });
+    ) -> Result<Arc<CheckedRequest>, Refusal> {
+        if let Err(fault) = well_formed(std::iter::once(&signed.request)) {
+            let claim = self.keyring.request_claim(&signed, signed.request.digest());
+            let charge = Charge::BadRequest(Box::new(signed));
+            return Err(Refusal::signed(fault, charge, claim));
         }
-        let acked = &signed.request.acked;
-        if acked.len() as u64 > limits::SESSION_WINDOW || !acked.is_sorted_by(|a, b| a < b) {
-            return Err(Fault::BadAcknowledgements);
-        }
+        Ok(self.claim_request(signed, known))
+    }
+
+    /// A well-formed request, whose signature is to be checked unless it is known.
+    fn claim_request(
+        &mut self,
+        signed: SignedRequest,
+        known: &impl Fn(&Digest) -> Option<Arc<CheckedRequest>>,
+    ) -> Arc<CheckedRequest> {
         let digest = signed.request.digest();
         if let Some(checked) = known(&digest) {
-            return Ok(checked);
+            return checked;
         }
         self.claims
             .push(self.keyring.request_claim(&signed, digest));
-        Ok(Arc::new(CheckedRequest { signed, digest }))
+        Arc::new(CheckedRequest { signed, digest })
     }
 
     fn pre_prepare(
         &mut self,
         message: PrePrepare,
         known: &impl Fn(&Digest) -> Option<Arc<CheckedRequest>>,
-    ) -> Result<CheckedPrePrepare, Fault> {
+    ) -> Result<CheckedPrePrepare, Refusal> {
         let PrePrepare { vote, proposal } = message;
-        if vote.body.replica != self.keyring.quorum.primary(vote.body.view) {
-            return Err(Fault::NotThePrimary {
-                view: vote.body.view,
-            });
+        let (view, number) = (vote.body.view, vote.body.number);
+        let claim = self.keyring.claim(&vote, Domain::PrePrepare)?;
+        if vote.body.replica != self.keyring.quorum.primary(view) {
+            let fault = Fault::NotThePrimary { view };
+            return Err(Refusal::signed(fault, Charge::NotThePrimary(vote), claim));
         }
-        self.claims
-            .push(self.keyring.claim(&vote, Domain::PrePrepare)?);
+        if let Err(fault) = well_formed(proposal.requests.iter().map(|signed| &signed.request)) {
+            return Err(self.ill_formed(fault, vote, proposal, claim));
+        }
+        self.claims.push(claim);
         let proposal = self.proposal(proposal, known)?;
         if proposal.digest != vote.body.digest {
-            return Err(Fault::DigestMismatch {
-                number: vote.body.number,
-            });
+            return Err(Fault::DigestMismatch { number }.into());
         }
         Ok(CheckedPrePrepare {
             vote,
             proposal: Arc::new(proposal),
         })
+    }
+
+    /// Proof against the primary, if this is what it voted for; else somebody changed it.
+    fn ill_formed(
+        &self,
+        fault: Fault,
+        vote: Signed<Vote>,
+        proposal: Proposal,
+        claim: Claim,
+    ) -> Refusal {
+        let digests = proposal.requests.iter();
+        let digests = digests.map(|signed| signed.request.digest());
+        if proposal_digest(proposal.time, digests) != vote.body.digest {
+            return fault.into();
+        }
+        let requests = proposal.requests.into_iter();
+        let charge = Charge::BadProposal {
+            vote,
+            time: proposal.time,
+            requests: requests.map(|signed| signed.request).collect(),
+        };
+        Refusal::signed(fault, charge, claim)
     }
 
     /// A proposal whose requests all have to hold.
@@ -221,17 +305,10 @@ impl<'k> Batch<'k> {
         proposal: Proposal,
         known: &impl Fn(&Digest) -> Option<Arc<CheckedRequest>>,
     ) -> Result<CheckedProposal, Fault> {
-        if proposal.requests.len() > limits::MAX_REQUESTS_PER_PROPOSAL {
-            return Err(Fault::TooManyRequests {
-                requests: proposal.requests.len(),
-            });
-        }
-        let requests: Result<Vec<_>, _> = proposal
-            .requests
-            .into_iter()
-            .map(|signed| self.request(signed, known))
-            .collect();
-        Ok(CheckedProposal::new(proposal.time, requests?))
+        well_formed(proposal.requests.iter().map(|signed| &signed.request))?;
+        let requests = proposal.requests.into_iter();
+        let requests = requests.map(|signed| self.claim_request(signed, known));
+        Ok(CheckedProposal::new(proposal.time, requests.collect()))
     }
 
     /// Checks all signatures and returns each message as an input or as its
@@ -239,16 +316,47 @@ impl<'k> Batch<'k> {
     #[must_use]
     pub fn check(self, checker: &mut Checker) -> Vec<Result<Input, Misbehaviour>> {
         let verdicts = checker.check(&self.claims);
+        let cluster = self.keyring.cluster();
         self.pending
             .into_iter()
             .map(|(source, pending, claims)| {
-                let verdicts = verdicts.get(claims);
-                verdicts
-                    .and_then(|verdicts| input(source, pending, verdicts))
-                    .ok_or_else(|| Misbehaviour::new(source, Fault::BadSignature))
+                let verdicts = verdicts.get(claims).unwrap_or_default();
+                let (fault, evidence) = match pending {
+                    Pending::Refused(fault, evidence) => (fault, Some(evidence)),
+                    // Signed by its sender over proofs that others did not sign.
+                    Pending::ViewChange(open) if !open.holds(verdicts) => {
+                        let charge = Charge::FlawedViewChange(Box::new(open.signed));
+                        let evidence = Evidence::new(*cluster, charge);
+                        (Fault::BadSignature, Some(Box::new(evidence)))
+                    }
+                    Pending::NewView(message) if verdicts.contains(&false) => {
+                        let evidence = Evidence::new(*cluster, message.malformed());
+                        (Fault::BadSignature, Some(Box::new(evidence)))
+                    }
+                    pending => match input(source, pending, verdicts) {
+                        Some(input) => return Ok(input),
+                        None => (Fault::BadSignature, None),
+                    },
+                };
+                // Whatever has one begins with the claim of its own signer.
+                let evidence = evidence.filter(|_| verdicts.first() == Some(&true));
+                Err(Misbehaviour::new(source, fault).with_proof(evidence))
             })
             .collect()
     }
+}
+
+/// What one message is taken for, apart from all others; nothing if it is refused.
+pub(crate) fn examine(
+    keyring: &Keyring,
+    checker: &mut Checker,
+    from: ReplicaId,
+    message: PeerMessage,
+) -> Option<Input> {
+    let source = Source::Replica(from);
+    let mut batch = Batch::new(keyring);
+    batch.add(Sealed { source, message }, |_| None).ok()?;
+    batch.check(checker).pop()?.ok()
 }
 
 /// What a message means, if its signatures hold.
@@ -276,7 +384,7 @@ fn input(source: Source, pending: Pending, verdicts: &[bool]) -> Option<Input> {
         Pending::Commit(vote) => Input::Commit(by(linked, vote)),
         Pending::Checkpoint(vote) => Input::Checkpoint(Verified(vote)),
         Pending::Status(status) => Input::Status(by(linked, status)),
-        Pending::ViewChange(_) => return None,
+        Pending::ViewChange(_) | Pending::Refused(..) => return None,
         Pending::NewView(message) => Input::NewView(Verified(Arc::new(message))),
         Pending::Decided(decision) => Input::Decided {
             decision: Verified(decision),

@@ -5,9 +5,10 @@
 
 use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
-use super::{Batch, CheckedProposal, CheckedRequest};
+use super::{Batch, CheckedProposal, CheckedRequest, batch::Refusal};
 use crate::{
     crypto::{Claim, Domain},
+    evidence::Charge,
     ids::{Digest, ReplicaId, SeqNo, View},
     message::{CheckpointVote, Decided, NewView, PreparedCertificate, Signed, ViewChange, Vote},
     misbehaviour::Fault,
@@ -84,7 +85,7 @@ impl CheckedViewChange {
 
 /// A view change whose signatures are still to be checked.
 pub(super) struct OpenViewChange {
-    signed: Signed<ViewChange>,
+    pub(super) signed: Signed<ViewChange>,
     /// Claims without which nothing of it counts: its own, and those of its checkpoint.
     fixed: usize,
     /// Certificates whose structure is right, with their claims.
@@ -92,6 +93,12 @@ pub(super) struct OpenViewChange {
 }
 
 impl OpenViewChange {
+    /// Whether its sender signed it, and others the checkpoint in it.
+    pub(super) fn holds(&self, verdicts: &[bool]) -> bool {
+        let fixed = verdicts.get(..self.fixed);
+        fixed.is_some_and(|all| all.iter().all(|good| *good))
+    }
+
     /// What the verdicts leave of it; nothing if its sender did not sign it.
     pub(super) fn finish(self, verdicts: &[bool]) -> Option<CheckedViewChange> {
         let holds = |claims: Range<usize>| {
@@ -99,7 +106,7 @@ impl OpenViewChange {
                 .get(claims)
                 .is_some_and(|all| all.iter().all(|good| *good))
         };
-        if !holds(0..self.fixed) {
+        if !self.holds(verdicts) {
             return None;
         }
         let sound = self.candidates.into_iter();
@@ -128,6 +135,18 @@ impl CheckedNewView {
     #[must_use]
     pub(crate) const fn own(signed: Signed<NewView>) -> Self {
         Self(signed)
+    }
+
+    /// That it is wrong whatever view changes it names.
+    pub(super) fn malformed(self) -> Charge {
+        malformed(self.0)
+    }
+}
+
+fn malformed(signed: Signed<NewView>) -> Charge {
+    Charge::WrongNewView {
+        new_view: Box::new(signed),
+        view_changes: Vec::new(),
     }
 }
 
@@ -158,15 +177,21 @@ impl Batch<'_> {
     pub(super) fn view_change(
         &mut self,
         signed: Signed<ViewChange>,
-    ) -> Result<OpenViewChange, Fault> {
+    ) -> Result<OpenViewChange, Refusal> {
         let first = self.claims.len();
         let body = &signed.body;
-        if body.view == View(0) {
-            return Err(Fault::BadCertificate);
+        let claim = self.keyring.claim(&signed, Domain::ViewChange)?;
+        self.claims.push(claim.clone());
+        let proven = self.checkpoint(body.stable, &body.checkpoint);
+        let proven = proven.and(if body.view == View(0) {
+            Err(Fault::BadCertificate)
+        } else {
+            Ok(())
+        });
+        if let Err(fault) = proven {
+            let charge = Charge::FlawedViewChange(Box::new(signed));
+            return Err(Refusal::signed(fault, charge, claim));
         }
-        self.claims
-            .push(self.keyring.claim(&signed, Domain::ViewChange)?);
-        self.checkpoint(body.stable, &body.checkpoint)?;
         let fixed = self.claims.len() - first;
         let mut candidates = Vec::new();
         let mut last = body.stable;
@@ -245,7 +270,17 @@ impl Batch<'_> {
         Ok(claims)
     }
 
-    pub(super) fn new_view(&mut self, signed: Signed<NewView>) -> Result<CheckedNewView, Fault> {
+    pub(super) fn new_view(&mut self, signed: Signed<NewView>) -> Result<CheckedNewView, Refusal> {
+        let claim = self.keyring.claim(&signed, Domain::NewView)?;
+        self.claims.push(claim.clone());
+        match self.open_new_view(&signed) {
+            Ok(()) => Ok(CheckedNewView(signed)),
+            Err(fault) => Err(Refusal::signed(fault, malformed(signed), claim)),
+        }
+    }
+
+    /// What a new view must be whatever view changes it names, and the claims of its votes.
+    fn open_new_view(&mut self, signed: &Signed<NewView>) -> Result<(), Fault> {
         let NewView {
             replica,
             view,
@@ -270,13 +305,11 @@ impl Batch<'_> {
         {
             return Err(Fault::WrongNewView { view: *view });
         }
-        self.claims
-            .push(self.keyring.claim(&signed, Domain::NewView)?);
         for vote in pre_prepares {
             self.claims
                 .push(self.keyring.claim(vote, Domain::PrePrepare)?);
         }
-        Ok(CheckedNewView(signed))
+        Ok(())
     }
 
     pub(super) fn decided(

@@ -13,6 +13,7 @@ mod certificates;
 use std::sync::Arc;
 
 pub use batch::{Batch, check_commits};
+pub(crate) use batch::{examine, well_formed};
 pub use certificates::{CheckedDecision, CheckedNewView, CheckedViewChange};
 
 use crate::{

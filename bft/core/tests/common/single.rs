@@ -162,7 +162,7 @@ pub(crate) fn executes(effects: &[Effect]) -> Vec<u64> {
 /// Faults blamed, with the replica blamed if it is one.
 pub(crate) fn blames(effects: &[Effect]) -> Vec<(Option<u8>, &Fault)> {
     let blames = effects.iter().filter_map(|effect| match effect {
-        Effect::Blame(Misbehaviour { who, what }) => Some((replica_of(who), what)),
+        Effect::Blame(Misbehaviour { who, what, .. }) => Some((replica_of(who), what)),
         _ => None,
     });
     blames.collect()

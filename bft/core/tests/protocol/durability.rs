@@ -105,6 +105,7 @@ fn the_record_of_a_stable_checkpoint_holds_its_votes() {
     single.hear(0, &single.cluster.checkpoint(0, 1, Digest([1; 32])));
     let out = single.hear(3, &single.cluster.checkpoint(3, 1, Digest([1; 32])));
     let [
+        Effect::Blame(_),
         Effect::Persist {
             record: Record::Stable(votes),
             ..

@@ -21,7 +21,7 @@ use crate::common::{
 
 /// The two votes of an equivocation by `who`, both of which prove themselves.
 fn evidence(cluster: &Cluster, blamed: &Misbehaviour, domain: Domain) -> Option<[Signed<Vote>; 2]> {
-    let Fault::Equivocation { first, second } = &blamed.what else {
+    let Fault::Equivocation { first, second, .. } = &blamed.what else {
         return None;
     };
     let both = [**first, **second];

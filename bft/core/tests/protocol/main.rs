@@ -17,6 +17,7 @@ mod catch_up;
 mod commits;
 mod durability;
 mod equivocation;
+mod evidence;
 mod requests;
 mod suspicion;
 mod time;

@@ -176,6 +176,7 @@ fn a_request_with_a_bad_signature_leaves_no_trace() {
                 Effect::Blame(Misbehaviour {
                     who: blamed,
                     what: Fault::BadSignature,
+                    ..
                 }),
             ] = &out[..]
             else {

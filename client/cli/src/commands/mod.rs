@@ -1,5 +1,6 @@
 //! The commands, one file each; a family with one subject shares a file.
 
+pub(crate) mod audit;
 pub(crate) mod bench;
 pub(crate) mod cluster;
 pub(crate) mod completion;
@@ -7,7 +8,6 @@ pub(crate) mod config;
 pub(crate) mod context;
 pub(crate) mod demo;
 pub(crate) mod dev;
-pub(crate) mod evidence;
 pub(crate) mod fault;
 pub(crate) mod node;
 pub(crate) mod operation;
@@ -43,7 +43,7 @@ pub(crate) fn run(cli: Cli, printer: &Printer) -> Result<Exit, Failure> {
         Command::Operation(command) => with_links(command.run(global, printer)),
         Command::Space(command) => with_links(command.run(global, printer)),
         Command::Fault(command) => block_on(command.run(global, printer)),
-        Command::Evidence(command) => command.run(global, printer),
+        Command::Audit(command) => command.run(global, printer),
         Command::Bench(command) => command.run(global, printer),
         Command::Sim(command) => command.run(printer),
         Command::Config(command) => command.run(global, printer),

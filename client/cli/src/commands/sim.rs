@@ -226,6 +226,8 @@ fn document(batch: &Batch, seconds: f64) -> Value {
         "restarts": figures.restarts,
         "faults": batch.hits.faults,
         "adversaries": batch.hits.adversaries,
+        "evidence": figures.proofs,
+        "convicted": batch.hits.convicted,
         "violations": batch.failed.len() - stuck,
         "stuck": stuck,
         "seeds_per_s": rate(batch.seeds),

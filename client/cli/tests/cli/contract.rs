@@ -162,12 +162,14 @@ fn a_lying_replica_is_outvoted_and_convicted() {
     assert_eq!(read["tuple"], json!([42]));
     assert_eq!(read["dissent"], json!([1]));
     let evidence = read["evidence"][0].as_str().unwrap();
-    let proof = world
-        .bezant(["evidence", "check", evidence, "-o", "json"])
-        .ends_with(0)
-        .json();
-    assert_eq!(proof["liar"], 1);
-    assert!(proof["witnesses"].as_array().unwrap().len() >= 2);
+    let proofs = world.bezant(["audit", "-o", "json"]).ends_with(0).json();
+    let proof = &proofs[0];
+    assert_eq!(
+        (&proof["replica"], &proof["valid"]),
+        (&json!(1), &json!(true))
+    );
+    assert_eq!(proof["offence"], "false-reply");
+    assert_eq!(proof["witnesses"].as_array().unwrap().len(), 2);
 
     let file = std::fs::read_dir(world.path().join("evidence"))
         .unwrap()
@@ -179,7 +181,11 @@ fn a_lying_replica_is_outvoted_and_convicted() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&file, bytes).unwrap();
-    world.bezant(["evidence", "check", evidence]).ends_with(1);
+    let refused = world.bezant(["audit", "-o", "json"]).ends_with(1);
+    assert_eq!(refused.json()[0]["valid"], false);
+    assert!(refused.stderr.contains("convict nobody"), "{refused:?}");
+    let missing = world.bezant(["audit", "no-such-file"]).ends_with(1);
+    assert!(missing.stderr.contains("cannot be read"), "{missing:?}");
 }
 
 #[test]

@@ -4,7 +4,8 @@
 //! what it prints, both streams together, with `? N` in front if it ends with
 //! another exit code than 0. A command without output shown may print anything.
 //! All blocks of a document talk to one fresh `bezant dev`. Only the digits after
-//! `seq ` are not compared: positions in the log depend on what came before.
+//! `seq ` are not compared, since positions in the log depend on what came before, and
+//! those after `evidence ev-`, since evidence is named by its content.
 
 use std::{path::Path, process::Command};
 
@@ -50,13 +51,19 @@ fn steps(text: &str) -> Vec<Step> {
     steps
 }
 
-/// The text without the digits after `seq `.
+/// The text without the digits after `seq ` and `evidence ev-`.
 fn without_positions(text: &str) -> String {
-    let mut parts = text.split("seq ");
+    let text = without_digits(text, "seq ", 10);
+    without_digits(&text, "evidence ev-", 16)
+}
+
+fn without_digits(text: &str, before: &str, radix: u32) -> String {
+    let mut parts = text.split(before);
     let mut result = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        result.push_str("seq N");
-        result.push_str(part.trim_start_matches(|c: char| c.is_ascii_digit()));
+        result.push_str(before);
+        result.push('N');
+        result.push_str(part.trim_start_matches(|c: char| c.is_digit(radix)));
     }
     result
 }

@@ -1,6 +1,7 @@
-//! No correct replica is held guilty of what only a faulty one does.
+//! No correct replica is held guilty of what only a faulty one does, and what is said to
+//! be proof convicts.
 
-use bezant_bft::{misbehaviour::Fault, seal::Source};
+use bezant_bft::{evidence::Evidence, misbehaviour::Fault, seal::Source};
 
 use super::{Common, Fact, Invariant};
 
@@ -16,6 +17,21 @@ const fn happens_to_the_innocent(fault: &Fault) -> bool {
     )
 }
 
+/// Every piece of evidence verifies, and none against a correct replica.
+fn judge(by: impl std::fmt::Display, piece: &Evidence, common: &mut Common) -> Result<(), String> {
+    let verdict = piece.verify_with(&common.keyring, &mut common.checker);
+    let verdict = verdict.map_err(|error| {
+        let accusation = piece.accusation();
+        format!("replica {by} has evidence that convicts nobody: {accusation}: {error}")
+    })?;
+    match verdict.accused {
+        Source::Replica(accused) if common.is_correct(accused) => Err(format!(
+            "replica {by} convicts replica {accused}, which is correct: {verdict}"
+        )),
+        _ => Ok(()),
+    }
+}
+
 impl Invariant for Innocent {
     fn name(&self) -> &'static str {
         "innocent"
@@ -25,11 +41,13 @@ impl Invariant for Innocent {
         let Fact::Blamed { by, misbehaviour } = fact else {
             return Ok(());
         };
+        if let Some(piece) = &misbehaviour.proof {
+            judge(by, piece, common)?;
+        }
         let Source::Replica(accused) = misbehaviour.who else {
             return Ok(());
         };
-        let correct = common.correct.get(usize::from(accused.0)) == Some(&true);
-        if correct && !happens_to_the_innocent(&misbehaviour.what) {
+        if common.is_correct(accused) && !happens_to_the_innocent(&misbehaviour.what) {
             return Err(format!(
                 "replica {by} blames replica {accused}, which is correct: {}",
                 misbehaviour.what

@@ -135,6 +135,14 @@ pub struct Common {
     pub checker: Checker,
 }
 
+impl Common {
+    /// Whether a replica follows the protocol.
+    #[must_use]
+    pub fn is_correct(&self, replica: ReplicaId) -> bool {
+        self.correct.get(usize::from(replica.0)) == Some(&true)
+    }
+}
+
 /// A rule.
 pub trait Invariant: Send {
     /// Its name in reports.

@@ -181,6 +181,10 @@ impl World {
         let machine = &self.machines[m];
         if machine.is_correct() {
             let by = machine.id;
+            if let Some(evidence) = &misbehaviour.proof {
+                self.figures.proofs += 1;
+                self.convicted.insert(evidence.accusation().accused);
+            }
             self.fact(&Fact::Blamed { by, misbehaviour });
         }
     }

@@ -1,0 +1,383 @@
+//! Whether evidence convicts, from the cluster's public keys alone.
+//!
+//! Nothing here asks in which life a replica is now: a signature convicts the key
+//! that made it, and two statements contradict each other within one life only.
+//! Where it matters which lives were void when a message was made, nobody is
+//! convicted, since that cannot be known afterwards.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{Accusation, Charge, Evidence};
+use crate::{
+    codec,
+    crypto::{Checker, Claim, Domain},
+    effects::Input,
+    ids::{Epoch, Incarnation, ReplicaId, SeqNo, View},
+    message::{
+        Body, CheckpointVote, NewView, PeerMessage, ReplyClaim, Request, Signed, SignedRequest,
+        ViewChange, Vote, proposal_digest,
+    },
+    replica::what_follows,
+    seal::{CheckedViewChange, Keyring, examine, well_formed},
+};
+
+/// Why evidence does not convict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotProven {
+    /// It is about another cluster.
+    #[error("it is about another cluster")]
+    OtherCluster,
+    /// It is about another configuration of the cluster.
+    #[error("it is about {0}, another configuration of the cluster")]
+    OtherEpoch(Epoch),
+    /// A signer is no replica of the cluster.
+    #[error("it names replica {0}, which the cluster does not have")]
+    NotAMember(ReplicaId),
+    /// A signature does not hold.
+    #[error("a signature in it does not hold")]
+    Signature,
+    /// What is put together is not about one thing.
+    #[error("what it puts together is not about one thing")]
+    Unrelated,
+    /// Its parts are not in the one order they have, or there are more than it takes.
+    #[error("its parts are not in order, or there are too many")]
+    Disordered,
+    /// A correct replica may have signed this.
+    #[error("nothing in it contradicts correct conduct")]
+    NoContradiction,
+    /// Fewer than f+1 others stand against the accused.
+    #[error("fewer than f+1 replicas stand against the accused")]
+    TooFew,
+    /// It depends on which lives of replicas were void at the time.
+    #[error("it names a later life of a replica, and whether that was void cannot be told from it")]
+    LaterLife,
+}
+
+/// What two votes of one phase must share in order to contradict each other.
+pub(super) const fn place(vote: &Vote) -> (Epoch, ReplicaId, Incarnation, View, SeqNo) {
+    (
+        vote.epoch,
+        vote.replica,
+        vote.incarnation,
+        vote.view,
+        vote.number,
+    )
+}
+
+impl Evidence {
+    /// Checks everything, with nothing but the cluster's public keys.
+    ///
+    /// # Errors
+    /// [`NotProven`] says what is missing.
+    pub fn verify(&self, keyring: &Keyring) -> Result<Accusation, NotProven> {
+        self.verify_with(keyring, &mut Checker::new())
+    }
+
+    /// The same, with signatures checked by `checker`.
+    ///
+    /// # Errors
+    /// [`NotProven`] says what is missing.
+    pub fn verify_with(
+        &self,
+        keyring: &Keyring,
+        checker: &mut Checker,
+    ) -> Result<Accusation, NotProven> {
+        if self.cluster != *keyring.cluster() {
+            return Err(NotProven::OtherCluster);
+        }
+        let mut court = Court { keyring, checker };
+        match &self.charge {
+            Charge::TwoVotes {
+                phase,
+                first,
+                second,
+            } => court.two_votes(phase.domain(), first, second)?,
+            Charge::TwoStates { first, second } => court.two_states(first, second)?,
+            Charge::TwoViewChanges { first, second } => {
+                court.two_stories(Domain::ViewChange, first, second, |said| said.view)?;
+            }
+            Charge::TwoNewViews { first, second } => {
+                court.two_stories(Domain::NewView, first, second, |said| said.view)?;
+            }
+            Charge::FlawedViewChange(said) => court.flawed_view_change(said)?,
+            Charge::WrongNewView {
+                new_view,
+                view_changes,
+            } => court.wrong_new_view(new_view, view_changes)?,
+            Charge::NotThePrimary(vote) => court.not_the_primary(vote)?,
+            Charge::BadProposal {
+                vote,
+                time,
+                requests,
+            } => {
+                let digests = requests.iter().map(Request::digest);
+                if proposal_digest(*time, digests) != vote.body.digest {
+                    return Err(NotProven::Unrelated);
+                }
+                if well_formed(requests.iter()).is_ok() {
+                    return Err(NotProven::NoContradiction);
+                }
+                court.signed(vote, Domain::PrePrepare)?;
+            }
+            Charge::WrongState { vote, against } => court.wrong_state(vote, against)?,
+            Charge::FalseReply { lie, truth } => court.false_reply(lie, truth)?,
+            Charge::BadRequest(signed) => court.bad_request(signed)?,
+        }
+        Ok(self.accusation())
+    }
+
+    /// Whether [`Self::verify`] can tell: not if it depends on lives that may have been void.
+    #[must_use]
+    pub fn is_of_first_lives(&self) -> bool {
+        match &self.charge {
+            Charge::FlawedViewChange(said) => lives(said),
+            Charge::WrongNewView {
+                new_view,
+                view_changes,
+            } => opened_in_first_life(new_view) && view_changes.iter().all(lives),
+            _ => true,
+        }
+    }
+}
+
+/// Whether everybody in a view change lives its first life.
+fn lives(said: &Signed<ViewChange>) -> bool {
+    let first = |incarnation: Incarnation| incarnation == Incarnation::default();
+    let body = &said.body;
+    let votes = body.prepared.iter().flat_map(|certificate| {
+        let prepares = certificate.prepares.iter();
+        prepares.chain([&certificate.pre_prepare])
+    });
+    first(body.incarnation)
+        && body
+            .checkpoint
+            .iter()
+            .all(|vote| first(vote.body.incarnation))
+        && votes.into_iter().all(|vote| first(vote.body.incarnation))
+}
+
+fn opened_in_first_life(said: &Signed<NewView>) -> bool {
+    let first = Incarnation::default();
+    let mut votes = said.body.pre_prepares.iter();
+    said.body.incarnation == first && votes.all(|vote| vote.body.incarnation == first)
+}
+
+/// Keys, and what checks signatures with them.
+struct Court<'a> {
+    keyring: &'a Keyring,
+    checker: &'a mut Checker,
+}
+
+impl Court<'_> {
+    fn holds(&mut self, claim: Claim) -> Result<(), NotProven> {
+        if self.checker.check(&[claim]) == [true] {
+            Ok(())
+        } else {
+            Err(NotProven::Signature)
+        }
+    }
+
+    /// That a member of this configuration signed this.
+    fn signed<B: Body>(&mut self, signed: &Signed<B>, domain: Domain) -> Result<(), NotProven> {
+        let body = &signed.body;
+        if body.epoch() != self.keyring.epoch() {
+            return Err(NotProven::OtherEpoch(body.epoch()));
+        }
+        let signer = body.signer();
+        let key = self.keyring.key(signer);
+        let key = key.ok_or(NotProven::NotAMember(signer))?;
+        let bytes = codec::encode(body);
+        let cluster = self.keyring.cluster();
+        self.holds(Claim::new(key, signed.signature, domain, cluster, &bytes))
+    }
+
+    fn two_votes(
+        &mut self,
+        domain: Domain,
+        first: &Signed<Vote>,
+        second: &Signed<Vote>,
+    ) -> Result<(), NotProven> {
+        if place(&first.body) != place(&second.body) {
+            return Err(NotProven::Unrelated);
+        }
+        differ(&first.body.digest, &second.body.digest)?;
+        self.signed(first, domain)?;
+        self.signed(second, domain)
+    }
+
+    fn two_states(
+        &mut self,
+        first: &Signed<CheckpointVote>,
+        second: &Signed<CheckpointVote>,
+    ) -> Result<(), NotProven> {
+        let place =
+            |vote: &CheckpointVote| (vote.epoch, vote.replica, vote.incarnation, vote.number);
+        if place(&first.body) != place(&second.body) {
+            return Err(NotProven::Unrelated);
+        }
+        differ(&first.body.digest, &second.body.digest)?;
+        self.signed(first, Domain::Checkpoint)?;
+        self.signed(second, Domain::Checkpoint)
+    }
+
+    /// Two messages of which a replica sends one a view.
+    fn two_stories<B: Body>(
+        &mut self,
+        domain: Domain,
+        first: &Signed<B>,
+        second: &Signed<B>,
+        view: impl Fn(&B) -> View,
+    ) -> Result<(), NotProven> {
+        let place = |said: &B| (said.epoch(), said.signer(), said.incarnation(), view(said));
+        if place(&first.body) != place(&second.body) {
+            return Err(NotProven::Unrelated);
+        }
+        differ(&codec::encode(&first.body), &codec::encode(&second.body))?;
+        self.signed(first, domain)?;
+        self.signed(second, domain)
+    }
+
+    /// What a replica takes a view change for; nothing if it refuses it.
+    fn view_change(&mut self, said: &Signed<ViewChange>) -> Option<Arc<CheckedViewChange>> {
+        let message = PeerMessage::ViewChange(said.clone());
+        match examine(self.keyring, self.checker, said.body.replica, message)? {
+            Input::ViewChange(checked) => Some(Arc::clone(checked.get())),
+            _ => None,
+        }
+    }
+
+    fn flawed_view_change(&mut self, said: &Signed<ViewChange>) -> Result<(), NotProven> {
+        if !lives(said) {
+            return Err(NotProven::LaterLife);
+        }
+        self.signed(said, Domain::ViewChange)?;
+        match self.view_change(said) {
+            Some(checked) if !checked.is_flawed() => Err(NotProven::NoContradiction),
+            _ => Ok(()),
+        }
+    }
+
+    fn wrong_new_view(
+        &mut self,
+        said: &Signed<NewView>,
+        view_changes: &[Signed<ViewChange>],
+    ) -> Result<(), NotProven> {
+        if !opened_in_first_life(said) || !view_changes.iter().all(lives) {
+            return Err(NotProven::LaterLife);
+        }
+        self.signed(said, Domain::NewView)?;
+        let (body, message) = (&said.body, PeerMessage::NewView(said.clone()));
+        if examine(self.keyring, self.checker, body.replica, message).is_none() {
+            // Wrong in itself; nothing else belongs to the proof.
+            return match view_changes {
+                [] => Ok(()),
+                _ => Err(NotProven::Disordered),
+            };
+        }
+        let given = view_changes
+            .iter()
+            .map(|said| (said.body.replica, said.digest()));
+        if !given.eq(body.view_changes.iter().copied()) {
+            return Err(NotProven::Unrelated);
+        }
+        let mut changes = Vec::with_capacity(view_changes.len());
+        for said in view_changes {
+            if said.body.view != body.view {
+                return Err(NotProven::Unrelated);
+            }
+            changes.push(self.view_change(said).ok_or(NotProven::Signature)?);
+        }
+        let votes = body.pre_prepares.iter().map(|vote| &vote.body);
+        let votes = votes.map(|vote| (vote.number, vote.digest));
+        if votes.eq(what_follows(&changes)) {
+            return Err(NotProven::NoContradiction);
+        }
+        Ok(())
+    }
+
+    fn not_the_primary(&mut self, vote: &Signed<Vote>) -> Result<(), NotProven> {
+        if vote.body.replica == self.keyring.quorum().primary(vote.body.view) {
+            return Err(NotProven::NoContradiction);
+        }
+        self.signed(vote, Domain::PrePrepare)
+    }
+
+    /// That exactly f+1 others, ascending, stand against `accused`.
+    fn enough(
+        &self,
+        accused: ReplicaId,
+        others: impl Iterator<Item = ReplicaId>,
+    ) -> Result<(), NotProven> {
+        let others: Vec<_> = others.collect();
+        let distinct: BTreeSet<_> = others.iter().filter(|other| **other != accused).collect();
+        let weak = self.keyring.quorum().weak();
+        if distinct.len() < weak {
+            return Err(NotProven::TooFew);
+        }
+        if others.len() != weak || !others.is_sorted() {
+            return Err(NotProven::Disordered);
+        }
+        Ok(())
+    }
+
+    fn wrong_state(
+        &mut self,
+        vote: &Signed<CheckpointVote>,
+        against: &[Signed<CheckpointVote>],
+    ) -> Result<(), NotProven> {
+        let others = against.iter().map(|other| other.body.replica);
+        self.enough(vote.body.replica, others)?;
+        let said = |vote: &CheckpointVote| (vote.number, vote.digest);
+        let truth = against.first().map(|other| said(&other.body));
+        let truth = truth.ok_or(NotProven::TooFew)?;
+        if truth.0 != vote.body.number || !against.iter().all(|other| said(&other.body) == truth) {
+            return Err(NotProven::Unrelated);
+        }
+        if truth.1 == vote.body.digest {
+            return Err(NotProven::NoContradiction);
+        }
+        for vote in against.iter().chain([vote]) {
+            self.signed(vote, Domain::Checkpoint)?;
+        }
+        Ok(())
+    }
+
+    fn false_reply(
+        &mut self,
+        lie: &Signed<ReplyClaim>,
+        truth: &[Signed<ReplyClaim>],
+    ) -> Result<(), NotProven> {
+        let others = truth.iter().map(|other| other.body.replica);
+        self.enough(lie.body.replica, others)?;
+        let asked = |said: &ReplyClaim| (said.client, said.reply.session, said.reply.number);
+        let first = &truth.first().ok_or(NotProven::TooFew)?.body;
+        let alike = |other: &ReplyClaim| other.client == first.client && other.reply == first.reply;
+        if asked(first) != asked(&lie.body) || !truth.iter().all(|other| alike(&other.body)) {
+            return Err(NotProven::Unrelated);
+        }
+        if first.reply == lie.body.reply {
+            return Err(NotProven::NoContradiction);
+        }
+        for signed in truth.iter().chain([lie]) {
+            self.signed(signed, Domain::Reply)?;
+        }
+        Ok(())
+    }
+
+    fn bad_request(&mut self, signed: &SignedRequest) -> Result<(), NotProven> {
+        if well_formed(std::iter::once(&signed.request)).is_ok() {
+            return Err(NotProven::NoContradiction);
+        }
+        let digest = signed.request.digest();
+        self.holds(self.keyring.request_claim(signed, digest))
+    }
+}
+
+/// Two different things in the one order they have.
+fn differ<T: Ord + ?Sized>(first: &T, second: &T) -> Result<(), NotProven> {
+    match first.cmp(second) {
+        std::cmp::Ordering::Less => Ok(()),
+        std::cmp::Ordering::Equal => Err(NotProven::NoContradiction),
+        std::cmp::Ordering::Greater => Err(NotProven::Disordered),
+    }
+}
