@@ -8,6 +8,7 @@
     reason = "a test may stop"
 )]
 
+mod bench;
 mod contract;
 mod documents;
 mod fixture;
