@@ -304,7 +304,7 @@ fn check(options: &Options, own: bool) -> Result<(), BenchError> {
     };
     if !own || options.op != Op::Pair {
         return Err(BenchError::Options(
-            "a fault needs the workload pair; what was acknowledged is checked for no other",
+            "a fault needs the workload pair; only for that one is checked what was acknowledged",
         ));
     }
     if !(0.0..options.seconds).contains(&at) {
