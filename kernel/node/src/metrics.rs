@@ -74,6 +74,11 @@ pub(crate) fn encode(status: &NodeStatus) -> String {
         ("signatures", "Signatures made", status.signatures),
         ("verifications", "Signatures checked", status.verifications),
         (
+            "commits_checked",
+            "Signatures of commits checked",
+            status.commits_checked,
+        ),
+        (
             "verification_batches",
             "Times signatures were checked, many together",
             status.batches,
@@ -88,6 +93,7 @@ pub(crate) fn encode(status: &NodeStatus) -> String {
             "Times the primary was suspected",
             status.suspicions,
         ),
+        ("views_entered", "Views entered", status.views_entered),
         (
             "blames",
             "Messages for which their sender was blamed",
@@ -100,6 +106,22 @@ pub(crate) fn encode(status: &NodeStatus) -> String {
             status.syncs,
         ),
         ("frames_sent", "Frames sent", status.frames_sent),
+        ("sent_bytes", "Bytes in the frames sent", status.bytes_sent),
+        (
+            "frames_to_replicas",
+            "Frames sent to replicas",
+            status.frames_to_replicas,
+        ),
+        (
+            "to_replicas_bytes",
+            "Bytes in the frames sent to replicas",
+            status.bytes_to_replicas,
+        ),
+        (
+            "frames_from_clients",
+            "Frames that came from clients",
+            status.frames_from_clients,
+        ),
         (
             "frames_dropped",
             "Frames not sent because a peer reads too slowly",

@@ -104,13 +104,30 @@ pub(crate) struct Node {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     verifications: u64,
+    commits_checked: u64,
     batches: u64,
     blames: u64,
     records: u64,
     syncs: u64,
     sync_time: Duration,
-    frames_sent: u64,
+    to_replicas: Traffic,
+    to_clients: Traffic,
+    frames_from_clients: u64,
     frames_dropped: u64,
+}
+
+/// Frames sent, and the bytes in them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Traffic {
+    frames: u64,
+    bytes: u64,
+}
+
+impl Traffic {
+    fn sent(&mut self, bytes: usize) {
+        self.frames += 1;
+        self.bytes += bytes as u64;
+    }
 }
 
 impl Node {
@@ -211,6 +228,7 @@ impl Node {
                 peer: Peer::Client(client),
                 frame,
             } => {
+                self.counts.frames_from_clients += 1;
                 self.on_client_frame(link, client, &frame, sealed);
             }
             Event::Refused { remote, reason } => debug!(%remote, %reason, "refused a link"),
@@ -413,6 +431,7 @@ impl Node {
                 }
                 Effect::CheckCommits(votes) => {
                     self.counts.verifications += votes.len() as u64;
+                    self.counts.commits_checked += votes.len() as u64;
                     inputs.push_back(check_commits(
                         self.replica.keyring(),
                         &mut self.checker,
@@ -509,8 +528,7 @@ impl Node {
     /// Sends `message`, which is `frame`, to one replica, as the fault on demand has it.
     fn send_peer(&mut self, to: ReplicaId, message: &PeerMessage, mut frame: Bytes) {
         let Some(fault) = self.fault else {
-            let result = self.fabric.send_replica(to, frame);
-            return self.count(result);
+            return self.transmit(to, frame);
         };
         if let Fault::Drop(percent) = fault
             && self.dice.falls(percent)
@@ -529,8 +547,15 @@ impl Node {
             self.counts.frames_dropped += u64::from(!held);
             return;
         }
-        let result = self.fabric.send_replica(to, frame);
-        self.count(result);
+        self.transmit(to, frame);
+    }
+
+    fn transmit(&mut self, to: ReplicaId, frame: Bytes) {
+        let bytes = frame.len();
+        match self.fabric.send_replica(to, frame) {
+            Ok(()) => self.counts.to_replicas.sent(bytes),
+            Err(error) => self.lost(&error),
+        }
     }
 
     /// Sends the frames that were held back until now.
@@ -539,8 +564,7 @@ impl Node {
             return;
         };
         while let Some((to, frame)) = self.held.take(now) {
-            let result = self.fabric.send_replica(to, frame);
-            self.count(result);
+            self.transmit(to, frame);
         }
     }
 
@@ -570,19 +594,18 @@ impl Node {
         if self.fault == Some(Fault::Silent) {
             return;
         }
-        let result = self.fabric.send(link, Bytes::from(codec::encode(message)));
-        self.count(result);
+        let frame = Bytes::from(codec::encode(message));
+        let bytes = frame.len();
+        match self.fabric.send(link, frame) {
+            Ok(()) => self.counts.to_clients.sent(bytes),
+            Err(error) => self.lost(&error),
+        }
     }
 
     /// What is not sent is asked for again: replies by their clients, votes by status reports.
-    fn count(&mut self, result: Result<(), SendError>) {
-        match result {
-            Ok(()) => self.counts.frames_sent += 1,
-            Err(error) => {
-                self.counts.frames_dropped += 1;
-                debug!(%error, "a frame was not sent");
-            }
-        }
+    fn lost(&mut self, error: &SendError) {
+        self.counts.frames_dropped += 1;
+        debug!(%error, "a frame was not sent");
     }
 
     fn status(&self) -> NodeStatus {
@@ -590,6 +613,7 @@ impl Node {
         let figures = self.kernel.figures();
         let stats = self.fabric.stats();
         let quorum = self.replica.keyring().quorum();
+        let (to_replicas, to_clients) = (self.counts.to_replicas, self.counts.to_clients);
         NodeStatus {
             replica: self.replica.me().0,
             view: self.replica.view().0,
@@ -608,15 +632,21 @@ impl Node {
             proposals: counters.proposals,
             signatures: counters.signatures,
             verifications: self.counts.verifications,
+            commits_checked: self.counts.commits_checked,
             batches: self.counts.batches,
             certificates: counters.certificates,
             suspicions: counters.suspicions,
+            views_entered: counters.views_entered,
             blames: self.counts.blames,
             evidence: self.archive.len(),
             records: self.counts.records,
             syncs: self.counts.syncs,
             sync_us: u64::try_from(self.counts.sync_time.as_micros()).unwrap_or(u64::MAX),
-            frames_sent: self.counts.frames_sent,
+            frames_sent: to_replicas.frames + to_clients.frames,
+            bytes_sent: to_replicas.bytes + to_clients.bytes,
+            frames_to_replicas: to_replicas.frames,
+            bytes_to_replicas: to_replicas.bytes,
+            frames_from_clients: self.counts.frames_from_clients,
             frames_dropped: self.counts.frames_dropped,
             fault: self.fault,
             ready: stats.replica_links + 1 >= quorum.strong(),

@@ -43,12 +43,16 @@ pub struct NodeStatus {
     pub signatures: u64,
     /// Signatures checked since the start.
     pub verifications: u64,
-    /// Batches they were checked in since the start.
+    /// Those of them that were commits, checked later and many together.
+    pub commits_checked: u64,
+    /// Batches the others were checked in since the start.
     pub batches: u64,
     /// Commit certificates completed since the start.
     pub certificates: u64,
     /// Times the primary was suspected since the start.
     pub suspicions: u64,
+    /// Views entered since the start.
+    pub views_entered: u64,
     /// Messages for which their sender was blamed since the start.
     pub blames: u64,
     /// Pieces of evidence that are kept, those of earlier starts included.
@@ -61,6 +65,14 @@ pub struct NodeStatus {
     pub sync_us: u64,
     /// Frames sent since the start.
     pub frames_sent: u64,
+    /// Bytes in them.
+    pub bytes_sent: u64,
+    /// Those of the frames that went to replicas.
+    pub frames_to_replicas: u64,
+    /// Bytes in these.
+    pub bytes_to_replicas: u64,
+    /// Frames that came from clients since the start.
+    pub frames_from_clients: u64,
     /// Frames not sent because a peer reads too slowly, since the start.
     pub frames_dropped: u64,
     /// The fault it commits on demand.

@@ -428,6 +428,9 @@ impl<T: FnMut(Progress) + Send + 'static> Stage<T> {
                 if mode == Mode::Plain { "plain" } else { "ext" }
             ),
             storage: StorageKind::Memory,
+            timeout: bench::TIMEOUT,
+            busy: 0,
+            strike: None,
         };
         let measured = bench::run(&self.view, &contest).await?;
         for (replica, count) in &measured.disagreements {

@@ -10,6 +10,7 @@
     )
 )]
 
+pub mod admin;
 pub mod bench;
 pub mod demo;
 pub mod local;

@@ -289,6 +289,13 @@ pub const fn ended_well(ended: &Result<Ended, NodeError>) -> bool {
     ended.is_ok()
 }
 
+/// What a process is told by a signal.
+#[derive(Clone, Copy, Debug)]
+enum Order {
+    Freeze,
+    Thaw,
+}
+
 /// Replicas as processes of their own.
 #[derive(Debug)]
 pub struct ProcessCluster {
@@ -415,6 +422,43 @@ impl ProcessCluster {
             .and_then(|()| child.wait())
             .map(|_| ())
             .map_err(io("killing a replica"))
+    }
+
+    /// Freezes a replica's process, as `kill -STOP` does: it keeps its links and says nothing.
+    ///
+    /// # Errors
+    /// [`LabError::Io`], also where the system has no such signal.
+    pub fn freeze(&self, replica: ReplicaId) -> Result<(), LabError> {
+        self.tell(replica, Order::Freeze)
+            .map_err(io("freezing a replica"))
+    }
+
+    /// Lets a frozen process go on, as `kill -CONT` does.
+    ///
+    /// # Errors
+    /// [`LabError::Io`], also where the system has no such signal.
+    pub fn thaw(&self, replica: ReplicaId) -> Result<(), LabError> {
+        self.tell(replica, Order::Thaw)
+            .map_err(io("waking a replica"))
+    }
+
+    #[cfg(unix)]
+    fn tell(&self, replica: ReplicaId, order: Order) -> std::io::Result<()> {
+        use rustix::process::{Pid, Signal, kill_process};
+        let process = self.processes.get(usize::from(replica.0));
+        let Some(child) = process.and_then(Option::as_ref) else {
+            return Ok(());
+        };
+        let signal = match order {
+            Order::Freeze => Signal::STOP,
+            Order::Thaw => Signal::CONT,
+        };
+        Ok(kill_process(Pid::from_child(child), signal)?)
+    }
+
+    #[cfg(not(unix))]
+    fn tell(&self, _replica: ReplicaId, _order: Order) -> std::io::Result<()> {
+        Err(std::io::ErrorKind::Unsupported.into())
     }
 }
 

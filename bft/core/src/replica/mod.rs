@@ -87,6 +87,8 @@ pub struct Counters {
     pub signatures: u64,
     /// Times the primary was suspected.
     pub suspicions: u64,
+    /// Views entered after the first.
+    pub views_entered: u64,
     /// Commit certificates completed.
     pub certificates: u64,
 }

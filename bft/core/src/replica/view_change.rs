@@ -410,6 +410,7 @@ impl Replica {
         self.made_progress();
         self.fruitless = fruitless;
         let primary = self.primary();
+        self.counters.views_entered += 1;
         out.push(Effect::ViewChanged { view, primary });
         self.checkpoints.prove(votes);
         self.stabilise(stable, out);

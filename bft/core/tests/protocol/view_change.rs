@@ -85,6 +85,7 @@ fn views_that_do_not_open_are_given_up() {
     world.run_for(10 * T);
     assert_executed(&world, &[2, 3, 4, 5, 6], 3);
     assert_eq!(world.nodes[4].views, [View(2)]);
+    assert_eq!(world.nodes[4].replica.counters().views_entered, 1);
 }
 
 /// The old primary, frozen and back, is led into the view and executes what it missed.

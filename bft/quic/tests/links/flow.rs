@@ -6,13 +6,39 @@ use crate::common::{
     replica_config, until,
 };
 use bezant_bft::ids::ReplicaId;
-use bezant_quic::{Event, MAX_CLIENT_FRAME_BYTES, MAX_FRAME_BYTES, Peer, SendError};
+use bezant_quic::{Event, LinkId, MAX_CLIENT_FRAME_BYTES, MAX_FRAME_BYTES, Peer, SendError};
 use bytes::Bytes;
 
 fn numbered(number: u32, len: usize) -> Bytes {
     let mut frame = vec![u8::try_from(number % 251).unwrap(); len.max(4)];
     frame[..4].copy_from_slice(&number.to_le_bytes());
     Bytes::from(frame)
+}
+
+/// Another client, whose frame from the server arrives after everything else had a turn.
+struct Marker {
+    client: Node,
+    at_client: LinkId,
+    at_server: LinkId,
+}
+
+impl Marker {
+    async fn link(server: &mut Node) -> Self {
+        let mut client = Node::client(9, &[(0, server.address())]);
+        let at_client = client.up(Peer::Replica(ReplicaId(0))).await;
+        let at_server = server.up(Peer::Client(client_key(9).client())).await;
+        Self {
+            client,
+            at_client,
+            at_server,
+        }
+    }
+
+    async fn pass(&mut self, server: &Node) {
+        let marker = Bytes::from_static(b"marker");
+        server.fabric.send(self.at_server, marker.clone()).unwrap();
+        assert_eq!(self.client.frame(self.at_client).await, marker);
+    }
 }
 
 #[tokio::test]
@@ -92,7 +118,9 @@ async fn a_reader_that_does_not_drain_makes_send_say_full_and_memory_stays_bound
     let (mut server, at_server, client, at_client) = pair().await;
     let frame = numbered(7, 10_000);
     let mut accepted = 0_usize;
-    // Nobody takes from the server's inbox: everything on the way fills up, in bounded time.
+    let mut marker = Marker::link(&mut server).await;
+    // Nobody takes from the server's inbox: everything on the way fills up, in bounded time,
+    // and stays so however often everybody has a turn.
     let deadline = tokio::time::Instant::now() + crate::common::DEADLINE;
     let mut idle_rounds = 0;
     while idle_rounds < 50 {
@@ -104,7 +132,7 @@ async fn a_reader_that_does_not_drain_makes_send_say_full_and_memory_stays_bound
             }
             Err(SendError::Full) => {
                 idle_rounds += 1;
-                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+                marker.pass(&server).await;
             }
             Err(other) => panic!("{other}"),
         }
@@ -140,12 +168,13 @@ async fn a_peer_that_takes_nothing_cannot_make_the_queue_grow() {
     let frame = numbered(1, 50_000);
     let mut accepted = 0;
     let mut full = 0;
+    let mut marker = Marker::link(&mut server).await;
     while full < 20 {
         match server.fabric.send(link, frame.clone()) {
             Ok(()) => accepted += 1,
             Err(SendError::Full) => {
                 full += 1;
-                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+                marker.pass(&server).await;
             }
             Err(other) => panic!("{other}"),
         }

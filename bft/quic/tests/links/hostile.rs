@@ -1,6 +1,12 @@
 //! Peers that break the rules: each is named or turned away, and the others keep working.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    future::poll_fn,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    task::Poll,
+    time::Duration,
+};
 
 use crate::common::{
     CLUSTER, EPOCH, Node, any_port, client_config, client_key, pair,
@@ -247,24 +253,35 @@ async fn only_one_stream_is_allowed() {
     let mut server = Node::replica(0, &[]);
     let key = client_key(2);
     let (_endpoint, connection) = Raw::new(&key).connect(server.address()).await.unwrap();
-    let (mut send, _recv) = greet(&connection).await;
+    let (mut send, mut recv) = greet(&connection).await;
     let link = server.up(Peer::Client(key.client())).await;
-    let wait = Duration::from_millis(50);
-    assert!(
-        tokio::time::timeout(wait, connection.open_bi())
-            .await
-            .is_err()
-    );
-    assert!(
-        tokio::time::timeout(wait, connection.open_uni())
-            .await
-            .is_err()
-    );
+    let (mut bi, mut uni) = (pin!(connection.open_bi()), pin!(connection.open_uni()));
+    assert!(now_or_never(bi.as_mut()).await.is_none());
+    assert!(now_or_never(uni.as_mut()).await.is_none());
     assert!(connection.send_datagram(Bytes::from_static(b"x")).is_err());
     send.write_all(&framed(b"the one stream works"))
         .await
         .unwrap();
     assert_eq!(server.frame(link).await, "the one stream works");
+    // What comes back over the one stream comes after leave for another, had there been any.
+    server
+        .fabric
+        .send(link, Bytes::from_static(b"and back"))
+        .unwrap();
+    let mut back = [0; 12];
+    recv.read_exact(&mut back).await.unwrap();
+    assert_eq!(back[..], framed(b"and back"));
+    assert!(now_or_never(bi).await.is_none());
+    assert!(now_or_never(uni).await.is_none());
+}
+
+/// What `future` gives without waiting.
+async fn now_or_never<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use bezant_lab::{
-    bench::{self, Connections, Mode, Op, Options, Report},
+    bench::{self, Blow, Connections, Mode, Op, Options, Replicas, Report, Strike},
     local::view,
 };
 use bezant_node::StorageKind;
@@ -56,6 +56,16 @@ pub(crate) struct Bench {
     /// Where the replicas keep their log; only for a cluster that bench starts itself
     #[arg(long, value_enum, default_value_t = Keeping::Memory, conflicts_with_all = ["cluster", "context"])]
     storage: Keeping,
+    /// What happens to the replicas in the midst of it; only for pair, on a cluster that bench
+    /// starts itself
+    #[arg(long, value_enum, value_name = "FAULT", conflicts_with_all = ["cluster", "context"])]
+    fault: Option<Harm>,
+    /// When, counted from the beginning of the measurement; a third of it if nothing is said
+    #[arg(long, value_name = "S", requires = "fault")]
+    fault_at: Option<f64>,
+    /// Busy loops beside it, which take processor time and do nothing
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
+    busy: u16,
 }
 
 /// The workloads.
@@ -93,6 +103,19 @@ enum Keeping {
     Sync,
 }
 
+/// What happens to the replicas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Harm {
+    /// The primary's process is killed
+    Kill,
+    /// The primary's process is frozen, and goes on after half of the time that is left
+    Stop,
+    /// The primary proposes something else, properly signed, to every backup
+    Equivocate,
+    /// All processes are killed and started again; needs --storage sync
+    KillAll,
+}
+
 /// How a recipe is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Way {
@@ -104,7 +127,7 @@ enum Way {
 
 impl Bench {
     pub(crate) fn run(self, global: &Global, printer: &Printer) -> Result<Exit, Failure> {
-        let options = self.options()?;
+        let options = self.options(global)?;
         let named = global.cluster.is_some() || global.context.is_some();
         let target = named.then(|| Target::resolve(global)).transpose()?;
         let report = block_on(async {
@@ -118,10 +141,18 @@ impl Bench {
             with_progress(measured, &options, printer).await
         })?;
         print(&report, printer)?;
-        Ok(Exit::Ok)
+        let kept = |count: Option<u64>| count.is_none_or(|count| count == 0);
+        let replicas = report.replicas.as_ref();
+        Ok(match replicas {
+            Some(replicas) if !kept(replicas.lost) || !kept(replicas.doubled) => {
+                printer.note("the space does not agree with what was acknowledged");
+                Exit::Error
+            }
+            _ => Exit::Ok,
+        })
     }
 
-    fn options(&self) -> Result<Options, Failure> {
+    fn options(&self, global: &Global) -> Result<Options, Failure> {
         let sound = |seconds: f64| seconds.is_finite() && (0.0..=86_400.0).contains(&seconds);
         if !sound(self.seconds) || !sound(self.warmup) || self.seconds == 0.0 {
             return Err(Failure::usage("the times make no measurement")
@@ -154,6 +185,17 @@ impl Bench {
                 Sharing::Each => Connections::Each,
                 Sharing::Shared => Connections::Shared,
             },
+            timeout: global.timeout,
+            busy: usize::from(self.busy),
+            strike: self.fault.map(|harm| Strike {
+                blow: match harm {
+                    Harm::Kill => Blow::Kill,
+                    Harm::Stop => Blow::Stop,
+                    Harm::Equivocate => Blow::Equivocate,
+                    Harm::KillAll => Blow::KillAll,
+                },
+                at: self.fault_at.unwrap_or(self.seconds / 3.0),
+            }),
         })
     }
 }
@@ -208,30 +250,88 @@ fn print(report: &Report, printer: &Printer) -> Result<(), Failure> {
         Format::Json | Format::Jsonl => printer.json(report),
         Format::Raw => printer.line(&format!("{:.0}", report.ops_per_s)),
         Format::Table => {
-            let disagreed = |(replica, count): (&u8, &u64)| format!("{count} by replica {replica}");
-            let disagreements: Vec<String> = report.disagreements.iter().map(disagreed).collect();
-            let rows = [
-                ("operations", report.ops.to_string()),
-                ("a second", format!("{:.0}", report.ops_per_s)),
-                ("p50", format!("{} µs", report.p50_us)),
-                ("p99", format!("{} µs", report.p99_us)),
-                ("longest", format!("{} µs", report.max_us)),
-                (
-                    "calls for each",
-                    format!("{:.2}", report.calls_per_operation),
-                ),
-                ("errors", report.errors.to_string()),
-                (
-                    "disagreements",
-                    if disagreements.is_empty() {
-                        "none".to_owned()
-                    } else {
-                        disagreements.join(", ")
-                    },
-                ),
-            ];
+            let mut rows = rows(report);
+            if let Some(replicas) = &report.replicas {
+                rows.extend(rows_of_replicas(replicas));
+            }
             let row = |(name, value): (&str, String)| vec![name.to_owned(), value];
-            printer.table(&["measured", ""], rows.map(row).to_vec())
+            printer.table(&["measured", ""], rows.into_iter().map(row).collect())
         }
     }
+}
+
+/// What clients saw, and what came of a fault.
+fn rows(report: &Report) -> Vec<(&'static str, String)> {
+    let disagreed = |(replica, count): (&u8, &u64)| format!("{count} by replica {replica}");
+    let disagreements: Vec<String> = report.disagreements.iter().map(disagreed).collect();
+    let mut rows = vec![
+        ("operations", report.ops.to_string()),
+        ("a second", format!("{:.0}", report.ops_per_s)),
+        ("p50", format!("{} µs", report.p50_us)),
+        ("p99", format!("{} µs", report.p99_us)),
+        ("longest", format!("{} µs", report.max_us)),
+        (
+            "calls for each",
+            format!("{:.2}", report.calls_per_operation),
+        ),
+        ("errors", report.errors.to_string()),
+        ("longest stall", format!("{} ms", report.longest_stall_ms)),
+        (
+            "disagreements",
+            if disagreements.is_empty() {
+                "none".to_owned()
+            } else {
+                disagreements.join(", ")
+            },
+        ),
+    ];
+    if let Some(struck) = &report.fault {
+        let times = [
+            ("replaced after", struck.replaced_ms),
+            ("restarted after", struck.restart_ms),
+            ("resumed after", struck.resumed_ms),
+            ("caught up after", struck.caught_up_ms),
+        ];
+        let known = times.into_iter();
+        rows.extend(known.filter_map(|(name, ms)| Some((name, format!("{} ms", ms?)))));
+    }
+    rows
+}
+
+/// What the replicas said of themselves.
+fn rows_of_replicas(replicas: &Replicas) -> Vec<(&'static str, String)> {
+    let mut rows = vec![
+        ("views entered", replicas.views_entered.to_string()),
+        ("suspicions", replicas.suspicions.to_string()),
+    ];
+    for (name, count) in [("lost", replicas.lost), ("doubled", replicas.doubled)] {
+        rows.extend(count.map(|count| (name, count.to_string())));
+    }
+    let Some(costs) = &replicas.costs else {
+        return rows;
+    };
+    let figures = [
+        ("requests a proposal", costs.requests_per_proposal),
+        (
+            "replica frames a proposal",
+            costs.replica_frames_per_proposal,
+        ),
+        ("signatures a proposal", costs.signatures_per_proposal),
+        (
+            "commits checked a proposal",
+            costs.commit_verifications_per_proposal,
+        ),
+        ("replica frames a request", costs.replica_frames_per_request),
+        ("replica bytes a request", costs.replica_bytes_per_request),
+        ("client frames a request", costs.client_frames_per_request),
+        ("reply frames a request", costs.reply_frames_per_request),
+        ("reply bytes a request", costs.reply_bytes_per_request),
+        ("signatures a request", costs.signatures_per_request),
+        ("verifications a request", costs.verifications_per_request),
+        ("verifications a batch", costs.verifications_per_batch),
+        ("records a request", costs.records_per_request),
+        ("syncs a request", costs.syncs_per_request),
+    ];
+    rows.extend(figures.map(|(name, figure)| (name, format!("{figure:.2}"))));
+    rows
 }

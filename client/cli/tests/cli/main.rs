@@ -9,6 +9,7 @@
 )]
 
 mod audit;
+mod bench;
 mod contract;
 mod documents;
 mod fixture;

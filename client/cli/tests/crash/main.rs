@@ -1,5 +1,5 @@
-//! Real processes under load, killed as by `kill -9` and started again: what was
-//! acknowledged is there, once, and the cluster goes on.
+//! Real processes under load, killed as by `kill -9`, frozen or lying: what was acknowledged
+//! is there, once, no operation fails, and the cluster goes on.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,25 +10,33 @@
 
 use std::{
     collections::BTreeSet,
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
     path::Path,
     sync::{Arc, Mutex},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
-use bezant_client::{Client, ClusterView, ReplicaId, template, tuple};
-use bezant_lab::{LocalOptions, ProcessCluster};
+use bezant_client::{Client, ClusterView, ReplicaId, Tuple, template, tuple};
+use bezant_lab::{LocalOptions, ProcessCluster, admin};
 use bezant_node::{NodeStatus, StorageKind};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Clients that put tuples at the same time.
+/// Clients that work at the same time while processes are killed.
 const CLIENTS: i64 = 8;
 
-/// Tuples that were acknowledged, as (client, number).
-type Acked = Arc<Mutex<BTreeSet<(i64, i64)>>>;
+/// Clients that work at the same time while the primary fails.
+const MANY: i64 = 50;
+
+/// A tuple, as (client, number).
+type Name = (i64, i64);
+
+/// What was acknowledged to all clients.
+#[derive(Debug, Default)]
+struct Ledger {
+    put: BTreeSet<Name>,
+    taken: BTreeSet<Name>,
+}
 
 fn start() -> ProcessCluster {
     let options = LocalOptions {
@@ -61,27 +69,27 @@ fn await_that(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// Clients that put one tuple after the other until told to stop.
+/// Clients that put tuples and take whichever is oldest, until told to stop.
 struct Load {
-    acked: Acked,
+    ledger: Arc<Mutex<Ledger>>,
     stop: tokio::sync::watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Load {
-    fn start(view: &ClusterView) -> Self {
-        let acked = Acked::default();
+    fn start(view: &ClusterView, clients: i64) -> Self {
+        let ledger = Arc::<Mutex<Ledger>>::default();
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let thread = {
-            let (acked, view) = (Arc::clone(&acked), view.clone());
+            let (ledger, view) = (Arc::clone(&ledger), view.clone());
             std::thread::spawn(move || {
                 runtime().block_on(async {
-                    let mut clients = tokio::task::JoinSet::new();
-                    for index in 0..CLIENTS {
-                        let (acked, stopped) = (Arc::clone(&acked), stopped.clone());
-                        clients.spawn(put(index, view.clone(), acked, stopped));
+                    let mut working = tokio::task::JoinSet::new();
+                    for index in 0..clients {
+                        let (ledger, stopped) = (Arc::clone(&ledger), stopped.clone());
+                        working.spawn(work(index, view.clone(), ledger, stopped));
                     }
-                    while let Some(ended) = clients.join_next().await {
+                    while let Some(ended) = working.join_next().await {
                         ended.unwrap();
                     }
                 });
@@ -89,35 +97,33 @@ impl Load {
         };
         let thread = Some(thread);
         Self {
-            acked,
+            ledger,
             stop,
             thread,
         }
     }
 
-    fn count(&self) -> usize {
-        self.acked.lock().unwrap().len()
-    }
-
-    /// Waits until so many more were acknowledged.
+    /// Waits until so many more tuples were put.
     #[track_caller]
     fn await_more(&self, more: usize) {
-        let goal = self.count() + more;
-        await_that("more is acknowledged", || self.count() >= goal);
+        let count = || self.ledger.lock().unwrap().put.len();
+        let goal = count() + more;
+        await_that("more is acknowledged", || count() >= goal);
     }
 
     /// Stops, and returns what was acknowledged.
-    fn stop(mut self) -> BTreeSet<(i64, i64)> {
+    fn stop(mut self) -> Ledger {
         self.stop.send(true).unwrap();
         self.thread.take().unwrap().join().unwrap();
-        std::mem::take(&mut *self.acked.lock().unwrap())
+        std::mem::take(&mut *self.ledger.lock().unwrap())
     }
 }
 
-async fn put(
+/// Puts two tuples for each it takes. Whatever fails on the way, no operation does.
+async fn work(
     index: i64,
     view: ClusterView,
-    acked: Acked,
+    ledger: Arc<Mutex<Ledger>>,
     stopped: tokio::sync::watch::Receiver<bool>,
 ) {
     let client = Client::builder(view).timeout(DEADLINE);
@@ -127,12 +133,27 @@ async fn put(
             return;
         }
         client.out("acked", tuple!(index, number)).await.unwrap();
-        acked.lock().unwrap().insert((index, number));
+        ledger.lock().unwrap().put.insert((index, number));
+        if number % 2 == 1 {
+            let taken = client.inp("acked", template!(?int, ?int)).await.unwrap();
+            // Each client takes fewer than it put.
+            let taken = name(&taken.value.unwrap());
+            let first = ledger.lock().unwrap().taken.insert(taken);
+            assert!(first, "{taken:?} was delivered twice");
+        }
     }
 }
 
+fn name(tuple: &Tuple) -> Name {
+    let fields = tuple.fields().iter();
+    let fields: Vec<i64> = fields
+        .map(|field| field.to_string().parse().unwrap())
+        .collect();
+    (fields[0], fields[1])
+}
+
 /// Everything in the space, each once.
-fn present(view: &ClusterView) -> BTreeSet<(i64, i64)> {
+fn present(view: &ClusterView) -> BTreeSet<Name> {
     runtime().block_on(async {
         let client = Client::builder(view.clone()).timeout(DEADLINE);
         let client = client.connect().await.unwrap();
@@ -141,15 +162,7 @@ fn present(view: &ClusterView) -> BTreeSet<(i64, i64)> {
             let page = client.rd_all("acked", template!(?int, ?int), 200, after);
             let page = page.await.unwrap();
             for tuple in &page.tuples {
-                let fields: Vec<i64> = tuple
-                    .fields()
-                    .iter()
-                    .map(|field| field.to_string().parse().unwrap())
-                    .collect();
-                assert!(
-                    found.insert((fields[0], fields[1])),
-                    "{tuple} is there twice"
-                );
+                assert!(found.insert(name(tuple)), "{tuple} is there twice");
             }
             after = page.next;
             if after.is_none() {
@@ -159,34 +172,31 @@ fn present(view: &ClusterView) -> BTreeSet<(i64, i64)> {
     })
 }
 
+/// Every tuple that was put is there or was taken, and not both; and nothing else is there.
 #[track_caller]
-fn nothing_is_lost(view: &ClusterView, acked: &BTreeSet<(i64, i64)>) {
+fn nothing_is_lost(view: &ClusterView, ledger: &Ledger) {
     let present = present(view);
-    let lost: Vec<_> = acked.difference(&present).collect();
+    let both: Vec<_> = present.intersection(&ledger.taken).collect();
+    assert!(both.is_empty(), "taken, and there: {both:?}");
+    let known: BTreeSet<Name> = present.union(&ledger.taken).copied().collect();
+    let differ: Vec<_> = known.symmetric_difference(&ledger.put).collect();
     assert!(
-        lost.is_empty(),
-        "{} acknowledged, lost {lost:?}",
-        acked.len()
+        differ.is_empty(),
+        "{} put, {} taken, {} there; lost or from nowhere: {differ:?}",
+        ledger.put.len(),
+        ledger.taken.len(),
+        present.len()
     );
-    // Put, but not acknowledged: at most what each client had under way at a kill.
-    assert!(
-        present.len() <= acked.len() + 64,
-        "{} {}",
-        present.len(),
-        acked.len()
-    );
+}
+
+fn admin_of(cluster: &ProcessCluster, replica: u8) -> String {
+    cluster.admins()[usize::from(replica)].unwrap().to_string()
 }
 
 /// What the replica says of itself; nothing if it cannot be reached.
 fn status(cluster: &ProcessCluster, replica: u8) -> Option<NodeStatus> {
-    let admin: SocketAddr = cluster.admins()[usize::from(replica)]?;
-    let mut stream = TcpStream::connect(admin).ok()?;
-    stream.set_read_timeout(Some(DEADLINE)).unwrap();
-    let ask = "GET /status HTTP/1.1\r\nHost: replica\r\nConnection: close\r\n\r\n";
-    stream.write_all(ask.as_bytes()).ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()
+    let asked = async { admin::status(&admin_of(cluster, replica)).await.ok() };
+    runtime().block_on(asked)
 }
 
 fn executed(cluster: &ProcessCluster, replica: u8) -> u64 {
@@ -196,7 +206,7 @@ fn executed(cluster: &ProcessCluster, replica: u8) -> u64 {
 #[test]
 fn a_backup_killed_under_load_catches_up_from_its_journal() {
     let mut cluster = start();
-    let load = Load::start(&cluster.view());
+    let load = Load::start(&cluster.view(), CLIENTS);
     // Past a checkpoint, so that it comes back from a snapshot and what follows it.
     await_that("a checkpoint is stable", || {
         status(&cluster, 2).is_some_and(|status| status.stable > 0)
@@ -213,14 +223,14 @@ fn a_backup_killed_under_load_catches_up_from_its_journal() {
     // Now these two are needed.
     cluster.kill(ReplicaId(1)).unwrap();
     load.await_more(200);
-    let acked = load.stop();
-    nothing_is_lost(&cluster.view(), &acked);
+    let ledger = load.stop();
+    nothing_is_lost(&cluster.view(), &ledger);
 }
 
 #[test]
 fn all_killed_under_load_come_back_with_what_was_acknowledged() {
     let mut cluster = start();
-    let load = Load::start(&cluster.view());
+    let load = Load::start(&cluster.view(), CLIENTS);
     // Before the first checkpoint, and beyond some.
     for acknowledged in [50, 500, 1500] {
         load.await_more(acknowledged);
@@ -231,6 +241,64 @@ fn all_killed_under_load_come_back_with_what_was_acknowledged() {
     }
     load.await_more(200);
     assert!(status(&cluster, 1).unwrap().stable > 0);
-    let acked = load.stop();
-    nothing_is_lost(&cluster.view(), &acked);
+    let ledger = load.stop();
+    nothing_is_lost(&cluster.view(), &ledger);
+}
+
+/// Another one leads, and at least two replicas besides it know.
+#[track_caller]
+fn await_another_primary(cluster: &ProcessCluster) {
+    await_that("another one leads", || {
+        let entered =
+            |replica| status(cluster, replica).is_some_and(|status| status.views_entered > 0);
+        (1..4).all(entered)
+    });
+}
+
+#[test]
+fn a_primary_killed_under_load_is_replaced_and_comes_back() {
+    let mut cluster = start();
+    let load = Load::start(&cluster.view(), MANY);
+    load.await_more(300);
+    cluster.kill(ReplicaId(0)).unwrap();
+    await_another_primary(&cluster);
+    load.await_more(300);
+    let others = executed(&cluster, 1);
+    cluster.start_again(&[ReplicaId(0)]).unwrap();
+    await_that("it catches up", || executed(&cluster, 0) > others);
+    let ledger = load.stop();
+    nothing_is_lost(&cluster.view(), &ledger);
+}
+
+#[test]
+fn a_primary_frozen_under_load_is_replaced_and_votes_again() {
+    let cluster = start();
+    let load = Load::start(&cluster.view(), MANY);
+    load.await_more(300);
+    cluster.freeze(ReplicaId(0)).unwrap();
+    await_another_primary(&cluster);
+    load.await_more(300);
+    let others = executed(&cluster, 1);
+    cluster.thaw(ReplicaId(0)).unwrap();
+    await_that("it catches up", || executed(&cluster, 0) > others);
+    // Of the three that are left now, its vote is needed.
+    cluster.freeze(ReplicaId(3)).unwrap();
+    load.await_more(300);
+    let ledger = load.stop();
+    nothing_is_lost(&cluster.view(), &ledger);
+}
+
+#[test]
+fn an_equivocating_primary_is_replaced_under_load() {
+    let cluster = start();
+    let load = Load::start(&cluster.view(), MANY);
+    load.await_more(300);
+    let order = r#"{"fault": "equivocate"}"#;
+    let answer = runtime()
+        .block_on(async { admin::request(&admin_of(&cluster, 0), "POST", "/fault", order).await });
+    assert_eq!(answer.unwrap().code, 204);
+    await_another_primary(&cluster);
+    load.await_more(300);
+    let ledger = load.stop();
+    nothing_is_lost(&cluster.view(), &ledger);
 }

@@ -6,8 +6,13 @@
 //! clients see; it does not correct for coordinated omission, since no client
 //! intends to send while it waits.
 
+mod busy;
+mod costs;
+mod ledger;
+mod pulse;
 mod recipes;
 mod simple;
+mod strike;
 
 use std::{
     collections::BTreeMap,
@@ -20,11 +25,23 @@ use std::{
 };
 
 use bezant_client::{Client, ClusterView, Error, Network, SigningKey};
-use bezant_node::StorageKind;
+use bezant_node::{NodeStatus, StorageKind};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use self::{
+    busy::Busy,
+    ledger::{Audit, Ledger},
+    pulse::Pulse,
+};
+pub use self::{
+    costs::Costs,
+    strike::{Blow, Strike, Struck},
+};
 use crate::local::{LabError, LocalOptions, ProcessCluster, fresh_key};
+
+/// How long a client waits for an answer unless told otherwise.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -90,6 +107,13 @@ pub struct Options {
     pub space: String,
     /// Where replicas keep their log, on a cluster of the benchmark's own.
     pub storage: StorageKind,
+    /// How long a client waits for an answer before it counts as an error.
+    pub timeout: Duration,
+    /// Threads beside the measurement that take processor time and do nothing.
+    pub busy: usize,
+    /// A fault of the replicas in the midst, for [`Op::Pair`] on a cluster of the benchmark's
+    /// own.
+    pub strike: Option<Strike>,
 }
 
 /// What was measured. The names are stable.
@@ -123,8 +147,37 @@ pub struct Report {
     pub calls_per_operation: f64,
     /// Operations that failed.
     pub errors: u64,
+    /// The longest time in which no operation of any client completed, in milliseconds.
+    pub longest_stall_ms: u64,
     /// Answers that differed from what f+1 replicas said, by replica.
     pub disagreements: BTreeMap<u8, u64>,
+    /// What replicas of the benchmark's own said of themselves.
+    #[serde(flatten)]
+    pub replicas: Option<Replicas>,
+    /// What came of the fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Struck>,
+}
+
+/// What replicas of the benchmark's own counted. The names are stable.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Replicas {
+    /// Views entered after the first, by the replica that entered most of them.
+    pub views_entered: u64,
+    /// Times a replica suspected the primary.
+    pub suspicions: u64,
+    /// For [`Op::Pair`]: tuples whose insertion was acknowledged and that were not there to
+    /// be taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost: Option<u64>,
+    /// For [`Op::Pair`]: tuples that were there at the end although they had been taken, or
+    /// were there twice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doubled: Option<u64>,
+    /// What a request cost them; nothing in a measurement with a fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub costs: Option<Costs>,
 }
 
 /// Why nothing was measured.
@@ -140,12 +193,16 @@ pub enum BenchError {
     /// The numbers make no measurement.
     #[error("{0}")]
     Options(&'static str),
+    /// The fault did not take place.
+    #[error("the fault could not be brought about: {0}")]
+    Fault(String),
 }
 
 /// Counts shared by the clients of one run.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) calls: AtomicU64,
+    pulse: Pulse,
     measuring: AtomicBool,
     stop: AtomicBool,
 }
@@ -169,6 +226,7 @@ pub(crate) struct Tally {
     counts: Arc<Counts>,
     latencies: Histogram<u64>,
     errors: u64,
+    pub(crate) ledger: Ledger,
 }
 
 impl Tally {
@@ -180,6 +238,7 @@ impl Tally {
             counts,
             latencies,
             errors: 0,
+            ledger: Ledger::default(),
         })
     }
 
@@ -193,6 +252,9 @@ impl Tally {
         let begun = Instant::now();
         let good = matches!(f.await, Ok(true));
         let us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        if good {
+            self.counts.pulse.beat();
+        }
         // An operation counts if it began and ended within the measured time.
         if !counted || !self.counts.measuring.load(Ordering::Relaxed) {
             return;
@@ -210,13 +272,16 @@ impl Tally {
 /// # Errors
 /// [`BenchError`].
 pub async fn run_on_own_cluster(binary: PathBuf, options: &Options) -> Result<Report, BenchError> {
+    check(options, true)?;
     let started = LocalOptions {
-        allow_faults: false,
+        admin: true,
+        allow_faults: options.strike.is_some(),
         storage: options.storage,
         ..LocalOptions::default()
     };
     let cluster = ProcessCluster::start(&binary, &started)?;
-    run(&cluster.view(), options).await
+    let view = cluster.view();
+    measure(&view, Some(cluster), options).await
 }
 
 /// Measures on a running cluster.
@@ -224,11 +289,42 @@ pub async fn run_on_own_cluster(binary: PathBuf, options: &Options) -> Result<Re
 /// # Errors
 /// [`BenchError`].
 pub async fn run(view: &ClusterView, options: &Options) -> Result<Report, BenchError> {
+    check(options, false)?;
+    measure(view, None, options).await
+}
+
+fn check(options: &Options, own: bool) -> Result<(), BenchError> {
     if options.clients == 0 || options.seconds <= 0.0 || options.warmup < 0.0 {
         return Err(BenchError::Options(
             "clients and seconds must be more than nothing",
         ));
     }
+    let Some(Strike { blow, at }) = options.strike else {
+        return Ok(());
+    };
+    if !own || options.op != Op::Pair {
+        return Err(BenchError::Options(
+            "a fault needs the workload pair; only for that one is checked what was acknowledged",
+        ));
+    }
+    if !(0.0..options.seconds).contains(&at) {
+        return Err(BenchError::Options(
+            "the fault lies outside the measurement; choose an earlier time or measure longer",
+        ));
+    }
+    if blow == Blow::KillAll && options.storage == StorageKind::Memory {
+        return Err(BenchError::Options(
+            "replicas that vote in memory do not come back when all are killed; use --storage sync",
+        ));
+    }
+    Ok(())
+}
+
+async fn measure(
+    view: &ClusterView,
+    own: Option<ProcessCluster>,
+    options: &Options,
+) -> Result<Report, BenchError> {
     let clients = connect(view, options).await?;
     let Some(first) = clients.first() else {
         return Err(BenchError::Options("clients must be more than nothing"));
@@ -243,23 +339,28 @@ pub async fn run(view: &ClusterView, options: &Options) -> Result<Report, BenchE
             client,
             options: options.clone(),
         };
-        tasks.spawn(work.run(tally));
+        tasks.spawn(async move { (index, work.run(tally).await) });
     }
+    let _busy = Busy::start(options.busy);
     tokio::time::sleep(Duration::from_secs_f64(options.warmup)).await;
-    counts.measuring.store(true, Ordering::Relaxed);
-    let begun = Instant::now();
-    tokio::time::sleep(Duration::from_secs_f64(options.seconds)).await;
-    counts.measuring.store(false, Ordering::Relaxed);
-    let seconds = begun.elapsed().as_secs_f64();
-    counts.stop.store(true, Ordering::Relaxed);
+    let window = window(own, options, &counts).await?;
 
     let mut total = Tally::new(Arc::clone(&counts))?;
-    while let Some(tally) = tasks.join_next().await {
-        let Ok(tally) = tally else { continue };
+    let mut ledgers = BTreeMap::new();
+    while let Some(ended) = tasks.join_next().await {
+        let Ok((index, tally)) = ended else { continue };
         total.errors += tally.errors;
         // Both have the same bounds.
         let _same = total.latencies.add(&tally.latencies);
+        ledgers.insert(index, tally.ledger);
     }
+    let audit = match (options.op, &window.own) {
+        (Op::Pair, Some(_)) => {
+            let left = simple::left(first, options).await?;
+            Some(ledger::audit(&ledgers, left))
+        }
+        _ => None,
+    };
     let mut disagreements = BTreeMap::new();
     for client in clients {
         for (replica, count) in client.disagreements() {
@@ -268,34 +369,110 @@ pub async fn run(view: &ClusterView, options: &Options) -> Result<Report, BenchE
         // The session is forgotten with its cluster or for want of room.
         let _closed = client.close().await;
     }
-    Ok(report(options, &total, seconds, disagreements))
+    Ok(report(options, &total, window, audit, disagreements))
+}
+
+/// What happened in the measured time, apart from what clients saw.
+struct Window {
+    seconds: f64,
+    own: Option<ProcessCluster>,
+    before: Vec<NodeStatus>,
+    after: Vec<NodeStatus>,
+    struck: Option<Struck>,
+}
+
+/// The measured time itself, which lasts until a fault is over.
+async fn window(
+    own: Option<ProcessCluster>,
+    options: &Options,
+    counts: &Counts,
+) -> Result<Window, BenchError> {
+    let asked = async |own: &Option<ProcessCluster>| match own {
+        Some(cluster) => strike::statuses(cluster).await,
+        None => Vec::new(),
+    };
+    let before = asked(&own).await;
+    let struck = async {
+        match own {
+            Some(cluster) => {
+                let (cluster, struck) = strike::strike(cluster, options, &counts.pulse).await?;
+                Ok::<_, BenchError>((Some(cluster), struck))
+            }
+            None => Ok((None, None)),
+        }
+    };
+    counts.measuring.store(true, Ordering::Relaxed);
+    counts.pulse.watch();
+    let begun = Instant::now();
+    let time = tokio::time::sleep(Duration::from_secs_f64(options.seconds));
+    let ((), struck) = tokio::join!(time, struck);
+    counts.measuring.store(false, Ordering::Relaxed);
+    counts.pulse.unwatch();
+    let seconds = begun.elapsed().as_secs_f64();
+    let (own, struck) = struck?;
+    let after = asked(&own).await;
+    counts.stop.store(true, Ordering::Relaxed);
+    Ok(Window {
+        seconds,
+        own,
+        before,
+        after,
+        struck,
+    })
+}
+
+/// What the replicas counted; a replica that began anew began with nothing.
+fn replicas(window: &Window, audit: Option<Audit>) -> Replicas {
+    let earlier = |now: &NodeStatus, count: fn(&NodeStatus) -> u64| {
+        let mut before = window.before.iter();
+        let before = before.find(|before| before.replica == now.replica);
+        let (now, before) = (count(now), before.map_or(0, count));
+        now.checked_sub(before).unwrap_or(now)
+    };
+    let views = |now| earlier(now, |status| status.views_entered);
+    let suspicions = |now| earlier(now, |status| status.suspicions);
+    Replicas {
+        views_entered: window.after.iter().map(views).max().unwrap_or(0),
+        suspicions: window.after.iter().map(suspicions).sum(),
+        lost: audit.map(|audit| audit.lost),
+        doubled: audit.map(|audit| audit.doubled),
+        // Work lost with a replica would be missing, and a view change is not a request's cost.
+        costs: match window.struck {
+            Some(_) => None,
+            None => costs::costs(&window.before, &window.after),
+        },
+    }
 }
 
 fn report(
     options: &Options,
     total: &Tally,
-    seconds: f64,
+    window: Window,
+    audit: Option<Audit>,
     disagreements: BTreeMap<u8, u64>,
 ) -> Report {
-    let measured = total.latencies.len();
     // A pair is measured as two operations already.
-    let ops = measured;
+    let ops = total.latencies.len();
     let calls = total.counts.calls.load(Ordering::Relaxed);
+    let longest_stall = total.counts.pulse.longest();
     Report {
         op: options.op,
         mode: matches!(options.op, Op::Counter | Op::Queue).then_some(options.mode),
         clients: options.clients,
         connections: options.connections,
         size: options.size,
-        seconds,
+        seconds: window.seconds,
         ops,
-        ops_per_s: ratio(ops, seconds),
+        ops_per_s: ratio(ops, window.seconds),
         p50_us: total.latencies.value_at_quantile(0.5),
         p99_us: total.latencies.value_at_quantile(0.99),
         max_us: total.latencies.max(),
         calls_per_operation: ratio(calls, ratio(ops, 1.0)),
         errors: total.errors,
+        longest_stall_ms: u64::try_from(longest_stall.as_millis()).unwrap_or(u64::MAX),
         disagreements,
+        replicas: window.own.is_some().then(|| replicas(&window, audit)),
+        fault: window.struck,
     }
 }
 
@@ -315,7 +492,9 @@ async fn connect(view: &ClusterView, options: &Options) -> Result<Vec<Client>, B
     let mut clients = Vec::new();
     for _ in 0..options.clients {
         let key: SigningKey = fresh_key()?;
-        let mut builder = Client::builder(view.clone()).identity(key);
+        let mut builder = Client::builder(view.clone())
+            .identity(key)
+            .timeout(options.timeout);
         if let Some(network) = &shared {
             builder = builder.network(network);
         }

@@ -2,13 +2,16 @@
 
 use bezant_client::{Client, Error, Tuple, Value, template, tuple};
 
-use super::{BenchError, Op, Options, Tally};
+use super::{BenchError, Op, Options, Tally, ledger::Take};
 
 /// Tuples each client can take at most in a measurement of `inp`, per second of it.
 const INP_PER_CLIENT_AND_SECOND: f64 = 20_000.0;
 
 /// Most tuples laid out for `inp` in all.
 const MAX_INP_TUPLES: usize = 200_000;
+
+/// Tuples read at a time when all that is left is read.
+const PAGE: u32 = 200;
 
 /// Insertions under way at a time while laying out.
 const PRELOAD_WINDOW: usize = 32;
@@ -123,20 +126,55 @@ async fn out_and_inp(
 ) {
     let tuple = entry(index, number, options.size);
     tally.counts().call();
+    let mut put = false;
     tally
         .measure(async {
-            client
-                .out(&options.space, tuple.clone())
-                .await
-                .map(|_| true)
+            client.out(&options.space, tuple.clone()).await?;
+            put = true;
+            Ok(true)
         })
         .await;
     if options.op == Op::Pair {
         let template = template!("bench", as_int(index), as_int(number), ?bytes);
         tally.counts().call();
-        let taken = async {
-            Ok(client.inp(&options.space, template).await?.value.as_ref() == Some(&tuple))
-        };
-        tally.measure(taken).await;
+        let mut take = Take::Unknown;
+        tally
+            .measure(async {
+                let taken = client.inp(&options.space, template).await?.value;
+                let good = taken.as_ref() == Some(&tuple);
+                take = if good { Take::Tuple } else { Take::Nothing };
+                Ok(good)
+            })
+            .await;
+        tally.ledger.settle(number, put, take);
+    }
+}
+
+/// The (client, number) of every tuple that is in the space.
+pub(super) async fn left(
+    client: &Client,
+    options: &Options,
+) -> Result<Vec<(usize, u64)>, BenchError> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let template = template!("bench", ?int, ?int, ?bytes);
+        let page = client.rd_all(&options.space, template, PAGE, after).await?;
+        let page = page.value;
+        found.extend(page.tuples.iter().map(|tuple| {
+            // What no client could have put has a name that no ledger knows.
+            let client = field(tuple, 1).unwrap_or(usize::MAX);
+            (client, field(tuple, 2).unwrap_or(u64::MAX))
+        }));
+        after = page.next;
+        if after.is_none() {
+            return Ok(found);
+        }
+    }
+}
+
+fn field<T: TryFrom<i64>>(tuple: &Tuple, index: usize) -> Option<T> {
+    match tuple.get(index) {
+        Some(Value::Int(value)) => (*value).try_into().ok(),
+        _ => None,
     }
 }

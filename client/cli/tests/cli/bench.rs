@@ -1,0 +1,100 @@
+//! `bezant bench` on replicas of its own: what it counts, and what it does to them.
+
+use serde_json::Value;
+
+use crate::fixture::World;
+
+/// A short measurement of pairs; the machine may be busy, so that answers may take their time.
+const SHORT: [&str; 12] = [
+    "bench",
+    "pair",
+    "--clients",
+    "8",
+    "--seconds",
+    "1",
+    "--warmup",
+    "0.1",
+    "--timeout",
+    "60s",
+    "-o",
+    "json",
+];
+
+fn bench(more: &[&str]) -> Value {
+    let report = World::new().bezant(SHORT.iter().chain(more));
+    let report = report.ends_with(0).json();
+    for none in ["errors", "lost", "doubled"] {
+        assert_eq!(report[none], 0, "{report}");
+    }
+    assert!(report["ops"].as_u64().unwrap() > 0, "{report}");
+    report
+}
+
+/// The counts of four replicas, which follow from the protocol (docs/performance.md).
+#[test]
+fn what_a_request_costs_is_counted() {
+    let report = bench(&["--busy", "1"]);
+    let cost = |name: &str| report["costs"][name].as_f64().unwrap();
+    let batch = cost("requests_per_proposal");
+    assert!((1.0..=8.0).contains(&batch), "{report}");
+    // The ends of the measurement cut some off; what was lost on the way is sent again.
+    for (name, expected) in [
+        ("signatures_per_proposal", 8.0),
+        ("replica_frames_per_proposal", 24.0),
+        ("reply_frames_per_request", 4.0),
+    ] {
+        let share = cost(name) / expected;
+        assert!((0.7..=1.5).contains(&share), "{name}: {report}");
+    }
+    assert!(cost("replica_bytes_per_request") > 100.0, "{report}");
+    assert!(cost("verifications_per_request") > 4.0, "{report}");
+    assert!(report.get("fault").is_none(), "{report}");
+}
+
+#[test]
+fn a_primary_that_is_killed_is_replaced_and_nothing_is_lost() {
+    let report = bench(&["--fault", "kill", "--fault-at", "0.3"]);
+    let fault = &report["fault"];
+    assert_eq!(
+        (&fault["blow"], &fault["replica"]),
+        (&"kill".into(), &0.into())
+    );
+    assert!(report["views_entered"].as_u64().unwrap() >= 1, "{report}");
+    assert!(report["suspicions"].as_u64().unwrap() >= 2, "{report}");
+    // Nobody is suspected earlier than after a second.
+    let stall = report["longest_stall_ms"].as_u64().unwrap();
+    assert!(stall >= 700 && fault["resumed_ms"].is_u64(), "{report}");
+}
+
+#[test]
+fn a_frozen_primary_catches_up() {
+    let report = bench(&["--fault", "stop", "--fault-at", "0.3"]);
+    assert!(report["fault"]["replaced_ms"].is_u64(), "{report}");
+    assert!(report["fault"]["caught_up_ms"].is_u64(), "{report}");
+}
+
+#[test]
+fn all_may_be_killed_if_they_keep_their_log() {
+    let report = bench(&["--fault", "kill-all", "--storage", "sync"]);
+    assert!(report["fault"]["restart_ms"].is_u64(), "{report}");
+    assert!(report["fault"]["resumed_ms"].is_u64(), "{report}");
+}
+
+#[test]
+fn faults_that_make_no_measurement_are_refused() {
+    for (arguments, because) in [
+        (
+            &["bench", "pair", "--fault", "kill-all"][..],
+            "--storage sync",
+        ),
+        (&["bench", "out", "--fault", "kill"], "workload pair"),
+        (
+            &["bench", "pair", "--fault", "kill", "--fault-at", "9"],
+            "outside the measurement",
+        ),
+        (&["bench", "pair", "--fault-at", "1"], "--fault"),
+    ] {
+        let ran = World::new().bezant(arguments).ends_with(2);
+        assert!(ran.stderr.contains(because), "{}", ran.stderr);
+    }
+}

@@ -1,0 +1,111 @@
+//! What was acknowledged, and whether the space agrees at the end.
+//!
+//! A client of the workload `pair` puts tuples that nobody else puts and takes
+//! each again. Most are settled at once and forgotten; what is kept are tuples
+//! whose operations ended without an answer, and those that are missing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How the taking of a tuple ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Take {
+    /// With the tuple.
+    Tuple,
+    /// With the answer that it is not there.
+    Nothing,
+    /// Without an answer, or it was not tried.
+    Unknown,
+}
+
+/// One client's tuples.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    /// Those that may be in the space and may not.
+    open: BTreeSet<u64>,
+    /// Those that were put, acknowledged, and not there to be taken.
+    lost: BTreeSet<u64>,
+}
+
+impl Ledger {
+    /// Notes what became of the tuple `number`; `put` says whether putting it was acknowledged.
+    pub(crate) fn settle(&mut self, number: u64, put: bool, take: Take) {
+        match take {
+            Take::Tuple => {}
+            Take::Nothing if put => {
+                self.lost.insert(number);
+            }
+            Take::Nothing | Take::Unknown => {
+                self.open.insert(number);
+            }
+        }
+    }
+}
+
+/// What all ledgers together say of the space.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Audit {
+    /// Acknowledged tuples that were not there.
+    pub(crate) lost: u64,
+    /// Tuples that are there although they were taken, or more than once.
+    pub(crate) doubled: u64,
+}
+
+/// Compares what clients noted with the (client, number) of all tuples left in the space.
+pub(crate) fn audit(
+    ledgers: &BTreeMap<usize, Ledger>,
+    left: impl IntoIterator<Item = (usize, u64)>,
+) -> Audit {
+    let mut audit = Audit::default();
+    let mut seen = BTreeSet::new();
+    for (client, number) in left {
+        let allowed = ledgers
+            .get(&client)
+            .is_some_and(|ledger| ledger.open.contains(&number) || ledger.lost.contains(&number));
+        audit.doubled += u64::from(!allowed || !seen.insert((client, number)));
+    }
+    audit.lost = ledgers
+        .values()
+        .map(|ledger| ledger.lost.len() as u64)
+        .sum();
+    audit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ledgers(settled: &[(u64, bool, Take)]) -> BTreeMap<usize, Ledger> {
+        let mut ledger = Ledger::default();
+        for (number, put, take) in settled {
+            ledger.settle(*number, *put, *take);
+        }
+        BTreeMap::from([(3, ledger)])
+    }
+
+    #[test]
+    fn what_is_settled_leaves_nothing() {
+        let all = ledgers(&[(1, true, Take::Tuple), (2, false, Take::Tuple)]);
+        assert_eq!(audit(&all, []), Audit::default());
+    }
+
+    #[test]
+    fn an_acknowledged_tuple_that_is_not_there_is_lost() {
+        let all = ledgers(&[(1, true, Take::Nothing), (2, false, Take::Nothing)]);
+        let found = audit(&all, []);
+        assert_eq!((found.lost, found.doubled), (1, 0));
+    }
+
+    #[test]
+    fn a_tuple_that_was_taken_and_is_there_is_doubled() {
+        let all = ledgers(&[(1, true, Take::Tuple)]);
+        assert_eq!(audit(&all, [(3, 1)]).doubled, 1);
+    }
+
+    #[test]
+    fn what_ended_without_an_answer_may_be_there_once() {
+        let all = ledgers(&[(1, true, Take::Unknown), (2, false, Take::Unknown)]);
+        assert_eq!(audit(&all, [(3, 1), (3, 2)]), Audit::default());
+        assert_eq!(audit(&all, [(3, 1), (3, 1)]).doubled, 1);
+        assert_eq!(audit(&all, [(4, 1)]).doubled, 1, "another client's");
+    }
+}
