@@ -254,12 +254,18 @@ impl Client {
     /// # Errors
     /// [`Error`].
     pub async fn out(&self, space: &str, tuple: Tuple) -> Result<Reply<()>, Error> {
-        self.operate(space, Operation::Out { tuple })
-            .await?
-            .try_map(|outcome| match outcome {
-                Outcome::Done => Ok(()),
-                _ => Err(Error::Unexpected),
-            })
+        self.operate(
+            space,
+            Operation::Out {
+                tuple,
+                lease_ms: None,
+            },
+        )
+        .await?
+        .try_map(|outcome| match outcome {
+            Outcome::Done => Ok(()),
+            _ => Err(Error::Unexpected),
+        })
     }
 
     /// Reads the oldest match, if there is one. Linda's `rdp`.
@@ -342,8 +348,15 @@ impl Client {
         template: Template,
         tuple: Tuple,
     ) -> Result<Reply<Option<Tuple>>, Error> {
-        self.matching(space, Operation::Cas { template, tuple })
-            .await
+        self.matching(
+            space,
+            Operation::Cas {
+                template,
+                tuple,
+                lease_ms: None,
+            },
+        )
+        .await
     }
 
     /// Replaces the oldest match by `tuple`; the answer is what was there, or nothing if
@@ -357,8 +370,15 @@ impl Client {
         template: Template,
         tuple: Tuple,
     ) -> Result<Reply<Option<Tuple>>, Error> {
-        self.matching(space, Operation::Replace { template, tuple })
-            .await
+        self.matching(
+            space,
+            Operation::Replace {
+                template,
+                tuple,
+                lease_ms: None,
+            },
+        )
+        .await
     }
 
     /// Reads up to `limit` matches, oldest first, beginning after the cursor `after`.

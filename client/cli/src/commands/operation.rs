@@ -116,7 +116,13 @@ impl OperationCommand {
         let (space, operation) = match self {
             Self::Out(args) => {
                 let tuple = tuple(&args.tuple)?;
-                (args.space, Operation::Out { tuple })
+                (
+                    args.space,
+                    Operation::Out {
+                        tuple,
+                        lease_ms: None,
+                    },
+                )
             }
             Self::Rdp(args) => {
                 let template = template(&args.template)?;
@@ -136,11 +142,25 @@ impl OperationCommand {
             }
             Self::Cas(args) => {
                 let (template, tuple) = (template(&args.template)?, tuple(&args.tuple)?);
-                (args.space, Operation::Cas { template, tuple })
+                (
+                    args.space,
+                    Operation::Cas {
+                        template,
+                        tuple,
+                        lease_ms: None,
+                    },
+                )
             }
             Self::Replace(args) => {
                 let (template, tuple) = (template(&args.template)?, tuple(&args.tuple)?);
-                (args.space, Operation::Replace { template, tuple })
+                (
+                    args.space,
+                    Operation::Replace {
+                        template,
+                        tuple,
+                        lease_ms: None,
+                    },
+                )
             }
             Self::RdAll(args) => {
                 let operation = Operation::RdAll {
