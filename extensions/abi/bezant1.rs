@@ -11,7 +11,7 @@
 // name, or a new module `bezant2`.
 
 host_calls! {
-    /// The kind of the operation the extension runs instead of: 0 `out`, 1 `rdp`, 2 `inp`, 3 `rd`, 4 `in`, 5 `cas`, 6 `replace`, 7 `rd_all`, 8 `in_all`, 9 `count`.
+    /// The kind of the operation the extension runs instead of: 0 `out`, 1 `rdp`, 2 `inp`, 3 `rd`, 4 `in`, 5 `cas`, 6 `replace`, 7 `rd_all`, 8 `in_all`, 9 `count`, 10 `renew`.
     [Invocation 10] fn operation() -> i32;
     /// The operation's template. -1 if it has none.
     [Invocation 20] fn argument_template(into: buf, room: u32) -> i32;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    ids::{Digest, ReplicaId, SeqNo, View},
+    ids::{Digest, OrderedTime, ReplicaId, SeqNo, View},
     invariants::Violation,
     message::{
         AskProposals, AskState, CheckpointVote, NewView, PeerMessage, Signed, StatePart, Status,
@@ -79,6 +79,8 @@ pub enum Input {
     Installed {
         /// Its number.
         number: SeqNo,
+        /// [`crate::service::Service::due`] of it.
+        due: Option<OrderedTime>,
     },
     /// A link to a replica came up.
     LinkUp(ReplicaId),
@@ -89,6 +91,8 @@ pub enum Input {
         number: SeqNo,
         /// The digest at a multiple of the checkpoint interval.
         state: Option<Digest>,
+        /// [`crate::service::Service::due`] now.
+        due: Option<OrderedTime>,
     },
     /// Time passed; see [`crate::replica::Replica::next_timeout`].
     Tick,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::{
     crypto::digest,
-    ids::{ClientId, Digest, SeqNo},
+    ids::{ClientId, Digest, OrderedTime, SeqNo},
     message::{Reply, Request},
     seal::CheckedProposal,
 };
@@ -42,6 +42,11 @@ pub trait Service {
 
     /// Applies a decided proposal at `number` and appends the replies it caused.
     fn execute(&mut self, number: SeqNo, proposal: &Arc<CheckedProposal>, replies: &mut Replies);
+
+    /// The earliest agreed time at which something in the state expires, by itself and
+    /// without a request. Executing a proposal moves it beyond the time then agreed;
+    /// `None` if nothing ever does.
+    fn due(&self) -> Option<OrderedTime>;
 
     /// The whole state after the last number executed, in its one encoding: the same
     /// bytes at every replica in the same state, however it got there.

@@ -90,6 +90,11 @@ impl Builder {
     }
 }
 
+/// Whole milliseconds; what is more than can be said is refused by the service.
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn random<const N: usize>() -> Result<[u8; N], Error> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| Error::Random(error.to_string()))?;
@@ -255,7 +260,46 @@ impl Client {
     /// # Errors
     /// [`Error`].
     pub async fn out(&self, space: &str, tuple: Tuple) -> Result<Reply<()>, Error> {
-        self.operate(space, Operation::Out { tuple })
+        self.insert(space, tuple, None).await
+    }
+
+    /// Inserts a tuple that is gone after `lease` by the agreed time, for every operation
+    /// at once, unless it was [renewed](Self::renew) or taken before.
+    ///
+    /// # Errors
+    /// [`Error`]; a lease is between a millisecond and a year.
+    pub async fn out_for(
+        &self,
+        space: &str,
+        tuple: Tuple,
+        lease: Duration,
+    ) -> Result<Reply<()>, Error> {
+        self.insert(space, tuple, Some(ms(lease))).await
+    }
+
+    /// Gives the oldest match that lives on a lease a new one, from now on. The answer is
+    /// that tuple, or nothing: then there is none, or its lease has ended.
+    ///
+    /// # Errors
+    /// [`Error`]; a lease is between a millisecond and a year.
+    pub async fn renew(
+        &self,
+        space: &str,
+        template: Template,
+        lease: Duration,
+    ) -> Result<Reply<Option<Tuple>>, Error> {
+        let lease_ms = ms(lease);
+        self.matching(space, Operation::Renew { template, lease_ms })
+            .await
+    }
+
+    async fn insert(
+        &self,
+        space: &str,
+        tuple: Tuple,
+        lease_ms: Option<u64>,
+    ) -> Result<Reply<()>, Error> {
+        self.operate(space, Operation::Out { tuple, lease_ms })
             .await?
             .try_map(|outcome| match outcome {
                 Outcome::Done => Ok(()),
@@ -343,8 +387,35 @@ impl Client {
         template: Template,
         tuple: Tuple,
     ) -> Result<Reply<Option<Tuple>>, Error> {
-        self.matching(space, Operation::Cas { template, tuple })
-            .await
+        self.matching(
+            space,
+            Operation::Cas {
+                template,
+                tuple,
+                lease_ms: None,
+            },
+        )
+        .await
+    }
+
+    /// As [`Self::cas`]; what is inserted lives for `lease`, as with [`Self::out_for`].
+    ///
+    /// # Errors
+    /// [`Error`]; a lease is between a millisecond and a year.
+    pub async fn cas_for(
+        &self,
+        space: &str,
+        template: Template,
+        tuple: Tuple,
+        lease: Duration,
+    ) -> Result<Reply<Option<Tuple>>, Error> {
+        let lease_ms = Some(ms(lease));
+        let operation = Operation::Cas {
+            template,
+            tuple,
+            lease_ms,
+        };
+        self.matching(space, operation).await
     }
 
     /// Replaces the oldest match by `tuple`; the answer is what was there, or nothing if
@@ -358,8 +429,15 @@ impl Client {
         template: Template,
         tuple: Tuple,
     ) -> Result<Reply<Option<Tuple>>, Error> {
-        self.matching(space, Operation::Replace { template, tuple })
-            .await
+        self.matching(
+            space,
+            Operation::Replace {
+                template,
+                tuple,
+                lease_ms: None,
+            },
+        )
+        .await
     }
 
     /// Reads up to `limit` matches, oldest first, beginning after the cursor `after`.

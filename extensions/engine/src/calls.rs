@@ -442,7 +442,16 @@ fn smallest(
 
 pub(crate) fn out(guest: Guest<'_, '_, '_>, space: i32, at: u32, len: u32) -> Result<(), Error> {
     let tuple = tuple(guest, at, len)?;
-    apply(guest, space, Access::INSERT, Operation::Out { tuple }).map(|_| ())
+    apply(
+        guest,
+        space,
+        Access::INSERT,
+        Operation::Out {
+            tuple,
+            lease_ms: None,
+        },
+    )
+    .map(|_| ())
 }
 
 #[expect(clippy::too_many_arguments, reason = "the guest passes numbers only")]
@@ -459,6 +468,7 @@ pub(crate) fn cas(
     let operation = Operation::Cas {
         template: template(guest, template_at, template_len)?,
         tuple: tuple(guest, tuple_at, tuple_len)?,
+        lease_ms: None,
     };
     let needed = Access::READ.and(Access::INSERT);
     apply_for_tuple(guest, space, needed, operation, (into, room))
@@ -478,6 +488,7 @@ pub(crate) fn replace(
     let operation = Operation::Replace {
         template: template(guest, template_at, template_len)?,
         tuple: tuple(guest, tuple_at, tuple_len)?,
+        lease_ms: None,
     };
     let needed = Access::TAKE.and(Access::INSERT);
     apply_for_tuple(guest, space, needed, operation, (into, room))
@@ -510,7 +521,8 @@ fn answers(operation: &Operation, outcome: &Outcome) -> bool {
             Operation::Rdp { .. }
             | Operation::Inp { .. }
             | Operation::Cas { .. }
-            | Operation::Replace { .. },
+            | Operation::Replace { .. }
+            | Operation::Renew { .. },
             Outcome::Match(_),
         )
         // These wait until there is a match, so "none" is no answer of theirs.

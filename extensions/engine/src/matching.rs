@@ -130,6 +130,7 @@ mod tests {
         let cas = Operation::Cas {
             template: template("(_)"),
             tuple,
+            lease_ms: None,
         };
         assert!(covers(&template(r#"("job", ?int)"#), &cas));
         assert!(!covers(&template("(_)"), &cas));

@@ -138,7 +138,14 @@ mod tests {
         spaces.create(&name).unwrap();
         for tuple in tuples.iter().cloned() {
             spaces
-                .apply(&name, &Operation::Out { tuple }, None)
+                .apply(
+                    &name,
+                    &Operation::Out {
+                        tuple,
+                        lease_ms: None,
+                    },
+                    None,
+                )
                 .unwrap();
         }
         (spaces, name)

@@ -164,6 +164,7 @@ fn answers_fit_each_kind_of_operation() {
         (
             Operation::Out {
                 tuple: tuple("(1)"),
+                lease_ms: None,
             },
             &[&done],
         ),
@@ -175,6 +176,7 @@ fn answers_fit_each_kind_of_operation() {
             Operation::Cas {
                 template: asked(),
                 tuple: tuple("(1)"),
+                lease_ms: None,
             },
             &[&none, &some],
         ),
@@ -257,6 +259,7 @@ fn pointers_outside_the_memory_end_the_call() {
                     &Operation::Cas {
                         template: template("(1)"),
                         tuple: tuple("(1)"),
+                        lease_ms: None,
                     },
                 );
                 // `cas` finds the tuple and so would write it; all others must fail too.

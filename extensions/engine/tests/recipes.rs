@@ -235,7 +235,10 @@ fn a_queue_gives_its_smallest_first_and_equals_in_order() {
         r#"("element", -3, "c")"#,
         r#"("element", -9, "a")"#,
     ] {
-        let out = Operation::Out { tuple: tuple(text) };
+        let out = Operation::Out {
+            tuple: tuple(text),
+            lease_ms: None,
+        };
         service.ask(&out).0.unwrap();
     }
     let read = Operation::Rdp {
@@ -260,6 +263,7 @@ fn a_full_sized_element_passes_through() {
     service
         .ask(&Operation::Out {
             tuple: element.clone(),
+            lease_ms: None,
         })
         .0
         .unwrap();
@@ -294,6 +298,7 @@ fn increment_plainly(spaces: &mut Spaces, counter: &str, by: i64) -> Outcome {
             &Operation::Cas {
                 template: current,
                 tuple: tuple.clone(),
+                lease_ms: None,
             },
         );
         return Outcome::Match(Some(tuple));
@@ -308,6 +313,7 @@ fn increment_plainly(spaces: &mut Spaces, counter: &str, by: i64) -> Outcome {
         &Operation::Replace {
             template: old.into(),
             tuple: tuple.clone(),
+            lease_ms: None,
         },
     );
     Outcome::Match(Some(tuple))
@@ -365,7 +371,7 @@ proptest! {
                 Some(key) => {
                     let payload = i64::try_from(number).unwrap();
                     let tuple = Tuple::new(vec!["element".into(), key.into(), payload.into()]).unwrap();
-                    let out = Operation::Out { tuple };
+                    let out = Operation::Out { tuple, lease_ms: None };
                     service.ask(&out).0.unwrap();
                     plain(&mut model, "s", &out);
                 }
@@ -386,7 +392,13 @@ fn the_head_of_a_long_queue_costs_what_that_of_a_short_one_does() {
         let mut service = Service::queue();
         for key in 0..length {
             let tuple = Tuple::new(vec!["element".into(), key.into(), "x".into()]).unwrap();
-            service.ask(&Operation::Out { tuple }).0.unwrap();
+            service
+                .ask(&Operation::Out {
+                    tuple,
+                    lease_ms: None,
+                })
+                .0
+                .unwrap();
         }
         service.ask(&inp(r#"("head")"#)).1
     };
@@ -423,7 +435,13 @@ fn a_call_is_timed() {
     for key in 0..1000i64 {
         let key = (key * 7919) % 1000;
         let tuple = Tuple::new(vec!["element".into(), key.into(), "x".into()]).unwrap();
-        service.ask(&Operation::Out { tuple }).0.unwrap();
+        service
+            .ask(&Operation::Out {
+                tuple,
+                lease_ms: None,
+            })
+            .0
+            .unwrap();
     }
     let head = inp(r#"("head")"#);
     let start = Instant::now();

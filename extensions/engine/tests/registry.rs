@@ -91,6 +91,7 @@ fn space_kind_and_template_must_all_fit() {
     assert_eq!(found(&registry, &ANNA, &rdp("(_, _)")), None);
     let out = Operation::Out {
         tuple: tuple("(1)"),
+        lease_ms: None,
     };
     assert_eq!(found(&registry, &ANNA, &out), None);
     assert!(registry.find(&ANNA, &name("other"), &rdp("(_)")).is_none());

@@ -55,10 +55,17 @@ fn spaces() -> impl Strategy<Value = SpaceName> {
 fn operations() -> impl Strategy<Value = Operation> {
     let pair = (templates(), tuples());
     prop_oneof![
-        tuples().prop_map(|tuple| Operation::Out { tuple }),
+        (tuples(), any::<Option<u64>>())
+            .prop_map(|(tuple, lease_ms)| Operation::Out { tuple, lease_ms }),
+        (templates(), any::<u64>())
+            .prop_map(|(template, lease_ms)| Operation::Renew { template, lease_ms }),
         templates().prop_map(|template| Operation::Rdp { template }),
         templates().prop_map(|template| Operation::In { template }),
-        pair.prop_map(|(template, tuple)| Operation::Cas { template, tuple }),
+        pair.prop_map(|(template, tuple)| Operation::Cas {
+            template,
+            tuple,
+            lease_ms: None
+        }),
         (templates(), any::<u32>(), any::<Option<u64>>()).prop_map(|(template, limit, after)| {
             Operation::RdAll {
                 template,

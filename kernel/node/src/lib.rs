@@ -320,7 +320,7 @@ async fn prepare(
         kernel.restore(&snapshot).map_err(NodeError::Snapshot)?;
         snapshots.insert(number, Bytes::from(snapshot));
     }
-    let replica = Replica::recover(
+    let mut replica = Replica::recover(
         config.replica,
         key.clone(),
         keyring,
@@ -331,6 +331,7 @@ async fn prepare(
     .ok_or(NodeError::Cluster(
         "the key is not the one listed for this replica",
     ))?;
+    replica.expect(kernel.due());
     let me = Role::Replica(config.replica);
     let addresses = config
         .cluster

@@ -48,6 +48,7 @@ pub(crate) fn encode(status: &NodeStatus) -> String {
         ("sessions", "Open sessions", size(status.sessions)),
         ("spaces", "Spaces", size(status.spaces)),
         ("tuples", "Tuples in all spaces", gauge(status.tuples)),
+        ("leases", "Tuples on a lease", size(status.leases)),
         ("waiters", "Waiting operations", size(status.waiters)),
         (
             "extensions",

@@ -427,7 +427,8 @@ impl Node {
                         self.snapshots.insert(number, snapshot);
                         digest
                     });
-                    inputs.push_back(Input::Executed { number, state });
+                    let due = self.kernel.due();
+                    inputs.push_back(Input::Executed { number, state, due });
                 }
                 Effect::CheckCommits(votes) => {
                     self.counts.verifications += votes.len() as u64;
@@ -456,7 +457,8 @@ impl Node {
                     }
                     info!(%number, "a state from peers is in place");
                     self.snapshots.insert(number, snapshot);
-                    inputs.push_back(Input::Installed { number });
+                    let due = self.kernel.due();
+                    inputs.push_back(Input::Installed { number, due });
                 }
                 Effect::ViewChanged { view, primary } => info!(%view, %primary, "a view begins"),
                 Effect::Suspect(view) => warn!(%view, "the primary does not order what it should"),
@@ -626,6 +628,7 @@ impl Node {
             sessions: figures.sessions,
             spaces: figures.spaces,
             tuples: figures.tuples,
+            leases: figures.leases,
             waiters: figures.waiters,
             extensions: figures.extensions,
             requests: counters.requests,

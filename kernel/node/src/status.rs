@@ -31,6 +31,8 @@ pub struct NodeStatus {
     pub spaces: usize,
     /// Tuples in all spaces.
     pub tuples: u64,
+    /// Tuples among them that live on a lease.
+    pub leases: usize,
     /// Waiting operations.
     pub waiters: usize,
     /// Registered extensions.

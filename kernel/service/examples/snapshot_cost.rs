@@ -99,7 +99,10 @@ fn filled(tuples: i64) -> Spaces {
     for number in 0..tuples {
         let fields: Vec<Value> = vec!["job".into(), number.into(), "somebody".into()];
         let tuple = Tuple::new(fields).unwrap();
-        let operation = Operation::Out { tuple };
+        let operation = Operation::Out {
+            tuple,
+            lease_ms: None,
+        };
         spaces.apply(&space, &operation, None).unwrap();
     }
     spaces

@@ -88,7 +88,14 @@ impl Extensions {
                 let _no_room = spaces.create(&objects);
             }
             if let Ok(tuple) = object {
-                let _no_room = spaces.apply(&objects, &Operation::Out { tuple }, None);
+                let _no_room = spaces.apply(
+                    &objects,
+                    &Operation::Out {
+                        tuple,
+                        lease_ms: None,
+                    },
+                    None,
+                );
             }
         }
         Ok(hash)

@@ -3,6 +3,7 @@
 //! The way of a decided proposal, request by request: `sessions` says whose
 //! turn it is, `calls` carries out the call, all or nothing, on the spaces or
 //! through `extensions`, and waiting clients that were served are answered.
+//! `time` moves agreed time on and ends what is over before any of that.
 //! `snapshot` is all of it as bytes, for checkpoints, transfer and restart.
 //! The crate is pure: every correct replica that executes the same proposals
 //! has the same state and gives the same replies.
@@ -22,6 +23,7 @@ mod extensions;
 pub mod limits;
 mod sessions;
 mod snapshot;
+mod time;
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -60,6 +62,8 @@ pub struct Figures {
     pub spaces: usize,
     /// Tuples in all spaces.
     pub tuples: u64,
+    /// Tuples among them that live on a lease.
+    pub leases: usize,
     /// Waiting operations.
     pub waiters: usize,
     /// Registered extensions.
@@ -103,6 +107,7 @@ impl Kernel {
             sessions: self.sessions.len(),
             spaces: self.spaces.names().count(),
             tuples: self.spaces.total_tuples(),
+            leases: self.spaces.leases(),
             waiters: self.spaces.waiters(),
             extensions: self.extensions.len(),
         }
@@ -297,11 +302,15 @@ impl Service for Kernel {
         // requests but with a time is the clock's tick.
         let is_null = proposal.requests().is_empty() && proposal.time() == OrderedTime(0);
         if !is_null {
-            self.time = self.time.next().max(proposal.time());
+            self.pass_time(proposal.time());
         }
         for request in proposal.requests() {
             self.request(request.request(), number, replies);
         }
+    }
+
+    fn due(&self) -> Option<OrderedTime> {
+        self.spaces.due_ms().map(OrderedTime)
     }
 
     fn snapshot(&self) -> Vec<u8> {

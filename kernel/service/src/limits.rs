@@ -11,6 +11,12 @@ pub const MAX_SESSIONS_PER_CLIENT: usize = 256;
 /// Requests a session may have unanswered, unacknowledged or ahead of their turn.
 pub const WINDOW: u64 = SESSION_WINDOW;
 
+/// A tick that is later than this, in milliseconds of agreed time, was kept from being
+/// ordered by an outage: what expires is then given the time that nobody had. More than
+/// twice the drift of clocks and the patience of three views together, so that one primary
+/// cannot bring it about (docs/decisions/013-agreed-time.md).
+pub const OUTAGE_MS: u64 = 30_000;
+
 const _: () = assert!(
     bezant_api::limits::MAX_CALL_BYTES <= MAX_OP_BYTES,
     "every call must fit into a request"

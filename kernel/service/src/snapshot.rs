@@ -14,7 +14,7 @@ use bezant_tuplespace::{BadContent, Limits, Spaces, WaiterId};
 use crate::{Kernel, sessions::Sessions};
 
 /// The version of the layout; a replica restores no other.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// A state that was read and found possible.
 struct Read {
@@ -52,10 +52,11 @@ impl Kernel {
     fn read(&self, snapshot: &[u8]) -> Result<Read, BadContent> {
         let mut reader = Reader::new(snapshot);
         BadContent::unless(reader.byte()? == VERSION, "written by another version")?;
+        let time = OrderedTime(reader.varint()?);
         let read = Read {
-            time: OrderedTime(reader.varint()?),
+            time,
             sessions: Sessions::decode(&mut reader)?,
-            spaces: Spaces::decode(Limits::DEFAULT, &mut reader)?,
+            spaces: Spaces::decode(Limits::DEFAULT, time.0, &mut reader)?,
             registry: Registry::decode(&mut reader)?,
         };
         reader.finish()?;

@@ -112,6 +112,44 @@ fn operations_are_ordered_and_answered_by_a_quorum() {
     cluster.stop().unwrap();
 }
 
+/// Nobody asks for anything any more, and agreed time ends the lease all the same.
+#[test]
+fn a_lease_ends_without_any_operation() {
+    let cluster = start();
+    runtime().block_on(async {
+        let client = client(&cluster).await;
+        let (mine, lease) = (template!("lock", _), Duration::from_millis(200));
+        client
+            .out_for("locks", tuple!("lock", 1), Duration::from_secs(3600))
+            .await
+            .unwrap();
+        let held = client
+            .cas_for("locks", mine.clone(), tuple!("lock", 2), lease)
+            .await
+            .unwrap();
+        assert_eq!(held.value, Some(tuple!("lock", 1)));
+        let renewed = client.renew("locks", mine.clone(), lease).await.unwrap();
+        assert_eq!(renewed.value, Some(tuple!("lock", 1)));
+        await_status(&cluster, |status| status.tuples == 0);
+        let gone = client.renew("locks", mine.clone(), lease).await.unwrap();
+        assert_eq!(gone.value, None, "what has ended is not renewed");
+        let free = client
+            .cas_for("locks", mine, tuple!("lock", 3), lease)
+            .await
+            .unwrap();
+        assert_eq!(free.value, None);
+        let error = client
+            .out_for("locks", tuple!(1), Duration::ZERO)
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("lease"), "{error}");
+    });
+    await_status(&cluster, |status| {
+        status.leases == 0 && status.suspicions == 0
+    });
+    cluster.stop().unwrap();
+}
+
 #[test]
 fn a_wait_is_served_by_another_client_and_a_wait_in_vain_takes_nothing() {
     let cluster = start();

@@ -240,14 +240,25 @@ fn draw_call(rng: &mut Rng, work: &Work, draining: bool) -> Call {
     let template = template(rng, work);
     let tuple = tuple(rng, work);
     let limit = u32::try_from(rng.between(1, 4)).unwrap_or(1);
+    // Some end while the clients are at work, some when they have long done.
+    let lease = rng.between(1, 2_000) * rng.between(1, 5);
+    let lease_ms = rng.chance(250).then_some(lease);
     let operation = match rng.below(100) {
-        0..=31 => Operation::Out { tuple },
+        0..=31 => Operation::Out { tuple, lease_ms },
         32..=39 => Operation::Rdp { template },
         40..=53 => Operation::Inp { template },
         54..=59 if !draining => Operation::Rd { template },
         60..=69 if !draining => Operation::In { template },
-        70..=77 => Operation::Cas { template, tuple },
-        78..=85 => Operation::Replace { template, tuple },
+        70..=77 => Operation::Cas {
+            template,
+            tuple,
+            lease_ms,
+        },
+        78..=85 => Operation::Replace {
+            template,
+            tuple,
+            lease_ms,
+        },
         86..=88 => Operation::RdAll {
             template,
             limit,
@@ -255,7 +266,11 @@ fn draw_call(rng: &mut Rng, work: &Work, draining: bool) -> Call {
         },
         89..=91 => Operation::InAll { template, limit },
         92 => return Call::ListSpaces,
-        93..=94 => return Call::CreateSpace { space },
+        93 => return Call::CreateSpace { space },
+        94..=97 => Operation::Renew {
+            template,
+            lease_ms: lease,
+        },
         _ => Operation::Count { template },
     };
     Call::Space { space, operation }

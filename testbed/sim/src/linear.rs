@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bezant_api::{Answer, Call, Refused};
-use bezant_bft::ids::{RequestNumber, SessionId};
+use bezant_bft::ids::{RequestNumber, SeqNo, SessionId};
 use bezant_tuplespace::{Operation, Outcome, SpaceName};
 
 use crate::model::{Performed, Spaces};
@@ -72,13 +72,15 @@ type Key = (SessionId, RequestNumber);
 /// Where an operation took effect: its own turn, or that of what served its wait.
 type Place = (u64, u8);
 
-/// Checks `history` against the order in which operations took effect.
+/// Checks `history` against the order in which operations took effect, and the times at
+/// which the numbers of the log did.
 ///
 /// # Errors
 /// The first [`Anomaly`] found.
 pub fn check(
     history: &[&Seen],
     order: &[Performed],
+    times: &[(SeqNo, u64)],
     makes_spaces: bool,
 ) -> Result<Checked, Anomaly> {
     let by_key: BTreeMap<Key, &Seen> = history
@@ -91,6 +93,7 @@ pub fn check(
     };
     let mut done = BTreeSet::new();
     let mut last: BTreeMap<SessionId, RequestNumber> = BTreeMap::new();
+    let mut times = times.iter().peekable();
     for performed in order {
         let key = (performed.session, performed.number);
         let (session, number) = key;
@@ -102,6 +105,9 @@ pub fn check(
             .is_some_and(|before| before > number)
         {
             return Err(Anomaly::SessionOrder(session, number));
+        }
+        while let Some((_, time)) = times.next_if(|(at, _)| *at <= performed.position) {
+            replay.spaces.pass_time(*time);
         }
         let decoded = Call::decode(&performed.op).ok();
         let call = match (by_key.get(&key), decoded) {

@@ -67,7 +67,9 @@ impl Oracle {
             return;
         }
         let requests = proposal.requests().iter().map(|checked| checked.request());
-        let replies = self.service.execute(number, requests);
+        let is_null = proposal.digest() == CheckedProposal::null().digest();
+        let time = (!is_null).then_some(proposal.time().0);
+        let replies = self.service.execute(number, time, requests);
         self.requests += proposal.requests().len() as u64;
         self.expected.push(Expected {
             replies,

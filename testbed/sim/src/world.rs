@@ -395,6 +395,18 @@ impl World {
                     self.stand()
                 ));
             }
+            // Nobody asks for it, and agreed time must pass it all the same.
+            let due = machine
+                .kernel
+                .due()
+                .filter(|due| *due < machine.clock(self.now).wall);
+            if let Some(due) = due.filter(|_| machine.runs()) {
+                return Some(format!(
+                    "replica {} holds a lease that was due at {due} and does not expire\n{}",
+                    machine.id,
+                    self.stand()
+                ));
+            }
             // A faulty client may tell some replicas only what the primary never hears.
             if machine.replica.pooled() > 0 && self.flood.is_none() {
                 return Some(format!(
@@ -450,8 +462,9 @@ impl World {
             }
         }
         let history: Vec<_> = self.actors.iter().flat_map(|actor| &actor.seen).collect();
-        let order = self.common.oracle.service().performed();
-        match linear::check(&history, order, self.options.work.makes_spaces) {
+        let model = self.common.oracle.service();
+        let (order, times) = (model.performed(), model.times());
+        match linear::check(&history, order, times, self.options.work.makes_spaces) {
             Ok(checked) => self.figures.answers_checked = checked.answers,
             Err(anomaly) => self.violate("linearizability", format!("{anomaly:?}")),
         }

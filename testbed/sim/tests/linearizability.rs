@@ -26,7 +26,10 @@ fn call(operation: Operation) -> Call {
 
 fn out(payload: i64) -> Call {
     let tuple = format!("(\"k\", {payload})").parse().unwrap();
-    call(Operation::Out { tuple })
+    call(Operation::Out {
+        tuple,
+        lease_ms: None,
+    })
 }
 
 fn inp() -> Call {
@@ -77,7 +80,7 @@ fn history(told: &[(SessionId, u64, Call, Answer, u64, u64)]) -> (Vec<Seen>, Vec
 
 fn verdict(seen: &[Seen], order: &[Performed]) -> Result<u64, Anomaly> {
     let seen: Vec<&Seen> = seen.iter().collect();
-    check(&seen, order, true).map(|checked| checked.answers)
+    check(&seen, order, &[], true).map(|checked| checked.answers)
 }
 
 fn good() -> (Vec<Seen>, Vec<Performed>) {

@@ -3,7 +3,7 @@
 //! The service applies the ordered log to [`Spaces`]; every replica that
 //! applies the same operations holds the same content, gives the same answers
 //! and has the same clients waiting. Nothing here knows a clock, a network, a
-//! replica or a hash map's order.
+//! replica or a hash map's order; agreed time is told to it.
 //!
 //! | module | concern |
 //! |---|---|
@@ -13,6 +13,7 @@
 //! | `space`, `shelf` | one space; its tuples of one arity and which of them to look at |
 //! | `key`, `index`, `posting` | the ordered index that finds the oldest in any interval |
 //! | `pages` | what tuples look like in a snapshot, remembered |
+//! | `leases` | when tuples end that live on a lease |
 //! | `waiting` | who waits for what, found by what arrives |
 //! | `undo` | the one undo log behind savepoints |
 
@@ -30,6 +31,7 @@
 mod ids;
 mod index;
 mod key;
+mod leases;
 mod limits;
 mod name;
 mod operation;
@@ -44,7 +46,7 @@ mod undo;
 mod waiting;
 
 pub use ids::{TupleId, WaiterId};
-pub use limits::Limits;
+pub use limits::{Limits, MAX_LEASE_MS};
 pub use name::{NameError, SpaceName};
 pub use operation::{Operation, OperationKind};
 pub use outcome::{Applied, Outcome, Served};

@@ -2,6 +2,9 @@
 
 use bezant_tuple::limits::{MAX_TEMPLATE_BYTES, MAX_TUPLE_BYTES};
 
+/// Longest lease, in milliseconds: a year. What is to live for longer needs none.
+pub const MAX_LEASE_MS: u64 = 366 * 24 * 60 * 60 * 1000;
+
 /// Bounds of one service. Agreed configuration: replicas with other bounds
 /// would refuse other operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,6 +14,8 @@ pub enum Operation {
     Out {
         /// The tuple.
         tuple: Tuple,
+        /// How long it lives, in milliseconds of agreed time; for ever without one.
+        lease_ms: Option<u64>,
     },
     /// Reads a match, or says that there is none.
     Rdp {
@@ -41,6 +43,8 @@ pub enum Operation {
         template: Template,
         /// The tuple.
         tuple: Tuple,
+        /// How long it lives, if it is inserted; as of [`Operation::Out`].
+        lease_ms: Option<u64>,
     },
     /// Takes a match and inserts a tuple, or, without a match, does nothing.
     Replace {
@@ -48,6 +52,8 @@ pub enum Operation {
         template: Template,
         /// What to insert instead; it is a new tuple, the youngest.
         tuple: Tuple,
+        /// How long it lives; as of [`Operation::Out`], whatever lease the taken one had.
+        lease_ms: Option<u64>,
     },
     /// Reads matches in bulk, oldest first.
     RdAll {
@@ -69,6 +75,14 @@ pub enum Operation {
     Count {
         /// What to count.
         template: Template,
+    },
+    /// Gives the oldest match that lives on a lease a new one, from now on. It keeps its
+    /// age; a tuple without a lease is no match.
+    Renew {
+        /// What to renew.
+        template: Template,
+        /// How long it lives from now, in milliseconds of agreed time.
+        lease_ms: u64,
     },
 }
 
@@ -95,11 +109,13 @@ pub enum OperationKind {
     InAll,
     /// [`Operation::Count`].
     Count,
+    /// [`Operation::Renew`].
+    Renew,
 }
 
 impl OperationKind {
     /// Every kind, in wire order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Out,
         Self::Rdp,
         Self::Inp,
@@ -110,6 +126,7 @@ impl OperationKind {
         Self::RdAll,
         Self::InAll,
         Self::Count,
+        Self::Renew,
     ];
 
     /// The operation's name as people write it.
@@ -126,6 +143,7 @@ impl OperationKind {
             Self::RdAll => "rd_all",
             Self::InAll => "in_all",
             Self::Count => "count",
+            Self::Renew => "renew",
         }
     }
 }
@@ -151,6 +169,7 @@ impl Operation {
             Self::RdAll { .. } => OperationKind::RdAll,
             Self::InAll { .. } => OperationKind::InAll,
             Self::Count { .. } => OperationKind::Count,
+            Self::Renew { .. } => OperationKind::Renew,
         }
     }
 
@@ -167,7 +186,8 @@ impl Operation {
             | Self::Replace { template, .. }
             | Self::RdAll { template, .. }
             | Self::InAll { template, .. }
-            | Self::Count { template } => Some(template),
+            | Self::Count { template }
+            | Self::Renew { template, .. } => Some(template),
         }
     }
 
@@ -175,9 +195,21 @@ impl Operation {
     #[must_use]
     pub const fn tuple(&self) -> Option<&Tuple> {
         match self {
-            Self::Out { tuple } | Self::Cas { tuple, .. } | Self::Replace { tuple, .. } => {
+            Self::Out { tuple, .. } | Self::Cas { tuple, .. } | Self::Replace { tuple, .. } => {
                 Some(tuple)
             }
+            _ => None,
+        }
+    }
+
+    /// The lease that `out`, `cas`, `replace` or `renew` would give.
+    #[must_use]
+    pub const fn lease_ms(&self) -> Option<u64> {
+        match self {
+            Self::Out { lease_ms, .. }
+            | Self::Cas { lease_ms, .. }
+            | Self::Replace { lease_ms, .. } => *lease_ms,
+            Self::Renew { lease_ms, .. } => Some(*lease_ms),
             _ => None,
         }
     }

@@ -12,7 +12,7 @@ pub enum Outcome {
     Done,
     /// `rdp`, `inp`, `rd`, `in`: the match. `cas`: what already existed, or
     /// `None` when the tuple was inserted. `replace`: what was taken, or `None`
-    /// when nothing matched and nothing changed.
+    /// when nothing matched and nothing changed. `renew`: what was renewed.
     Match(Option<Tuple>),
     /// `rd_all`, `in_all`.
     Page {

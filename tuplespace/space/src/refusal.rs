@@ -46,11 +46,14 @@ pub enum Refusal {
     /// The template leaves more candidates than one operation may look at.
     #[error("too many tuples would have to be looked at; make a field of the template exact")]
     TooBroad,
+    /// A lease of no time, or of more than [`crate::MAX_LEASE_MS`].
+    #[error("a lease is between a millisecond and a year; choose another, or leave it out")]
+    LeaseOutOfRange,
 }
 
 impl Refusal {
     /// Every refusal, in wire order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NoSuchSpace,
         Self::SpaceExists,
         Self::TooManySpaces,
@@ -60,6 +63,7 @@ impl Refusal {
         Self::AlreadyWaiting,
         Self::EmptyPage,
         Self::TooBroad,
+        Self::LeaseOutOfRange,
     ];
 
     /// The refusal's number in JSON, metrics and documents; never reused.
@@ -75,6 +79,7 @@ impl Refusal {
             Self::AlreadyWaiting => 7,
             Self::EmptyPage => 8,
             Self::TooBroad => 9,
+            Self::LeaseOutOfRange => 10,
         }
     }
 }

@@ -7,6 +7,7 @@ use bezant_tuple::{Template, Tuple};
 use crate::{
     Refusal, TupleId, broken,
     key::Key,
+    leases::End,
     shelf::{Shelf, Work},
 };
 
@@ -15,6 +16,8 @@ use crate::{
 pub(crate) struct Space {
     /// By arity, of which there are few; no shelf is empty.
     shelves: BTreeMap<usize, Shelf>,
+    /// The tuples that live on a lease.
+    leases: BTreeMap<TupleId, End>,
 }
 
 impl Space {
@@ -40,6 +43,45 @@ impl Space {
         }
     }
 
+    /// The oldest match with a lease.
+    pub(crate) fn oldest_leased(
+        &self,
+        template: &Template,
+        work: &mut Work,
+    ) -> Result<Option<(TupleId, &Tuple)>, Refusal> {
+        let Some(shelf) = self.shelf_of(template).filter(|_| !self.leases.is_empty()) else {
+            return Ok(None);
+        };
+        let leased = |found: &Result<(TupleId, _), _>| {
+            let id = found.as_ref().map(|(id, _)| id);
+            id.map_or(true, |id| self.leases.contains_key(id))
+        };
+        let mut matches = shelf.matches(template, None, work);
+        matches.find(leased).transpose()
+    }
+
+    /// When a tuple's lease ends.
+    pub(crate) fn end_of(&self, id: TupleId) -> Option<End> {
+        self.leases.get(&id).copied()
+    }
+
+    /// The leases, by age of the tuples.
+    pub(crate) fn leases(&self) -> impl ExactSizeIterator<Item = (TupleId, End)> {
+        self.leases.iter().map(|(id, end)| (*id, *end))
+    }
+
+    /// Gives a tuple, which is there, a lease or another one.
+    pub(crate) fn lease(&mut self, id: TupleId, end: End) {
+        self.leases.insert(id, end);
+    }
+
+    /// How many fields the tuple has, if it is here.
+    pub(crate) fn arity_of(&self, id: TupleId) -> Option<usize> {
+        let mut shelves = self.shelves.iter();
+        let shelf = shelves.find(|(_, shelf)| shelf.get(id).is_some());
+        shelf.map(|(arity, _)| *arity)
+    }
+
     pub(crate) fn count(&self, template: &Template, work: &mut Work) -> Result<u64, Refusal> {
         match self.shelf_of(template) {
             Some(shelf) => shelf.count(template, work),
@@ -61,8 +103,8 @@ impl Space {
             .insert(id, tuple, keys);
     }
 
-    /// Removes the tuple `id`, which has `arity` fields and is there.
-    pub(crate) fn remove(&mut self, arity: usize, id: TupleId) -> Tuple {
+    /// Removes the tuple `id`, which has `arity` fields and is there, with its lease.
+    pub(crate) fn remove(&mut self, arity: usize, id: TupleId) -> (Tuple, Option<End>) {
         let Some(shelf) = self.shelves.get_mut(&arity) else {
             broken("a tuple to be removed has no shelf");
         };
@@ -72,7 +114,7 @@ impl Space {
         if shelf.is_empty() {
             self.shelves.remove(&arity);
         }
-        tuple
+        (tuple, self.leases.remove(&id))
     }
 }
 

@@ -1,5 +1,6 @@
 //! All spaces of one replica, and the operations on them.
 
+mod leased;
 mod snapshot;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,8 @@ use crate::{
     Applied, Limits, Operation, OperationKind, Outcome, Refusal, Savepoint, Served, SpaceName,
     TupleId, WaiterId, broken,
     key::Key,
+    leases::{End, Leases},
+    limits::MAX_LEASE_MS,
     shelf::Work,
     space::{Space, keys_of},
     undo::{Undo, UndoLog},
@@ -29,6 +32,7 @@ pub struct Spaces {
     waiting: Waiting,
     served: Vec<Served>,
     undo: UndoLog,
+    leases: Leases,
     /// The id last given out.
     last: TupleId,
     tuples: u64,
@@ -55,6 +59,7 @@ impl From<Page> for Outcome {
 /// A tuple on its way in: admitted, but nothing changed yet.
 struct Arriving {
     tuple: Tuple,
+    lease_ms: Option<u64>,
     keys: Vec<Key>,
     matched: Matched,
 }
@@ -69,6 +74,7 @@ impl Spaces {
             waiting: Waiting::default(),
             served: Vec::new(),
             undo: UndoLog::default(),
+            leases: Leases::default(),
             last: TupleId(0),
             tuples: 0,
             bytes: 0,
@@ -121,9 +127,13 @@ impl Spaces {
         if !self.contains(space) {
             return Err(Refusal::NoSuchSpace);
         }
+        let lease_ms = operation.lease_ms();
+        if lease_ms.is_some_and(|ms| !(1..=MAX_LEASE_MS).contains(&ms)) {
+            return Err(Refusal::LeaseOutOfRange);
+        }
         let outcome = match operation {
-            Operation::Out { tuple } => {
-                let arriving = self.admit(space, tuple, None)?;
+            Operation::Out { tuple, lease_ms } => {
+                let arriving = self.admit(space, tuple, *lease_ms, None)?;
                 self.insert(space, arriving);
                 Outcome::Done
             }
@@ -137,17 +147,23 @@ impl Spaces {
                 (None, Some(id)) => return self.wait(space, template, id, true),
                 (found, _) => Outcome::Match(found),
             },
-            Operation::Cas { template, tuple } => {
+            Operation::Cas {
+                template,
+                tuple,
+                lease_ms,
+            } => {
                 let found = self.read(space, template)?;
                 if found.is_none() {
-                    let arriving = self.admit(space, tuple, None)?;
+                    let arriving = self.admit(space, tuple, *lease_ms, None)?;
                     self.insert(space, arriving);
                 }
                 Outcome::Match(found)
             }
-            Operation::Replace { template, tuple } => {
-                Outcome::Match(self.replace(space, template, tuple)?)
-            }
+            Operation::Replace {
+                template,
+                tuple,
+                lease_ms,
+            } => Outcome::Match(self.replace(space, template, tuple, *lease_ms)?),
             Operation::RdAll {
                 template,
                 limit,
@@ -162,6 +178,9 @@ impl Spaces {
             }
             Operation::Count { template } => {
                 Outcome::Count(self.look(space, |space, work| space.count(template, work))?)
+            }
+            Operation::Renew { template, lease_ms } => {
+                Outcome::Match(self.renew(space, template, *lease_ms)?)
             }
         };
         Ok(Applied::Outcome(outcome))
@@ -312,6 +331,7 @@ impl Spaces {
         space: &SpaceName,
         template: &Template,
         tuple: &Tuple,
+        lease_ms: Option<u64>,
     ) -> Result<Option<Tuple>, Refusal> {
         let found = self.look(space, |space, work| {
             let found = space.oldest(template, work)?;
@@ -320,7 +340,7 @@ impl Spaces {
         let Some((id, freed)) = found else {
             return Ok(None);
         };
-        let arriving = self.admit(space, tuple, Some(freed))?;
+        let arriving = self.admit(space, tuple, lease_ms, Some(freed))?;
         let old = self.remove(space, template.arity(), id);
         self.insert(space, arriving);
         Ok(Some(old))
@@ -398,6 +418,7 @@ impl Spaces {
         &mut self,
         space: &SpaceName,
         tuple: &Tuple,
+        lease_ms: Option<u64>,
         freed: Option<u64>,
     ) -> Result<Arriving, Refusal> {
         let keys = keys_of(tuple);
@@ -417,6 +438,7 @@ impl Spaces {
         let tuple = tuple.clone();
         Ok(Arriving {
             tuple,
+            lease_ms,
             keys,
             matched,
         })
@@ -426,6 +448,7 @@ impl Spaces {
     fn insert(&mut self, name: &SpaceName, arriving: Arriving) {
         let Arriving {
             tuple,
+            lease_ms,
             keys,
             matched,
         } = arriving;
@@ -439,7 +462,8 @@ impl Spaces {
             Some(arrival) => self.serve(arrival, id, tuple),
             None => {
                 let arity = tuple.arity();
-                self.put(name, id, tuple, keys);
+                let end = lease_ms.map(|ms| self.leases.end_after(ms));
+                self.put(name, id, tuple, keys, end);
                 self.undo.record(|| Undo::Inserted {
                     space: name.clone(),
                     arity,
@@ -481,26 +505,41 @@ impl Spaces {
 
     /// Takes the tuple `id`, which is there, out of its space.
     fn remove(&mut self, name: &SpaceName, arity: usize, id: TupleId) -> Tuple {
-        let tuple = self.pull(name, arity, id);
+        let (tuple, end) = self.pull(name, arity, id);
         self.undo.record(|| Undo::Removed {
             space: name.clone(),
             id,
             tuple: tuple.clone(),
+            end,
         });
         tuple
     }
 
-    fn put(&mut self, name: &SpaceName, id: TupleId, tuple: Tuple, keys: Vec<Key>) {
+    fn put(
+        &mut self,
+        name: &SpaceName,
+        id: TupleId,
+        tuple: Tuple,
+        keys: Vec<Key>,
+        end: Option<End>,
+    ) {
         self.tuples += 1;
         self.bytes += tuple.encoded_len() as u64;
+        let arity = tuple.arity();
         self.space(name).insert(id, tuple, keys);
+        if let Some(end) = end {
+            self.lease(name, arity, id, end);
+        }
     }
 
-    fn pull(&mut self, name: &SpaceName, arity: usize, id: TupleId) -> Tuple {
-        let tuple = self.space(name).remove(arity, id);
+    fn pull(&mut self, name: &SpaceName, arity: usize, id: TupleId) -> (Tuple, Option<End>) {
+        let (tuple, end) = self.space(name).remove(arity, id);
         self.tuples -= 1;
         self.bytes -= tuple.encoded_len() as u64;
-        tuple
+        if let Some(end) = end {
+            self.forget_lease(end, id);
+        }
+        (tuple, end)
     }
 
     fn space(&mut self, name: &SpaceName) -> &mut Space {
@@ -519,9 +558,22 @@ impl Spaces {
             Undo::Inserted { space, arity, id } => {
                 self.pull(&space, arity, id);
             }
-            Undo::Removed { space, id, tuple } => {
+            Undo::Removed {
+                space,
+                id,
+                tuple,
+                end,
+            } => {
                 let keys = keys_of(&tuple);
-                self.put(&space, id, tuple, keys);
+                self.put(&space, id, tuple, keys, end);
+            }
+            Undo::Renewed {
+                space,
+                arity,
+                id,
+                before,
+            } => {
+                self.relet(&space, arity, id, before);
             }
             Undo::Arrived(arrival) => self.waiting.forget(arrival),
             Undo::Left(arrival, waiter) => self.waiting.restore(arrival, waiter),

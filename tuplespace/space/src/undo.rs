@@ -5,6 +5,7 @@ use bezant_tuple::Tuple;
 
 use crate::{
     Served, SpaceName, TupleId,
+    leases::End,
     waiting::{Arrival, Waiter},
 };
 
@@ -35,6 +36,14 @@ pub(crate) enum Undo {
         space: SpaceName,
         id: TupleId,
         tuple: Tuple,
+        end: Option<End>,
+    },
+    /// A tuple's lease was renewed.
+    Renewed {
+        space: SpaceName,
+        arity: usize,
+        id: TupleId,
+        before: End,
     },
     /// A waiter came.
     Arrived(Arrival),

@@ -24,7 +24,10 @@ fn template(text: &str) -> Template {
 
 fn out(text: &str) -> Operation {
     let tuple = tuple(text);
-    Operation::Out { tuple }
+    Operation::Out {
+        tuple,
+        lease_ms: None,
+    }
 }
 
 fn rdp(text: &str) -> Operation {
@@ -142,10 +145,12 @@ fn a_missing_space_is_an_error_for_every_operation_even_a_waiting_one() {
         Operation::Cas {
             template: any.clone(),
             tuple: one.clone(),
+            lease_ms: None,
         },
         Operation::Replace {
             template: any.clone(),
             tuple: one,
+            lease_ms: None,
         },
         Operation::RdAll {
             template: any.clone(),
@@ -303,12 +308,14 @@ fn cas_and_replace_wake_waiters_too() {
     let cas = Operation::Cas {
         template: template("(1)"),
         tuple: tuple("(1)"),
+        lease_ms: None,
     };
     assert_eq!(bench.apply(&cas), NOTHING);
     assert_eq!(bench.served(), [(1, OperationKind::In, "(1)".into())]);
     let replace = Operation::Replace {
         template: template("(\"old\")"),
         tuple: tuple("(2)"),
+        lease_ms: None,
     };
     assert_eq!(bench.apply(&replace), matched("(\"old\")"));
     assert_eq!(bench.served(), [(2, OperationKind::In, "(2)".into())]);
@@ -321,6 +328,7 @@ fn cas_inserts_unless_a_match_exists() {
     let cas = |template_: &str, tuple_: &str| Operation::Cas {
         template: template(template_),
         tuple: tuple(tuple_),
+        lease_ms: None,
     };
     assert_eq!(bench.apply(&cas("(\"lock\", _)", "(\"lock\", 1)")), NOTHING);
     let held = matched("(\"lock\", 1)");
@@ -337,6 +345,7 @@ fn replace_takes_the_oldest_and_inserts_the_youngest() {
     let replace = |template_: &str, tuple_: &str| Operation::Replace {
         template: template(template_),
         tuple: tuple(tuple_),
+        lease_ms: None,
     };
     let one = bench.apply(&replace("(\"n\", _)", "(\"n\", 3)"));
     assert_eq!(one, matched("(\"n\", 1)"));
@@ -576,6 +585,7 @@ fn every_bound_refuses_and_what_is_refused_changes_nothing() {
     let replace = Operation::Replace {
         template: template("(1)"),
         tuple: tuple(&large),
+        lease_ms: None,
     };
     assert_eq!(bench.try_apply(&replace), Err(Refusal::TooManyBytes));
     let wait = bench
@@ -590,6 +600,7 @@ fn every_bound_refuses_and_what_is_refused_changes_nothing() {
     let cas = Operation::Cas {
         template: template("(3)"),
         tuple: tuple("(3)"),
+        lease_ms: None,
     };
     assert_eq!(bench.try_apply(&cas), Err(Refusal::TooManyTuples));
     assert_eq!(bench.content(), before);
@@ -597,6 +608,7 @@ fn every_bound_refuses_and_what_is_refused_changes_nothing() {
     let replace = Operation::Replace {
         template: template("(2)"),
         tuple: tuple("(3)"),
+        lease_ms: None,
     };
     assert_eq!(bench.apply(&replace), matched("(2)"));
     assert_eq!(bench.apply(&out("(\"w\")")), Outcome::Done);
@@ -642,7 +654,7 @@ fn an_operation_that_would_look_at_too_much_is_refused() {
 #[test]
 fn refusals_have_stable_codes() {
     let codes: Vec<u16> = Refusal::ALL.into_iter().map(Refusal::code).collect();
-    assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     for (index, refusal) in (0u8..).zip(Refusal::ALL) {
         assert_eq!(postcard::to_allocvec(&refusal).unwrap(), [index]);
         assert!(refusal.to_string().contains([';', ',']), "{refusal}");
@@ -655,7 +667,7 @@ fn operations_are_spelled_as_documented() {
     let one = || tuple("(1)");
     let after = Some(TupleId(300));
     let operations = [
-        (out("(1)"), "out", vec![0, 1, 2, 2]),
+        (out("(1)"), "out", vec![0, 1, 2, 2, 0]),
         (rdp("(_)"), "rdp", vec![1, 1, 1]),
         (inp("(_)"), "inp", vec![2, 1, 1]),
         (rd("(_)"), "rd", vec![3, 1, 1]),
@@ -664,17 +676,19 @@ fn operations_are_spelled_as_documented() {
             Operation::Cas {
                 template: any(),
                 tuple: one(),
+                lease_ms: None,
             },
             "cas",
-            vec![5, 1, 1, 1, 2, 2],
+            vec![5, 1, 1, 1, 2, 2, 0],
         ),
         (
             Operation::Replace {
                 template: any(),
                 tuple: one(),
+                lease_ms: None,
             },
             "replace",
-            vec![6, 1, 1, 1, 2, 2],
+            vec![6, 1, 1, 1, 2, 2, 0],
         ),
         (
             Operation::RdAll {
@@ -694,6 +708,14 @@ fn operations_are_spelled_as_documented() {
             vec![8, 1, 1, 9],
         ),
         (Operation::Count { template: any() }, "count", vec![9, 1, 1]),
+        (
+            Operation::Renew {
+                template: any(),
+                lease_ms: 300,
+            },
+            "renew",
+            vec![10, 1, 1, 0xac, 2],
+        ),
     ];
     for ((operation, name, bytes), kind) in operations.into_iter().zip(OperationKind::ALL) {
         assert_eq!(postcard::to_allocvec(&operation).unwrap(), bytes);

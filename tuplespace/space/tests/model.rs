@@ -13,8 +13,8 @@ mod common;
 
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
-    Applied, Limits, Operation, OperationKind, Outcome, Refusal, Savepoint, Served, SpaceName,
-    Spaces, TupleId, WaiterId,
+    Applied, Limits, MAX_LEASE_MS, Operation, OperationKind, Outcome, Refusal, Savepoint, Served,
+    SpaceName, Spaces, TupleId, WaiterId,
 };
 use common::{TIGHT, WIDE, content, name, operation, restored, space, tuple};
 use proptest::{prelude::*, sample::Index};
@@ -27,15 +27,26 @@ struct Waiter {
     kind: OperationKind,
 }
 
+/// A tuple in its place.
+#[derive(Clone, Debug)]
+struct Placed {
+    id: u64,
+    space: SpaceName,
+    tuple: Tuple,
+    /// When its lease ends.
+    due: Option<u64>,
+}
+
 /// What the documentation promises, spelled in the plainest way.
 #[derive(Clone, Debug)]
 struct Model {
     limits: Limits,
     spaces: Vec<SpaceName>,
-    tuples: Vec<(u64, SpaceName, Tuple)>,
+    tuples: Vec<Placed>,
     waiters: Vec<Waiter>,
     served: Vec<Served>,
     last: u64,
+    now: u64,
 }
 
 impl Model {
@@ -47,6 +58,7 @@ impl Model {
             waiters: Vec::new(),
             served: Vec::new(),
             last: 0,
+            now: 0,
         }
     }
 
@@ -63,17 +75,23 @@ impl Model {
 
     /// Places of the matches in `tuples`.
     fn matches(&self, space: &SpaceName, template: &Template) -> Vec<usize> {
-        let matches =
-            |at: &usize| self.tuples[*at].1 == *space && template.matches(&self.tuples[*at].2);
+        let matches = |at: &usize| {
+            self.tuples[*at].space == *space && template.matches(&self.tuples[*at].tuple)
+        };
         (0..self.tuples.len()).filter(matches).collect()
     }
 
     fn bytes(&self) -> u64 {
-        let lengths = self.tuples.iter().map(|(_, _, tuple)| tuple.encoded_len());
+        let lengths = self.tuples.iter().map(|placed| placed.tuple.encoded_len());
         lengths.sum::<usize>() as u64
     }
 
-    fn insert(&mut self, space: &SpaceName, tuple: &Tuple) -> Result<(), Refusal> {
+    fn insert(
+        &mut self,
+        space: &SpaceName,
+        tuple: &Tuple,
+        lease_ms: Option<u64>,
+    ) -> Result<(), Refusal> {
         let (wanting, others): (Vec<Waiter>, Vec<Waiter>) = self
             .waiters
             .drain(..)
@@ -92,7 +110,12 @@ impl Model {
         self.last += 1;
         let taker = (!takers.is_empty()).then(|| takers.remove(0));
         if taker.is_none() {
-            self.tuples.push((self.last, space.clone(), tuple.clone()));
+            self.tuples.push(Placed {
+                id: self.last,
+                space: space.clone(),
+                tuple: tuple.clone(),
+                due: lease_ms.map(|ms| self.now + ms),
+            });
         }
         for waiter in readers.into_iter().chain(taker) {
             self.served.push(Served {
@@ -118,7 +141,7 @@ impl Model {
         after: u64,
     ) -> (Vec<usize>, Option<TupleId>) {
         let mut all = self.matches(space, template);
-        all.retain(|at| self.tuples[*at].0 > after);
+        all.retain(|at| self.tuples[*at].id > after);
         let mut page = Vec::new();
         let mut bytes = 0;
         for at in &all {
@@ -127,12 +150,12 @@ impl Model {
             {
                 break;
             }
-            bytes += self.tuples[*at].2.encoded_len();
+            bytes += self.tuples[*at].tuple.encoded_len();
             page.push(*at);
         }
         let more = page.len() < all.len();
         let last = page.last().filter(|_| more);
-        let next = last.map(|at| TupleId(self.tuples[*at].0));
+        let next = last.map(|at| TupleId(self.tuples[*at].id));
         (page, next)
     }
 
@@ -159,12 +182,16 @@ impl Model {
         if !self.spaces.contains(space) {
             return Err(Refusal::NoSuchSpace);
         }
+        let lease_ms = operation.lease_ms();
+        if lease_ms.is_some_and(|ms| ms == 0 || ms > MAX_LEASE_MS) {
+            return Err(Refusal::LeaseOutOfRange);
+        }
         let template = operation.template();
         let oldest = template.and_then(|template| self.matches(space, template).first().copied());
-        let found = oldest.map(|at| self.tuples[at].2.clone());
+        let found = oldest.map(|at| self.tuples[at].tuple.clone());
         let outcome = match operation {
-            Operation::Out { tuple } => {
-                self.insert(space, tuple)?;
+            Operation::Out { tuple, .. } => {
+                self.insert(space, tuple, lease_ms)?;
                 Outcome::Done
             }
             Operation::Rd { template } | Operation::In { template }
@@ -179,14 +206,14 @@ impl Model {
             }
             Operation::Cas { tuple, .. } => {
                 if oldest.is_none() {
-                    self.insert(space, tuple)?;
+                    self.insert(space, tuple, lease_ms)?;
                 }
                 Outcome::Match(found)
             }
             Operation::Replace { tuple, .. } => {
                 if let Some(at) = oldest {
                     self.tuples.remove(at);
-                    self.insert(space, tuple)?;
+                    self.insert(space, tuple, lease_ms)?;
                 }
                 Outcome::Match(found)
             }
@@ -200,19 +227,27 @@ impl Model {
             } => {
                 let after = after.map_or(0, |id| id.0);
                 let (page, next) = self.page(space, template, *limit, after);
-                let tuple = |at: &usize| self.tuples[*at].2.clone();
+                let tuple = |at: &usize| self.tuples[*at].tuple.clone();
                 let tuples = page.iter().map(tuple).collect();
                 Outcome::Page { tuples, next }
             }
             Operation::InAll { template, limit } => {
                 let (page, next) = self.page(space, template, *limit, 0);
                 let places = page.into_iter().rev();
-                let mut tuples: Vec<_> = places.map(|at| self.tuples.remove(at).2).collect();
+                let mut tuples: Vec<_> = places.map(|at| self.tuples.remove(at).tuple).collect();
                 tuples.reverse();
                 Outcome::Page { tuples, next }
             }
             Operation::Count { template } => {
                 Outcome::Count(self.matches(space, template).len() as u64)
+            }
+            Operation::Renew { template, lease_ms } => {
+                let mut matches = self.matches(space, template).into_iter();
+                let leased = matches.find(|at| self.tuples[*at].due.is_some());
+                Outcome::Match(leased.map(|at| {
+                    self.tuples[at].due = Some(self.now + lease_ms);
+                    self.tuples[at].tuple.clone()
+                }))
             }
         };
         Ok(Applied::Outcome(outcome))
@@ -245,6 +280,19 @@ impl Model {
         Ok(Applied::Waiting)
     }
 
+    fn advance(&mut self, by: u64) -> usize {
+        self.now += by;
+        let before = self.tuples.len();
+        let now = self.now;
+        self.tuples
+            .retain(|placed| placed.due.is_none_or(|due| due > now));
+        before - self.tuples.len()
+    }
+
+    fn due(&self) -> Option<u64> {
+        self.tuples.iter().filter_map(|placed| placed.due).min()
+    }
+
     fn cancel(&mut self, gone: impl Fn(WaiterId) -> bool) -> usize {
         let before = self.waiters.len();
         self.waiters.retain(|waiter| !gone(waiter.id));
@@ -261,6 +309,10 @@ enum Step {
     Cancel(Index),
     CancelOwner(u64),
     TakeServed,
+    /// Time goes on by so much.
+    Advance(u64),
+    /// Every lease is extended by so much.
+    Extend(u64),
     Savepoint,
     Rollback(Index),
     Commit,
@@ -274,6 +326,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<Index>().prop_map(Step::Cancel),
         1 => (0u64..3).prop_map(Step::CancelOwner),
         2 => Just(Step::TakeServed),
+        3 => prop_oneof![4 => 0u64..40, 1 => 0u64..300].prop_map(Step::Advance),
+        1 => (0u64..60).prop_map(Step::Extend),
         3 => Just(Step::Savepoint),
         2 => any::<Index>().prop_map(Step::Rollback),
         1 => Just(Step::Commit),
@@ -340,6 +394,18 @@ impl Twins {
                 let served = std::mem::take(&mut self.model.served);
                 assert_eq!(self.spaces.take_served(), served);
             }
+            Step::Advance(by) => {
+                // Time is not undone.
+                self.saved.clear();
+                let gone = self.model.advance(*by) as u64;
+                assert_eq!(self.spaces.advance(self.model.now), gone);
+            }
+            Step::Extend(by) => {
+                self.commit();
+                self.spaces.extend_leases(*by);
+                let dues = self.model.tuples.iter_mut();
+                dues.for_each(|placed| placed.due = placed.due.map(|due| due + by));
+            }
             Step::Savepoint => self.saved.push(Saved {
                 savepoint: self.spaces.savepoint(),
                 model: self.model.clone(),
@@ -355,13 +421,15 @@ impl Twins {
                 assert_eq!(content(&self.spaces), saved.content);
             }
             Step::Rollback(_) => {}
-            Step::Commit => {
-                self.spaces.commit();
-                self.saved.clear();
-            }
+            Step::Commit => self.commit(),
         }
         self.done.push((step, waiter));
         self.compare();
+    }
+
+    fn commit(&mut self) {
+        self.spaces.commit();
+        self.saved.clear();
     }
 
     /// Under which id to wait: now and then one that waits already.
@@ -392,11 +460,14 @@ impl Twins {
         assert!(model.waiters.iter().all(waits));
         assert_eq!(spaces.total_tuples(), model.tuples.len() as u64);
         assert_eq!(spaces.total_bytes(), model.bytes());
+        assert_eq!(spaces.due_ms(), model.due());
+        let leased = model.tuples.iter().filter(|placed| placed.due.is_some());
+        assert_eq!(spaces.leases(), leased.count());
         let mut names = model.spaces.clone();
         names.sort();
         assert!(spaces.names().eq(&names));
         for space in ["a", "b", "c"].map(name) {
-            let here = |(_, name, _): &&(u64, SpaceName, Tuple)| *name == space;
+            let here = |placed: &&Placed| placed.space == space;
             let count = model.tuples.iter().filter(here).count();
             assert_eq!(spaces.tuples(&space), count as u64);
             assert_eq!(spaces.contains(&space), model.spaces.contains(&space));
@@ -407,6 +478,7 @@ impl Twins {
     /// the content, hold the same, and answer the same at the same cost.
     fn compare_with_others(mut self, probes: Vec<(SpaceName, Operation)>) {
         let mut other = Spaces::new(self.model.limits);
+        let mut now = 0;
         for (step, waiter) in &self.done {
             match step {
                 Step::Create(space) => drop(other.create(space)),
@@ -414,19 +486,26 @@ impl Twins {
                 Step::Cancel(_) => drop(other.cancel(waiter.unwrap())),
                 Step::CancelOwner(owner) => drop(other.cancel_owner(*owner)),
                 Step::TakeServed => drop(other.take_served()),
+                Step::Advance(by) => {
+                    now += by;
+                    other.advance(now);
+                }
+                Step::Extend(by) => other.extend_leases(*by),
                 Step::Savepoint | Step::Rollback(_) | Step::Commit => {}
             }
         }
         assert_eq!(content(&self.spaces), content(&other));
         // Those served meanwhile are no part of the content.
         assert_eq!(self.spaces.take_served(), other.take_served());
-        let mut given = restored(&self.spaces, self.model.limits);
+        let mut given = restored(&self.spaces, self.model.limits, self.model.now);
         for (space, operation) in probes {
+            now += 9;
             let all = [&mut self.spaces, &mut other, &mut given];
             let [first, second, third] = all.map(|spaces| {
+                let gone = spaces.advance(now);
                 let before = spaces.examined();
                 let result = spaces.apply(&space, &operation, None);
-                (result, spaces.examined() - before, content(spaces))
+                (gone, result, spaces.examined() - before, content(spaces))
             });
             assert_eq!(first, second, "{operation:?}");
             assert_eq!(first, third, "{operation:?}");
@@ -467,7 +546,7 @@ proptest! {
             let mut fields = tuple.into_fields();
             fields.push(number.into());
             let tuple = Tuple::new(fields).unwrap();
-            twins.step(Step::Apply(name("a"), Operation::Out { tuple }, None));
+            twins.step(Step::Apply(name("a"), Operation::Out { tuple, lease_ms: None }, None));
         }
         for step in steps {
             twins.step(step);

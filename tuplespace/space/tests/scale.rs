@@ -42,7 +42,13 @@ impl Bench {
     }
 
     fn out(&mut self, tuple: Tuple) {
-        self.apply(&Operation::Out { tuple }, None);
+        self.apply(
+            &Operation::Out {
+                tuple,
+                lease_ms: None,
+            },
+            None,
+        );
     }
 
     /// Applies an operation and says how much it looked at.
@@ -198,7 +204,10 @@ fn unrelated_waiters_are_not_asked() {
         ("(\"answer\", 7, nil, nil)", 1, 1),
     ] {
         let tuple = text.parse().unwrap();
-        let (_, cost) = bench.cost(&Operation::Out { tuple });
+        let (_, cost) = bench.cost(&Operation::Out {
+            tuple,
+            lease_ms: None,
+        });
         assert!(cost <= most, "{text}: {cost}");
         assert_eq!(bench.spaces.take_served().len(), served, "{text}");
     }
@@ -217,7 +226,10 @@ fn waiters_in_a_queue_are_asked_in_turn() {
     }
     for number in 0..1_000 {
         let tuple = job(number);
-        let (_, cost) = bench.cost(&Operation::Out { tuple });
+        let (_, cost) = bench.cost(&Operation::Out {
+            tuple,
+            lease_ms: None,
+        });
         assert_eq!(cost, 1);
         let served = bench.spaces.take_served();
         assert_eq!(served.len(), 1);
@@ -254,7 +266,10 @@ fn a_snapshot_encodes_what_changed() {
     let appended = anew(&bench);
     assert!((1_000..1_000 + 256).contains(&appended), "{appended}");
     let tuple = job(1);
-    let operation = Operation::Out { tuple };
+    let operation = Operation::Out {
+        tuple,
+        lease_ms: None,
+    };
     bench.spaces.apply(&other, &operation, None).unwrap();
     assert_eq!(anew(&bench), 1, "the other space was not touched");
     // What is undone has changed twice.
@@ -265,7 +280,7 @@ fn a_snapshot_encodes_what_changed() {
     bench.spaces.rollback(before);
     assert_eq!(anew(&bench), 255);
     let mut fresh = Vec::new();
-    let restored = Spaces::decode(Limits::DEFAULT, &mut Reader::new(&bytes)).unwrap();
+    let restored = Spaces::decode(Limits::DEFAULT, 0, &mut Reader::new(&bytes)).unwrap();
     assert_eq!(restored.encode_into(&mut fresh), MANY as u64 + 1_000);
     assert!(fresh == bytes);
 }

@@ -4,7 +4,8 @@
 //! [`Effect`]s. Each phase is a file of its own: [`propose`] (the primary's
 //! part), [`agree`] (the three phases), [`execute`] (decisions in order,
 //! checkpoints), [`recover`] (what was lost on the way), [`view_change`] (another
-//! primary), [`transfer`] (a state from peers), [`restore`] (after a restart), [`judge`] (who contradicted himself).
+//! primary), [`transfer`] (a state from peers), [`restore`] (after a restart),
+//! [`tick`] (agreed time without requests), [`judge`] (who contradicted himself).
 
 mod agree;
 mod execute;
@@ -12,6 +13,7 @@ mod judge;
 mod propose;
 mod recover;
 mod restore;
+mod tick;
 mod transfer;
 mod view_change;
 
@@ -20,6 +22,7 @@ use std::{
     sync::Arc,
 };
 
+use tick::Ticker;
 use transfer::Transfer;
 use view_change::Views;
 pub(crate) use view_change::what_follows;
@@ -117,6 +120,7 @@ pub struct Replica {
     /// Messages of views not entered yet, by sender.
     early: BTreeMap<ReplicaId, VecDeque<(View, Early)>>,
     transfer: Option<Transfer>,
+    ticker: Ticker,
     /// The last number this primary proposed.
     proposed: SeqNo,
     /// The time in the last proposal made, which the next must not precede.
@@ -178,6 +182,7 @@ impl Replica {
             views: Views::default(),
             early: BTreeMap::new(),
             transfer: None,
+            ticker: Ticker::default(),
             checkpoints: Checkpoints::new(checkpoint_interval),
             pool: Pool::default(),
             proposed: SeqNo(0),
@@ -325,7 +330,10 @@ impl Replica {
             Input::Checkpoint(vote) => self.on_checkpoint(*vote.get(), out),
             Input::Status(status) => self.on_status(status.from(), *status.get(), out),
             Input::LinkUp(peer) => self.on_link_up(peer, out),
-            Input::Executed { number, state } => self.on_executed(number, state, out),
+            Input::Executed { number, state, due } => {
+                self.expect(due);
+                self.on_executed(number, state, out)
+            }
             Input::ViewChange(change) => self.on_view_change(change.get(), out),
             Input::NewView(new_view) => self.on_new_view(new_view.get(), out),
             Input::Decided { decision, from } => self.on_decided(decision.get(), from, out),
@@ -334,7 +342,10 @@ impl Replica {
             Input::AskState(ask) => self.on_ask_state(ask.from(), ask.get(), out),
             Input::State(part) => self.on_state(part.from(), part.get(), out),
             Input::Stable { votes, from } => self.on_stable(votes.get(), from, out),
-            Input::Installed { number } => self.on_installed(number, out),
+            Input::Installed { number, due } => {
+                self.expect(due);
+                self.on_installed(number, out)
+            }
             Input::Tick => None,
         };
         // A replica that has just halted neither proposes nor asks for anything.
@@ -346,6 +357,7 @@ impl Replica {
         if !was_lacking && self.is_lacking() {
             self.made_progress();
         }
+        self.watch_time();
         self.on_time(out);
         if let Err(violation) = self.invariants(touched) {
             self.halt(violation, out);
@@ -375,6 +387,8 @@ impl Replica {
             self.suspicion_due(),
             self.opening_due(),
             self.transfer_due(),
+            self.tick_due(),
+            self.overdue_due(),
         ];
         timers.into_iter().flatten()
     }
@@ -595,12 +609,9 @@ mod tests {
             let mut replica = replica();
             replica.delivered = SeqNo(delivered);
             let mut out = Effects::new();
-            let (number, state) = (SeqNo(got), None);
-            replica.step(
-                Clock::default(),
-                Input::Executed { number, state },
-                &mut out,
-            );
+            let (number, state, due) = (SeqNo(got), None, None);
+            let input = Input::Executed { number, state, due };
+            replica.step(Clock::default(), input, &mut out);
             let expected = Violation::ExecutedOutOfOrder {
                 expected: SeqNo(1),
                 got: number,

@@ -64,30 +64,42 @@ impl Replica {
         self.pool.len() < crate::limits::MAX_POOL_REQUESTS
     }
 
-    /// Proposes while the rules allow it.
+    /// Proposes while the rules allow it: requests, or the time alone when it is due.
     pub(super) fn propose(&mut self, clock: Clock, out: &mut Effects) {
         while self.is_primary() && self.views.is_active() && self.may_propose() {
             let requests = self.pool.take_for_proposal();
             if requests.is_empty() {
                 return;
             }
-            self.proposed_time = self.proposed_time.max(clock.wall);
-            let proposal = Arc::new(CheckedProposal::new(self.proposed_time, requests));
-            self.proposed = self.proposed.max(self.delivered).next();
-            let number = self.proposed;
-            let vote = self.sign(Domain::PrePrepare, number, proposal.digest());
-            let message = CheckedPrePrepare { vote, proposal };
-            let after = self.persist(Record::PrePrepare(message.clone()), out);
-            self.send_others(message.to_message(), Some(after), out);
-            let view = self.view;
-            let slot = self
-                .slots
-                .entry(number)
-                .or_insert_with(|| Slot::new(number, view));
-            // Only this replica proposes in its view, so there is nothing to contradict.
-            let _accepted = slot.accept(message);
-            self.advance(number, out);
+            self.propose_these(requests, clock, out);
         }
+        if self.must_tick() {
+            self.propose_these(Vec::new(), clock, out);
+        }
+    }
+
+    fn propose_these(
+        &mut self,
+        requests: Vec<Arc<CheckedRequest>>,
+        clock: Clock,
+        out: &mut Effects,
+    ) {
+        self.proposed_time = self.proposed_time.max(clock.wall);
+        let proposal = Arc::new(CheckedProposal::new(self.proposed_time, requests));
+        self.proposed = self.proposed.max(self.delivered).next();
+        let number = self.proposed;
+        let vote = self.sign(Domain::PrePrepare, number, proposal.digest());
+        let message = CheckedPrePrepare { vote, proposal };
+        let after = self.persist(Record::PrePrepare(message.clone()), out);
+        self.send_others(message.to_message(), Some(after), out);
+        let view = self.view;
+        let slot = self
+            .slots
+            .entry(number)
+            .or_insert_with(|| Slot::new(number, view));
+        // Only this replica proposes in its view, so there is nothing to contradict.
+        let _accepted = slot.accept(message);
+        self.advance(number, out);
     }
 
     fn may_propose(&self) -> bool {

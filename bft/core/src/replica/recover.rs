@@ -259,9 +259,11 @@ impl Replica {
         Some(since.after_us(patience_us.saturating_mul(factor)))
     }
 
-    /// When the primary becomes suspect if nothing is decided before.
+    /// When the primary becomes suspect if nothing is decided before: it owes the order of
+    /// a request, or a tick.
     pub(super) fn suspicion_due(&self) -> Option<Instant> {
-        let oldest = self.pool.oldest()?;
+        let waiting = [self.pool.oldest(), self.ticker.overdue()];
+        let oldest = waiting.into_iter().flatten().min()?;
         let since = oldest.max(self.progress);
         let active = self.views.is_active();
         active.then(|| since.after_us(self.patience_us()))

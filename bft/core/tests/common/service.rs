@@ -1,12 +1,16 @@
 //! The smallest service that shows order: a log whose every reply is the hash
-//! of all that was executed before it.
+//! of all that was executed before it. An operation `lease` and a number of
+//! milliseconds is due so much later; until then agreed time matters.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bezant_bft::{
     codec,
     crypto::digest,
-    ids::{Digest, SeqNo},
+    ids::{Digest, OrderedTime, SeqNo},
     message::{Reply, Request},
     seal::CheckedProposal,
     service::{Admission, BadSnapshot, Replies, Service},
@@ -22,7 +26,13 @@ pub(crate) struct Log {
     kept: BTreeMap<Digest, Reply>,
     /// Requests in order of execution, each once.
     pub(crate) order: Vec<Digest>,
+    /// Agreed time.
+    pub(crate) time: OrderedTime,
+    /// What expires, and when.
+    pub(crate) leases: BTreeSet<u64>,
 }
+
+type Content = (Digest, Vec<(Digest, Reply)>, OrderedTime, BTreeSet<u64>);
 
 impl Log {
     pub(crate) const fn new() -> Self {
@@ -30,6 +40,8 @@ impl Log {
             state: Digest([0; 32]),
             kept: BTreeMap::new(),
             order: Vec::new(),
+            time: OrderedTime(0),
+            leases: BTreeSet::new(),
         }
     }
 
@@ -48,6 +60,10 @@ impl Service for Log {
     }
 
     fn execute(&mut self, number: SeqNo, proposal: &Arc<CheckedProposal>, replies: &mut Replies) {
+        if proposal.digest() != CheckedProposal::null().digest() {
+            self.time = self.time.next().max(proposal.time());
+            self.leases = self.leases.split_off(&self.time.next().0);
+        }
         for checked in proposal.requests() {
             let request = checked.request();
             if self.kept.contains_key(&checked.digest()) {
@@ -55,6 +71,10 @@ impl Service for Log {
             }
             self.state = digest("test log", &[&self.state.0, &checked.digest().0]);
             self.order.push(checked.digest());
+            let op = str::from_utf8(&request.op).unwrap_or_default();
+            if let Some(Ok(ms)) = op.strip_prefix("lease ").map(str::parse::<u64>) {
+                self.leases.insert(self.time.0 + ms);
+            }
             let reply = Reply {
                 session: request.session,
                 number: request.number,
@@ -66,24 +86,34 @@ impl Service for Log {
         }
     }
 
+    fn due(&self) -> Option<OrderedTime> {
+        self.leases.first().map(|due| OrderedTime(*due))
+    }
+
     fn snapshot(&self) -> Vec<u8> {
         let done: Vec<(&Digest, &Reply)> = self
             .order
             .iter()
             .filter_map(|request| self.kept.get_key_value(request))
             .collect();
-        codec::encode(&(self.state, done))
+        codec::encode(&(self.state, done, self.time, &self.leases))
     }
 
     fn restore(&mut self, snapshot: &[u8]) -> Result<(), BadSnapshot> {
-        let (state, done): (Digest, Vec<(Digest, Reply)>) =
+        let (state, done, time, leases): Content =
             codec::decode(snapshot).map_err(|error| BadSnapshot(error.to_string()))?;
         let order: Vec<Digest> = done.iter().map(|(request, _)| *request).collect();
         let kept: BTreeMap<Digest, Reply> = done.into_iter().collect();
         if kept.len() != order.len() {
             return Err(BadSnapshot("a request executed twice".to_owned()));
         }
-        *self = Self { state, kept, order };
+        *self = Self {
+            state,
+            kept,
+            order,
+            time,
+            leases,
+        };
         Ok(())
     }
 }

@@ -121,9 +121,20 @@ impl Single {
 
     /// The service has executed `number`.
     pub(crate) fn executed(&mut self, number: u64, state: Option<Digest>) -> Effects {
+        self.executed_with(number, state, None)
+    }
+
+    /// The same; something expires at `due_ms`.
+    pub(crate) fn executed_with(
+        &mut self,
+        number: u64,
+        state: Option<Digest>,
+        due_ms: Option<u64>,
+    ) -> Effects {
         self.step(Input::Executed {
             number: SeqNo(number),
             state,
+            due: due_ms.map(OrderedTime),
         })
     }
 

@@ -472,7 +472,8 @@ impl World {
             Effect::Install { number, snapshot } => {
                 node.log.restore(&snapshot).unwrap();
                 node.snapshots.insert(number, snapshot.to_vec());
-                self.step(i, Input::Installed { number });
+                let due = node.log.due();
+                self.step(i, Input::Installed { number, due });
             }
             Effect::ViewChanged { view, .. } => node.views.push(view),
             Effect::Suspect(view) => node.suspected.push(view),
@@ -521,6 +522,7 @@ impl World {
         }
         node.disk = records.clone();
         node.replica = self.cluster.recover(i, interval, tuning, records);
+        node.replica.expect(node.log.due());
         node.watch.restart(stable, durable);
         node.durable = PersistId(0);
         node.held.clear();
@@ -585,7 +587,8 @@ impl World {
                 self.seed
             );
         }
-        self.step(i, Input::Executed { number, state });
+        let due = node.log.due();
+        self.step(i, Input::Executed { number, state, due });
     }
 
     fn send(&mut self, from: u8, to: To, message: &PeerMessage) {

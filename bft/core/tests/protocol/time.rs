@@ -10,7 +10,7 @@ use bezant_bft::{
 
 use crate::common::{
     DAWN_MS, client, digest_of,
-    single::{Single, blames, commits, executes, prepares},
+    single::{Single, blames, commits, executes, prepares, suspects},
     world::World,
 };
 
@@ -188,4 +188,179 @@ fn proposed_time_never_runs_backwards() {
         status.unwrap().to_message(),
         PeerMessage::PrePrepare(_)
     ));
+}
+
+const MS: u64 = 1000;
+const T: u64 = 1_000 * MS;
+
+/// A cluster in which something expires `lease_ms` after dawn.
+fn leased(lease_ms: u64) -> World {
+    let mut world = World::new(5, 4, 4, Tuning::default());
+    let request = world
+        .cluster
+        .request(&client(1), 1, format!("lease {lease_ms}").as_bytes());
+    world.request(0, 0, request);
+    world.run_for(100 * MS);
+    assert!(world.nodes.iter().all(|node| node.log.leases.len() == 1));
+    world
+}
+
+fn is_past(world: &World, replica: usize) -> bool {
+    world.nodes[replica].log.leases.is_empty()
+}
+
+/// Far from its end a lease makes no noise at all; then one proposal ends it everywhere.
+#[test]
+fn one_tick_ends_what_is_due_and_none_comes_before() {
+    let mut world = leased(60_000);
+    let sent = world.hits.sent;
+    world.run_for(59_000 * MS);
+    // Two hints on each of 12 links, as without a lease.
+    let hints = world.hits.sent - sent;
+    assert!(hints <= 24, "{hints} messages in a minute");
+    world.run_until_idle(2_000 * MS);
+    for node in &world.nodes {
+        assert!(node.log.leases.is_empty());
+        assert_eq!(node.log.time, OrderedTime(DAWN_MS + 60_000));
+        assert_eq!((node.decided.len(), node.suspected.len()), (2, 0));
+    }
+    assert_eq!(world.nodes[0].proposed, [1, 0], "a request, and a tick");
+    assert!(world.nodes.iter().all(|node| node.blames.is_empty()));
+}
+
+/// What is proposed anyway has a time, too.
+#[test]
+fn a_request_in_time_makes_the_tick_needless() {
+    let mut world = leased(5_000);
+    world.run_for(4_899 * MS);
+    let request = world.cluster.request(&client(1), 2, b"op");
+    world.request(MS, 0, request);
+    world.run_until_idle(T);
+    assert!((0..4).all(|replica| is_past(&world, replica)));
+    assert_eq!(world.nodes[0].proposed, [1, 1]);
+}
+
+/// Things due at many times are each ended in their turn, those of one time at once.
+#[test]
+fn ticks_of_one_time_are_one() {
+    let mut world = World::new(5, 4, 4, Tuning::default());
+    for (number, ms) in [(1, 7_000), (2, 3_000), (3, 3_000), (4, 3_000)] {
+        let op = format!("lease {ms}");
+        let request = world.cluster.request(&client(1), number, op.as_bytes());
+        world.request(0, 0, request);
+    }
+    world.run_until_idle(20 * T);
+    assert!((0..4).all(|replica| is_past(&world, replica)));
+    let ticks = world.nodes[0].proposed.iter().filter(|of| **of == 0);
+    assert_eq!(ticks.count(), 2, "{:?}", world.nodes[0].proposed);
+}
+
+/// A primary that is gone ticks no more. The backups give clocks their due, then replace it.
+#[test]
+fn a_primary_that_never_ticks_is_replaced() {
+    let mut world = leased(5_000);
+    world.nodes[0].down = true;
+    world.run_for((5_000 + DRIFT_MS) * MS + T - 200 * MS);
+    assert!(world.nodes.iter().all(|node| node.suspected.is_empty()));
+    world.run_for(3 * T);
+    for replica in 1..4 {
+        assert!(is_past(&world, replica), "{}", world.stand());
+        assert_eq!(world.nodes[replica].views, [View(1)]);
+    }
+}
+
+/// Two primaries in a row that do not: the third one gets its time from the start of its view.
+#[test]
+fn each_primary_has_its_time_to_tick() {
+    let mut world = World::new(5, 7, 4, Tuning::default());
+    let request = world.cluster.request(&client(1), 1, b"lease 5000");
+    world.request(0, 0, request);
+    world.run_for(T);
+    world.nodes[0].down = true;
+    // It opens its view, and then nothing.
+    world.nodes[1].faulty = Some(Box::new(|_, _, message, _| match message {
+        PeerMessage::PrePrepare(_) => Vec::new(),
+        other => vec![other.clone()],
+    }));
+    world.run_for((5_000 + DRIFT_MS) * MS + 6 * T);
+    for replica in 2..7 {
+        assert!(is_past(&world, replica), "{}", world.stand());
+        assert_eq!(world.nodes[replica].views, [View(1), View(2)]);
+    }
+}
+
+/// A clock ahead or behind within the bound suspects nobody, whoever is right.
+#[test]
+fn clocks_within_the_bound_suspect_nobody() {
+    for (replica, skew_ms) in [(3, 9_500), (3, -9_500), (0, -9_500), (0, 9_500)] {
+        let mut world = leased(30_000);
+        world.nodes[replica].skew_ms = skew_ms;
+        world.run_until_idle(60 * T);
+        for node in &world.nodes {
+            assert!(node.log.leases.is_empty(), "{}", world.stand());
+            assert!(node.suspected.is_empty(), "{replica} {skew_ms}");
+        }
+    }
+}
+
+/// A clock that is put forward by an hour is no hour in which the primary was idle.
+#[test]
+fn a_clock_put_forward_accuses_nobody_of_the_time_it_skipped() {
+    let mut single = Single::new(1);
+    single.decide(1);
+    single.now_us = 100 * T;
+    single.executed_with(1, None, Some(DAWN_MS));
+    assert!(!suspects(&single.tick(0)));
+    assert!(!suspects(&single.tick(T - 1)));
+    assert!(suspects(&single.tick(1)));
+}
+
+/// What expires may be moved by a number on its way: nobody is suspected meanwhile.
+#[test]
+fn nothing_is_owed_while_a_number_is_executed() {
+    let mut single = Single::new(1);
+    single.decide(1);
+    single.executed_with(1, None, Some(DAWN_MS + 1));
+    single.now_us = 2 * DRIFT_MS * MS;
+    let mut out = single.tick(0);
+    single.decide(2);
+    out.extend(single.tick(10 * T));
+    assert!(!suspects(&out));
+    assert!(!suspects(&single.executed_with(2, None, None)));
+    assert!(!suspects(&single.tick(10 * T)));
+}
+
+/// Restarted, every replica knows again what is due.
+#[test]
+fn what_is_due_survives_a_restart() {
+    let mut world = World::new(5, 4, 4, Tuning::default());
+    for number in 1..=4 {
+        let request = world.cluster.request(&client(1), number, b"lease 5000");
+        world.request(number * MS, 0, request);
+    }
+    world.run_for(T);
+    (0..4).for_each(|replica| world.restart(replica, Tuning::default()));
+    assert!((0..4).all(|replica| world.nodes[replica].log.leases.len() == 4));
+    world.run_until_idle(30 * T);
+    assert!(
+        (0..4).all(|replica| is_past(&world, replica)),
+        "{}",
+        world.stand()
+    );
+}
+
+/// Behind a cut for longer than a lease lasts: whoever returns agrees on its end.
+#[test]
+fn a_quorum_is_needed_for_time_to_pass() {
+    let mut world = leased(5_000);
+    world.partition(&[0, 1], &[2, 3]);
+    world.run_for(60 * T);
+    assert!((0..4).all(|replica| !is_past(&world, replica)));
+    world.heal();
+    world.run_for(60 * T);
+    assert!(
+        (0..4).all(|replica| is_past(&world, replica)),
+        "{}",
+        world.stand()
+    );
 }

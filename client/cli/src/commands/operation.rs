@@ -1,9 +1,9 @@
-//! `bezant out|rdp|inp|rd|in|cas|replace|rd-all|in-all|count`: the operations on a space.
+//! `bezant out|rdp|inp|rd|in|cas|replace|rd-all|in-all|count|renew`: the operations on a space.
 //!
-//! One file for the ten, because they differ only in what they take: each
+//! One file for them all, because they differ only in what they take: each
 //! becomes one `Operation`, one call, and one `Outcome` to print.
 
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
 
 use bezant_api::{Answer, Call};
 use bezant_tuple::{Template, Tuple};
@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    args::Global,
+    args::{Global, duration},
     connect::{Service, unexpected},
     exit::{Exit, Failure},
     print::{Format, Printer},
@@ -43,6 +43,8 @@ pub(crate) enum OperationCommand {
     InAll(BulkTake),
     /// Count matching tuples
     Count(WithTemplate),
+    /// Give a matching tuple that lives on a lease a new one, from now on
+    Renew(Renewal),
 }
 
 /// `SPACE TUPLE`.
@@ -52,6 +54,39 @@ pub(crate) struct WithTuple {
     space: String,
     /// The tuple, for example '("build", 42)'
     tuple: String,
+    #[command(flatten)]
+    leased: Leased,
+}
+
+/// `--lease DURATION`.
+#[derive(Debug, Args)]
+pub(crate) struct Leased {
+    /// The tuple is gone after so long, unless it is renewed
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    lease: Option<Duration>,
+}
+
+impl Leased {
+    fn ms(&self) -> Option<u64> {
+        self.lease.map(ms)
+    }
+}
+
+/// `SPACE TEMPLATE --lease DURATION`.
+#[derive(Debug, Args)]
+pub(crate) struct Renewal {
+    /// The space
+    space: String,
+    /// The template; a tuple without a lease is no match
+    template: String,
+    /// How long the tuple lives from now
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    lease: Duration,
+}
+
+/// Whole milliseconds; what is more than can be said is refused by the service.
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// `SPACE TEMPLATE`.
@@ -72,6 +107,8 @@ pub(crate) struct WithBoth {
     template: String,
     /// The tuple
     tuple: String,
+    #[command(flatten)]
+    leased: Leased,
 }
 
 /// `SPACE TEMPLATE`, in pages.
@@ -115,8 +152,8 @@ impl OperationCommand {
     fn into_operation(self) -> Result<(SpaceName, Operation), Failure> {
         let (space, operation) = match self {
             Self::Out(args) => {
-                let tuple = tuple(&args.tuple)?;
-                (args.space, Operation::Out { tuple })
+                let (tuple, lease_ms) = (tuple(&args.tuple)?, args.leased.ms());
+                (args.space, Operation::Out { tuple, lease_ms })
             }
             Self::Rdp(args) => {
                 let template = template(&args.template)?;
@@ -136,11 +173,27 @@ impl OperationCommand {
             }
             Self::Cas(args) => {
                 let (template, tuple) = (template(&args.template)?, tuple(&args.tuple)?);
-                (args.space, Operation::Cas { template, tuple })
+                let lease_ms = args.leased.ms();
+                (
+                    args.space,
+                    Operation::Cas {
+                        template,
+                        tuple,
+                        lease_ms,
+                    },
+                )
             }
             Self::Replace(args) => {
                 let (template, tuple) = (template(&args.template)?, tuple(&args.tuple)?);
-                (args.space, Operation::Replace { template, tuple })
+                let lease_ms = args.leased.ms();
+                (
+                    args.space,
+                    Operation::Replace {
+                        template,
+                        tuple,
+                        lease_ms,
+                    },
+                )
             }
             Self::RdAll(args) => {
                 let operation = Operation::RdAll {
@@ -160,6 +213,10 @@ impl OperationCommand {
             Self::Count(args) => {
                 let template = template(&args.template)?;
                 (args.space, Operation::Count { template })
+            }
+            Self::Renew(args) => {
+                let (template, lease_ms) = (template(&args.template)?, ms(args.lease));
+                (args.space, Operation::Renew { template, lease_ms })
             }
         };
         Ok((space_name(&space)?, operation))

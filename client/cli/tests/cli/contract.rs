@@ -114,6 +114,32 @@ fn operations_keep_the_contract() {
 }
 
 #[test]
+fn a_lease_is_given_renewed_and_ends() {
+    let world = World::new();
+    let _dev = world.dev();
+    let renew = |lease| ["renew", "jobs", "(_, ?int)", "--lease", lease, "-o", "json"];
+    let out = ["out", "jobs", r#"("a", 1)"#, "--lease", "1h"];
+    world.bezant(out).ends_with(0);
+    let renewed = world.bezant(renew("2h")).ends_with(0).json();
+    assert_eq!(
+        (&renewed["op"], &renewed["tuple"]),
+        (&json!("renew"), &json!(["a", 1]))
+    );
+    // It goes by itself: whoever waits for that asks again and again.
+    world.bezant(renew("1ms")).ends_with(0);
+    let count = ["count", "jobs", "(_, _)", "-o", "json"];
+    while world.bezant(count).ends_with(0).json()["count"] != 0 {}
+    let late = world.bezant(renew("1h")).ends_with(3).json();
+    assert_eq!(late["tuple"], Value::Null);
+    let cas = ["cas", "jobs", "(_, _)", r#"("b", 2)"#, "--lease", "9000h"];
+    let ran = world.bezant(cas).ends_with(1);
+    assert!(ran.stderr.contains("a year"), "{}", ran.stderr);
+    world
+        .bezant(["out", "jobs", "()", "--lease", "5"])
+        .ends_with(2);
+}
+
+#[test]
 fn pages_go_on_where_they_ended() {
     let world = World::new();
     let _dev = world.dev();

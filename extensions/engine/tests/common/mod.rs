@@ -131,7 +131,10 @@ impl Bench {
     }
 
     pub(crate) fn out(&mut self, text: &str) {
-        let operation = Operation::Out { tuple: tuple(text) };
+        let operation = Operation::Out {
+            tuple: tuple(text),
+            lease_ms: None,
+        };
         plain(&mut self.spaces, "here", &operation);
     }
 

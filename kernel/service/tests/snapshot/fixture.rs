@@ -185,7 +185,18 @@ pub(crate) const fn on(space: SpaceName, operation: Operation) -> Call {
 
 pub(crate) fn out(text: &str) -> Call {
     let tuple = tuple(text);
-    on(space("a"), Operation::Out { tuple })
+    on(
+        space("a"),
+        Operation::Out {
+            tuple,
+            lease_ms: None,
+        },
+    )
+}
+
+pub(crate) fn leased(text: &str, lease_ms: u64) -> Call {
+    let (tuple, lease_ms) = (tuple(text), Some(lease_ms));
+    on(space("a"), Operation::Out { tuple, lease_ms })
 }
 
 pub(crate) fn inp(text: &str) -> Call {

@@ -98,16 +98,24 @@ fn operation() -> impl Strategy<Value = Operation> {
     let tuple = move || select(tuples.to_vec()).prop_map(tuple);
     let template = move || select(templates.to_vec()).prop_map(template);
     let limit = || 1u32..4;
+    let lease = || prop::option::of(prop_oneof![1u64..6, 1u64..2_000]);
     prop_oneof![
-        7 => tuple().prop_map(|tuple| Operation::Out { tuple }),
+        7 => (tuple(), lease()).prop_map(|(tuple, lease_ms)| Operation::Out { tuple, lease_ms }),
         1 => template().prop_map(|template| Operation::Rdp { template }),
         2 => template().prop_map(|template| Operation::Inp { template }),
         6 => template().prop_map(|template| Operation::Rd { template }),
         9 => template().prop_map(|template| Operation::In { template }),
+        2 => (template(), tuple(), lease()).prop_map(|(template, tuple, lease_ms)| Operation::Cas {
+            template,
+            tuple,
+            lease_ms
+        }),
         2 => (template(), tuple())
-            .prop_map(|(template, tuple)| Operation::Cas { template, tuple }),
-        2 => (template(), tuple())
-            .prop_map(|(template, tuple)| Operation::Replace { template, tuple }),
+            .prop_map(|(template, tuple)| Operation::Replace {
+                template,
+                tuple,
+                lease_ms: Some(7)
+            }),
         1 => (template(), limit(), prop::option::of(0u64..20)).prop_map(
             |(template, limit, after)| Operation::RdAll {
                 template,
@@ -118,6 +126,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => (template(), limit())
             .prop_map(|(template, limit)| Operation::InAll { template, limit }),
         1 => template().prop_map(|template| Operation::Count { template }),
+        2 => template().prop_map(|template| Operation::Renew { template, lease_ms: 500 }),
     ]
 }
 
@@ -146,7 +155,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<Index>().prop_map(Step::Flood),
         10 => any::<Index>().prop_map(Step::Again),
         6 => Just(Step::Null),
-        6 => (1u64..1_000).prop_map(Step::Tick),
+        6 => prop_oneof![9 => 1u64..1_000, 1 => Just(100_000)].prop_map(Step::Tick),
         10 => Just(Step::Snapshot),
     ]
 }

@@ -8,8 +8,8 @@ use bezant_tuple::codec::{put_bytes, put_tuple, put_varint};
 use proptest::{prelude::*, sample::Index};
 
 use crate::fixture::{
-    Bench, asking, client_id, extension, new_kernel, opening, out, rd, register, take, template,
-    tuple,
+    Bench, asking, client_id, extension, leased, new_kernel, opening, out, rd, register, take,
+    template, tuple,
 };
 
 /// A state with something of everything, small enough to break at every bit.
@@ -28,6 +28,7 @@ fn something_of_everything() -> Bench {
     bench.call((1, sessions[1], 1), &acknowledge);
     let parked = asking(1, sessions[1], 3, &[1, 2], &out("(3)"));
     bench.execute(1_700_000_000_000, vec![parked]);
+    bench.call(ann(6), &leased("(4)", 60_000));
     bench
 }
 
@@ -160,6 +161,8 @@ struct Parts {
     sessions: Vec<Session>,
     last_tuple: u64,
     spaces: Vec<(&'static str, Vec<(u64, &'static str)>)>,
+    /// Spaces, tuples and ends.
+    leases: Vec<(&'static str, u64, u64)>,
     waiters: Vec<(u64, u64, &'static str, u8)>,
     extensions: Vec<(u8, u32)>,
     acknowledgements: Vec<(u8, Vec<u64>)>,
@@ -193,7 +196,7 @@ fn session(id: u64, client: u8) -> Session {
 
 fn sound() -> Parts {
     Parts {
-        version: 1,
+        version: 2,
         last_session: 9,
         sessions: vec![session(2, 0), session(6, 1)],
         last_tuple: 40,
@@ -201,6 +204,7 @@ fn sound() -> Parts {
             ("a", vec![(3, "(1)"), (9, "(1)"), (4, "(1, 2)")]),
             ("b", vec![(5, "()")]),
         ],
+        leases: vec![("a", 4, 600), ("a", 9, 6)],
         waiters: vec![(6, 3, "a", 1), (2, 3, "b", 0)],
         extensions: vec![(0, 1), (1, 2)],
         acknowledgements: vec![(2, vec![0, 1]), (3, vec![1])],
@@ -224,6 +228,12 @@ impl Parts {
             for (id, text) in tuples {
                 put_varint(put, *id);
                 put_tuple(put, &tuple(text));
+            }
+            let here = |(space, ..): &&(&str, u64, u64)| space == name;
+            put_varint(put, self.leases.iter().filter(here).count() as u64);
+            for (_, id, due) in self.leases.iter().filter(here) {
+                put_varint(put, *id);
+                put_varint(put, *due);
             }
         }
         put_varint(put, self.waiters.len() as u64);
@@ -318,9 +328,23 @@ fn a_sound_state_is_taken() {
 }
 
 #[test]
+fn leases_that_cannot_be_are_refused() {
+    refused! {
+        "leases out of order": |s| s.leases.swap(0, 1);
+        "leases out of order": |s| s.leases[1] = s.leases[0];
+        "leases out of order": |s| s.leases[0].1 = 0;
+        "lease that was over": |s| s.leases[1].2 = 5;
+        "lease that was over": |s| s.leases[1].2 = 0;
+        "lease that is too long": |s| s.leases[1].2 = u64::MAX;
+        "lease of no tuple": |s| s.leases[1].1 = 10;
+        "lease of no tuple": |s| s.leases[1].0 = "b";
+    }
+}
+
+#[test]
 fn sessions_that_cannot_be_are_refused() {
     refused! {
-        "another version": |s| s.version = 2;
+        "another version": |s| s.version = 1;
         "any run opens": |s| s.last_session = u64::MAX;
         "was not opened": |s| s.last_session = 5;
         "sessions out of order": |s| s.sessions.reverse();

@@ -11,4 +11,5 @@
 mod fixture;
 mod histories;
 mod hostile;
+mod leases;
 mod stories;

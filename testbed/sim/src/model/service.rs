@@ -45,6 +45,8 @@ pub struct Service {
     last: u64,
     spaces: Spaces,
     performed: Vec<Performed>,
+    /// The time of each number, but for null requests.
+    times: Vec<(SeqNo, u64)>,
 }
 
 impl Service {
@@ -57,6 +59,7 @@ impl Service {
             last: 0,
             spaces: Spaces::default(),
             performed: Vec::new(),
+            times: Vec::new(),
         }
     }
 
@@ -78,13 +81,25 @@ impl Service {
         &self.performed
     }
 
-    /// Executes what was decided for `position` and says what must be replied.
+    /// The time of each number executed, but for null requests.
+    #[must_use]
+    pub fn times(&self) -> &[(SeqNo, u64)] {
+        &self.times
+    }
+
+    /// Executes what was decided for `position`, at `time` if it has one, and says what
+    /// must be replied.
     pub fn execute<'a>(
         &mut self,
         position: SeqNo,
+        time: Option<u64>,
         requests: impl Iterator<Item = &'a Request>,
     ) -> Replies {
         let mut replies = Replies::new();
+        if let Some(time) = time {
+            self.times.push((position, time));
+            self.spaces.pass_time(time);
+        }
         for request in requests {
             self.request(request, position, &mut replies);
         }

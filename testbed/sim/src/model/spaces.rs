@@ -2,7 +2,10 @@
 
 use bezant_api::Refused;
 use bezant_tuple::{Template, Tuple};
-use bezant_tuplespace::{Operation, Outcome, Refusal, SpaceName, TupleId};
+use bezant_tuplespace::{MAX_LEASE_MS, Operation, Outcome, Refusal, SpaceName, TupleId};
+
+/// A tick later than this tells of an outage, as in the real service.
+const OUTAGE_MS: u64 = 30_000;
 
 /// Most tuples in one page, as the real space has it by default.
 const PAGE_TUPLES: usize = 1_000;
@@ -27,15 +30,25 @@ pub struct Served {
     pub tuple: Tuple,
 }
 
+#[derive(Clone, Debug)]
+struct Placed {
+    id: u64,
+    space: SpaceName,
+    tuple: Tuple,
+    /// When its lease ends.
+    due: Option<u64>,
+}
+
 /// All spaces.
 #[derive(Clone, Debug, Default)]
 pub struct Spaces {
     names: Vec<SpaceName>,
     /// Oldest first.
-    tuples: Vec<(u64, SpaceName, Tuple)>,
+    tuples: Vec<Placed>,
     /// In order of arrival.
     waits: Vec<Wait>,
     last: u64,
+    now: u64,
     served: Vec<Served>,
 }
 
@@ -50,6 +63,34 @@ impl Spaces {
     #[must_use]
     pub fn tuples(&self) -> usize {
         self.tuples.len()
+    }
+
+    /// When the next lease ends.
+    #[must_use]
+    pub fn due(&self) -> Option<u64> {
+        self.tuples.iter().filter_map(|placed| placed.due).min()
+    }
+
+    /// A proposal with this time is executed: agreed time is later than before, leases are
+    /// spared an outage, and those that ended are over.
+    pub fn pass_time(&mut self, proposed: u64) {
+        let (last, first) = (self.now, self.due());
+        self.now = proposed.max(last + 1);
+        if let Some(first) = first
+            && self.now > first + OUTAGE_MS
+        {
+            let began = if first > last + OUTAGE_MS {
+                first - OUTAGE_MS
+            } else {
+                last
+            };
+            for placed in &mut self.tuples {
+                placed.due = placed.due.map(|due| due + (self.now - began));
+            }
+        }
+        let now = self.now;
+        self.tuples
+            .retain(|placed| placed.due.is_none_or(|due| due > now));
     }
 
     /// How many operations wait.
@@ -83,9 +124,13 @@ impl Spaces {
         if !self.names.contains(space) {
             return Err(Refusal::NoSuchSpace.into());
         }
+        let lease = operation.lease_ms();
+        if lease.is_some_and(|ms| ms == 0 || ms > MAX_LEASE_MS) {
+            return Err(Refusal::LeaseOutOfRange.into());
+        }
         let outcome = match operation {
-            Operation::Out { tuple } => {
-                self.insert(space, tuple);
+            Operation::Out { tuple, .. } => {
+                self.insert(space, tuple, lease);
                 Outcome::Done
             }
             Operation::Rdp { template } => Outcome::Match(self.read(space, template)),
@@ -109,17 +154,21 @@ impl Spaces {
                 }
                 Outcome::Match(found)
             }
-            Operation::Cas { template, tuple } => {
+            Operation::Cas {
+                template, tuple, ..
+            } => {
                 let found = self.read(space, template);
                 if found.is_none() {
-                    self.insert(space, tuple);
+                    self.insert(space, tuple, lease);
                 }
                 Outcome::Match(found)
             }
-            Operation::Replace { template, tuple } => {
+            Operation::Replace {
+                template, tuple, ..
+            } => {
                 let found = self.take(space, template);
                 if found.is_some() {
-                    self.insert(space, tuple);
+                    self.insert(space, tuple, lease);
                 }
                 Outcome::Match(found)
             }
@@ -131,6 +180,17 @@ impl Spaces {
             Operation::InAll { template, limit } => self.page(space, template, *limit, 0, true)?,
             Operation::Count { template } => {
                 Outcome::Count(self.matches(space, template).count() as u64)
+            }
+            Operation::Renew { template, lease_ms } => {
+                let found = self
+                    .matches(space, template)
+                    .find(|(index, ..)| self.tuples[*index].due.is_some())
+                    .map(|(index, _, tuple)| (index, tuple.clone()));
+                let ends = self.now + lease_ms;
+                Outcome::Match(found.map(|(index, tuple)| {
+                    self.tuples[index].due = Some(ends);
+                    tuple
+                }))
             }
         };
         Ok(Some(outcome))
@@ -160,8 +220,8 @@ impl Spaces {
         template: &'a Template,
     ) -> impl Iterator<Item = (usize, u64, &'a Tuple)> {
         let all = self.tuples.iter().enumerate();
-        all.filter(move |(_, (_, place, tuple))| place == space && template.matches(tuple))
-            .map(|(index, (id, _, tuple))| (index, *id, tuple))
+        all.filter(move |(_, placed)| placed.space == *space && template.matches(&placed.tuple))
+            .map(|(index, placed)| (index, placed.id, &placed.tuple))
     }
 
     fn read(&self, space: &SpaceName, template: &Template) -> Option<Tuple> {
@@ -171,7 +231,7 @@ impl Spaces {
 
     fn take(&mut self, space: &SpaceName, template: &Template) -> Option<Tuple> {
         let (index, ..) = self.matches(space, template).next()?;
-        Some(self.tuples.remove(index).2)
+        Some(self.tuples.remove(index).tuple)
     }
 
     fn page(
@@ -198,13 +258,13 @@ impl Spaces {
         let tuples = page.iter().map(|(_, tuple)| tuple.clone()).collect();
         if takes {
             for (taken, _) in page {
-                self.tuples.retain(|(id, ..)| id != taken);
+                self.tuples.retain(|placed| placed.id != *taken);
             }
         }
         Ok(Outcome::Page { tuples, next })
     }
 
-    fn insert(&mut self, space: &SpaceName, tuple: &Tuple) {
+    fn insert(&mut self, space: &SpaceName, tuple: &Tuple, lease: Option<u64>) {
         self.last += 1;
         let wants = |wait: &Wait| wait.space == *space && wait.template.matches(tuple);
         let readers: Vec<Wait> = self
@@ -224,7 +284,12 @@ impl Spaces {
             });
         }
         if !taken {
-            self.tuples.push((self.last, space.clone(), tuple.clone()));
+            self.tuples.push(Placed {
+                id: self.last,
+                space: space.clone(),
+                tuple: tuple.clone(),
+                due: lease.map(|ms| self.now + ms),
+            });
         }
     }
 }

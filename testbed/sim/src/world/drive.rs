@@ -300,7 +300,8 @@ impl World {
             }
             Effect::Execute { number, proposal } => {
                 let state = self.execute(m, number, &proposal);
-                inputs.push_back(Input::Executed { number, state });
+                let due = self.machines[m].kernel.due();
+                inputs.push_back(Input::Executed { number, state, due });
             }
             Effect::CheckCommits(votes) => {
                 let (machine, life) = (m, machine.life);
@@ -326,7 +327,8 @@ impl World {
             Effect::SendState { to, number, offset } => self.send_state(m, to, number, offset),
             Effect::Install { number, snapshot } => {
                 self.install(m, number, snapshot);
-                inputs.push_back(Input::Installed { number });
+                let due = self.machines[m].kernel.due();
+                inputs.push_back(Input::Installed { number, due });
             }
             Effect::ViewChanged { .. } => self.figures.views += u64::from(is_correct),
             Effect::Suspect(_) => self.figures.suspicions += 1,

@@ -121,12 +121,14 @@ impl World {
         let keyring = self.common.keyring.clone();
         let (interval, tuning) = (self.options.interval, self.options.tuning);
         let key = machine.key.clone();
-        let Some(replica) = Replica::recover(by, key, keyring, interval, tuning, records) else {
+        let Some(mut replica) = Replica::recover(by, key, keyring, interval, tuning, records)
+        else {
             return self.violate(
                 "recover",
                 format!("replica {by} cannot start from its records"),
             );
         };
+        replica.expect(kernel.due());
         let view = replica.view();
         machine.replica = replica;
         machine.kernel = kernel;

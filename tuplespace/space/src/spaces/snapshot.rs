@@ -10,6 +10,7 @@ use bezant_tuple::codec::{self, DecodeError, Reader};
 use super::Spaces;
 use crate::{
     Limits, SpaceName, TupleId, WaiterId,
+    limits::MAX_LEASE_MS,
     space::{Space, keys_of},
 };
 
@@ -23,6 +24,8 @@ pub enum BadContent {
     #[error("{0}")]
     Contradiction(&'static str),
 }
+
+const OVER: &str = "a lease that was over";
 
 /// More ids than any run gives out, few enough that counting on from here never ends.
 const MAX_ID: TupleId = TupleId(1 << 62);
@@ -42,8 +45,8 @@ impl BadContent {
 }
 
 impl Spaces {
-    /// Appends the whole content: spaces, tuples with their places in the order of
-    /// insertion, and who waits. Says how many tuples had to be encoded, because they or
+    /// Appends the whole content but agreed time: spaces, tuples with their places in the
+    /// order of insertion, leases with their ends, and who waits. Says how many tuples had to be encoded, because they or
     /// their neighbours changed since the last time.
     ///
     /// Waiters served and not yet [taken](Spaces::take_served), and savepoints, are of the
@@ -59,6 +62,11 @@ impl Spaces {
             codec::put_bytes(out, name.as_str().as_bytes());
             codec::put_varint(out, space.len());
             anew += space.encode_into(out);
+            codec::put_varint(out, space.leases().len() as u64);
+            for (id, end) in space.leases() {
+                codec::put_varint(out, id.0);
+                codec::put_varint(out, self.leases.due_ms(end));
+            }
         }
         codec::put_varint(out, self.waiting.len() as u64);
         for waiter in self.waiting.all() {
@@ -71,14 +79,19 @@ impl Spaces {
         anew
     }
 
-    /// Reads what [`Spaces::encode_into`] wrote. What it allocates is proportional to
+    /// Reads what [`Spaces::encode_into`] wrote at agreed time `now_ms`. What it allocates is proportional to
     /// what it has read. That no waiter waits for what is there is not checked: it would
     /// cost a search for each.
     ///
     /// # Errors
     /// [`BadContent`] for anything that spaces within `limits` could not have written.
-    pub fn decode(limits: Limits, reader: &mut Reader<'_>) -> Result<Self, BadContent> {
+    pub fn decode(
+        limits: Limits,
+        now_ms: u64,
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, BadContent> {
         let mut spaces = Self::new(limits);
+        spaces.leases.advance(now_ms);
         spaces.last = TupleId(reader.varint()?);
         BadContent::unless(
             spaces.last <= MAX_ID,
@@ -95,6 +108,7 @@ impl Spaces {
             BadContent::unless(spaces.spaces.len() < limits.spaces, "too many spaces")?;
             spaces.spaces.insert(name.clone(), Space::default());
             spaces.decode_tuples(&name, reader, &mut ids)?;
+            spaces.decode_leases(&name, reader)?;
         }
         ids.sort_unstable();
         let within = ids.first().is_none_or(|id| id.0 > 0) && ids.last() <= Some(&spaces.last);
@@ -124,10 +138,33 @@ impl Spaces {
             before = place;
             ids.push(id);
             let keys = keys_of(&tuple);
-            self.put(name, id, tuple, keys);
+            self.put(name, id, tuple, keys, None);
         }
         BadContent::unless(self.tuples <= self.limits.tuples, "too many tuples")?;
         BadContent::unless(self.bytes <= self.limits.bytes, "too many bytes of tuples")
+    }
+
+    fn decode_leases(
+        &mut self,
+        name: &SpaceName,
+        reader: &mut Reader<'_>,
+    ) -> Result<(), BadContent> {
+        let mut before = TupleId(0);
+        for _ in 0..reader.length()? {
+            let id = TupleId(reader.varint()?);
+            let due_ms = reader.varint()?;
+            BadContent::unless(before < id, "leases out of order")?;
+            before = id;
+            let left_ms = due_ms.checked_sub(self.leases.now_ms());
+            let left_ms = left_ms.ok_or(BadContent::Contradiction(OVER))?;
+            BadContent::unless(left_ms > 0, OVER)?;
+            BadContent::unless(left_ms <= MAX_LEASE_MS, "a lease that is too long")?;
+            let arity = self.space(name).arity_of(id);
+            let arity = arity.ok_or(BadContent::Contradiction("a lease of no tuple"))?;
+            let end = self.leases.end_at(due_ms);
+            self.lease(name, arity, id, end);
+        }
+        Ok(())
     }
 
     fn decode_waiter(&mut self, reader: &mut Reader<'_>) -> Result<(), BadContent> {

@@ -1,7 +1,7 @@
 //! Spaces and random operations for the tests beside a model.
 
 use bezant_tuple::{Field, Kind, Template, Tuple, Value, codec::Reader};
-use bezant_tuplespace::{Limits, Operation, Served, SpaceName, Spaces, TupleId};
+use bezant_tuplespace::{Limits, MAX_LEASE_MS, Operation, Served, SpaceName, Spaces, TupleId};
 use proptest::{prelude::*, sample::select};
 
 /// Tight enough that every bound is met.
@@ -39,10 +39,10 @@ pub(crate) fn content(spaces: &Spaces) -> (Vec<u8>, Vec<Served>) {
 }
 
 /// Spaces that were given the content of `spaces`.
-pub(crate) fn restored(spaces: &Spaces, limits: Limits) -> Spaces {
+pub(crate) fn restored(spaces: &Spaces, limits: Limits, now_ms: u64) -> Spaces {
     let (bytes, _) = content(spaces);
     let mut reader = Reader::new(&bytes);
-    let restored = Spaces::decode(limits, &mut reader).unwrap();
+    let restored = Spaces::decode(limits, now_ms, &mut reader).unwrap();
     assert_eq!(reader.finish(), Ok(()));
     assert_eq!(content(&restored).0, bytes);
     restored
@@ -95,23 +95,39 @@ fn template() -> impl Strategy<Value = Template> {
     prop::collection::vec(field(), 0..4).prop_map(|fields| Template::new(fields).unwrap())
 }
 
+fn lease_ms() -> impl Strategy<Value = u64> {
+    prop_oneof![20 => 1u64..100, 1 => Just(0), 1 => Just(MAX_LEASE_MS + 1)]
+}
+
+fn lease() -> impl Strategy<Value = Option<u64>> {
+    prop::option::weighted(0.4, lease_ms())
+}
+
 pub(crate) fn operation() -> impl Strategy<Value = Operation> {
     let limit = || prop_oneof![1 => Just(0u32), 9 => 1u32..6, 2 => 1u32..60];
     let after = prop::option::of(prop_oneof![0u64..40, 0u64..600].prop_map(TupleId));
     prop_oneof![
-        8 => tuple().prop_map(|tuple| Operation::Out { tuple }),
+        8 => (tuple(), lease()).prop_map(|(tuple, lease_ms)| Operation::Out { tuple, lease_ms }),
         2 => template().prop_map(|template| Operation::Rdp { template }),
         3 => template().prop_map(|template| Operation::Inp { template }),
         3 => template().prop_map(|template| Operation::Rd { template }),
         3 => template().prop_map(|template| Operation::In { template }),
-        2 => (template(), tuple())
-            .prop_map(|(template, tuple)| Operation::Cas { template, tuple }),
-        2 => (template(), tuple())
-            .prop_map(|(template, tuple)| Operation::Replace { template, tuple }),
+        2 => (template(), tuple(), lease()).prop_map(|(template, tuple, lease_ms)| Operation::Cas {
+            template,
+            tuple,
+            lease_ms
+        }),
+        2 => (template(), tuple(), lease()).prop_map(|(template, tuple, lease_ms)| Operation::Replace {
+            template,
+            tuple,
+            lease_ms
+        }),
         2 => (template(), limit(), after)
             .prop_map(|(template, limit, after)| Operation::RdAll { template, limit, after }),
         1 => (template(), limit())
             .prop_map(|(template, limit)| Operation::InAll { template, limit }),
         1 => template().prop_map(|template| Operation::Count { template }),
+        3 => (template(), lease_ms())
+            .prop_map(|(template, lease_ms)| Operation::Renew { template, lease_ms }),
     ]
 }

@@ -1,0 +1,140 @@
+//! Agreed time and what it ends, request by request and without any.
+
+use bezant_api::{Answer, Call};
+use bezant_bft::{
+    ids::{OrderedTime, SeqNo, SessionId},
+    seal::CheckedProposal,
+    service::{Replies, Service},
+};
+use bezant_kernel::limits::OUTAGE_MS;
+use bezant_tuplespace::{Operation, Outcome};
+
+use crate::fixture::{Bench, answer, asking, leased, on, out, rd, space, template, tuple};
+
+/// One session in a service whose time is 1000.
+fn bench() -> (Bench, SessionId) {
+    let mut bench = Bench::new();
+    let session = bench.open(0, 1);
+    bench.call((0, session, 1), &out("(0)"));
+    bench.execute(1_000, Vec::new());
+    (bench, session)
+}
+
+fn renew(text: &str, lease_ms: u64) -> Call {
+    let template = template(text);
+    on(space("a"), Operation::Renew { template, lease_ms })
+}
+
+/// A proposal at `time` with one call; its answers.
+fn at(
+    bench: &mut Bench,
+    time: u64,
+    (session, number): (SessionId, u64),
+    call: &Call,
+) -> Vec<Answer> {
+    let request = asking(0, session, number, &[], call);
+    let replies = bench.execute(time, vec![request]);
+    replies.iter().map(|(_, reply)| answer(reply)).collect()
+}
+
+fn due(bench: &Bench) -> Option<u64> {
+    bench.kernel.due().map(|due| due.0)
+}
+
+/// No client does anything: the tick alone ends it, and a restored replica does the same.
+#[test]
+fn a_tick_ends_what_is_due() {
+    let (mut bench, session) = bench();
+    assert_eq!(due(&bench), None);
+    at(&mut bench, 1_010, (session, 2), &leased("(1)", 90));
+    at(&mut bench, 1_020, (session, 3), &leased("(2)", 500));
+    assert_eq!(due(&bench), Some(1_100));
+    let mut restored = bench.restored();
+    for bench in [&mut bench, &mut restored] {
+        assert_eq!(due(bench), Some(1_100));
+        bench.execute(1_099, Vec::new());
+        assert_eq!(bench.kernel.figures().tuples, 3);
+        bench.execute(1_100, Vec::new());
+        assert_eq!(bench.kernel.figures().tuples, 2);
+        assert_eq!(due(bench), Some(1_520));
+    }
+    assert!(bench.snapshot() == restored.snapshot());
+}
+
+/// Time passes before the requests that come with it, and an ended lease serves no wait.
+#[test]
+fn what_is_over_is_gone_before_the_request() {
+    let (mut bench, session) = bench();
+    at(&mut bench, 1_010, (session, 2), &leased("(1)", 90));
+    let waiting = at(&mut bench, 1_100, (session, 3), &rd("(1)"));
+    assert_eq!(waiting, [], "it waits");
+    assert_eq!(bench.kernel.figures().waiters, 1);
+    let renewed = at(&mut bench, 1_101, (session, 4), &renew("(1)", 10));
+    assert_eq!(renewed, [Answer::Outcome(Outcome::Match(None))]);
+}
+
+#[test]
+fn a_renewed_lease_goes_on() {
+    let (mut bench, session) = bench();
+    at(&mut bench, 1_010, (session, 2), &leased("(1)", 90));
+    let renewed = at(&mut bench, 1_099, (session, 3), &renew("(1)", 90));
+    let found = Answer::Outcome(Outcome::Match(Some(tuple("(1)"))));
+    assert_eq!(renewed, [found]);
+    assert_eq!(due(&bench), Some(1_189));
+}
+
+/// Null requests have no time, a proposal that is late has the next millisecond.
+#[test]
+fn null_requests_move_no_time() {
+    let (mut bench, session) = bench();
+    at(&mut bench, 1_010, (session, 2), &leased("(1)", 3));
+    let null = std::sync::Arc::new(CheckedProposal::null());
+    for number in 0..10 {
+        bench.number += 1;
+        let mut replies = Replies::new();
+        let place = SeqNo(bench.number);
+        bench.kernel.execute(place, &null, &mut replies);
+        assert_eq!(bench.kernel.time(), OrderedTime(1_010), "{number}");
+    }
+    bench.execute(5, Vec::new());
+    assert_eq!(bench.kernel.time(), OrderedTime(1_011));
+    bench.execute(0, vec![asking(0, session, 3, &[], &out("(2)"))]);
+    assert_eq!(bench.kernel.time(), OrderedTime(1_012));
+    assert_eq!(bench.kernel.figures().leases, 1);
+    bench.execute(6, Vec::new());
+    assert_eq!((due(&bench), bench.kernel.figures().leases), (None, 0));
+}
+
+/// The whole cluster was away: everybody has the time left that the outage found.
+#[test]
+fn an_outage_ends_no_lease() {
+    let (mut bench, session) = bench();
+    at(&mut bench, 1_010, (session, 2), &leased("(1)", 5_000));
+    at(&mut bench, 1_020, (session, 3), &leased("(2)", 9_000));
+    let back = 1_000_000;
+    bench.execute(back, Vec::new());
+    assert_eq!(bench.kernel.figures().leases, 2);
+    assert_eq!(
+        due(&bench),
+        Some(back + 4_990),
+        "as much as after the last proposal"
+    );
+    bench.execute(back + 4_990, Vec::new());
+    assert_eq!(due(&bench), Some(back + 9_000));
+    bench.execute(back + 9_000, Vec::new());
+    assert_eq!(due(&bench), None);
+}
+
+/// A tick that is late for other reasons is none, nor is a long silence with nothing due.
+#[test]
+fn a_late_tick_is_no_outage() {
+    let (mut bench, session) = bench();
+    at(&mut bench, 1_010, (session, 2), &leased("(1)", 5_000));
+    bench.execute(6_010 + OUTAGE_MS, Vec::new());
+    assert_eq!(due(&bench), None);
+    let now = 7_000 + OUTAGE_MS;
+    let far = 100 * OUTAGE_MS;
+    at(&mut bench, now, (session, 3), &leased("(1)", far));
+    bench.execute(now + far, Vec::new());
+    assert_eq!(due(&bench), None);
+}

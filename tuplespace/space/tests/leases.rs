@@ -1,0 +1,217 @@
+//! Tuples that live on a lease, promise by promise.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may stop"
+)]
+
+use bezant_tuple::{Template, Tuple};
+use bezant_tuplespace::{
+    Applied, Limits, MAX_LEASE_MS, Operation, Outcome, Refusal, SpaceName, Spaces, WaiterId,
+};
+
+const NOTHING: Outcome = Outcome::Match(None);
+
+fn tuple(text: &str) -> Tuple {
+    text.parse().unwrap()
+}
+
+fn template(text: &str) -> Template {
+    text.parse().unwrap()
+}
+
+fn matched(text: &str) -> Outcome {
+    Outcome::Match(Some(tuple(text)))
+}
+
+fn out(text: &str) -> Operation {
+    let (tuple, lease_ms) = (tuple(text), None);
+    Operation::Out { tuple, lease_ms }
+}
+
+fn inp(text: &str) -> Operation {
+    let template = template(text);
+    Operation::Inp { template }
+}
+
+fn rdp(text: &str) -> Operation {
+    let template = template(text);
+    Operation::Rdp { template }
+}
+
+fn rd(text: &str) -> Operation {
+    let template = template(text);
+    Operation::Rd { template }
+}
+
+fn take(text: &str) -> Operation {
+    let template = template(text);
+    Operation::In { template }
+}
+
+/// One space called `s` and its operations in short.
+struct Bench {
+    spaces: Spaces,
+    space: SpaceName,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let mut spaces = Spaces::new(Limits::DEFAULT);
+        let space = SpaceName::new("s").unwrap();
+        spaces.create(&space).unwrap();
+        Self { spaces, space }
+    }
+
+    fn try_apply(&mut self, operation: &Operation) -> Result<Outcome, Refusal> {
+        match self.spaces.apply(&self.space, operation, None)? {
+            Applied::Outcome(outcome) => Ok(outcome),
+            Applied::Waiting => panic!("nobody was to wait"),
+        }
+    }
+
+    fn apply(&mut self, operation: &Operation) -> Outcome {
+        self.try_apply(operation).unwrap()
+    }
+
+    fn wait(&mut self, operation: &Operation, number: u64) {
+        let waiter = WaiterId { owner: 1, number };
+        let applied = self.spaces.apply(&self.space, operation, Some(waiter));
+        assert_eq!(applied, Ok(Applied::Waiting));
+    }
+
+    fn content(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.spaces.encode_into(&mut bytes);
+        bytes
+    }
+
+    /// The tuples, oldest first.
+    fn all(&mut self, text: &str) -> Vec<String> {
+        let template = template(text);
+        let (limit, after) = (u32::MAX, None);
+        let page = self.apply(&Operation::RdAll {
+            template,
+            limit,
+            after,
+        });
+        let Outcome::Page { tuples, .. } = page else {
+            panic!("no page");
+        };
+        tuples.iter().map(Tuple::to_string).collect()
+    }
+}
+
+fn leased(text: &str, lease_ms: u64) -> Operation {
+    let (tuple, lease_ms) = (tuple(text), Some(lease_ms));
+    Operation::Out { tuple, lease_ms }
+}
+
+fn renew(text: &str, lease_ms: u64) -> Operation {
+    let template = template(text);
+    Operation::Renew { template, lease_ms }
+}
+
+/// What is over is gone for every operation at once, and serves no wait.
+#[test]
+fn a_tuple_ends_with_its_lease() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.spaces.due_ms(), None);
+    bench.spaces.advance(1_000);
+    bench.apply(&leased("(1)", 50));
+    bench.apply(&leased("(2)", 20));
+    bench.apply(&out("(3)"));
+    assert_eq!(
+        (bench.spaces.due_ms(), bench.spaces.leases()),
+        (Some(1_020), 2)
+    );
+    assert_eq!(bench.spaces.advance(1_019), 0);
+    assert_eq!(bench.all("(_)"), ["(1)", "(2)", "(3)"]);
+    assert_eq!(bench.spaces.advance(1_020), 1);
+    assert_eq!(bench.all("(_)"), ["(1)", "(3)"]);
+    bench.wait(&take("(2)"), 1);
+    assert_eq!(bench.spaces.advance(1_050), 1);
+    assert_eq!(bench.apply(&rdp("(1)")), NOTHING);
+    assert_eq!(bench.apply(&inp("(1)")), NOTHING);
+    bench.wait(&rd("(1)"), 2);
+    assert!(bench.spaces.served().is_empty());
+    assert_eq!(bench.spaces.due_ms(), None);
+    assert_eq!(bench.all("(_)"), ["(3)"]);
+}
+
+/// Room that an ended lease took is free again; a lease cut short by a take is no lease.
+#[test]
+fn a_taken_tuple_has_no_lease_any_more() {
+    let mut bench = Bench::new();
+    bench.apply(&leased("(1)", 50));
+    assert_eq!(bench.apply(&inp("(1)")), matched("(1)"));
+    bench.wait(&take("(2)"), 1);
+    bench.apply(&leased("(2)", 50));
+    assert_eq!((bench.spaces.due_ms(), bench.spaces.leases()), (None, 0));
+    assert_eq!(bench.spaces.advance(60), 0);
+    assert_eq!(bench.spaces.total_bytes(), 0);
+}
+
+/// The oldest leased match is renewed, keeps its age, and a lapsed one is not revived.
+#[test]
+fn a_lease_is_renewed_in_time_or_not_at_all() {
+    let mut bench = Bench::new();
+    bench.apply(&out("(0)"));
+    bench.apply(&leased("(1)", 50));
+    bench.apply(&leased("(2)", 50));
+    bench.spaces.advance(40);
+    assert_eq!(bench.apply(&renew("(?int)", 100)), matched("(1)"));
+    assert_eq!(bench.apply(&renew("(0)", 100)), NOTHING, "it has no lease");
+    bench.spaces.advance(50);
+    assert_eq!(bench.apply(&renew("(2)", 100)), NOTHING, "too late");
+    assert_eq!(bench.all("(_)"), ["(0)", "(1)"]);
+    assert_eq!(bench.apply(&renew("(1)", 10)), matched("(1)"), "shorter");
+    assert_eq!(bench.spaces.due_ms(), Some(60));
+    bench.spaces.advance(60);
+    assert_eq!(bench.all("(_)"), ["(0)"]);
+}
+
+#[test]
+fn a_lease_has_its_bounds() {
+    let mut bench = Bench::new();
+    for lease_ms in [0, MAX_LEASE_MS + 1, u64::MAX] {
+        let before = bench.content();
+        for operation in [leased("(1)", lease_ms), renew("(1)", lease_ms)] {
+            let refused = bench.try_apply(&operation);
+            assert_eq!(refused, Err(Refusal::LeaseOutOfRange));
+        }
+        assert_eq!(bench.content(), before);
+    }
+    bench.apply(&leased("(1)", MAX_LEASE_MS));
+    assert_eq!(bench.spaces.due_ms(), Some(MAX_LEASE_MS));
+}
+
+/// What was granted to all is granted to those that were there, and costs nothing for each.
+#[test]
+fn an_extension_moves_every_lease_there_is() {
+    let mut bench = Bench::new();
+    bench.apply(&leased("(1)", 50));
+    bench.spaces.extend_leases(1_000);
+    bench.apply(&leased("(2)", 50));
+    assert_eq!(bench.spaces.advance(1_049), 1);
+    assert_eq!(bench.all("(_)"), ["(1)"]);
+    assert_eq!(bench.spaces.advance(1_050), 1);
+}
+
+/// The content says when a lease ends, not what was granted before it began.
+#[test]
+fn equal_leases_have_equal_bytes() {
+    let mut plain = Bench::new();
+    plain.spaces.advance(10);
+    plain.apply(&leased("(1)", 90));
+    let mut moved = Bench::new();
+    moved.spaces.extend_leases(7);
+    moved.spaces.advance(5);
+    moved.apply(&leased("(1)", 70));
+    moved.spaces.advance(10);
+    moved.spaces.extend_leases(25);
+    assert_eq!(moved.content(), plain.content());
+}
