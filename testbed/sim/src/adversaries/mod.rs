@@ -4,7 +4,9 @@
 //! stands between it and its links: it sees every message that leaves and
 //! sends what it likes instead, signed with its own key, the only one it has.
 //! So an attack is told as a difference from correct conduct and meets every
-//! state that a correct replica can be in.
+//! state that a correct replica can be in. Twins, two replicas with one key,
+//! need no strategy: each is correct and together they are not (Bano et al.,
+//! "Twins: BFT systems made robust", OPODIS 2021).
 
 mod double_votes;
 mod equivocation;
@@ -57,13 +59,15 @@ pub enum Kind {
     Impostor,
     /// Changes a field of a message by a little, or repeats old messages.
     Mutation,
+    /// Two replicas with one key, each heard by some.
+    Twins,
     /// A client that floods, reuses numbers and sends nonsense.
     FloodingClient,
 }
 
 impl Kind {
     /// What a replica can be.
-    pub const REPLICAS: [Self; 11] = [
+    pub const REPLICAS: [Self; 12] = [
         Self::LyingReplies,
         Self::Silence,
         Self::SilentToSome,
@@ -75,6 +79,7 @@ impl Kind {
         Self::DoubleVotes,
         Self::Impostor,
         Self::Mutation,
+        Self::Twins,
     ];
 
     /// The strategy of this kind.
@@ -92,7 +97,7 @@ impl Kind {
             Self::DoubleVotes => Box::<double_votes::DoubleVotes>::default(),
             Self::Impostor => Box::<impostor::Impostor>::default(),
             Self::Mutation => Box::<mutation::Mutation>::default(),
-            Self::FloodingClient => Box::<Honest>::default(),
+            Self::Twins | Self::FloodingClient => Box::<Honest>::default(),
         }
     }
 
@@ -194,7 +199,7 @@ pub trait Strategy: Send {
     fn hits(&self) -> u64;
 }
 
-/// Deviates in nothing.
+/// Deviates in nothing; its twin does the harm.
 #[derive(Debug, Default)]
 struct Honest;
 

@@ -524,7 +524,13 @@ impl World {
 
     /// Gives a frame to the network.
     pub(super) fn transmit(&mut self, from: usize, to: ReplicaId, bytes: Bytes) {
-        let (sender, receiver) = (self.machines[from].id, usize::from(to.0));
+        for receiver in self.receivers(from, to) {
+            self.transmit_to(from, receiver, to, bytes.clone());
+        }
+    }
+
+    fn transmit_to(&mut self, from: usize, receiver: usize, to: ReplicaId, bytes: Bytes) {
+        let sender = self.machines[from].id;
         let arrivals =
             self.links
                 .between_machines(self.now, from, receiver, &mut self.rng, &mut self.hits);
