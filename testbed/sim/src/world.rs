@@ -365,12 +365,8 @@ impl World {
 
     /// Tells the rules of something that happened at a correct replica.
     fn fact(&mut self, fact: &Fact<'_>) {
-        for rule in &mut self.rules {
-            if let Err(what) = rule.observe(fact, &mut self.common) {
-                let rule = rule.name().to_owned();
-                self.violate(&rule, what);
-                return;
-            }
+        if let Err((rule, what)) = invariants::tell(&mut self.rules, fact, &mut self.common) {
+            self.violate(rule, what);
         }
     }
 

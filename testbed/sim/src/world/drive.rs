@@ -21,7 +21,7 @@ use super::{Event, World};
 use crate::{
     adversaries::{Instead, Means},
     faults::Fault,
-    invariants::Fact,
+    invariants::{self, Fact},
     machine::{Incoming, Outgoing},
 };
 
@@ -369,19 +369,22 @@ impl World {
         let (by, is_correct) = (machine.id, machine.is_correct());
         let mut replies = Replies::new();
         machine.kernel.execute(number, proposal, &mut replies);
-        let figures = machine.kernel.figures();
         let view = machine.replica.view();
         // What this replica did for the decision must be durable before anybody builds on it.
         let after = machine.disk.written;
         if is_correct {
             self.common.oracle.learn(number, proposal);
-            self.fact(&Fact::Executed {
+            let fact = Fact::Executed {
                 by,
                 number,
                 proposal,
                 replies: &replies,
-                figures,
-            });
+                service: &machine.kernel,
+            };
+            let told = invariants::tell(&mut self.rules, &fact, &mut self.common);
+            if let Err((rule, what)) = told {
+                self.violate(rule, what);
+            }
         }
         for (client, reply) in replies {
             if let Some(client) = self.clients.get(&client).copied() {
