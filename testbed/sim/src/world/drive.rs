@@ -4,14 +4,15 @@ use std::{collections::VecDeque, sync::Arc};
 
 use bezant_bft::{
     codec,
-    crypto::Domain,
+    crypto::{Domain, SigningKey},
     effects::{Effect, Effects, Input, PersistId, Record, To},
-    ids::{Digest, Incarnation, ReplicaId, SeqNo},
+    ids::{ClusterId, Digest, Incarnation, ReplicaId, SeqNo},
     limits::STATE_PART_BYTES,
     message::{
         ClientMessage, PeerMessage, ReplicaMessage, ReplyClaim, Signed, SignedRequest, StatePart,
     },
     misbehaviour::{Fault as Wrong, Misbehaviour},
+    quorum::Quorum,
     seal::{Batch, CheckedProposal, Sealed, Source, check_commits},
     service::{Admission, Replies, Service as _, state_digest},
 };
@@ -23,6 +24,8 @@ use crate::{
     faults::Fault,
     invariants::{self, Fact},
     machine::{Incoming, Outgoing},
+    options::Options,
+    rng::Rng,
 };
 
 /// Bytes of a state sent at a time.
@@ -85,10 +88,27 @@ impl World {
                 }
             }
         }
+        self.hear(m, &mut sealed);
         self.check(m, &mut sealed, &mut inputs);
         self.room.incoming = incoming;
         self.room.sealed = sealed;
         self.steps(m, inputs);
+    }
+
+    /// A faulty replica hears what comes in and may keep it from its own state machine.
+    fn hear(&mut self, m: usize, sealed: &mut Vec<Sealed>) {
+        let machine = &mut self.machines[m];
+        if let Some((_, strategy)) = &mut machine.strategy {
+            let mut means = means(
+                machine.id,
+                &machine.key,
+                &self.cluster,
+                self.quorum,
+                &self.options,
+                &mut self.rng,
+            );
+            sealed.retain(|message| strategy.hear(&mut means, message));
+        }
     }
 
     /// Steps through the inputs and those that their effects make.
@@ -211,9 +231,27 @@ impl World {
                 return;
             }
         };
-        let machine = &self.machines[m];
+        let machine = &mut self.machines[m];
         match message {
-            ClientMessage::Request(signed) => self.requested(m, client, signed, sealed),
+            ClientMessage::Request(signed) => {
+                let mut foretold = None;
+                if let Some((_, strategy)) = &mut machine.strategy {
+                    let mut means = means(
+                        machine.id,
+                        &machine.key,
+                        &self.cluster,
+                        self.quorum,
+                        &self.options,
+                        &mut self.rng,
+                    );
+                    foretold = strategy.foretell(&mut means, &signed.request);
+                }
+                if let Some(reply) = foretold {
+                    let view = machine.replica.view();
+                    self.tell(m, client, ReplicaMessage::Reply { view, reply });
+                }
+                self.requested(m, client, signed, sealed);
+            }
             ClientMessage::AskSigned { session, number } => {
                 let Some((key, reply)) = machine.kernel.kept_reply(session, number) else {
                     return;
@@ -504,14 +542,14 @@ impl World {
             let mut instead = Instead::default();
             let machine = &mut self.machines[m];
             if let Some((_, strategy)) = &mut machine.strategy {
-                let mut means = Means {
+                let mut means = means(
                     me,
-                    key: &machine.key,
-                    cluster: &self.cluster,
-                    n: self.options.n,
-                    patience_us: self.options.tuning.suspect_after_us,
-                    rng: &mut self.rng,
-                };
+                    &machine.key,
+                    &self.cluster,
+                    self.quorum,
+                    &self.options,
+                    &mut self.rng,
+                );
                 strategy.send(&mut means, to, message, &mut instead);
             }
             for (delay_us, bytes) in instead.frames {
@@ -558,30 +596,34 @@ impl World {
     pub(super) fn tell(&mut self, m: usize, client: usize, message: ReplicaMessage) {
         let machine = &mut self.machines[m];
         let from = machine.id;
-        let message = match &mut machine.strategy {
-            None => Some(message),
-            Some((_, strategy)) => {
-                let mut means = Means {
-                    me: from,
-                    key: &machine.key,
-                    cluster: &self.cluster,
-                    n: self.options.n,
-                    patience_us: self.options.tuning.suspect_after_us,
-                    rng: &mut self.rng,
-                };
-                strategy.tell(&mut means, message)
-            }
-        };
-        let Some(message) = message else {
+        let Some((_, strategy)) = &mut machine.strategy else {
+            self.tell_after(0, m, client, &message);
             return;
         };
+        let mut messages = Vec::new();
+        let mut means = means(
+            from,
+            &machine.key,
+            &self.cluster,
+            self.quorum,
+            &self.options,
+            &mut self.rng,
+        );
+        strategy.tell(&mut means, message, &mut messages);
+        for (delay_us, message) in messages {
+            self.tell_after(delay_us, m, client, &message);
+        }
+    }
+
+    fn tell_after(&mut self, delay_us: u64, m: usize, client: usize, message: &ReplicaMessage) {
+        let from = self.machines[m].id;
         let arrival = self
             .links
             .with_client(self.now, client, m, &mut self.rng, &mut self.hits);
         if let Some(at) = arrival {
-            let bytes = Bytes::from(codec::encode(&message));
+            let bytes = Bytes::from(codec::encode(message));
             self.queue.push(
-                at,
+                at + delay_us,
                 Event::Told {
                     client,
                     from,
@@ -589,5 +631,26 @@ impl World {
                 },
             );
         }
+    }
+}
+
+/// What the strategy of a faulty replica works with.
+fn means<'a>(
+    me: ReplicaId,
+    key: &'a SigningKey,
+    cluster: &'a ClusterId,
+    quorum: Quorum,
+    options: &Options,
+    rng: &'a mut Rng,
+) -> Means<'a> {
+    Means {
+        me,
+        key,
+        cluster,
+        n: options.n,
+        quorum,
+        patience_us: options.tuning.suspect_after_us,
+        resend_us: options.tuning.resend_after_us,
+        rng,
     }
 }
