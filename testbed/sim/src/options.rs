@@ -250,7 +250,7 @@ fn draw_work(rng: &mut Rng) -> Work {
     Work {
         clients: rng.between(1, 3),
         sessions: rng.between(1, 3),
-        operations: rng.between(30, 90),
+        operations: rng.between(40, 112),
         pipeline: *rng.pick(&[1, 1, 2, 4, 16]),
         think_us: rng.below(4) * 10 * MS,
         keys: *rng.pick(&[1, 3, 8]),
