@@ -123,12 +123,14 @@ fn a_state_without_end_is_fetched_elsewhere() {
                 part.total = MAX_STATE_BYTES;
                 vec![PeerMessage::State(part)]
             }
-            // Only from others would replica 3 hear of a newer one.
-            PeerMessage::Stable(_) => Vec::new(),
             _ => vec![message.clone()],
         }));
     };
     let mut world = far_behind(15, crumbs);
+    // It hears of the state from that one first, and asks it.
+    world.uncut();
+    world.partition(&[3], &[1, 2]);
+    world.run_for(10 * T);
     world.heal();
     world.run_for(30 * T);
     assert_executed(&world, &[1, 2, 3], 80);
