@@ -34,7 +34,8 @@ use bezant_bft::{
     seal::CheckedProposal,
     service::{Admission, BadSnapshot, Replies, Service},
 };
-use bezant_tuplespace::{Outcome, Spaces, WaiterId};
+use bezant_tuple::Template;
+use bezant_tuplespace::{Outcome, SpaceName, Spaces, WaiterId};
 use bytes::Bytes;
 
 use crate::{
@@ -111,6 +112,13 @@ impl Kernel {
             waiters: self.spaces.waiters(),
             extensions: self.extensions.len(),
         }
+    }
+
+    /// All operations that wait, in order of arrival: the session and request, where, for
+    /// what, and whether the tuple is to be taken. For tests and for people.
+    pub fn waiting(&self) -> impl Iterator<Item = (u64, u64, &SpaceName, &Template, bool)> {
+        let all = self.spaces.waiting();
+        all.map(|(id, space, template, takes)| (id.owner, id.number, space, template, takes))
     }
 
     /// The agreed time after the last proposal executed.

@@ -165,6 +165,10 @@ impl Actor {
                 }
                 // What became of it stays unknown; its number is no longer in the way.
                 Event::Failed { token, .. } => {
+                    if self.opening == Some(token) && self.session.id() == SessionId::NONE {
+                        // Opening again opens no second session.
+                        self.opening = None;
+                    }
                     self.open.remove(&token.0);
                     if self.waits.remove(&token.0) == Some(false) {
                         self.given_up.push(token.0);

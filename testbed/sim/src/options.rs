@@ -7,7 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bezant_bft::replica::Tuning;
 
-use crate::{adversaries::Kind, faults::Fault, rng::Rng};
+use crate::{
+    adversaries::{Kind, Occasion},
+    faults::Fault,
+    rng::Rng,
+};
 
 /// What the lead of time is: everything is given in microseconds of virtual time.
 pub(crate) const MS: u64 = 1_000;
@@ -32,6 +36,8 @@ pub struct Options {
     pub flood: bool,
     /// Who is faulty, and how.
     pub adversaries: BTreeMap<u8, Kind>,
+    /// A machine that stands still once, and for how long.
+    pub stands_still: Option<(u8, u64)>,
     /// Until a record is durable.
     pub sync_us: u64,
     /// Until a batch of commit signatures is checked.
@@ -99,6 +105,7 @@ impl Options {
             faults,
             flood: rng.chance(200),
             adversaries: BTreeMap::new(),
+            stands_still: None,
             sync_us: if slow { rng.between(1, 30) * MS } else { 0 },
             check_us: rng.below(3) * MS,
             skew_ms: 0,
@@ -120,6 +127,7 @@ impl Options {
         options.n = 4;
         options.faults.clear();
         options.adversaries.clear();
+        options.stands_still = None;
         options.flood = false;
         options.network = Network {
             latency_us: (MS, MS),
@@ -153,15 +161,39 @@ impl Options {
             } else {
                 kind
             };
-            let first = self.adversaries.is_empty();
-            // The first primary, where it matters, and a later one now and then.
-            let replica = if first && (kind.is_a_primarys() || rng.chance(300)) {
-                0
-            } else {
-                u8::try_from(rng.below(u64::from(self.n))).unwrap_or(0)
-            };
-            self.adversaries.entry(replica).or_insert(kind);
+            self.admit(kind, rng);
         }
+    }
+
+    /// One more faulty replica, and what gives it something to do.
+    pub fn admit(&mut self, kind: Kind, rng: &mut Rng) {
+        let first = self.adversaries.is_empty();
+        let anywhere = u8::try_from(rng.below(u64::from(self.n))).unwrap_or(0);
+        let sometimes_first = rng.chance(300);
+        // The first primary, where it matters, and a later one now and then.
+        let replica = match kind.occasion() {
+            Occasion::Proposing if first => 0,
+            Occasion::Winning if first => 1,
+            Occasion::Any if first && sometimes_first => 0,
+            _ => anywhere,
+        };
+        match kind.occasion() {
+            Occasion::Leaving | Occasion::Winning => {
+                // The first primary, for so long that it is replaced.
+                self.faults.insert(Fault::Freeze);
+                self.stands_still = Some((0, 4 * self.tuning.suspect_after_us));
+            }
+            Occasion::Helping => {
+                // Somebody else, for so long that the others drop what it lacks.
+                let last = self.n - 1;
+                let victim = if replica == last { last - 1 } else { last };
+                self.faults.extend([Fault::Freeze, Fault::Partition]);
+                self.stands_still = Some((victim, self.heal_at_us / 2));
+                self.interval = 4;
+            }
+            Occasion::Any | Occasion::Proposing => {}
+        }
+        self.adversaries.entry(replica).or_insert(kind);
     }
 }
 
@@ -218,7 +250,7 @@ fn draw_work(rng: &mut Rng) -> Work {
     Work {
         clients: rng.between(1, 3),
         sessions: rng.between(1, 3),
-        operations: rng.between(30, 90),
+        operations: rng.between(40, 112),
         pipeline: *rng.pick(&[1, 1, 2, 4, 16]),
         think_us: rng.below(4) * 10 * MS,
         keys: *rng.pick(&[1, 3, 8]),

@@ -1,8 +1,10 @@
 //! The agreed log as the correct replicas decided it, replayed through the model.
 
+use std::sync::Arc;
+
 use bezant_bft::{ids::SeqNo, seal::CheckedProposal, service::Replies};
 
-use crate::model::Service;
+use crate::model::{Service, Wait};
 
 /// What the model says of one number.
 #[derive(Debug)]
@@ -11,8 +13,8 @@ pub struct Expected {
     pub replies: Replies,
     /// Tuples in all spaces then.
     pub tuples: usize,
-    /// Operations waiting then.
-    pub waits: usize,
+    /// Operations waiting then, in order of arrival.
+    pub waits: Arc<Vec<Wait>>,
     /// Open sessions then.
     pub sessions: usize,
 }
@@ -74,7 +76,7 @@ impl Oracle {
         self.expected.push(Expected {
             replies,
             tuples: self.service.spaces().tuples(),
-            waits: self.service.spaces().waits(),
+            waits: Arc::clone(self.service.spaces().waits()),
             sessions: self.service.sessions(),
         });
     }

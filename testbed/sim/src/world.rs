@@ -7,6 +7,7 @@
 
 mod drive;
 mod nemesis;
+mod twins;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,6 +95,7 @@ pub(crate) enum Event {
     },
     Act(usize),
     Flood,
+    Camps,
     ActorTimer(usize),
     Nemesis(nemesis::Trouble),
     Heal,
@@ -111,6 +113,8 @@ pub struct World {
     cluster: ClusterId,
     genesis: Genesis,
     pub(crate) machines: Vec<Machine>,
+    /// Behind the replicas' own machines those of second twins.
+    camps: twins::Camps,
     actors: Vec<Actor>,
     /// Which client a key is.
     clients: BTreeMap<ClientId, usize>,
@@ -174,12 +178,17 @@ impl World {
             cluster,
             genesis,
             machines: Vec::new(),
+            camps: twins::Camps::default(),
             actors: Vec::new(),
             clients: BTreeMap::new(),
             flood: options
                 .flood
                 .then(|| Flood::new(key(3, 0), client_keys.len())),
-            links: Links::new(keys.len(), client_keys.len() + 1, options.network),
+            links: Links::new(
+                keys.len() + twins::count(&options),
+                client_keys.len() + 1,
+                options.network,
+            ),
             rules: invariants::all(),
             common: Common {
                 interval: options.interval,
@@ -200,9 +209,10 @@ impl World {
             rng: rng.clone(),
             options,
         };
-        for (id, key) in (0..).zip(keys) {
-            world.add_machine(ReplicaId(id), key, &mut rng);
+        for (id, key) in (0..).zip(&keys) {
+            world.add_machine(ReplicaId(id), key.clone(), &mut rng);
         }
+        world.add_twins(&keys, &mut rng);
         for (client, key) in client_keys.into_iter().enumerate() {
             world.clients.insert(key.client(), client);
             world.add_sessions(client, &key, &mut rng);
@@ -260,7 +270,7 @@ impl World {
     fn plan(&mut self) {
         for machine in 0..self.machines.len() {
             for peer in self.quorum.members() {
-                if usize::from(peer.0) != machine {
+                if peer != self.machines[machine].id {
                     self.queue.push(1, Event::LinkUp { machine, peer });
                 }
             }
@@ -348,6 +358,7 @@ impl World {
             Event::Delayed { from, to, bytes } => self.transmit(from, to, bytes),
             Event::Act(actor) => self.act(actor),
             Event::Flood => self.flood(),
+            Event::Camps => self.draw_camps(),
             Event::ActorTimer(actor) => self.actor_timer(actor),
             Event::Nemesis(trouble) => self.trouble(trouble),
             Event::Heal => self.heal(),
@@ -357,12 +368,8 @@ impl World {
 
     /// Tells the rules of something that happened at a correct replica.
     fn fact(&mut self, fact: &Fact<'_>) {
-        for rule in &mut self.rules {
-            if let Err(what) = rule.observe(fact, &mut self.common) {
-                let rule = rule.name().to_owned();
-                self.violate(&rule, what);
-                return;
-            }
+        if let Err((rule, what)) = invariants::tell(&mut self.rules, fact, &mut self.common) {
+            self.violate(rule, what);
         }
     }
 
@@ -477,7 +484,11 @@ impl World {
     fn report(&mut self, outcome: Outcome) -> Report {
         for machine in &self.machines {
             if let Some((kind, strategy)) = &machine.strategy {
-                self.hits.adversary(*kind, strategy.hits());
+                let twins = match kind {
+                    Kind::Twins => std::mem::take(&mut self.camps.hits),
+                    _ => 0,
+                };
+                self.hits.adversary(*kind, strategy.hits() + twins);
                 if self.convicted.contains(&Source::Replica(machine.id)) {
                     self.hits.convict(*kind);
                 }

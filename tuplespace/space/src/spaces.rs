@@ -273,6 +273,13 @@ impl Spaces {
         self.waiting.len()
     }
 
+    /// All operations that wait, in order of arrival: who, where, for what, and whether the
+    /// tuple is to be taken.
+    pub fn waiting(&self) -> impl Iterator<Item = (WaiterId, &SpaceName, &Template, bool)> {
+        let all = self.waiting.all();
+        all.map(|waiter| (waiter.id, &waiter.space, &waiter.template, waiter.takes))
+    }
+
     /// Whether this waiter waits.
     #[must_use]
     pub fn is_waiting(&self, waiter: WaiterId) -> bool {

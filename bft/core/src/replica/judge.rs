@@ -36,7 +36,9 @@ impl Views {
     /// Another opening of the same view.
     fn other_opening(&self, new_view: &NewView) -> Option<&Signed<NewView>> {
         let entered = self.bundle.as_ref().map(|bundle| &bundle.new_view);
-        let openings = [entered, self.opening.as_ref()].into_iter().flatten();
+        let openings = entered
+            .into_iter()
+            .chain(self.openings.get(&new_view.replica));
         let same = |said: &NewView| {
             (said.view, said.incarnation) == (new_view.view, new_view.incarnation)
                 && said != new_view

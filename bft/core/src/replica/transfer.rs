@@ -22,6 +22,14 @@ use crate::{
 /// still keep the numbers before it.
 const ASKS_BEFORE_TRANSFER: u32 = 3;
 
+/// What a source may take for a whole state, in times to resend; twice as much each time
+/// that all were tried. A source that sends little at a time must not be asked for ever,
+/// and a state may be large.
+const SOURCE_RESENDS: u64 = 32;
+
+/// How often that doubles at most.
+const MAX_SOURCE_DOUBLINGS: usize = 8;
+
 /// A state on its way.
 #[derive(Debug)]
 pub(super) struct Transfer {
@@ -33,6 +41,8 @@ pub(super) struct Transfer {
     at: usize,
     bytes: Vec<u8>,
     asked: Instant,
+    /// When the source asked now was asked first.
+    begun: Instant,
     /// Complete, and handed to the driver.
     installing: bool,
 }
@@ -41,6 +51,12 @@ impl Transfer {
     fn source(&self) -> Option<ReplicaId> {
         let at = self.at.checked_rem(self.sources.len())?;
         self.sources.get(at).copied()
+    }
+
+    /// Times to resend that the source asked now may take.
+    fn resends(&self) -> u64 {
+        let rounds = self.at.checked_div(self.sources.len()).unwrap_or(0);
+        SOURCE_RESENDS << rounds.min(MAX_SOURCE_DOUBLINGS)
     }
 }
 
@@ -71,7 +87,9 @@ impl Replica {
         let voters = proof.iter().map(|vote| vote.body.replica);
         let others = voters.filter(|voter| *voter != self.me && Some(*voter) != teller);
         let sources: Vec<_> = teller.into_iter().chain(others).collect();
-        let at = teller.map_or(usize::from(self.me.0), |_| 0);
+        // A newer state is not asked of one who was tried in vain for an older one.
+        let tried = self.transfer.as_ref().map(|older| older.at);
+        let at = tried.unwrap_or(teller.map_or(usize::from(self.me.0), |_| 0));
         self.transfer = Some(Transfer {
             number,
             digest,
@@ -80,6 +98,7 @@ impl Replica {
             proof,
             bytes: Vec::new(),
             asked: self.now,
+            begun: self.now,
             installing: false,
         });
         self.ask_state(out);
@@ -101,13 +120,16 @@ impl Replica {
         self.send_again(To::Replica(source), [ask], out);
     }
 
-    /// When the source asked last has had its time.
+    /// When the source asked last has had its time, for a part or for the whole.
     pub(super) fn transfer_due(&self) -> Option<Instant> {
         let transfer = self.transfer.as_ref().filter(|t| !t.installing)?;
-        Some(transfer.asked.after_us(self.tuning.resend_after_us))
+        let resend_us = self.tuning.resend_after_us;
+        let whole_us = resend_us.saturating_mul(transfer.resends());
+        let part = transfer.asked.after_us(resend_us);
+        Some(part.min(transfer.begun.after_us(whole_us)))
     }
 
-    /// Asks the next source, from the beginning, when one is silent.
+    /// Asks the next source, from the beginning, when one is silent or does not come to an end.
     pub(super) fn transfer_on_time(&mut self, out: &mut Effects) {
         if self.transfer_due().is_none_or(|due| self.now < due) {
             return;
@@ -116,8 +138,10 @@ impl Replica {
     }
 
     fn try_another(&mut self, out: &mut Effects) {
+        let now = self.now;
         if let Some(transfer) = self.transfer.as_mut() {
             transfer.at += 1;
+            transfer.begun = now;
             transfer.bytes.clear();
         }
         // Perhaps nobody keeps that one any more.

@@ -42,9 +42,10 @@ pub(super) struct Views {
     pub(super) leaving: Option<View>,
     /// The highest view change of each replica, this one included.
     pub(super) changes: BTreeMap<ReplicaId, Arc<CheckedViewChange>>,
-    /// A new view of which some view changes are not here yet, and those it names that
-    /// took nobody's place in `changes`.
-    pub(super) opening: Option<Arc<CheckedNewView>>,
+    /// New views of which some view changes are not here yet, the highest of each primary:
+    /// one that names what nobody sent must not stand in the way of the others'. And those
+    /// they name that took nobody's place in `changes`.
+    pub(super) openings: BTreeMap<ReplicaId, Arc<CheckedNewView>>,
     named: BTreeMap<Digest, Arc<CheckedViewChange>>,
     pub(super) bundle: Option<Bundle>,
     /// When a strong quorum had left for `leaving`.
@@ -103,6 +104,22 @@ impl Views {
             stable,
             entries: entries.collect(),
         }
+    }
+
+    /// Whether a view change is one that a new view names.
+    fn is_named(&self, from: ReplicaId, digest: Digest) -> bool {
+        let mut openings = self.openings.values();
+        openings.any(|opening| {
+            let names = &opening.signed().body.view_changes;
+            names.contains(&(from, digest))
+        })
+    }
+
+    /// Keeps of the view changes named only those that are still needed.
+    fn forget_unnamed(&mut self) {
+        let mut named = std::mem::take(&mut self.named);
+        named.retain(|digest, change| self.is_named(change.replica(), *digest));
+        self.named = named;
     }
 
     /// The view changes a new view names, if all are here.
@@ -220,8 +237,8 @@ impl Replica {
     pub(super) fn wants_view_change(&self, change: &ViewChange) -> bool {
         let known = self.views.changes.get(&change.replica);
         let newer = known.is_none_or(|known| known.view() < change.view);
-        let opening = self.views.opening.as_ref();
-        let asked = opening.is_some_and(|opening| opening.signed().body.view == change.view);
+        let mut openings = self.views.openings.values();
+        let asked = openings.any(|opening| opening.signed().body.view == change.view);
         change.view > self.view && (newer || asked || self.views.contradicts_change(change))
     }
 
@@ -240,11 +257,7 @@ impl Replica {
         if change.view() <= self.view || from == self.me {
             return None;
         }
-        let named = |opening: &Arc<CheckedNewView>| {
-            let names = &opening.signed().body.view_changes;
-            names.contains(&(from, change.digest()))
-        };
-        if self.views.opening.as_ref().is_some_and(named) {
+        if self.views.is_named(from, change.digest()) {
             let named = Arc::clone(change);
             self.views.named.insert(change.digest(), named);
         }
@@ -337,7 +350,7 @@ impl Replica {
 
     /// Whether a new view could be entered.
     pub(super) fn wants_new_view(&self, new_view: &NewView) -> bool {
-        let opening = self.views.opening.as_ref();
+        let opening = self.views.openings.get(&new_view.replica);
         let opens = new_view.view > self.view
             && new_view.view >= self.target()
             && opening.is_none_or(|opening| opening.signed().body.view < new_view.view);
@@ -351,8 +364,9 @@ impl Replica {
     ) -> Option<SeqNo> {
         self.judge_opening(new_view, out);
         if self.wants_new_view(&new_view.signed().body) {
-            self.views.opening = Some(Arc::clone(new_view));
-            self.views.named.clear();
+            let primary = new_view.signed().body.replica;
+            self.views.openings.insert(primary, Arc::clone(new_view));
+            self.views.forget_unnamed();
             self.try_enter(out);
         }
         None
@@ -360,22 +374,23 @@ impl Replica {
 
     /// Enters the view that opens, if its view changes are here and it follows from them.
     fn try_enter(&mut self, out: &mut Effects) {
-        let Some(new_view) = self.views.opening.clone() else {
+        let target = self.target();
+        let openings = &mut self.views.openings;
+        openings.retain(|_, opening| opening.signed().body.view >= target);
+        let mut openings = self.views.openings.values();
+        let complete = openings.find_map(|opening| {
+            let changes = self.views.named_by(&opening.signed().body)?;
+            Some((Arc::clone(opening), changes))
+        });
+        let Some((new_view, changes)) = complete else {
             return;
         };
         let body = &new_view.signed().body;
-        if body.view < self.target() {
-            self.views.opening = None;
-            return;
-        }
-        let Some(changes) = self.views.named_by(body) else {
-            return;
-        };
         let outline = Views::outline(&changes);
         let said = body.pre_prepares.iter().map(|vote| &vote.body);
         let said: Vec<_> = said.map(|vote| (vote.number, vote.digest)).collect();
         if said != outline.entries {
-            self.views.opening = None;
+            self.views.openings.remove(&body.replica);
             let view_changes = changes.iter().map(|change| change.signed().clone());
             let charge = Charge::WrongNewView {
                 new_view: Box::new(new_view.signed().clone()),
@@ -383,7 +398,7 @@ impl Replica {
             };
             let wrong = Fault::WrongNewView { view: body.view };
             self.accuse(body.replica, wrong, charge, out);
-            return;
+            return self.try_enter(out);
         }
         self.enter(&new_view, changes, outline.stable, out);
     }
@@ -429,8 +444,9 @@ impl Replica {
     pub(super) fn begin(&mut self, view: View, proposed: &[Signed<Vote>], stable: SeqNo) {
         self.view = view;
         self.views.leaving = None;
-        self.views.opening = None;
-        self.views.named.clear();
+        let openings = &mut self.views.openings;
+        openings.retain(|_, opening| opening.signed().body.view > view);
+        self.views.forget_unnamed();
         self.views.quorum_at = None;
         self.views.since = self.now;
         self.views.began_at = self.delivered;

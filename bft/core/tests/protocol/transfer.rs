@@ -3,6 +3,7 @@
 
 use bezant_bft::{
     ids::{Digest, SeqNo},
+    limits::MAX_STATE_BYTES,
     message::PeerMessage,
     replica::Tuning,
 };
@@ -109,4 +110,28 @@ fn a_state_arrives_while_checkpoints_move_on() {
     assert!(behind > SeqNo(400), "{}", world.stand());
     world.run_for(5 * T);
     assert_executed(&world, &[0, 1, 2, 3], 480);
+}
+
+/// A source that sends byte by byte of a state without end keeps nobody for ever.
+#[test]
+fn a_state_without_end_is_fetched_elsewhere() {
+    let crumbs = |world: &mut World| {
+        world.nodes[0].faulty = Some(Box::new(|_, _, message, _| match message {
+            PeerMessage::State(part) => {
+                let mut part = part.clone();
+                part.bytes = vec![7].into();
+                part.total = MAX_STATE_BYTES;
+                vec![PeerMessage::State(part)]
+            }
+            _ => vec![message.clone()],
+        }));
+    };
+    let mut world = far_behind(15, crumbs);
+    // It hears of the state from that one first, and asks it.
+    world.uncut();
+    world.partition(&[3], &[1, 2]);
+    world.run_for(10 * T);
+    world.heal();
+    world.run_for(30 * T);
+    assert_executed(&world, &[1, 2, 3], 80);
 }

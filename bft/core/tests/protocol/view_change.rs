@@ -2,8 +2,8 @@
 //! is replaced; what was decided stays; whoever missed it is led along.
 
 use bezant_bft::{
-    ids::{SeqNo, View},
-    message::{PeerMessage, SignedRequest},
+    ids::{Digest, Epoch, Incarnation, SeqNo, View},
+    message::{NewView, PeerMessage, SignedRequest},
     misbehaviour::Fault,
     replica::Tuning,
 };
@@ -166,6 +166,39 @@ fn a_new_view_that_does_not_follow_is_refused() {
         let wrong = Fault::WrongNewView { view: View(1) };
         assert!(blames.iter().any(|blame| blame.what == wrong), "{blames:?}");
         assert!(!world.nodes[i].views.contains(&View(1)));
+    }
+}
+
+/// A faulty replica opens a view far ahead with view changes that nobody sent. True views
+/// open all the same.
+#[test]
+fn a_new_view_far_ahead_blocks_no_other() {
+    let mut world = world(17, 4);
+    let quorum = world.cluster.keyring.quorum();
+    let view = View(4_000_003);
+    let (epoch, incarnation) = (Epoch(0), Incarnation::default());
+    let named = quorum.members().take(quorum.strong());
+    let far = world.cluster.sign_new_view(
+        3,
+        NewView {
+            epoch,
+            replica: quorum.primary(view),
+            incarnation,
+            view,
+            view_changes: named.map(|who| (who, Digest([5; 32]))).collect(),
+            pre_prepares: Vec::new(),
+        },
+    );
+    for to in 0..3 {
+        world.inject(3, to, &far);
+    }
+    world.run_for(50_000);
+    world.nodes[0].down = true;
+    ask(&mut world, 1..=3);
+    world.run_for(10 * T);
+    assert_executed(&world, &[1, 2, 3], 3);
+    for i in [1, 2, 3] {
+        assert_eq!(world.nodes[i].replica.view(), View(1));
     }
 }
 

@@ -1,10 +1,6 @@
 //! Two votes where one is allowed: for two digests, or the same one many times.
 
-use bezant_bft::{
-    crypto::Domain,
-    ids::ReplicaId,
-    message::{CheckpointVote, PeerMessage, Vote},
-};
+use bezant_bft::{ids::ReplicaId, message::PeerMessage};
 
 use super::{Instead, Means, Strategy};
 
@@ -23,25 +19,9 @@ impl Strategy for DoubleVotes {
         out: &mut Instead,
     ) {
         let digest = means.nonsense();
-        let other = |vote: Vote| Vote { digest, ..vote };
-        let second = match message {
-            PeerMessage::Prepare(vote) => {
-                PeerMessage::Prepare(means.vote(other(vote.body), Domain::Prepare))
-            }
-            PeerMessage::Commit(vote) => {
-                PeerMessage::Commit(means.vote(other(vote.body), Domain::Commit))
-            }
-            PeerMessage::Checkpoint(vote) => {
-                let body = CheckpointVote {
-                    digest,
-                    ..vote.body
-                };
-                PeerMessage::Checkpoint(means.checkpoint(body))
-            }
-            other => {
-                out.say(other);
-                return;
-            }
+        let Some(second) = means.revoted(message, |vote| *vote.digest = digest) else {
+            out.say(message);
+            return;
         };
         self.hits += 1;
         let order = means.rng.below(3);

@@ -1,12 +1,8 @@
 //! A primary that tells some one proposal and others another at the same number.
 
-use bezant_bft::{
-    crypto::Domain,
-    ids::{OrderedTime, ReplicaId},
-    message::{PeerMessage, PrePrepare, Vote, proposal_digest},
-};
+use bezant_bft::{ids::ReplicaId, message::PeerMessage};
 
-use super::{Instead, Means, Strategy};
+use super::{Instead, Means, Strategy, means::alter};
 
 /// Proposes two things at one number; votes of the two camps go along.
 #[derive(Debug, Default)]
@@ -37,32 +33,10 @@ impl Strategy for Equivocation {
         if both {
             out.say(message);
         }
-        out.say(&PeerMessage::PrePrepare(other(means, first)));
+        out.say(&means.reproposed(first, |proposal, _| alter(proposal)));
     }
 
     fn hits(&self) -> u64 {
         self.hits
-    }
-}
-
-/// The same proposal a moment later and without its last request: valid and different.
-fn other(means: &Means<'_>, first: &PrePrepare) -> PrePrepare {
-    let mut proposal = first.proposal.clone();
-    proposal.time = OrderedTime(proposal.time.0 + 1);
-    if proposal.requests.len() > 1 {
-        proposal.requests.pop();
-    }
-    let requests = proposal.requests.iter();
-    let digest = proposal_digest(
-        proposal.time,
-        requests.map(|signed| signed.request.digest()),
-    );
-    let vote = Vote {
-        digest,
-        ..first.vote.body
-    };
-    PrePrepare {
-        vote: means.vote(vote, Domain::PrePrepare),
-        proposal,
     }
 }

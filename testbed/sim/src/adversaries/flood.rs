@@ -1,11 +1,15 @@
 //! A faulty client: floods, reused numbers, foreign sessions, nonsense.
 
+use std::collections::BTreeMap;
+
 use bezant_api::Call;
 use bezant_bft::{
     crypto::SigningKey,
     ids::{ClientId, ClusterId, RequestNumber, SessionId},
     message::{ClientMessage, Request},
 };
+use bezant_tuple::{Field, Template, Value};
+use bezant_tuplespace::{Operation, SpaceName};
 use bytes::Bytes;
 
 use crate::rng::Rng;
@@ -14,6 +18,7 @@ use crate::rng::Rng;
 pub(crate) struct Flood {
     key: SigningKey,
     pub(crate) client: usize,
+    next: BTreeMap<SessionId, u64>,
     pub(crate) hits: u64,
 }
 
@@ -22,6 +27,7 @@ impl Flood {
         Self {
             key,
             client,
+            next: BTreeMap::new(),
             hits: 0,
         }
     }
@@ -35,15 +41,23 @@ impl Flood {
     pub(crate) fn next(&mut self, cluster: &ClusterId, rng: &mut Rng) -> (ClientMessage, u64) {
         self.hits += 1;
         let session = SessionId(rng.below(6));
-        let number = RequestNumber(match rng.below(4) {
+        let next = self.next.entry(session).or_insert(0);
+        let number = RequestNumber(match rng.below(6) {
             0 => rng.number(),
-            _ => rng.below(100),
+            1 | 2 => rng.below(100),
+            // In order now and then, so that something is carried out.
+            3 => *next,
+            _ => {
+                *next += 1;
+                *next
+            }
         });
-        let op = match rng.below(4) {
+        let op = match rng.below(6) {
             0 => Bytes::from(rng.number().to_le_bytes().to_vec()),
             1 => Bytes::from(Call::OpenSession { nonce: number.0 }.encode()),
-            2 => Bytes::from(Call::CloseSession.encode()),
-            _ => Bytes::from(Call::ListSpaces.encode()),
+            2 if rng.chance(300) => Bytes::from(Call::CloseSession.encode()),
+            3 => Bytes::from(Call::ListSpaces.encode()),
+            _ => Bytes::from(hostile(rng).encode()),
         };
         let acked = (0..rng.below(4)).map(RequestNumber).collect();
         let request = Request {
@@ -70,4 +84,44 @@ impl Flood {
         };
         (message, to)
     }
+}
+
+/// A template that costs a search and takes nothing: waits that nobody ends, ranges in
+/// which nothing lies, pages without end.
+fn hostile(rng: &mut Rng) -> Call {
+    let nothing = Field::Range {
+        from: Some(500),
+        to: Some(-500),
+    };
+    let fields = match rng.below(4) {
+        0 => vec![Field::Any; 3],
+        1 => vec![Field::Any, nothing, Field::Any],
+        2 => vec![Field::Exact(Value::from("k")); 3],
+        _ => vec![Field::Any; 16],
+    };
+    let waits_for = vec![
+        Field::Exact(Value::from("nothing of this kind")),
+        Field::Any,
+    ];
+    let (fields, waits_for) = match (Template::new(fields), Template::new(waits_for)) {
+        (Ok(fields), Ok(waits_for)) => (fields, waits_for),
+        _ => return Call::ListSpaces,
+    };
+    let Ok(space) = SpaceName::new("a") else {
+        return Call::ListSpaces;
+    };
+    let operation = match rng.below(5) {
+        0 => Operation::In {
+            template: waits_for,
+        },
+        1 => Operation::Rd { template: fields },
+        2 => Operation::Count { template: fields },
+        3 => Operation::Rdp { template: fields },
+        _ => Operation::RdAll {
+            template: fields,
+            limit: u32::MAX,
+            after: None,
+        },
+    };
+    Call::Space { space, operation }
 }

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use bezant_bft::{
-    crypto::Domain,
     ids::{ReplicaId, SeqNo},
-    message::{PeerMessage, PrePrepare, Vote},
+    message::PeerMessage,
 };
 
 use super::{Instead, Means, Strategy};
@@ -53,14 +52,8 @@ impl Strategy for Gaps {
             Fate::Skipped => self.hits += 1,
             Fate::Moved => {
                 self.hits += 1;
-                let vote = Vote {
-                    number: SeqNo(number.0 + means.rng.between(2, 200)),
-                    ..first.vote.body
-                };
-                out.say(&PeerMessage::PrePrepare(PrePrepare {
-                    vote: means.vote(vote, Domain::PrePrepare),
-                    proposal: first.proposal.clone(),
-                }));
+                let ahead = SeqNo(number.0 + means.rng.between(2, 200));
+                out.say(&means.reproposed(first, |_, vote| vote.number = ahead));
             }
         }
     }

@@ -14,15 +14,21 @@ pub(super) struct LyingReplies {
 }
 
 impl Strategy for LyingReplies {
-    fn tell(&mut self, means: &mut Means<'_>, message: ReplicaMessage) -> Option<ReplicaMessage> {
-        match message {
+    fn tell(
+        &mut self,
+        means: &mut Means<'_>,
+        message: ReplicaMessage,
+        out: &mut Vec<(u64, ReplicaMessage)>,
+    ) {
+        let said = match message {
             ReplicaMessage::Reply { view, reply } if means.rng.chance(700) => {
                 self.hits += 1;
                 let reply = lie(reply);
-                Some(ReplicaMessage::Reply { view, reply })
+                ReplicaMessage::Reply { view, reply }
             }
-            other => Some(other),
-        }
+            other => other,
+        };
+        out.push((0, said));
     }
 
     fn hits(&self) -> u64 {

@@ -4,25 +4,50 @@
 //! stands between it and its links: it sees every message that leaves and
 //! sends what it likes instead, signed with its own key, the only one it has.
 //! So an attack is told as a difference from correct conduct and meets every
-//! state that a correct replica can be in.
+//! state that a correct replica can be in. Twins, two replicas with one key,
+//! need no strategy: each is correct and together they are not (Bano et al.,
+//! "Twins: BFT systems made robust", OPODIS 2021).
 
+mod archive;
+mod bad_request;
 mod double_votes;
+mod early;
 mod equivocation;
+mod false_decided;
+mod fields;
 mod flood;
+mod forged;
+mod forged_root;
 mod gaps;
+mod hasty_time;
 mod impostor;
+mod late;
 mod lying;
+mod lying_height;
+mod means;
 mod mutation;
+mod oversized;
+mod poisoned;
+mod premature;
 mod selective;
 mod silence;
+mod silent_winner;
 mod slow;
+mod slow_stream;
+mod spam;
+mod stale;
+mod unfair;
+mod withheld;
 mod wrong_digest;
+mod wrong_new_view;
 
 use bezant_bft::{
     codec,
-    crypto::{Domain, SigningKey},
-    ids::{ClusterId, Digest, ReplicaId},
-    message::{CheckpointVote, PeerMessage, ReplicaMessage, Signed, Vote},
+    crypto::SigningKey,
+    ids::{ClusterId, ReplicaId},
+    message::{PeerMessage, ReplicaMessage, Reply, Request},
+    quorum::Quorum,
+    seal::Sealed,
 };
 use bytes::Bytes;
 use serde::Serialize;
@@ -49,7 +74,7 @@ pub enum Kind {
     Slow,
     /// A primary that leaves numbers out.
     Gaps,
-    /// Votes for what nobody proposed.
+    /// Votes for what nobody proposed, or in other views and epochs.
     WrongDigest,
     /// Votes for two things at one place.
     DoubleVotes,
@@ -57,13 +82,51 @@ pub enum Kind {
     Impostor,
     /// Changes a field of a message by a little, or repeats old messages.
     Mutation,
+    /// A primary that orders everything but one client's requests.
+    Unfair,
+    /// A primary whose proposals are too large.
+    Oversized,
+    /// A primary that puts a bad request among good ones.
+    BadRequest,
+    /// A primary whose time is not the others'.
+    HastyTime,
+    /// Answers clients before anything is decided.
+    EarlyReplies,
+    /// Answers clients late and more than once.
+    LateReplies,
+    /// Leaves a view with what was true once.
+    StaleCertificate,
+    /// Leaves a view with certificates that prove nothing.
+    ForgedCertificate,
+    /// Leaves a view and keeps quiet about what was prepared.
+    WithheldCertificate,
+    /// Leaves for ever higher views.
+    ViewChangeSpam,
+    /// Opens views that nobody has left for.
+    PrematureNewView,
+    /// Opens views with what does not follow from the view changes.
+    WrongNewView,
+    /// Becomes primary and says nothing.
+    SilentWinner,
+    /// Votes for states that nobody has.
+    ForgedRoot,
+    /// Sends states that are not what was asked for.
+    PoisonedState,
+    /// Sends states that never end.
+    SlowStream,
+    /// Lies about how far it is.
+    LyingHeight,
+    /// Tells of decisions that nobody made.
+    FalseDecided,
+    /// Two replicas with one key, each heard by some.
+    Twins,
     /// A client that floods, reuses numbers and sends nonsense.
     FloodingClient,
 }
 
 impl Kind {
     /// What a replica can be.
-    pub const REPLICAS: [Self; 11] = [
+    pub const REPLICAS: [Self; 30] = [
         Self::LyingReplies,
         Self::Silence,
         Self::SilentToSome,
@@ -75,6 +138,25 @@ impl Kind {
         Self::DoubleVotes,
         Self::Impostor,
         Self::Mutation,
+        Self::Unfair,
+        Self::Oversized,
+        Self::BadRequest,
+        Self::HastyTime,
+        Self::EarlyReplies,
+        Self::LateReplies,
+        Self::StaleCertificate,
+        Self::ForgedCertificate,
+        Self::WithheldCertificate,
+        Self::ViewChangeSpam,
+        Self::PrematureNewView,
+        Self::WrongNewView,
+        Self::SilentWinner,
+        Self::ForgedRoot,
+        Self::PoisonedState,
+        Self::SlowStream,
+        Self::LyingHeight,
+        Self::FalseDecided,
+        Self::Twins,
     ];
 
     /// The strategy of this kind.
@@ -92,21 +174,62 @@ impl Kind {
             Self::DoubleVotes => Box::<double_votes::DoubleVotes>::default(),
             Self::Impostor => Box::<impostor::Impostor>::default(),
             Self::Mutation => Box::<mutation::Mutation>::default(),
-            Self::FloodingClient => Box::<Honest>::default(),
+            Self::Unfair => Box::<unfair::Unfair>::default(),
+            Self::Oversized => Box::<oversized::Oversized>::default(),
+            Self::BadRequest => Box::<bad_request::BadRequest>::default(),
+            Self::HastyTime => Box::<hasty_time::HastyTime>::default(),
+            Self::EarlyReplies => Box::<early::EarlyReplies>::default(),
+            Self::LateReplies => Box::<late::LateReplies>::default(),
+            Self::StaleCertificate => Box::<stale::StaleCertificate>::default(),
+            Self::ForgedCertificate => Box::<forged::ForgedCertificate>::default(),
+            Self::WithheldCertificate => Box::<withheld::WithheldCertificate>::default(),
+            Self::ViewChangeSpam => Box::<spam::ViewChangeSpam>::default(),
+            Self::PrematureNewView => Box::<premature::PrematureNewView>::default(),
+            Self::WrongNewView => Box::<wrong_new_view::WrongNewView>::default(),
+            Self::SilentWinner => Box::<silent_winner::SilentWinner>::default(),
+            Self::ForgedRoot => Box::<forged_root::ForgedRoot>::default(),
+            Self::PoisonedState => Box::<poisoned::PoisonedState>::default(),
+            Self::SlowStream => Box::<slow_stream::SlowStream>::default(),
+            Self::LyingHeight => Box::<lying_height::LyingHeight>::default(),
+            Self::FalseDecided => Box::<false_decided::FalseDecided>::default(),
+            Self::Twins | Self::FloodingClient => Box::<Honest>::default(),
         }
     }
 
-    /// Whether a primary that does this may have to be replaced for work to go on.
+    /// What must happen for it to have anything to change.
     #[must_use]
-    pub const fn needs_view_change(self) -> bool {
-        !matches!(self, Self::LyingReplies | Self::FloodingClient)
+    pub const fn occasion(self) -> Occasion {
+        match self {
+            Self::Equivocation
+            | Self::Slow
+            | Self::Gaps
+            | Self::Unfair
+            | Self::Oversized
+            | Self::BadRequest
+            | Self::HastyTime => Occasion::Proposing,
+            Self::StaleCertificate | Self::ForgedCertificate | Self::WithheldCertificate => {
+                Occasion::Leaving
+            }
+            Self::PrematureNewView | Self::WrongNewView | Self::SilentWinner => Occasion::Winning,
+            Self::PoisonedState | Self::SlowStream | Self::FalseDecided => Occasion::Helping,
+            _ => Occasion::Any,
+        }
     }
+}
 
-    /// Whether only a primary can do it.
-    #[must_use]
-    pub const fn is_a_primarys(self) -> bool {
-        matches!(self, Self::Equivocation | Self::Slow | Self::Gaps)
-    }
+/// What gives an attack its occasion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// It needs nothing.
+    Any,
+    /// It is the first primary.
+    Proposing,
+    /// The others leave a view.
+    Leaving,
+    /// It becomes the primary of a view.
+    Winning,
+    /// Somebody lags behind and asks.
+    Helping,
 }
 
 /// What an attacker has to work with.
@@ -119,31 +242,14 @@ pub struct Means<'a> {
     pub cluster: &'a ClusterId,
     /// Replicas of the cluster.
     pub n: u8,
+    /// Its quorums.
+    pub quorum: Quorum,
     /// How long the others wait before they suspect a primary, in microseconds.
     pub patience_us: u64,
+    /// How long they wait before they ask again for what they lack, in microseconds.
+    pub resend_us: u64,
     /// Chance.
     pub rng: &'a mut Rng,
-}
-
-impl Means<'_> {
-    /// A vote signed with the attacker's key, whoever it names.
-    fn vote(&self, vote: Vote, domain: Domain) -> Signed<Vote> {
-        Signed::new(vote, domain, self.cluster, self.key)
-    }
-
-    /// A vote on a checkpoint signed with the attacker's key.
-    fn checkpoint(&self, vote: CheckpointVote) -> Signed<CheckpointVote> {
-        Signed::new(vote, Domain::Checkpoint, self.cluster, self.key)
-    }
-
-    /// A digest of nothing.
-    fn nonsense(&mut self) -> Digest {
-        let mut bytes = [0x5a; 32];
-        for (to, from) in bytes.iter_mut().zip(self.rng.number().to_le_bytes()) {
-            *to = from;
-        }
-        Digest(bytes)
-    }
 }
 
 /// Frames to send in place of one message, each after a delay in microseconds.
@@ -184,17 +290,34 @@ pub trait Strategy: Send {
         out.say(message);
     }
 
-    /// What to tell a client instead of `message`.
-    fn tell(&mut self, means: &mut Means<'_>, message: ReplicaMessage) -> Option<ReplicaMessage> {
+    /// Hears a message that came in; says whether its own replica may hear it, too.
+    fn hear(&mut self, means: &mut Means<'_>, message: &Sealed) -> bool {
+        let _ = (means, message);
+        true
+    }
+
+    /// What to tell a client instead of `message`, each after a delay in microseconds.
+    fn tell(
+        &mut self,
+        means: &mut Means<'_>,
+        message: ReplicaMessage,
+        out: &mut Vec<(u64, ReplicaMessage)>,
+    ) {
         let _ = means;
-        Some(message)
+        out.push((0, message));
+    }
+
+    /// What to answer a client's request when it comes in.
+    fn foretell(&mut self, means: &mut Means<'_>, request: &Request) -> Option<Reply> {
+        let _ = (means, request);
+        None
     }
 
     /// How often it deviated.
     fn hits(&self) -> u64;
 }
 
-/// Deviates in nothing.
+/// Deviates in nothing; its twin does the harm.
 #[derive(Debug, Default)]
 struct Honest;
 

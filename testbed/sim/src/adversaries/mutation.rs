@@ -1,16 +1,15 @@
-//! Small changes to messages: a number one more or less, a value of an earlier
-//! message, a bit flipped on the way, an old message once more.
+//! Small changes to messages: any field one more or less, or as in an older message; a
+//! list an element shorter or longer; a bit flipped on the way; an old message once more.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, mem::discriminant};
 
-use bezant_bft::{
-    codec,
-    crypto::Domain,
-    ids::{Epoch, Incarnation, ReplicaId, SeqNo, View},
-    message::{CheckpointVote, PeerMessage, PrePrepare, Status, Vote},
+use bezant_bft::{codec, crypto::Domain, ids::ReplicaId, message::PeerMessage};
+
+use super::{
+    Instead, Means, Strategy,
+    fields::{Leaf, leaves, lists},
+    means::digest_of,
 };
-
-use super::{Instead, Means, Strategy};
 
 /// Messages remembered, to be repeated.
 const MEMORY: usize = 64;
@@ -39,7 +38,7 @@ impl Strategy for Mutation {
             return;
         }
         self.hits += 1;
-        match means.rng.below(4) {
+        match means.rng.below(8) {
             0 => {
                 let mut bytes = codec::encode(message);
                 let bit = means.rng.index(bytes.len() * 8);
@@ -55,7 +54,8 @@ impl Strategy for Mutation {
                 }
                 out.say(message);
             }
-            _ => out.say(&mutated(means, message)),
+            2 => out.say(&resized(means, message)),
+            _ => out.say(&self.changed(means, message)),
         }
     }
 
@@ -64,76 +64,97 @@ impl Strategy for Mutation {
     }
 }
 
-/// One more, one less, or something small.
-fn shifted(means: &mut Means<'_>, value: u64) -> u64 {
-    match means.rng.below(3) {
-        0 => value.saturating_add(1),
-        1 => value.saturating_sub(1),
-        _ => means.rng.below(value.saturating_add(1)),
+impl Mutation {
+    /// The message with one field changed, by one or to what it was in an older message.
+    fn changed(&self, means: &mut Means<'_>, message: &PeerMessage) -> PeerMessage {
+        let mut mutant = message.clone();
+        let kind = discriminant(message);
+        let alike = self.old.iter().filter(|old| discriminant(*old) == kind);
+        let mut older = alike.clone().nth(means.rng.index(alike.count())).cloned();
+        let mut fields = leaves(&mut mutant);
+        let at = means.rng.index(fields.len());
+        let older = older.as_mut().and_then(|older| {
+            let mut fields = leaves(older);
+            (at < fields.len()).then(|| fields.swap_remove(at))
+        });
+        if at < fields.len() {
+            change(means, fields.swap_remove(at), older);
+        }
+        resigned(means, mutant)
     }
 }
 
-fn mutated_vote(means: &mut Means<'_>, mut vote: Vote) -> Vote {
-    match means.rng.below(5) {
-        0 => vote.number = SeqNo(shifted(means, vote.number.0)),
-        1 => vote.view = View(shifted(means, vote.view.0)),
-        2 => vote.epoch = Epoch(shifted(means, vote.epoch.0)),
-        3 => vote.incarnation = Incarnation(shifted(means, vote.incarnation.0)),
-        _ => vote.digest = means.nonsense(),
-    }
-    vote
-}
-
-/// The message with one field changed, signed again.
-fn mutated(means: &mut Means<'_>, message: &PeerMessage) -> PeerMessage {
-    match message {
-        PeerMessage::PrePrepare(first) if first.vote.body.replica == means.me => {
-            let vote = mutated_vote(means, first.vote.body);
-            let mut proposal = first.proposal.clone();
-            if means.rng.chance(300) {
-                // A request's signature no longer fits, in the middle of good ones.
-                let at = means.rng.index(proposal.requests.len());
-                if let Some(signed) = proposal.requests.get_mut(at) {
-                    signed.signature.0[0] ^= 1;
-                }
-                return PeerMessage::PrePrepare(PrePrepare {
-                    vote: first.vote,
-                    proposal,
-                });
+/// One more, one less, or what it was.
+fn change(means: &mut Means<'_>, field: Leaf<'_>, older: Option<Leaf<'_>>) {
+    let replays = means.rng.chance(330);
+    let up = means.rng.chance(500);
+    match (field, older) {
+        (Leaf::Number(now), Some(Leaf::Number(then))) if replays => *now = *then,
+        (Leaf::Replica(now), Some(Leaf::Replica(then))) if replays => *now = *then,
+        (Leaf::Digest(now), Some(Leaf::Digest(then))) if replays => *now = *then,
+        (Leaf::Signature(now), Some(Leaf::Signature(then))) if replays => *now = *then,
+        (Leaf::Bytes(now), Some(Leaf::Bytes(then))) if replays => *now = then.clone(),
+        (Leaf::Number(now), _) if up => *now = now.saturating_add(1),
+        (Leaf::Number(now), _) => *now = now.saturating_sub(1),
+        (Leaf::Replica(now), _) if up => now.0 = now.0.saturating_add(1),
+        (Leaf::Replica(now), _) => now.0 = now.0.saturating_sub(1),
+        (Leaf::Flag(now), _) => *now = !*now,
+        (Leaf::Digest(now), _) => *now = means.nonsense().0,
+        (Leaf::Signature(now), _) => now.0[0] ^= 1,
+        (Leaf::Bytes(now), _) => {
+            let mut bytes = now.to_vec();
+            if up {
+                bytes.push(0x5a);
+            } else {
+                bytes.pop();
             }
-            PeerMessage::PrePrepare(PrePrepare {
-                vote: means.vote(vote, Domain::PrePrepare),
-                proposal,
-            })
+            *now = bytes.into();
         }
-        PeerMessage::Prepare(vote) => {
-            let vote = mutated_vote(means, vote.body);
-            PeerMessage::Prepare(means.vote(vote, Domain::Prepare))
+    }
+}
+
+/// The message with an element of a list dropped or repeated.
+fn resized(means: &mut Means<'_>, message: &PeerMessage) -> PeerMessage {
+    let mut mutant = message.clone();
+    let mut lists = lists(&mut mutant);
+    let at = means.rng.index(lists.len());
+    if let Some(list) = lists.get_mut(at) {
+        let element = means.rng.index(list.len());
+        if means.rng.chance(500) {
+            list.drop_at(element);
+        } else {
+            list.double_at(element);
         }
+    }
+    resigned(means, mutant)
+}
+
+/// Signs what was changed, mostly, so that the change itself is judged.
+fn resigned(means: &mut Means<'_>, mutant: PeerMessage) -> PeerMessage {
+    if means.rng.chance(250) {
+        return mutant;
+    }
+    match mutant {
+        PeerMessage::PrePrepare(mut first) => {
+            if means.rng.chance(500) {
+                first.vote.body.digest = digest_of(&first.proposal);
+            }
+            first.vote = means.vote(first.vote.body, Domain::PrePrepare);
+            PeerMessage::PrePrepare(first)
+        }
+        PeerMessage::Prepare(vote) => PeerMessage::Prepare(means.vote(vote.body, Domain::Prepare)),
         PeerMessage::Commit(vote) => {
-            let vote = mutated_vote(means, vote.body);
             // Sometimes one that does not prove what its link says.
             let domain = if means.rng.chance(300) {
                 Domain::Prepare
             } else {
                 Domain::Commit
             };
-            PeerMessage::Commit(means.vote(vote, domain))
+            PeerMessage::Commit(means.vote(vote.body, domain))
         }
-        PeerMessage::Checkpoint(vote) => {
-            let number = SeqNo(shifted(means, vote.body.number.0));
-            let body = CheckpointVote {
-                number,
-                ..vote.body
-            };
-            PeerMessage::Checkpoint(means.checkpoint(body))
-        }
-        PeerMessage::Status(status) => PeerMessage::Status(Status {
-            executed: SeqNo(shifted(means, status.executed.0)),
-            view: View(shifted(means, status.view.0)),
-            wants: means.rng.chance(500),
-            ..*status
-        }),
-        other => other.clone(),
+        PeerMessage::Checkpoint(vote) => PeerMessage::Checkpoint(means.checkpoint(vote.body)),
+        PeerMessage::ViewChange(change) => means.view_change(change.body),
+        PeerMessage::NewView(new_view) => means.new_view(new_view.body),
+        other => other,
     }
 }

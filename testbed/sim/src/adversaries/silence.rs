@@ -40,8 +40,15 @@ impl Strategy for Silence {
         }
     }
 
-    fn tell(&mut self, means: &mut Means<'_>, message: ReplicaMessage) -> Option<ReplicaMessage> {
-        self.speaks(means).then_some(message)
+    fn tell(
+        &mut self,
+        means: &mut Means<'_>,
+        message: ReplicaMessage,
+        out: &mut Vec<(u64, ReplicaMessage)>,
+    ) {
+        if self.speaks(means) {
+            out.push((0, message));
+        }
     }
 
     fn hits(&self) -> u64 {

@@ -1,14 +1,13 @@
-//! Votes for what nobody proposed, and for states nobody has.
+//! Votes for what nobody proposed, for states nobody has, in views nobody is in.
 
 use bezant_bft::{
-    crypto::Domain,
-    ids::ReplicaId,
-    message::{CheckpointVote, PeerMessage, Vote},
+    ids::{Epoch, ReplicaId, View},
+    message::PeerMessage,
 };
 
 use super::{Instead, Means, Strategy};
 
-/// Puts another digest into half of its votes, and signs them.
+/// Puts another digest into half of its votes, or another view or epoch, and signs them.
 #[derive(Debug, Default)]
 pub(super) struct WrongDigest {
     hits: u64,
@@ -26,29 +25,15 @@ impl Strategy for WrongDigest {
             out.say(message);
             return;
         }
-        let digest = means.nonsense();
-        let wrong = |vote: Vote| Vote { digest, ..vote };
-        let said = match message {
-            PeerMessage::Prepare(vote) => {
-                PeerMessage::Prepare(means.vote(wrong(vote.body), Domain::Prepare))
-            }
-            PeerMessage::Commit(vote) => {
-                PeerMessage::Commit(means.vote(wrong(vote.body), Domain::Commit))
-            }
-            PeerMessage::Checkpoint(vote) => {
-                let body = CheckpointVote {
-                    digest,
-                    ..vote.body
-                };
-                PeerMessage::Checkpoint(means.checkpoint(body))
-            }
-            other => {
-                out.say(other);
-                return;
-            }
-        };
-        self.hits += 1;
-        out.say(&said);
+        let (digest, kind) = (means.nonsense(), means.rng.below(8));
+        let (view, epoch) = (means.rng.below(10), means.rng.between(1, 3));
+        let wrong = means.revoted(message, |vote| match (kind, vote.view) {
+            (0, Some(other)) => *other = View(view),
+            (1, _) => *vote.epoch = Epoch(epoch),
+            _ => *vote.digest = digest,
+        });
+        self.hits += u64::from(wrong.is_some());
+        out.say(wrong.as_ref().unwrap_or(message));
     }
 
     fn hits(&self) -> u64 {

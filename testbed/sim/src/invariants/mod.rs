@@ -24,7 +24,7 @@ use bezant_bft::{
     misbehaviour::Misbehaviour,
     seal::{CheckedProposal, Keyring},
 };
-use bezant_kernel::Figures;
+use bezant_kernel::Kernel;
 
 use crate::oracle::Oracle;
 
@@ -61,8 +61,8 @@ pub enum Fact<'a> {
         proposal: &'a CheckedProposal,
         /// What it answered.
         replies: &'a [(ClientId, Reply)],
-        /// What the service holds then.
-        figures: Figures,
+        /// The service after it.
+        service: &'a Kernel,
     },
     /// A replica took the digest of its state.
     Checkpointed {
@@ -153,6 +153,19 @@ pub trait Invariant: Send {
     /// # Errors
     /// What is wrong, if the rule is broken.
     fn observe(&mut self, fact: &Fact<'_>, common: &mut Common) -> Result<(), String>;
+}
+
+/// Tells all rules of a fact; the name of the first that is broken, and how.
+pub(crate) fn tell(
+    rules: &mut [Box<dyn Invariant>],
+    fact: &Fact<'_>,
+    common: &mut Common,
+) -> Result<(), (&'static str, String)> {
+    for rule in rules {
+        rule.observe(fact, common)
+            .map_err(|what| (rule.name(), what))?;
+    }
+    Ok(())
 }
 
 /// All rules. Agreement comes first: what others conclude rests on it.

@@ -1,9 +1,14 @@
 //! After every number the same sessions, tuples and waiting operations are there
-//! as in the model, at every replica.
+//! as in the model, at every replica: the same requests wait in the same order, each
+//! in the same space, for the same template, to read or to take.
+
+use bezant_kernel::Kernel;
+
+use crate::model::Wait;
 
 use super::{Common, Fact, Invariant};
 
-/// Compares the service's figures.
+/// Compares the service's figures and its waiting list.
 #[derive(Debug, Default)]
 pub(super) struct WaitingListEquality;
 
@@ -16,7 +21,7 @@ impl Invariant for WaitingListEquality {
         let Fact::Executed {
             by,
             number,
-            figures,
+            service,
             ..
         } = fact
         else {
@@ -25,14 +30,33 @@ impl Invariant for WaitingListEquality {
         let Some(expected) = common.oracle.at(*number) else {
             return Ok(());
         };
+        let figures = service.figures();
         let tuples = usize::try_from(figures.tuples).unwrap_or(usize::MAX);
         let here = (figures.waiters, tuples, figures.sessions);
-        let model = (expected.waits, expected.tuples, expected.sessions);
-        if here == model {
-            return Ok(());
+        let model = (expected.waits.len(), expected.tuples, expected.sessions);
+        if here != model {
+            return Err(format!(
+                "after number {number} replica {by} has (waiting, tuples, sessions) {here:?}, the model {model:?}"
+            ));
         }
-        Err(format!(
-            "after number {number} replica {by} has (waiting, tuples, sessions) {here:?}, the model {model:?}"
-        ))
+        same_waits(service, &expected.waits)
+            .map_err(|what| format!("after number {number} at replica {by} {what}"))
     }
+}
+
+/// Compares the contents of two lists of the same length.
+fn same_waits(service: &Kernel, model: &[Wait]) -> Result<(), String> {
+    for (here, expected) in service.waiting().zip(model) {
+        let Wait {
+            session,
+            number,
+            space,
+            template,
+            takes,
+        } = expected;
+        if here != (*session, *number, space, template, *takes) {
+            return Err(format!("waits {here:?}, in the model {expected:?}"));
+        }
+    }
+    Ok(())
 }

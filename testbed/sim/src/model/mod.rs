@@ -8,4 +8,4 @@ mod service;
 mod spaces;
 
 pub use service::{Performed, Service};
-pub use spaces::{Served, Spaces};
+pub use spaces::{Served, Spaces, Wait};

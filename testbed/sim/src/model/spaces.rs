@@ -1,5 +1,7 @@
 //! The dumb tuple space: one list of tuples, one list of those who wait.
 
+use std::sync::Arc;
+
 use bezant_api::Refused;
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{MAX_LEASE_MS, Operation, Outcome, Refusal, SpaceName, TupleId};
@@ -10,13 +12,19 @@ const OUTAGE_MS: u64 = 30_000;
 /// Most tuples in one page, as the real space has it by default.
 const PAGE_TUPLES: usize = 1_000;
 
-#[derive(Clone, Debug)]
-struct Wait {
-    session: u64,
-    number: u64,
-    space: SpaceName,
-    template: Template,
-    takes: bool,
+/// An operation that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// Whose.
+    pub session: u64,
+    /// Which request waits.
+    pub number: u64,
+    /// Where.
+    pub space: SpaceName,
+    /// For what.
+    pub template: Template,
+    /// Whether it takes what it gets.
+    pub takes: bool,
 }
 
 /// A wait that ended with a tuple.
@@ -46,7 +54,7 @@ pub struct Spaces {
     /// Oldest first.
     tuples: Vec<Placed>,
     /// In order of arrival.
-    waits: Vec<Wait>,
+    waits: Arc<Vec<Wait>>,
     last: u64,
     now: u64,
     served: Vec<Served>,
@@ -93,10 +101,10 @@ impl Spaces {
             .retain(|placed| placed.due.is_none_or(|due| due > now));
     }
 
-    /// How many operations wait.
+    /// The operations that wait, in order of arrival.
     #[must_use]
-    pub fn waits(&self) -> usize {
-        self.waits.len()
+    pub const fn waits(&self) -> &Arc<Vec<Wait>> {
+        &self.waits
     }
 
     /// Makes a space.
@@ -143,7 +151,7 @@ impl Spaces {
                     self.read(space, template)
                 };
                 if found.is_none() {
-                    self.waits.push(Wait {
+                    Arc::make_mut(&mut self.waits).push(Wait {
                         session,
                         number,
                         space: space.clone(),
@@ -203,15 +211,17 @@ impl Spaces {
 
     /// Ends a wait; says whether there was one.
     pub fn cancel(&mut self, session: u64, number: u64) -> bool {
-        let before = self.waits.len();
-        self.waits
-            .retain(|wait| (wait.session, wait.number) != (session, number));
-        self.waits.len() < before
+        let at = |wait: &Wait| (wait.session, wait.number) == (session, number);
+        let Some(at) = self.waits.iter().position(at) else {
+            return false;
+        };
+        Arc::make_mut(&mut self.waits).remove(at);
+        true
     }
 
     /// Ends all waits of a session.
     pub fn cancel_all(&mut self, session: u64) {
-        self.waits.retain(|wait| wait.session != session);
+        Arc::make_mut(&mut self.waits).retain(|wait| wait.session != session);
     }
 
     fn matches<'a>(

@@ -4,14 +4,15 @@ use std::{collections::VecDeque, sync::Arc};
 
 use bezant_bft::{
     codec,
-    crypto::Domain,
+    crypto::{Domain, SigningKey},
     effects::{Effect, Effects, Input, PersistId, Record, To},
-    ids::{Digest, Incarnation, ReplicaId, SeqNo},
+    ids::{ClusterId, Digest, Incarnation, ReplicaId, SeqNo},
     limits::STATE_PART_BYTES,
     message::{
         ClientMessage, PeerMessage, ReplicaMessage, ReplyClaim, Signed, SignedRequest, StatePart,
     },
     misbehaviour::{Fault as Wrong, Misbehaviour},
+    quorum::Quorum,
     seal::{Batch, CheckedProposal, Sealed, Source, check_commits},
     service::{Admission, Replies, Service as _, state_digest},
 };
@@ -21,8 +22,10 @@ use super::{Event, World};
 use crate::{
     adversaries::{Instead, Means},
     faults::Fault,
-    invariants::Fact,
+    invariants::{self, Fact},
     machine::{Incoming, Outgoing},
+    options::Options,
+    rng::Rng,
 };
 
 /// Bytes of a state sent at a time.
@@ -85,10 +88,27 @@ impl World {
                 }
             }
         }
+        self.hear(m, &mut sealed);
         self.check(m, &mut sealed, &mut inputs);
         self.room.incoming = incoming;
         self.room.sealed = sealed;
         self.steps(m, inputs);
+    }
+
+    /// A faulty replica hears what comes in and may keep it from its own state machine.
+    fn hear(&mut self, m: usize, sealed: &mut Vec<Sealed>) {
+        let machine = &mut self.machines[m];
+        if let Some((_, strategy)) = &mut machine.strategy {
+            let mut means = means(
+                machine.id,
+                &machine.key,
+                &self.cluster,
+                self.quorum,
+                &self.options,
+                &mut self.rng,
+            );
+            sealed.retain(|message| strategy.hear(&mut means, message));
+        }
     }
 
     /// Steps through the inputs and those that their effects make.
@@ -215,9 +235,27 @@ impl World {
                 return;
             }
         };
-        let machine = &self.machines[m];
+        let machine = &mut self.machines[m];
         match message {
-            ClientMessage::Request(signed) => self.requested(m, client, signed, sealed),
+            ClientMessage::Request(signed) => {
+                let mut foretold = None;
+                if let Some((_, strategy)) = &mut machine.strategy {
+                    let mut means = means(
+                        machine.id,
+                        &machine.key,
+                        &self.cluster,
+                        self.quorum,
+                        &self.options,
+                        &mut self.rng,
+                    );
+                    foretold = strategy.foretell(&mut means, &signed.request);
+                }
+                if let Some(reply) = foretold {
+                    let view = machine.replica.view();
+                    self.tell(m, client, ReplicaMessage::Reply { view, reply });
+                }
+                self.requested(m, client, signed, sealed);
+            }
             ClientMessage::AskSigned { session, number } => {
                 let Some((key, reply)) = machine.kernel.kept_reply(session, number) else {
                     return;
@@ -375,19 +413,22 @@ impl World {
         let (by, is_correct) = (machine.id, machine.is_correct());
         let mut replies = Replies::new();
         machine.kernel.execute(number, proposal, &mut replies);
-        let figures = machine.kernel.figures();
         let view = machine.replica.view();
         // What this replica did for the decision must be durable before anybody builds on it.
         let after = machine.disk.written;
         if is_correct {
             self.common.oracle.learn(number, proposal);
-            self.fact(&Fact::Executed {
+            let fact = Fact::Executed {
                 by,
                 number,
                 proposal,
                 replies: &replies,
-                figures,
-            });
+                service: &machine.kernel,
+            };
+            let told = invariants::tell(&mut self.rules, &fact, &mut self.common);
+            if let Err((rule, what)) = told {
+                self.violate(rule, what);
+            }
         }
         for (client, reply) in replies {
             if let Some(client) = self.clients.get(&client).copied() {
@@ -507,14 +548,14 @@ impl World {
             let mut instead = Instead::default();
             let machine = &mut self.machines[m];
             if let Some((_, strategy)) = &mut machine.strategy {
-                let mut means = Means {
+                let mut means = means(
                     me,
-                    key: &machine.key,
-                    cluster: &self.cluster,
-                    n: self.options.n,
-                    patience_us: self.options.tuning.suspect_after_us,
-                    rng: &mut self.rng,
-                };
+                    &machine.key,
+                    &self.cluster,
+                    self.quorum,
+                    &self.options,
+                    &mut self.rng,
+                );
                 strategy.send(&mut means, to, message, &mut instead);
             }
             for (delay_us, bytes) in instead.frames {
@@ -530,7 +571,13 @@ impl World {
 
     /// Gives a frame to the network.
     pub(super) fn transmit(&mut self, from: usize, to: ReplicaId, bytes: Bytes) {
-        let (sender, receiver) = (self.machines[from].id, usize::from(to.0));
+        for receiver in self.receivers(from, to) {
+            self.transmit_to(from, receiver, to, bytes.clone());
+        }
+    }
+
+    fn transmit_to(&mut self, from: usize, receiver: usize, to: ReplicaId, bytes: Bytes) {
+        let sender = self.machines[from].id;
         let arrivals =
             self.links
                 .between_machines(self.now, from, receiver, &mut self.rng, &mut self.hits);
@@ -555,30 +602,34 @@ impl World {
     pub(super) fn tell(&mut self, m: usize, client: usize, message: ReplicaMessage) {
         let machine = &mut self.machines[m];
         let from = machine.id;
-        let message = match &mut machine.strategy {
-            None => Some(message),
-            Some((_, strategy)) => {
-                let mut means = Means {
-                    me: from,
-                    key: &machine.key,
-                    cluster: &self.cluster,
-                    n: self.options.n,
-                    patience_us: self.options.tuning.suspect_after_us,
-                    rng: &mut self.rng,
-                };
-                strategy.tell(&mut means, message)
-            }
-        };
-        let Some(message) = message else {
+        let Some((_, strategy)) = &mut machine.strategy else {
+            self.tell_after(0, m, client, &message);
             return;
         };
+        let mut messages = Vec::new();
+        let mut means = means(
+            from,
+            &machine.key,
+            &self.cluster,
+            self.quorum,
+            &self.options,
+            &mut self.rng,
+        );
+        strategy.tell(&mut means, message, &mut messages);
+        for (delay_us, message) in messages {
+            self.tell_after(delay_us, m, client, &message);
+        }
+    }
+
+    fn tell_after(&mut self, delay_us: u64, m: usize, client: usize, message: &ReplicaMessage) {
+        let from = self.machines[m].id;
         let arrival = self
             .links
             .with_client(self.now, client, m, &mut self.rng, &mut self.hits);
         if let Some(at) = arrival {
-            let bytes = Bytes::from(codec::encode(&message));
+            let bytes = Bytes::from(codec::encode(message));
             self.queue.push(
-                at,
+                at + delay_us,
                 Event::Told {
                     client,
                     from,
@@ -586,5 +637,26 @@ impl World {
                 },
             );
         }
+    }
+}
+
+/// What the strategy of a faulty replica works with.
+fn means<'a>(
+    me: ReplicaId,
+    key: &'a SigningKey,
+    cluster: &'a ClusterId,
+    quorum: Quorum,
+    options: &Options,
+    rng: &'a mut Rng,
+) -> Means<'a> {
+    Means {
+        me,
+        key,
+        cluster,
+        n: options.n,
+        quorum,
+        patience_us: options.tuning.suspect_after_us,
+        resend_us: options.tuning.resend_after_us,
+        rng,
     }
 }

@@ -46,6 +46,14 @@ impl World {
         if self.options.faults.contains(&Fault::Crash) {
             self.plan_crashes(end);
         }
+        if let Some((machine, for_us)) = self.options.stands_still {
+            let at = self.rng.below(end / 4);
+            let machine = usize::from(machine);
+            self.queue
+                .push(at, Event::Nemesis(Trouble::Freeze(machine)));
+            self.queue
+                .push(at + for_us, Event::Nemesis(Trouble::Thaw(machine)));
+        }
         if self.options.faults.contains(&Fault::Freeze) {
             let mut at = self.rng.below(end / 2);
             while at < end {

@@ -1,0 +1,54 @@
+//! Leaving a view and keeping quiet about what was prepared in it.
+
+use bezant_bft::{
+    ids::{ReplicaId, SeqNo},
+    message::PeerMessage,
+};
+
+use super::{Instead, Means, Strategy};
+
+/// Says in its view changes that nothing was prepared, or less than was; to some or to all.
+#[derive(Debug, Default)]
+pub(super) struct WithheldCertificate {
+    hits: u64,
+}
+
+impl Strategy for WithheldCertificate {
+    fn send(
+        &mut self,
+        means: &mut Means<'_>,
+        _: ReplicaId,
+        message: &PeerMessage,
+        out: &mut Instead,
+    ) {
+        let change = match message {
+            PeerMessage::ViewChange(change) if change.body.replica == means.me => change,
+            _ => {
+                out.say(message);
+                return;
+            }
+        };
+        let mut body = change.body.clone();
+        match means.rng.below(5) {
+            0 | 1 => body.prepared.clear(),
+            2 => {
+                body.prepared.pop();
+            }
+            3 if !body.prepared.is_empty() => {
+                let at = means.rng.index(body.prepared.len());
+                body.prepared.remove(at);
+            }
+            _ => {
+                body.stable = SeqNo(0);
+                body.checkpoint.clear();
+                body.prepared.clear();
+            }
+        }
+        self.hits += u64::from(body != change.body);
+        out.say(&means.view_change(body));
+    }
+
+    fn hits(&self) -> u64 {
+        self.hits
+    }
+}

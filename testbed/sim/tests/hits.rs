@@ -1,0 +1,85 @@
+//! Every adversary and every fault strikes, and none of them does harm.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop"
+)]
+
+use bezant_sim::{
+    World,
+    adversaries::Kind,
+    faults::Fault,
+    options::Options,
+    report::{Outcome, Report},
+    rng::Rng,
+};
+
+/// Seeds in which something must strike.
+const SEEDS: u64 = 12;
+
+/// Runs seeds until `strikes` says yes of one.
+fn strikes(what: &str, options: impl Fn(u64) -> Options, strikes: impl Fn(&Report) -> bool) {
+    for seed in 0..SEEDS {
+        let (report, _) = World::new(seed, options(seed), None).run();
+        assert_eq!(report.outcome, Outcome::Passed, "{what}, seed {seed}");
+        if strikes(&report) {
+            return;
+        }
+    }
+    panic!("{what} never strikes in {SEEDS} seeds");
+}
+
+/// What a seed draws, but one trouble only.
+fn quiet(seed: u64) -> Options {
+    let mut options = Options::draw(seed);
+    options.n = 4;
+    options.adversaries.clear();
+    options.faults.clear();
+    options.stands_still = None;
+    options.flood = false;
+    options
+}
+
+#[test]
+fn every_adversary_strikes() {
+    for kind in Kind::REPLICAS {
+        let options = |seed| {
+            let mut options = quiet(seed);
+            options.admit(kind, &mut Rng::new(seed));
+            options
+        };
+        strikes(&format!("{kind:?}"), options, |report| {
+            report.hits.adversaries[&kind].hits > 0
+        });
+    }
+}
+
+#[test]
+fn a_flooding_client_strikes() {
+    let options = |seed| Options {
+        flood: true,
+        ..quiet(seed)
+    };
+    strikes("a flood", options, |report| {
+        report.hits.adversaries[&Kind::FloodingClient].hits > 0
+    });
+}
+
+#[test]
+fn every_fault_strikes() {
+    for fault in Fault::ALL {
+        let chosen = |seed: &u64| Options::draw(*seed).faults.contains(&fault);
+        let seeds: Vec<u64> = (0..1000).filter(chosen).collect();
+        let options = |at: u64| {
+            let mut options = Options::draw(seeds[usize::try_from(at).unwrap()]);
+            options.n = 4;
+            options.adversaries.clear();
+            options.flood = false;
+            options
+        };
+        strikes(&format!("{fault:?}"), options, |report| {
+            report.hits.faults[&fault].hits > 0
+        });
+    }
+}
