@@ -25,6 +25,8 @@ pub struct Checkpoints {
     /// A strong quorum of equal votes for `low`.
     proof: Vec<Signed<CheckpointVote>>,
     votes: BTreeMap<SeqNo, BTreeMap<ReplicaId, Signed<CheckpointVote>>>,
+    /// The digests of this replica's own states above `low`.
+    own: BTreeMap<SeqNo, Digest>,
     /// The latest votes of each replica for numbers beyond the window.
     far: BTreeMap<ReplicaId, BTreeMap<SeqNo, Signed<CheckpointVote>>>,
     /// Proofs that peers passed on, of checkpoints above `low`.
@@ -40,6 +42,7 @@ impl Checkpoints {
             low: SeqNo(0),
             proof: Vec::new(),
             votes: BTreeMap::new(),
+            own: BTreeMap::new(),
             far: BTreeMap::new(),
             proven: BTreeMap::new(),
         }
@@ -255,13 +258,34 @@ impl Checkpoints {
             .filter_map(move |votes| votes.get(&replica).copied())
     }
 
-    /// The digest this replica voted for at `number`.
+    /// Numbers between two checkpoints.
     #[must_use]
-    pub fn vote_of(&self, replica: ReplicaId, number: SeqNo) -> Option<Digest> {
-        self.votes
-            .get(&number)?
-            .get(&replica)
-            .map(|vote| vote.body.digest)
+    pub const fn interval(&self) -> u64 {
+        self.interval
+    }
+
+    /// This replica has the state `digest` after `number`.
+    pub fn reach(&mut self, number: SeqNo, digest: Digest) {
+        if number > self.low {
+            self.own.insert(number, digest);
+        }
+    }
+
+    /// The digest of this replica's state after `number`, if that is above the last stable one.
+    #[must_use]
+    pub fn own(&self, number: SeqNo) -> Option<Digest> {
+        self.own.get(&number).copied()
+    }
+
+    /// Numbers whose state this replica, `me`, has and did not vote on.
+    #[must_use]
+    pub fn owed(&self, me: ReplicaId) -> Vec<SeqNo> {
+        let voted = |number| {
+            let votes = self.votes.get(number);
+            votes.is_some_and(|votes| votes.contains_key(&me))
+        };
+        let owed = self.own.keys().filter(|number| !voted(number));
+        owed.copied().collect()
     }
 
     /// Moves the low watermark to a stable checkpoint. Votes stay as long as the log
@@ -283,6 +307,7 @@ impl Checkpoints {
         }
         self.votes = self.votes.split_off(&self.kept_below().next());
         self.proven = self.proven.split_off(&number.next());
+        self.own = self.own.split_off(&number.next());
     }
 
     /// Whether a checkpoint that was reached here is not stable yet.
@@ -355,7 +380,9 @@ mod tests {
         let (state, votes) = checkpoints.agreed(SeqNo(10), quorum).unwrap();
         assert_eq!((state, votes.len()), (Digest([1; 32]), 3));
         assert_eq!(
-            checkpoints.vote_of(ReplicaId(3), SeqNo(10)),
+            checkpoints.votes[&SeqNo(10)]
+                .get(&ReplicaId(3))
+                .map(|vote| vote.body.digest),
             Some(Digest([9; 32]))
         );
     }

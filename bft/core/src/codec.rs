@@ -26,7 +26,7 @@ pub enum DecodeError {
 /// Encodes `value`.
 ///
 /// Encoding into memory has no failing path for the types of this workspace
-/// (no maps, no unsized sequences); an empty vector, which no decoder accepts,
+/// (no unsized sequences); an empty vector, which no decoder accepts,
 /// would stand for one.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     encode_after(Vec::with_capacity(USUAL_BYTES), value)

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    ids::{Digest, OrderedTime, ReplicaId, SeqNo, View},
+    ids::{Digest, Life, OrderedTime, ReplicaId, SeqNo, View},
     invariants::Violation,
     message::{
         AskProposals, AskState, CheckpointVote, NewView, PeerMessage, Signed, StatePart, Status,
         ViewChange, Vote,
     },
     misbehaviour::Misbehaviour,
+    rejoin::{Lives, Rejoin},
     seal::{
         CheckedDecision, CheckedNewView, CheckedPrePrepare, CheckedProposal, CheckedRequest,
         CheckedViewChange, Linked, Verified,
@@ -82,6 +83,8 @@ pub enum Input {
         /// [`crate::service::Service::due`] of it.
         due: Option<OrderedTime>,
     },
+    /// A replica begins a new life.
+    Rejoin(Verified<Signed<Rejoin>>),
     /// A link to a replica came up.
     LinkUp(ReplicaId),
     /// The service executed everything up to this number; its state's digest, if it is a
@@ -89,7 +92,7 @@ pub enum Input {
     Executed {
         /// The number.
         number: SeqNo,
-        /// The digest at a multiple of the checkpoint interval.
+        /// The digest of lives and service at a multiple of the checkpoint interval.
         state: Option<Digest>,
         /// [`crate::service::Service::due`] now.
         due: Option<OrderedTime>,
@@ -122,6 +125,8 @@ pub enum Record {
     ViewChange(Signed<ViewChange>),
     /// It entered a view.
     NewView(Signed<NewView>),
+    /// This replica began without a memory: the life it lives since.
+    Life(Life),
 }
 
 /// To whom.
@@ -159,6 +164,9 @@ pub enum Effect {
         number: SeqNo,
         /// The proposal.
         proposal: Arc<CheckedProposal>,
+        /// At a checkpoint's number, what stands in front of the service's state
+        /// ([`crate::rejoin::join_state`]).
+        lives: Option<Lives>,
     },
     /// Check these signatures when convenient and answer with [`Input::CommitsChecked`]
     /// (see [`crate::seal::check_commits`]).
@@ -183,8 +191,8 @@ pub enum Effect {
         /// The first byte.
         offset: u64,
     },
-    /// Replace the service's state by this certified one, keep it as the checkpoint's,
-    /// and answer with [`Input::Installed`].
+    /// Replace the service's state by the one in this certified state
+    /// ([`crate::rejoin::split_state`]), keep the whole as the checkpoint's, and answer with [`Input::Installed`].
     Install {
         /// The checkpoint.
         number: SeqNo,

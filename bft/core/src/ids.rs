@@ -123,6 +123,10 @@ bytes32!(
     /// A cluster: the digest of its genesis (keys, parameters); under every signature.
     ClusterId
 );
+bytes32!(
+    /// A life of a replica that lost its memory: drawn at random when it began.
+    Life
+);
 
 /// The driver's monotonic clock in microseconds since a start of its choosing.
 ///

@@ -32,6 +32,7 @@ pub mod misbehaviour;
 pub mod pool;
 pub mod quorum;
 pub mod record;
+pub mod rejoin;
 pub mod replica;
 pub mod seal;
 pub mod service;

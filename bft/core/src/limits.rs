@@ -13,6 +13,9 @@ pub const MAX_OP_BYTES: usize = 256 * 1024;
 /// Most requests one proposal may hold.
 pub const MAX_REQUESTS_PER_PROPOSAL: usize = 256;
 
+/// Most lives one proposal may begin; each is some 200 bytes.
+pub const MAX_REJOINS_PER_PROPOSAL: usize = 8;
+
 /// Largest encoded proposal, in bytes. A primary that sends a larger one is blamed.
 pub const MAX_PROPOSAL_BYTES: usize = 1024 * 1024;
 

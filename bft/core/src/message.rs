@@ -14,6 +14,7 @@ use crate::{
         ClientId, ClusterId, Digest, Epoch, Incarnation, OrderedTime, ReplicaId, RequestNumber,
         SeqNo, SessionId, View,
     },
+    rejoin::Rejoin,
 };
 
 /// What a client wants done: one operation, at one place of one session.
@@ -68,14 +69,24 @@ pub struct Proposal {
     pub time: OrderedTime,
     /// The requests, executed in this order. Empty is the null request (PBFT §4.4).
     pub requests: Vec<SignedRequest>,
+    /// Lives that begin, after the requests; at most
+    /// [`crate::limits::MAX_REJOINS_PER_PROPOSAL`].
+    pub rejoins: Vec<Signed<Rejoin>>,
 }
 
-/// The digest of a proposal with this time and these request digests.
+/// The digest of a proposal with this time, these request digests and these lives.
 #[must_use]
-pub fn proposal_digest(time: OrderedTime, requests: impl Iterator<Item = Digest>) -> Digest {
+pub fn proposal_digest(
+    time: OrderedTime,
+    requests: impl Iterator<Item = Digest>,
+    rejoins: &[Signed<Rejoin>],
+) -> Digest {
     let time = time.0.to_le_bytes();
     let requests: Vec<u8> = requests.flat_map(|digest| digest.0).collect();
-    digest("bezant proposal", &[&time, &requests])
+    digest(
+        "bezant proposal",
+        &[&time, &requests, &codec::encode(rejoins)],
+    )
 }
 
 /// What every phase votes on. The phase is the signature's domain.
@@ -237,7 +248,14 @@ macro_rules! body {
         }
     )*};
 }
-body!(Vote, CheckpointVote, ViewChange, NewView, ReplyClaim);
+body!(
+    Vote,
+    CheckpointVote,
+    ViewChange,
+    NewView,
+    Rejoin,
+    ReplyClaim
+);
 
 /// A body with its replica's signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -315,6 +333,8 @@ pub enum PeerMessage {
     /// Passed on by anybody, and judged as a whole: what one of its signers said before to
     /// somebody else does not matter.
     Stable(Vec<Signed<CheckpointVote>>),
+    /// A replica that forgot what it said begins a new life; passed on by anybody.
+    Rejoin(Signed<Rejoin>),
 }
 
 /// A message from a client to a replica.

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     codec::{self, DecodeError},
     effects::Record,
-    ids::{OrderedTime, SeqNo},
+    ids::{Life, OrderedTime, SeqNo},
     message::{CheckpointVote, NewView, PrePrepare, Signed, SignedRequest, ViewChange, Vote},
+    rejoin::Rejoin,
     seal::CheckedPrePrepare,
 };
 
@@ -49,6 +50,8 @@ pub enum Standing {
     Left,
     /// The view it entered.
     Entered,
+    /// The life it lives.
+    Alive,
 }
 
 impl Record {
@@ -61,6 +64,7 @@ impl Record {
             Self::Stable(_) => self.stable().unwrap_or_default(),
             Self::ViewChange(_) => return Lifetime::Latest(Standing::Left),
             Self::NewView(_) => return Lifetime::Latest(Standing::Entered),
+            Self::Life(_) => return Lifetime::Latest(Standing::Alive),
         })
     }
 
@@ -86,12 +90,14 @@ impl Record {
                     .iter()
                     .map(|request| request.signed())
                     .collect(),
+                rejoins: message.proposal.rejoins(),
             },
             Self::Prepare(vote) => Written::Prepare(vote),
             Self::Commit { vote, prepares } => Written::Commit { vote, prepares },
             Self::Stable(votes) => Written::Stable(votes),
             Self::ViewChange(signed) => Written::ViewChange(signed),
             Self::NewView(signed) => Written::NewView(signed),
+            Self::Life(life) => Written::Life(life),
         })
     }
 
@@ -112,6 +118,7 @@ impl Record {
             Read::Stable(votes) => Self::Stable(votes),
             Read::ViewChange(signed) => Self::ViewChange(signed),
             Read::NewView(signed) => Self::NewView(signed),
+            Read::Life(life) => Self::Life(life),
         })
     }
 }
@@ -126,6 +133,7 @@ enum Written<'a> {
         vote: &'a Signed<Vote>,
         time: OrderedTime,
         requests: Vec<&'a SignedRequest>,
+        rejoins: &'a [Signed<Rejoin>],
     },
     Prepare(&'a Signed<Vote>),
     Commit {
@@ -135,6 +143,7 @@ enum Written<'a> {
     Stable(&'a [Signed<CheckpointVote>]),
     ViewChange(&'a Signed<ViewChange>),
     NewView(&'a Signed<NewView>),
+    Life(&'a Life),
 }
 
 /// A record as it is read.
@@ -149,4 +158,5 @@ enum Read {
     Stable(Vec<Signed<CheckpointVote>>),
     ViewChange(Signed<ViewChange>),
     NewView(Signed<NewView>),
+    Life(Life),
 }

@@ -21,7 +21,7 @@ mod clock;
 pub mod config;
 pub mod evidence;
 mod faults;
-pub mod marker;
+pub mod first_start;
 mod metrics;
 mod node;
 mod routes;
@@ -38,7 +38,9 @@ use std::{
 
 use bezant_bft::{
     crypto::Checker,
-    ids::{Epoch, ReplicaId},
+    effects::{PersistId, Record},
+    ids::{Epoch, Life, ReplicaId},
+    rejoin::{Lives, split_state},
     replica::{Replica, Tuning},
     seal::Keyring,
     service::Service as _,
@@ -47,7 +49,7 @@ use bezant_kernel::Kernel;
 use bezant_quic::{Fabric, Role};
 use bytes::Bytes;
 use tokio::{net::TcpListener, sync::mpsc};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 pub use config::{NodeConfig, StorageKind};
 pub use faults::Fault;
@@ -58,6 +60,7 @@ use crate::{
     clock::Clocks,
     evidence::{Archive, EVIDENCE_FOLDER},
     faults::{Dice, Held},
+    first_start::FirstStart,
     node::{Control, Counts, End, Node},
     routes::Routes,
     storage::{Identity, Journal, MemoryStorage, Recovered, Storage},
@@ -87,7 +90,7 @@ pub enum NodeError {
     },
     /// It may not start with these data.
     #[error(transparent)]
-    Marker(#[from] marker::MarkerError),
+    FirstStart(#[from] first_start::FirstStartError),
     /// The cluster file names too few replicas, or not this one.
     #[error("the cluster file makes no cluster with this replica: {0}; run bezant config check")]
     Cluster(&'static str),
@@ -100,6 +103,9 @@ pub enum NodeError {
     /// The state machine stopped itself.
     #[error("the replica stopped itself: {0}; keep its logs, and replace it")]
     Halted(String),
+    /// A new life needs a name that nobody can guess.
+    #[error("the system gave no random bytes; try again later")]
+    NoRandomness,
     /// Its records could not be made durable.
     #[error(transparent)]
     Storage(#[from] storage::StorageError),
@@ -223,10 +229,8 @@ type Started = Result<(SocketAddr, Option<SocketAddr>), NodeError>;
 /// [`NodeError`] if it cannot start; nothing is left running then.
 pub fn spawn(config: NodeConfig) -> Result<NodeHandle, NodeError> {
     let replica = config.replica;
-    match (&config.data, config.storage) {
-        (Some(data), StorageKind::Memory) => marker::leave(data)?,
-        (Some(data), StorageKind::Sync) => marker::refuse(data)?,
-        (None, _) => {}
+    if let (Some(data), StorageKind::Memory) = (&config.data, config.storage) {
+        first_start::refuse_journal(data)?;
     }
     let (control, commands) = mpsc::channel(64);
     let (started, starting) = std_mpsc::sync_channel::<Started>(1);
@@ -313,11 +317,15 @@ async fn prepare(
     ))?;
     let tuning = Tuning::default();
     let key = config.key.clone();
-    let (storage, recovered) = open_storage(config)?;
+    let (mut storage, mut recovered) = open_storage(config)?;
+    let first_start = begin(config, storage.as_mut(), &mut recovered)?;
     let mut kernel = Kernel::new(genesis);
     let mut snapshots = BTreeMap::new();
+    let mut lives = Lives::default();
     if let Some((number, snapshot)) = recovered.snapshot {
-        kernel.restore(&snapshot).map_err(NodeError::Snapshot)?;
+        let (kept, service) = split_state(&snapshot).map_err(NodeError::Snapshot)?;
+        kernel.restore(service).map_err(NodeError::Snapshot)?;
+        lives = kept;
         snapshots.insert(number, Bytes::from(snapshot));
     }
     let mut replica = Replica::recover(
@@ -326,6 +334,7 @@ async fn prepare(
         keyring,
         checkpoint_interval,
         tuning,
+        lives,
         recovered.records,
     )
     .ok_or(NodeError::Cluster(
@@ -359,8 +368,8 @@ async fn prepare(
         clocks: Clocks::start(),
         fabric,
         storage,
+        first_start,
         unsynced: 0,
-        checkpoint_interval,
         tuning,
         routes: Routes::default(),
         fault: None,
@@ -388,6 +397,31 @@ fn open_storage(config: &NodeConfig) -> Result<(Box<dyn Storage>, Recovered), No
     };
     let recovered = storage.load()?;
     Ok((storage, recovered))
+}
+
+/// The leave to vote without a memory, if there is one and no memory. A replica with
+/// neither begins a new life, which is durable before anybody hears of it.
+fn begin(
+    config: &NodeConfig,
+    storage: &mut dyn Storage,
+    recovered: &mut Recovered,
+) -> Result<Option<FirstStart>, NodeError> {
+    let leave = match &config.data {
+        Some(data) => FirstStart::find(data)?,
+        None => None,
+    };
+    if leave.is_some() || config.never_ran || !recovered.records.is_empty() {
+        return Ok(leave);
+    }
+    let mut life = [0; 32];
+    getrandom::fill(&mut life).map_err(|_| NodeError::NoRandomness)?;
+    let life = Record::Life(Life(life));
+    storage.append(PersistId::default(), life.clone())?;
+    storage.sync()?;
+    recovered.records.push(life);
+    let replica = config.replica;
+    warn!(%replica, "this replica kept nothing of an earlier run: it asks the others for a new life, and votes once they gave it one");
+    Ok(None)
 }
 
 async fn serve_admin(address: SocketAddr, admin: Admin) -> Result<SocketAddr, NodeError> {

@@ -61,6 +61,16 @@ pub(crate) fn encode(status: &NodeStatus) -> String {
             size(status.evidence),
         ),
         (
+            "incarnation",
+            "How often the replica began anew after losing its memory",
+            gauge(status.incarnation),
+        ),
+        (
+            "votes",
+            "Whether the replica votes",
+            gauge(status.votes.into()),
+        ),
+        (
             "ready",
             "Whether the replica has links to a quorum",
             gauge(status.ready.into()),

@@ -16,13 +16,14 @@ use bezant_bft::{
     codec,
     crypto::{Checker, Claim, Domain, SigningKey},
     effects::{Effect, Effects, Input, To},
-    ids::{ClientId, Incarnation, ReplicaId, RequestNumber, SeqNo, SessionId},
+    ids::{ClientId, ReplicaId, RequestNumber, SeqNo, SessionId},
     limits::STATE_PART_BYTES,
     message::{
         Attach, ClientMessage, PeerMessage, ReplicaMessage, Reply, ReplyClaim, Signed,
         SignedRequest, StatePart, attach_body,
     },
     misbehaviour::{Fault as Wrong, Misbehaviour},
+    rejoin::{join_state, split_state},
     replica::{Replica, Tuning},
     seal::{Batch, Sealed, Source, check_commits},
     service::{Admission, Replies, Service, state_digest},
@@ -37,6 +38,7 @@ use crate::{
     clock::Clocks,
     evidence::{Archive, Kept},
     faults::{Dice, Fault, Held, delay_us, equivocation, lie},
+    first_start::FirstStart,
     routes::Routes,
     status::NodeStatus,
     storage::{Storage, StorageError},
@@ -87,9 +89,10 @@ pub(crate) struct Node {
     pub(crate) clocks: Clocks,
     pub(crate) fabric: Fabric,
     pub(crate) storage: Box<dyn Storage>,
+    /// The leave to vote without a memory, until the first vote.
+    pub(crate) first_start: Option<FirstStart>,
     /// Records appended since the last sync.
     pub(crate) unsynced: u64,
-    pub(crate) checkpoint_interval: u64,
     pub(crate) tuning: Tuning,
     pub(crate) routes: Routes,
     pub(crate) fault: Option<Fault>,
@@ -335,7 +338,7 @@ impl Node {
         let claim = ReplyClaim {
             epoch: keyring.epoch(),
             replica: self.replica.me(),
-            incarnation: Incarnation::default(),
+            incarnation: self.replica.incarnation(),
             client,
             reply,
         };
@@ -393,6 +396,9 @@ impl Node {
         if sync && self.unsynced > 0 {
             let begun = Instant::now();
             self.storage.sync().map_err(End::Storage)?;
+            if let Some(leave) = self.first_start.take() {
+                leave.use_up().map_err(|error| End::Storage(error.into()))?;
+            }
             self.counts.records += std::mem::take(&mut self.unsynced);
             self.counts.syncs += 1;
             self.counts.sync_time += begun.elapsed();
@@ -411,7 +417,11 @@ impl Node {
                 // `persist` took them out.
                 Effect::Persist { .. } => {}
                 Effect::Send { to, message, .. } => self.send_peers(to, &message),
-                Effect::Execute { number, proposal } => {
+                Effect::Execute {
+                    number,
+                    proposal,
+                    lives,
+                } => {
                     self.kernel.execute(number, &proposal, replies);
                     if let Some(why) = self.kernel.broken() {
                         error!(
@@ -420,9 +430,8 @@ impl Node {
                         );
                         return Err(End::Halted(why.to_owned()));
                     }
-                    let due = number.0.is_multiple_of(self.checkpoint_interval);
-                    let state = due.then(|| {
-                        let snapshot = Bytes::from(self.kernel.snapshot());
+                    let state = lives.map(|lives| {
+                        let snapshot = Bytes::from(join_state(&lives, &self.kernel.snapshot()));
                         let digest = state_digest(&snapshot);
                         self.snapshots.insert(number, snapshot);
                         digest
@@ -450,7 +459,8 @@ impl Node {
                 }
                 Effect::SendState { to, number, offset } => self.send_state(to, number, offset),
                 Effect::Install { number, snapshot } => {
-                    if let Err(error) = self.kernel.restore(&snapshot) {
+                    let service = split_state(&snapshot).map(|(_, service)| service);
+                    if let Err(error) = service.and_then(|bytes| self.kernel.restore(bytes)) {
                         // A strong quorum vouched for it: this program cannot read what they can.
                         error!(%error, "this replica stops: it cannot take over the certified state");
                         return Err(End::Halted(error.to_string()));
@@ -652,6 +662,8 @@ impl Node {
             frames_from_clients: self.counts.frames_from_clients,
             frames_dropped: self.counts.frames_dropped,
             fault: self.fault,
+            incarnation: self.replica.incarnation().0,
+            votes: self.replica.votes(),
             ready: stats.replica_links + 1 >= quorum.strong(),
         }
     }

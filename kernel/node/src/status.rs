@@ -79,6 +79,10 @@ pub struct NodeStatus {
     pub frames_dropped: u64,
     /// The fault it commits on demand.
     pub fault: Option<Fault>,
+    /// How often it began anew after losing its memory.
+    pub incarnation: u64,
+    /// Whether it votes: one that lost its memory does not until its new life counts.
+    pub votes: bool,
     /// Whether it has links to a quorum and can take part.
     pub ready: bool,
 }

@@ -17,6 +17,7 @@ use bezant_node::{
     config::{
         ClusterFile, ConfigError, GenesisSettings, NodeFile, ReplicaEntry, StorageKind, store_key,
     },
+    first_start::FirstStart,
 };
 
 /// Why a local cluster did not start.
@@ -172,6 +173,11 @@ pub fn write_files(folder: &Path, options: &LocalOptions) -> Result<ClusterFile,
     for (id, (key, listen)) in (0_u8..).zip(members) {
         let key_file = PathBuf::from(format!("replica-{id}.key"));
         store_key(&folder.join(&key_file), &key)?;
+        let data = PathBuf::from(format!("data-{id}"));
+        FirstStart::grant(&folder.join(&data)).map_err(|error| LabError::Node {
+            replica: ReplicaId(id),
+            error: Box::new(error.into()),
+        })?;
         let node = NodeFile {
             replica: id,
             cluster: PathBuf::from("cluster.toml"),
@@ -180,7 +186,7 @@ pub fn write_files(folder: &Path, options: &LocalOptions) -> Result<ClusterFile,
             admin: options
                 .admin
                 .then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
-            data: Some(PathBuf::from(format!("data-{id}"))),
+            data: Some(data),
             storage: options.storage,
             allow_faults: options.allow_faults,
         };
@@ -228,6 +234,7 @@ impl LocalCluster {
                     .then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
                 data: None,
                 storage: StorageKind::Memory,
+                never_ran: true,
                 allow_faults: options.allow_faults,
             };
             nodes.push(spawn(config)?);

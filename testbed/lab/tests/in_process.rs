@@ -539,6 +539,7 @@ fn a_port_in_use_is_named() {
         admin: None,
         data: None,
         storage: bezant_node::config::StorageKind::Memory,
+        never_ran: true,
         allow_faults: false,
     };
     let first = bezant_node::spawn(config.clone()).unwrap();

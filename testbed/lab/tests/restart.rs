@@ -7,11 +7,11 @@
     reason = "a test may stop"
 )]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bezant_client::{Client, template, tuple};
 use bezant_lab::{LocalCluster, LocalOptions, local};
-use bezant_node::{NodeConfig, StorageKind};
+use bezant_node::{NodeConfig, NodeHandle, NodeStatus, StorageKind};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -76,21 +76,93 @@ fn a_data_folder_is_one_replicas_own() {
     assert!(error.contains("belongs to replica 0 of cluster"), "{error}");
 }
 
+/// Without its journal it would have to begin a new life, which nobody wants by accident.
 #[test]
-fn a_folder_is_not_used_with_the_other_kind_of_storage() {
-    for (first, second) in [
-        (StorageKind::Memory, StorageKind::Sync),
-        (StorageKind::Sync, StorageKind::Memory),
-    ] {
-        let folder = files(first);
-        bezant_node::spawn(config(&folder, 0))
-            .unwrap()
-            .stop()
-            .unwrap();
-        let mut changed = config(&folder, 0);
-        changed.storage = second;
-        let error = bezant_node::spawn(changed).unwrap_err().to_string();
-        assert!(error.contains("could break agreement"), "{error}");
+fn a_folder_with_a_journal_is_not_used_without_it() {
+    let folder = files(StorageKind::Sync);
+    bezant_node::spawn(config(&folder, 0))
+        .unwrap()
+        .stop()
+        .unwrap();
+    let mut changed = config(&folder, 0);
+    changed.storage = StorageKind::Memory;
+    let error = bezant_node::spawn(changed).unwrap_err().to_string();
+    assert!(error.contains("set storage = \"sync\""), "{error}");
+}
+
+fn await_status(node: &NodeHandle, what: impl Fn(&NodeStatus) -> bool) {
+    let begun = Instant::now();
+    while !node.status().is_some_and(|status| what(&status)) {
+        assert!(begun.elapsed() < DEADLINE, "{:?}", node.status());
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+/// A replica that kept nothing: its memory went with the process, or its disk is a new one.
+/// It comes back under a new incarnation, and then the others can do without another.
+#[test]
+fn a_replica_that_kept_nothing_comes_back_and_votes() {
+    for storage in [StorageKind::Memory, StorageKind::Sync] {
+        let folder = files(storage);
+        let mut cluster = LocalCluster::open(folder.path()).unwrap();
+        runtime().block_on(async {
+            let client = client(&cluster).await;
+            for number in 0..20 {
+                client.out("jobs", tuple!(number)).await.unwrap();
+            }
+        });
+        for incarnation in 1..=2 {
+            let config = config(&folder, 3);
+            cluster.nodes.remove(3).stop().unwrap();
+            if storage == StorageKind::Sync {
+                std::fs::remove_dir_all(config.data.as_ref().unwrap()).unwrap();
+            }
+            cluster.nodes.push(bezant_node::spawn(config).unwrap());
+            await_status(&cluster.nodes[3], |status| {
+                status.votes && status.incarnation == incarnation
+            });
+        }
+        if storage == StorageKind::Sync {
+            // Now it has a memory, and is the same life after a restart.
+            let config = config(&folder, 3);
+            cluster.nodes.remove(3).stop().unwrap();
+            cluster.nodes.push(bezant_node::spawn(config).unwrap());
+            await_status(&cluster.nodes[3], |status| {
+                status.votes && status.incarnation == 2
+            });
+        }
+        // The primary, too, may be among those that are gone.
+        cluster.nodes.remove(0).stop().unwrap();
+        runtime().block_on(async {
+            let client = client(&cluster).await;
+            client.out("jobs", tuple!(20)).await.unwrap();
+            let count = client.count("jobs", template!(?int)).await.unwrap();
+            assert_eq!(count.value, 21);
+        });
+        cluster.stop().unwrap();
+    }
+}
+
+/// A replica that never said anything needs no new life, however often it is started.
+#[test]
+fn a_cluster_that_was_never_used_starts_again() {
+    for storage in [StorageKind::Memory, StorageKind::Sync] {
+        let folder = files(storage);
+        for _ in 0..2 {
+            let cluster = LocalCluster::open(folder.path()).unwrap();
+            assert!(
+                cluster
+                    .nodes
+                    .iter()
+                    .all(|node| node.status().unwrap().votes)
+            );
+            cluster.stop().unwrap();
+        }
+        let cluster = LocalCluster::open(folder.path()).unwrap();
+        runtime().block_on(async {
+            client(&cluster).await.out("jobs", tuple!(1)).await.unwrap();
+        });
+        cluster.stop().unwrap();
     }
 }
 

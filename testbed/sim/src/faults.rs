@@ -22,6 +22,8 @@ pub enum Fault {
     Freeze,
     /// A machine loses all that is not durable and starts again from its records.
     Crash,
+    /// A machine loses its disk, too, and starts again without a memory.
+    Amnesia,
     /// A machine's time of day is off, and its clock runs too fast or too slow.
     Skew,
     /// A vote waits for its record to become durable.
@@ -32,13 +34,14 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Loss,
         Self::Duplicate,
         Self::Overtake,
         Self::Partition,
         Self::Freeze,
         Self::Crash,
+        Self::Amnesia,
         Self::Skew,
         Self::SlowDisk,
         Self::ClientLoss,

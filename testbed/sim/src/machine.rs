@@ -63,6 +63,13 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
+    /// A new disk with one record on it.
+    pub(crate) fn with(record: Record) -> Self {
+        let mut disk = Self::default();
+        disk.append(PersistId(0), record);
+        disk
+    }
+
     /// Records kept.
     pub(crate) fn len(&self) -> usize {
         self.records.len()
@@ -175,6 +182,8 @@ pub(crate) struct Machine {
     /// Counts restarts: what was planned in an earlier life does not happen.
     pub(crate) life: u32,
     pub(crate) up: bool,
+    /// It lost its disk and is not back yet.
+    pub(crate) has_forgotten: bool,
     pub(crate) frozen: bool,
     pub(crate) strategy: Option<(Kind, Box<dyn Strategy>)>,
     /// When the earliest planned timer fires.

@@ -257,6 +257,7 @@ impl World {
             outbox: std::collections::VecDeque::new(),
             life: 0,
             up: true,
+            has_forgotten: false,
             frozen: false,
             strategy: kind.map(|kind| (*kind, kind.strategy())),
             timer: None,
@@ -414,6 +415,12 @@ impl World {
                     self.stand()
                 ));
             }
+            if !machine.replica.votes() {
+                let (id, stand) = (machine.id, self.stand());
+                return Some(format!(
+                    "replica {id} lost its memory and is silent\n{stand}"
+                ));
+            }
             // A faulty client may tell some replicas only what the primary never hears.
             if machine.replica.pooled() > 0 && self.flood.is_none() {
                 return Some(format!(
@@ -436,12 +443,14 @@ impl World {
                 .map(|(kind, _)| format!(" {kind:?}"))
                 .unwrap_or_default();
             format!(
-                "  replica {}: view {} executed {} stable {} pooled {} up {}{kind}",
+                "  replica {}: view {} executed {} stable {} pooled {} {} votes {} up {}{kind}",
                 machine.id,
                 replica.view(),
                 replica.executed(),
                 replica.stable(),
                 replica.pooled(),
+                replica.incarnation(),
+                replica.votes(),
                 machine.runs(),
             )
         };

@@ -45,6 +45,8 @@ pub enum Domain {
     ViewChange = 8,
     /// A new primary's opening of its view.
     NewView = 9,
+    /// A replica's wish to begin a new life.
+    Rejoin = 10,
 }
 
 /// A public key: 32 bytes, an identity of a client or a replica.

@@ -26,6 +26,7 @@ use crate::{
     message::{
         Body, CheckpointVote, NewView, ReplyClaim, Request, Signed, SignedRequest, ViewChange, Vote,
     },
+    rejoin::Rejoin,
     seal::Source,
 };
 
@@ -113,6 +114,8 @@ pub enum Charge {
         time: OrderedTime,
         /// The requests, without their signatures, for which a primary's vote does not stand.
         requests: Vec<Request>,
+        /// The lives that were to begin.
+        rejoins: Vec<Signed<Rejoin>>,
     },
     /// A replica vouched for another state than f+1 others.
     WrongState {

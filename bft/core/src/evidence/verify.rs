@@ -109,12 +109,13 @@ impl Evidence {
                 vote,
                 time,
                 requests,
+                rejoins,
             } => {
                 let digests = requests.iter().map(Request::digest);
-                if proposal_digest(*time, digests) != vote.body.digest {
+                if proposal_digest(*time, digests, rejoins) != vote.body.digest {
                     return Err(NotProven::Unrelated);
                 }
-                if well_formed(requests.iter()).is_ok() {
+                if well_formed(requests.iter(), rejoins.len()).is_ok() {
                     return Err(NotProven::NoContradiction);
                 }
                 court.signed(vote, Domain::PrePrepare)?;
@@ -365,7 +366,7 @@ impl Court<'_> {
     }
 
     fn bad_request(&mut self, signed: &SignedRequest) -> Result<(), NotProven> {
-        if well_formed(std::iter::once(&signed.request)).is_ok() {
+        if well_formed(std::iter::once(&signed.request), 0).is_ok() {
             return Err(NotProven::NoContradiction);
         }
         let digest = signed.request.digest();

@@ -116,7 +116,7 @@ impl Replica {
     /// Goes as far with one number as its votes allow.
     pub(super) fn advance(&mut self, number: SeqNo, out: &mut Effects) {
         let quorum = self.quorum;
-        let may_vote = number <= self.checkpoints.high() && self.views.is_active();
+        let may_vote = number <= self.checkpoints.high() && self.views.is_active() && self.votes();
         let is_primary = self.is_primary();
         let Some(slot) = self.slots.get(&number) else {
             return;

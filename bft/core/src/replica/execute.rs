@@ -2,11 +2,10 @@
 
 use super::Replica;
 use crate::{
-    crypto::Domain,
     effects::{Effect, Effects, Record},
-    ids::{Digest, Incarnation, SeqNo},
+    ids::{Digest, SeqNo},
     invariants::Violation,
-    message::{CheckpointVote, PeerMessage, Signed},
+    message::{CheckpointVote, Signed},
     slot::Slot,
 };
 use std::sync::Arc;
@@ -30,7 +29,13 @@ impl Replica {
             self.made_progress();
             self.break_silence();
             self.calm_down();
-            out.push(Effect::Execute { number, proposal });
+            self.begin_lives(number, &proposal);
+            let lives = self.lives_at(number);
+            out.push(Effect::Execute {
+                number,
+                proposal,
+                lives,
+            });
         }
     }
 
@@ -60,20 +65,13 @@ impl Replica {
             }
         }
         if let Some(digest) = state.filter(|_| self.checkpoints.is_due(number)) {
-            let body = CheckpointVote {
-                epoch: self.keyring.epoch(),
-                replica: self.me,
-                incarnation: Incarnation::default(),
-                number,
-                digest,
-            };
-            self.counters.signatures += 1;
-            let vote = Signed::new(body, Domain::Checkpoint, self.keyring.cluster(), &self.key);
             self.flush_commit_checks(out);
-            // The vote builds on commits of this replica that others may rely on.
-            let after = self.last_persisted();
-            self.send_others(PeerMessage::Checkpoint(vote), after, out);
-            self.on_checkpoint(vote, out);
+            self.checkpoints.reach(number, digest);
+            if self.votes() {
+                self.vote_on_checkpoint(number, out);
+            } else {
+                self.stabilise(number, out);
+            }
         }
         Some(number)
     }
@@ -98,7 +96,7 @@ impl Replica {
     /// All correct replicas together are a strong quorum, so some of them differ: it is
     /// better to stop than to go on until the window is full.
     fn split_at(&self, number: SeqNo) -> Option<usize> {
-        let own = self.checkpoints.vote_of(self.me, number);
+        let own = self.checkpoints.own(number);
         own.filter(|_| number > self.checkpoints.low() && number <= self.executed)?;
         if self.checkpoints.agreed(number, self.quorum).is_some() {
             return None;
@@ -115,7 +113,7 @@ impl Replica {
         if number > self.executed {
             return None;
         }
-        let own = self.checkpoints.vote_of(self.me, number)?;
+        let own = self.checkpoints.own(number)?;
         if own != agreed {
             self.halt(
                 Violation::Diverged {
@@ -129,7 +127,11 @@ impl Replica {
         }
         self.judge_dissent(number, agreed, &votes, out);
         self.persist(Record::Stable(votes.clone()), out);
+        let was_silent = !self.votes();
         self.settle(number, votes, out);
+        if was_silent && self.votes() {
+            self.vote_on_checkpoints(out);
+        }
         // Numbers held, or decided by others, while the window was closed may be voted on now.
         let held: Vec<SeqNo> = self
             .slots

@@ -5,13 +5,15 @@
 //! part), [`agree`] (the three phases), [`execute`] (decisions in order,
 //! checkpoints), [`recover`] (what was lost on the way), [`view_change`] (another
 //! primary), [`transfer`] (a state from peers), [`restore`] (after a restart),
-//! [`tick`] (agreed time without requests), [`judge`] (who contradicted himself).
+//! [`rejoin`] (after a restart without records), [`tick`] (agreed time without
+//! requests), [`judge`] (who contradicted himself).
 
 mod agree;
 mod execute;
 mod judge;
 mod propose;
 mod recover;
+mod rejoin;
 mod restore;
 mod tick;
 mod transfer;
@@ -22,6 +24,7 @@ use std::{
     sync::Arc,
 };
 
+use rejoin::Rejoining;
 use tick::Ticker;
 use transfer::Transfer;
 use view_change::Views;
@@ -31,7 +34,7 @@ use crate::{
     checkpoint::Checkpoints,
     crypto::SigningKey,
     effects::{Effect, Effects, Input, PersistId, Record, To},
-    ids::{Clock, Digest, Incarnation, Instant, OrderedTime, ReplicaId, SeqNo, View},
+    ids::{Clock, Digest, Instant, OrderedTime, ReplicaId, SeqNo, View},
     invariants::Violation,
     limits,
     message::{PeerMessage, Signed, Vote},
@@ -121,6 +124,7 @@ pub struct Replica {
     early: BTreeMap<ReplicaId, VecDeque<(View, Early)>>,
     transfer: Option<Transfer>,
     ticker: Ticker,
+    rejoining: Rejoining,
     /// The last number this primary proposed.
     proposed: SeqNo,
     /// The time in the last proposal made, which the next must not precede.
@@ -183,6 +187,7 @@ impl Replica {
             early: BTreeMap::new(),
             transfer: None,
             ticker: Ticker::default(),
+            rejoining: Rejoining::default(),
             checkpoints: Checkpoints::new(checkpoint_interval),
             pool: Pool::default(),
             proposed: SeqNo(0),
@@ -304,6 +309,7 @@ impl Replica {
             PeerMessage::Decided(message) => {
                 message.number > self.delivered && message.number <= hold
             }
+            PeerMessage::Rejoin(message) => self.wants_rejoin(&message.body),
             _ => true,
         }
     }
@@ -320,6 +326,9 @@ impl Replica {
         }
         self.now = self.now.max(clock.monotonic);
         self.clock = clock;
+        if self.is_void(&input, out) {
+            return;
+        }
         let was_lacking = self.is_lacking();
         let touched = match input {
             Input::Request { request, from } => self.on_request(&request, from, out),
@@ -346,6 +355,7 @@ impl Replica {
                 self.expect(due);
                 self.on_installed(number, out)
             }
+            Input::Rejoin(rejoin) => self.on_rejoin(*rejoin.get(), out),
             Input::Tick => None,
         };
         // A replica that has just halted neither proposes nor asks for anything.
@@ -389,6 +399,7 @@ impl Replica {
             self.transfer_due(),
             self.tick_due(),
             self.overdue_due(),
+            self.rejoin_due(),
         ];
         timers.into_iter().flatten()
     }
@@ -471,10 +482,11 @@ impl Replica {
         digest: Digest,
     ) -> Signed<Vote> {
         self.counters.signatures += 1;
+        self.note_vote(number);
         let body = Vote {
             epoch: self.keyring.epoch(),
             replica: self.me,
-            incarnation: Incarnation::default(),
+            incarnation: self.incarnation(),
             view,
             number,
             digest,

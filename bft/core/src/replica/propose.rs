@@ -13,8 +13,9 @@ use crate::{
     crypto::Domain,
     effects::{Effect, Effects, Record, To},
     ids::{Clock, ReplicaId, SeqNo},
-    message::PeerMessage,
+    message::{PeerMessage, Signed},
     pool::Refusal,
+    rejoin::Rejoin,
     seal::{CheckedPrePrepare, CheckedProposal, CheckedRequest, Verified},
     slot::Slot,
 };
@@ -66,26 +67,29 @@ impl Replica {
 
     /// Proposes while the rules allow it: requests, or the time alone when it is due.
     pub(super) fn propose(&mut self, clock: Clock, out: &mut Effects) {
-        while self.is_primary() && self.views.is_active() && self.may_propose() {
+        while self.is_primary() && self.views.is_active() && self.votes() && self.may_propose() {
             let requests = self.pool.take_for_proposal();
-            if requests.is_empty() {
+            let rejoins = self.take_rejoins();
+            if requests.is_empty() && rejoins.is_empty() && !self.is_somebody_silent() {
                 return;
             }
-            self.propose_these(requests, clock, out);
+            self.propose_these(requests, rejoins, clock, out);
         }
         if self.must_tick() {
-            self.propose_these(Vec::new(), clock, out);
+            self.propose_these(Vec::new(), Vec::new(), clock, out);
         }
     }
 
     fn propose_these(
         &mut self,
         requests: Vec<Arc<CheckedRequest>>,
+        rejoins: Vec<Signed<Rejoin>>,
         clock: Clock,
         out: &mut Effects,
     ) {
         self.proposed_time = self.proposed_time.max(clock.wall);
-        let proposal = Arc::new(CheckedProposal::new(self.proposed_time, requests));
+        let time = self.proposed_time;
+        let proposal = Arc::new(CheckedProposal::with_rejoins(time, requests, rejoins));
         self.proposed = self.proposed.max(self.delivered).next();
         let number = self.proposed;
         let vote = self.sign(Domain::PrePrepare, number, proposal.digest());
@@ -106,7 +110,7 @@ impl Replica {
         let in_flight = self.proposed.0.saturating_sub(self.delivered.0);
         self.proposed < self.checkpoints.high()
             && match in_flight {
-                0 => self.pool.unproposed() > 0,
+                0 => self.pool.unproposed() > 0 || self.has_lives_to_order(),
                 n if n < self.tuning.max_in_flight => {
                     self.pool.unproposed() >= self.tuning.gather.max(1)
                 }

@@ -45,6 +45,7 @@ impl Replica {
     pub(super) fn on_link_up(&mut self, peer: ReplicaId, out: &mut Effects) -> Option<SeqNo> {
         self.send_again(To::Replica(peer), [self.report(true)], out);
         self.leave_again(To::Replica(peer), out);
+        self.ask_for_life(To::Replica(peer), out);
         // What was asked in vain before may be answered now.
         self.asks = 0;
         self.fruitless = 0;
@@ -250,7 +251,9 @@ impl Replica {
         let (since, patience_us) = if self.is_lacking() {
             (Instant::default(), self.tuning.resend_after_us)
         } else if !self.is_primary() {
-            (self.pool.waits_since()?, self.tuning.forward_after_us)
+            let requests = self.pool.waits_since().into_iter();
+            let since = requests.chain(self.rejoin_waits_since()).min()?;
+            (since, self.tuning.forward_after_us)
         } else {
             return None;
         };
@@ -262,16 +265,26 @@ impl Replica {
     /// When the primary becomes suspect if nothing is decided before: it owes the order of
     /// a request, or a tick.
     pub(super) fn suspicion_due(&self) -> Option<Instant> {
-        let waiting = [self.pool.oldest(), self.ticker.overdue()];
-        let oldest = waiting.into_iter().flatten().min()?;
+        let waiting = [
+            self.pool.oldest(),
+            self.ticker.overdue(),
+            self.rejoin_waits_since(),
+        ];
+        let oldest = waiting.into_iter().flatten().min();
+        // Somebody is silent until more is ordered: that is waited for, too.
+        let silent = self.is_somebody_silent().then(Instant::default);
+        let oldest = oldest.or(silent)?;
         let since = oldest.max(self.progress);
-        let active = self.views.is_active();
+        let active = self.views.is_active() && self.votes();
         active.then(|| since.after_us(self.patience_us()))
     }
 
     /// Whether the primary leaves somebody's request out and proposes later ones.
     fn is_unfair(&self) -> bool {
-        self.views.is_active() && self.pool.is_passed_over(2 * self.patience_us())
+        let patience_us = 2 * self.patience_us();
+        self.views.is_active()
+            && self.votes()
+            && (self.pool.is_passed_over(patience_us) || self.is_a_wish_passed_over(patience_us))
     }
 
     /// Fires the timers that are due.
@@ -286,12 +299,14 @@ impl Replica {
             }
             if !self.is_primary() {
                 self.forward_again(out);
+                self.pass_rejoins(out);
             }
         }
         self.transfer_on_time(out);
         if self.hint_due().is_some_and(|due| self.now >= due) {
             self.hint(out);
         }
+        self.rejoin_on_time(out);
         if self.opening_due().is_some_and(|due| self.now >= due) {
             self.give_up(out);
         } else if self.suspicion_due().is_some_and(|due| self.now >= due) || self.is_unfair() {

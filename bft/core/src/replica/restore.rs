@@ -11,13 +11,16 @@ use crate::{
     effects::Record,
     ids::{ReplicaId, SeqNo},
     message::{CheckpointVote, Signed, Vote},
+    rejoin::Lives,
     seal::{CheckedPrePrepare, Keyring},
     slot::Slot,
 };
 
 impl Replica {
     /// The replica that wrote `records`, at its last stable checkpoint; `None` as in
-    /// [`Replica::new`]. The service's state must be the one of that checkpoint.
+    /// [`Replica::new`]. The service's state must be the one of that checkpoint, and `lives`
+    /// what stands before it. Records that begin with a [`Record::Life`] and no more are
+    /// those of a replica that lost its memory.
     #[must_use]
     pub fn recover(
         me: ReplicaId,
@@ -25,10 +28,13 @@ impl Replica {
         keyring: Keyring,
         checkpoint_interval: u64,
         tuning: Tuning,
+        lives: Lives,
         records: Vec<Record>,
     ) -> Option<Self> {
         let mut replica = Self::new(me, key, keyring, checkpoint_interval, tuning)?;
+        replica.rejoining.lives = lives;
         for record in records {
+            replica.remember_life(&record);
             replica.remember(record);
         }
         Some(replica)
@@ -50,6 +56,7 @@ impl Replica {
                 slot.add_commit(vote, true);
             }),
             Record::Stable(votes) => self.remember_stable(votes),
+            Record::Life(_) => {}
             Record::ViewChange(signed) => self.left(signed),
             Record::NewView(signed) => {
                 let low = self.checkpoints.low();

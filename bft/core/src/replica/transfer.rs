@@ -15,6 +15,7 @@ use crate::{
     message::{AskState, CheckpointVote, PeerMessage, Signed, StatePart},
     misbehaviour::Fault,
     pool::Pool,
+    rejoin::{Lives, split_state},
     service::state_digest,
 };
 
@@ -40,6 +41,8 @@ pub(super) struct Transfer {
     sources: Vec<ReplicaId>,
     at: usize,
     bytes: Vec<u8>,
+    /// The lives in the state, once it is complete.
+    lives: Lives,
     asked: Instant,
     /// When the source asked now was asked first.
     begun: Instant,
@@ -97,6 +100,7 @@ impl Replica {
             sources,
             proof,
             bytes: Vec::new(),
+            lives: Lives::default(),
             asked: self.now,
             begun: self.now,
             installing: false,
@@ -243,6 +247,8 @@ impl Replica {
             return None;
         }
         transfer.installing = true;
+        // The driver stops if it cannot read what a strong quorum vouched for.
+        transfer.lives = split_state(&transfer.bytes).map_or_else(|_| Lives::default(), |s| s.0);
         let snapshot = Bytes::from(std::mem::take(&mut transfer.bytes));
         out.push(Effect::Install { number, snapshot });
         None
@@ -255,6 +261,7 @@ impl Replica {
             .take_if(|t| t.installing && t.number == number)?;
         self.executed = number;
         self.delivered = number;
+        self.take_lives(transfer.lives);
         self.persist(Record::Stable(transfer.proof.clone()), out);
         self.settle(number, transfer.proof, out);
         // What of the pool the new state has executed is not known here; clients whose

@@ -20,7 +20,7 @@ use crate::{
     crypto::Domain,
     effects::{Effect, Effects, Record, To},
     evidence::Charge,
-    ids::{Digest, Incarnation, Instant, ReplicaId, SeqNo, View},
+    ids::{Digest, Instant, ReplicaId, SeqNo, View},
     limits,
     message::{AskProposals, NewView, PeerMessage, Signed, ViewChange, Vote},
     misbehaviour::Fault,
@@ -122,6 +122,12 @@ impl Views {
         self.named = named;
     }
 
+    /// Forgets view changes.
+    pub(super) fn forget(&mut self, is_over: impl Fn(&CheckedViewChange) -> bool) {
+        self.changes.retain(|_, change| !is_over(change));
+        self.named.retain(|_, change| !is_over(change));
+    }
+
     /// The view changes a new view names, if all are here.
     fn named_by(&self, new_view: &NewView) -> Option<Vec<Arc<CheckedViewChange>>> {
         let named = new_view.view_changes.iter().map(|(replica, digest)| {
@@ -189,6 +195,10 @@ impl Replica {
 
     /// Takes no further part in lower views and says what was prepared in them.
     fn leave(&mut self, view: View, out: &mut Effects) {
+        // One that lost its memory does not know what it had prepared.
+        if !self.votes() {
+            return;
+        }
         let low = self.checkpoints.low();
         let slots = self.slots.range(low.next()..).map(|(_, slot)| slot);
         let prepared = slots
@@ -198,7 +208,7 @@ impl Replica {
         let body = ViewChange {
             epoch: self.keyring.epoch(),
             replica: self.me,
-            incarnation: Incarnation::default(),
+            incarnation: self.incarnation(),
             view,
             stable: low,
             checkpoint: self.checkpoints.proof().to_vec(),
@@ -254,7 +264,7 @@ impl Replica {
             self.accuse(from, Fault::FlawedViewChange { view }, charge, out);
         }
         self.judge_change(change, out);
-        if change.view() <= self.view || from == self.me {
+        if change.view() <= self.view {
             return None;
         }
         if self.views.is_named(from, change.digest()) {
@@ -262,7 +272,8 @@ impl Replica {
             self.views.named.insert(change.digest(), named);
         }
         let known = self.views.changes.get(&from);
-        if known.is_none_or(|known| known.view() < change.view()) {
+        // An own one of an earlier life may be named by the view to enter, and is no more than that.
+        if from != self.me && known.is_none_or(|known| known.view() < change.view()) {
             self.views.changes.insert(from, Arc::clone(change));
             self.join(out);
             self.count_changes(out);
@@ -294,6 +305,7 @@ impl Replica {
         let Some(view) = self.views.leaving else {
             return;
         };
+        self.forget_earlier_lives();
         let here = self.views.changes.values();
         let reached: Vec<_> = here.filter(|change| change.view() >= view).collect();
         if reached.len() < self.quorum.strong() {
@@ -312,7 +324,11 @@ impl Replica {
     }
 
     fn open(&mut self, view: View, mut changes: Vec<Arc<CheckedViewChange>>, out: &mut Effects) {
+        // The own one is among them: what a new life must not propose again lies below it.
+        let me = self.me;
+        changes.sort_by_key(|change| (change.replica() != me, change.replica()));
         changes.truncate(self.quorum.strong());
+        changes.sort_by_key(|change| change.replica());
         let outline = Views::outline(&changes);
         let entries = outline.entries.iter();
         let pre_prepares = entries
@@ -321,7 +337,7 @@ impl Replica {
         let body = NewView {
             epoch: self.keyring.epoch(),
             replica: self.me,
-            incarnation: Incarnation::default(),
+            incarnation: self.incarnation(),
             view,
             view_changes: changes
                 .iter()
@@ -377,6 +393,7 @@ impl Replica {
         let target = self.target();
         let openings = &mut self.views.openings;
         openings.retain(|_, opening| opening.signed().body.view >= target);
+        self.forget_earlier_lives();
         let mut openings = self.views.openings.values();
         let complete = openings.find_map(|opening| {
             let changes = self.views.named_by(&opening.signed().body)?;
@@ -458,6 +475,7 @@ impl Replica {
         }
         self.slots.retain(|_, slot| slot.is_worth_keeping());
         self.pool.forget_proposals(self.now);
+        self.forget_rejoin_proposals();
         self.proposed = self.delivered.max(stable);
         let (kept, hold) = (self.checkpoints.kept_below(), self.checkpoints.hold());
         let null = Arc::new(CheckedProposal::null());

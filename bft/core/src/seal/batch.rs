@@ -17,6 +17,7 @@ use crate::{
         Signed, SignedRequest, StatePart, Status, Vote, proposal_digest,
     },
     misbehaviour::{Fault, Misbehaviour},
+    rejoin::Rejoin,
 };
 
 /// A message whose structure was found right, waiting for its signatures.
@@ -37,6 +38,7 @@ pub(super) enum Pending {
     Stable(Vec<Signed<CheckpointVote>>),
     /// Refused; evidence, if who is said to have signed it did.
     Refused(Fault, Box<Evidence>),
+    Rejoin(Signed<Rejoin>),
 }
 
 /// Why a message is refused; with a charge and the claim that proves it, if it has a
@@ -68,10 +70,14 @@ impl Refusal {
 /// [`Fault`] naming what is wrong.
 pub(crate) fn well_formed<'r>(
     mut requests: impl ExactSizeIterator<Item = &'r Request>,
+    rejoins: usize,
 ) -> Result<(), Fault> {
     if requests.len() > limits::MAX_REQUESTS_PER_PROPOSAL {
         let requests = requests.len();
         return Err(Fault::TooManyRequests { requests });
+    }
+    if rejoins > limits::MAX_REJOINS_PER_PROPOSAL {
+        return Err(Fault::TooManyRequests { requests: rejoins });
     }
     requests.try_for_each(|request| {
         let (bytes, acked) = (request.op.len(), &request.acked);
@@ -210,6 +216,11 @@ impl<'k> Batch<'k> {
                 self.checkpoint(first.body.number, &votes)?;
                 Ok(Pending::Stable(votes))
             }
+            PeerMessage::Rejoin(signed) => {
+                self.claims
+                    .push(self.keyring.claim(&signed, Domain::Rejoin)?);
+                Ok(Pending::Rejoin(signed))
+            }
         }
     }
 
@@ -228,7 +239,7 @@ impl<'k> Batch<'k> {
         signed: SignedRequest,
         known: &impl Fn(&Digest) -> Option<Arc<CheckedRequest>>,
     ) -> Result<Arc<CheckedRequest>, Refusal> {
-        if let Err(fault) = well_formed(std::iter::once(&signed.request)) {
+        if let Err(fault) = well_formed(std::iter::once(&signed.request), 0) {
             let claim = self.keyring.request_claim(&signed, signed.request.digest());
             let charge = Charge::BadRequest(Box::new(signed));
             return Err(Refusal::signed(fault, charge, claim));
@@ -263,7 +274,8 @@ impl<'k> Batch<'k> {
             let fault = Fault::NotThePrimary { view };
             return Err(Refusal::signed(fault, Charge::NotThePrimary(vote), claim));
         }
-        if let Err(fault) = well_formed(proposal.requests.iter().map(|signed| &signed.request)) {
+        let requests = proposal.requests.iter().map(|signed| &signed.request);
+        if let Err(fault) = well_formed(requests, proposal.rejoins.len()) {
             return Err(self.ill_formed(fault, vote, proposal, claim));
         }
         self.claims.push(claim);
@@ -287,7 +299,7 @@ impl<'k> Batch<'k> {
     ) -> Refusal {
         let digests = proposal.requests.iter();
         let digests = digests.map(|signed| signed.request.digest());
-        if proposal_digest(proposal.time, digests) != vote.body.digest {
+        if proposal_digest(proposal.time, digests, &proposal.rejoins) != vote.body.digest {
             return fault.into();
         }
         let requests = proposal.requests.into_iter();
@@ -295,6 +307,7 @@ impl<'k> Batch<'k> {
             vote,
             time: proposal.time,
             requests: requests.map(|signed| signed.request).collect(),
+            rejoins: proposal.rejoins,
         };
         Refusal::signed(fault, charge, claim)
     }
@@ -305,10 +318,20 @@ impl<'k> Batch<'k> {
         proposal: Proposal,
         known: &impl Fn(&Digest) -> Option<Arc<CheckedRequest>>,
     ) -> Result<CheckedProposal, Fault> {
-        well_formed(proposal.requests.iter().map(|signed| &signed.request))?;
+        let requests = proposal.requests.iter().map(|signed| &signed.request);
+        well_formed(requests, proposal.rejoins.len())?;
+        for signed in &proposal.rejoins {
+            self.claims
+                .push(self.keyring.claim(signed, Domain::Rejoin)?);
+        }
         let requests = proposal.requests.into_iter();
         let requests = requests.map(|signed| self.claim_request(signed, known));
-        Ok(CheckedProposal::new(proposal.time, requests.collect()))
+        let (time, requests) = (proposal.time, requests.collect());
+        Ok(CheckedProposal::with_rejoins(
+            time,
+            requests,
+            proposal.rejoins,
+        ))
     }
 
     /// Checks all signatures and returns each message as an input or as its
@@ -398,6 +421,7 @@ fn input(source: Source, pending: Pending, verdicts: &[bool]) -> Option<Input> {
             votes: Verified(votes),
             from: linked,
         },
+        Pending::Rejoin(signed) => Input::Rejoin(Verified(signed)),
     })
 }
 

@@ -19,7 +19,7 @@ pub use certificates::{CheckedDecision, CheckedNewView, CheckedViewChange};
 use crate::{
     codec,
     crypto::{Claim, Domain, PublicKey},
-    ids::{ClientId, ClusterId, Digest, Epoch, Incarnation, OrderedTime, ReplicaId},
+    ids::{ClientId, ClusterId, Digest, Epoch, OrderedTime, ReplicaId},
     limits,
     message::{
         Body, PeerMessage, PrePrepare, Proposal, Request, Signed, SignedRequest, Vote,
@@ -27,6 +27,7 @@ use crate::{
     },
     misbehaviour::{Fault, Misbehaviour},
     quorum::Quorum,
+    rejoin::Rejoin,
 };
 
 /// Who is at the other end of the link a message came over.
@@ -116,6 +117,7 @@ impl CheckedRequest {
 pub struct CheckedProposal {
     time: OrderedTime,
     requests: Vec<Arc<CheckedRequest>>,
+    rejoins: Vec<Signed<Rejoin>>,
     digest: Digest,
 }
 
@@ -123,10 +125,21 @@ impl CheckedProposal {
     /// A proposal made here, of requests already authenticated.
     #[must_use]
     pub fn new(time: OrderedTime, requests: Vec<Arc<CheckedRequest>>) -> Self {
-        let digest = proposal_digest(time, requests.iter().map(|request| request.digest));
+        Self::with_rejoins(time, requests, Vec::new())
+    }
+
+    /// The same, which also begins lives.
+    pub(crate) fn with_rejoins(
+        time: OrderedTime,
+        requests: Vec<Arc<CheckedRequest>>,
+        rejoins: Vec<Signed<Rejoin>>,
+    ) -> Self {
+        let digests = requests.iter().map(|request| request.digest);
+        let digest = proposal_digest(time, digests, &rejoins);
         Self {
             time,
             requests,
+            rejoins,
             digest,
         }
     }
@@ -143,6 +156,12 @@ impl CheckedProposal {
         &self.requests
     }
 
+    /// The lives that begin, in order.
+    #[must_use]
+    pub fn rejoins(&self) -> &[Signed<Rejoin>] {
+        &self.rejoins
+    }
+
     /// What replicas vote on.
     #[must_use]
     pub const fn digest(&self) -> Digest {
@@ -153,7 +172,8 @@ impl CheckedProposal {
     #[must_use]
     pub fn cost_bytes(&self) -> usize {
         let requests = self.requests.iter().map(|request| request.cost_bytes());
-        requests.sum::<usize>() + 32
+        // A rejoin is two numbers of at most ten bytes, a replica, a life, a signature.
+        requests.sum::<usize>() + 32 + 160 * self.rejoins.len()
     }
 
     /// PBFT §4.4's null request: it fills a number for which nothing was prepared, asks for
@@ -170,6 +190,7 @@ impl CheckedProposal {
         Proposal {
             time: self.time,
             requests: requests.collect(),
+            rejoins: self.rejoins.clone(),
         }
     }
 }
@@ -193,7 +214,8 @@ impl CheckedPrePrepare {
             let digest = signed.request.digest();
             Arc::new(CheckedRequest { signed, digest })
         });
-        let proposal = CheckedProposal::new(proposal.time, requests.collect());
+        let (time, rejoins) = (proposal.time, proposal.rejoins);
+        let proposal = CheckedProposal::with_rejoins(time, requests.collect(), rejoins);
         (proposal.digest == vote.body.digest).then(|| Self {
             vote,
             proposal: Arc::new(proposal),
@@ -258,8 +280,9 @@ impl Keyring {
         self.keys.get(usize::from(replica.0)).copied()
     }
 
-    /// The claim that `signed` is its signer's in `domain`, after its epoch, life and
-    /// membership were found right.
+    /// The claim that `signed` is its signer's in `domain`, after its epoch and membership
+    /// were found right. Whether it is of a life that counts is for the replica to say: it
+    /// alone knows the log.
     ///
     /// # Errors
     /// [`Fault`] if the body belongs to no current member.
@@ -275,7 +298,7 @@ impl Keyring {
         ))
     }
 
-    /// The key of a body's signer, after its epoch, life and membership were found right.
+    /// The key of a body's signer, after its epoch and membership were found right.
     ///
     /// # Errors
     /// [`Fault`] if the body belongs to no current member.
@@ -284,12 +307,6 @@ impl Keyring {
             return Err(Fault::WrongEpoch {
                 said: body.epoch(),
                 is: self.epoch,
-            });
-        }
-        // Rejoin under a new life is not built yet: all live their first.
-        if body.incarnation() != Incarnation::default() {
-            return Err(Fault::WrongIncarnation {
-                said: body.incarnation(),
             });
         }
         self.key(body.signer()).ok_or(Fault::NotAMember)

@@ -19,6 +19,7 @@ use bezant_bft::{
         CheckpointVote, NewView, PeerMessage, PrePrepare, Proposal, Request, Signed, SignedRequest,
         Status, ViewChange, Vote, proposal_digest,
     },
+    rejoin::Lives,
     replica::{Replica, Tuning},
     seal::Keyring,
 };
@@ -54,11 +55,21 @@ impl Cluster {
         me: u8,
         interval: u64,
         tuning: Tuning,
+        lives: Lives,
         records: Vec<Record>,
     ) -> Replica {
         let key = self.keys[usize::from(me)].clone();
         let keyring = self.keyring.clone();
-        Replica::recover(ReplicaId(me), key, keyring, interval, tuning, records).expect("a member")
+        Replica::recover(
+            ReplicaId(me),
+            key,
+            keyring,
+            interval,
+            tuning,
+            lives,
+            records,
+        )
+        .expect("a member")
     }
 
     pub(crate) fn sign_new_view(&self, by: u8, body: NewView) -> PeerMessage {
@@ -127,6 +138,7 @@ impl Cluster {
         Proposal {
             time: OrderedTime(DAWN_MS),
             requests: vec![self.request(&client(1), tag, b"op")],
+            rejoins: Vec::new(),
         }
     }
 }
@@ -152,7 +164,11 @@ pub(crate) fn vote(by: u8, number: u64, digest: Digest) -> Vote {
 
 pub(crate) fn digest_of(proposal: &Proposal) -> Digest {
     let requests = proposal.requests.iter();
-    proposal_digest(proposal.time, requests.map(|r| r.request.digest()))
+    proposal_digest(
+        proposal.time,
+        requests.map(|r| r.request.digest()),
+        &proposal.rejoins,
+    )
 }
 
 pub(crate) fn status(executed: u64, wants: bool) -> PeerMessage {

@@ -31,6 +31,8 @@ pub(crate) struct Watch {
     executed: SeqNo,
     /// The lowest view in which it may vote.
     floor: View,
+    /// Whether `sent` holds what an earlier life said.
+    forgot: bool,
 }
 
 impl Watch {
@@ -42,6 +44,7 @@ impl Watch {
             sent: BTreeMap::new(),
             executed: SeqNo(0),
             floor: View(0),
+            forgot: false,
         }
     }
 
@@ -52,10 +55,20 @@ impl Watch {
         self.persisted.retain(|_, (_, id)| *id <= durable);
         // What waited for a record that is gone was never sent.
         let durable = &self.persisted;
-        self.sent.retain(|place, _| durable.contains_key(place));
+        let forgot = self.forgot;
+        self.sent
+            .retain(|place, _| forgot || durable.contains_key(place));
         for (_, id) in self.persisted.values_mut() {
             *id = EARLIER_LIFE;
         }
+    }
+
+    /// Its records are gone, too. What it said still binds it: no life votes where an
+    /// earlier one voted.
+    pub(crate) fn forget(&mut self) {
+        self.persisted.clear();
+        self.floor = View(0);
+        self.forgot = true;
     }
 
     fn rise(&mut self, view: View) {
@@ -94,7 +107,7 @@ impl Watch {
             Record::PrePrepare(message) => (Phase::PrePrepare, message.vote.body),
             Record::Prepare(vote) => (Phase::Prepare, vote.body),
             Record::Commit { vote, .. } => (Phase::Commit, vote.body),
-            Record::Stable(_) => return,
+            Record::Stable(_) | Record::Life(_) => return,
             // Afterwards nothing is said in lower views.
             Record::ViewChange(signed) => return self.rise(signed.body.view),
             Record::NewView(signed) => return self.rise(signed.body.view),

@@ -11,11 +11,12 @@ use bezant_bft::{
     codec,
     crypto::Checker,
     effects::{Effect, Effects, Input, PersistId, Record, To},
-    ids::{Clock, Digest, Instant, OrderedTime, ReplicaId, SeqNo, View},
+    ids::{Clock, Digest, Instant, Life, OrderedTime, ReplicaId, SeqNo, View},
     invariants::Violation,
     limits,
     message::{PeerMessage, Reply, Signed, SignedRequest, StatePart, Vote},
     misbehaviour::Misbehaviour,
+    rejoin::{Lives, join_state, split_state},
     replica::{Replica, Tuning},
     seal::{Batch, CheckedProposal, Sealed, check_commits},
     service::{Admission, Replies, Service, state_digest},
@@ -91,6 +92,7 @@ enum Event {
     Execute {
         number: SeqNo,
         proposal: Arc<CheckedProposal>,
+        lives: Option<Lives>,
     },
     Check(Vec<Signed<Vote>>),
     LinkUp(ReplicaId),
@@ -367,7 +369,11 @@ impl World {
                 sealed.push(Sealed::from_client(request.request.client, request));
             }
             Event::Durable(id) => self.durable(to, id),
-            Event::Execute { number, proposal } => self.execute(to, number, &proposal),
+            Event::Execute {
+                number,
+                proposal,
+                lives,
+            } => self.execute(to, number, &proposal, lives),
             Event::Check(votes) => {
                 let input = check_commits(&self.cluster.keyring, &mut Checker::new(), votes);
                 self.step(to, input);
@@ -449,13 +455,22 @@ impl World {
                 }
                 _ => self.send(i, to, &message),
             },
-            Effect::Execute { number, proposal } => {
+            Effect::Execute {
+                number,
+                proposal,
+                lives,
+            } => {
                 self.agree(i, number, proposal.digest());
                 let node = &mut self.nodes[usize::from(i)];
                 let start = node.busy_until.max(self.now_us);
                 node.busy_until = start + self.conditions.execute_us;
                 let delay = node.busy_until - self.now_us;
-                self.schedule(delay, i, Event::Execute { number, proposal });
+                let event = Event::Execute {
+                    number,
+                    proposal,
+                    lives,
+                };
+                self.schedule(delay, i, event);
             }
             Effect::CheckCommits(votes) => {
                 self.schedule(self.conditions.check_us, i, Event::Check(votes));
@@ -470,7 +485,7 @@ impl World {
             }
             Effect::SendState { to, number, offset } => self.send_state(i, to, number, offset),
             Effect::Install { number, snapshot } => {
-                node.log.restore(&snapshot).unwrap();
+                node.log.restore(split_state(&snapshot).unwrap().1).unwrap();
                 node.snapshots.insert(number, snapshot.to_vec());
                 let due = node.log.due();
                 self.step(i, Input::Installed { number, due });
@@ -517,11 +532,14 @@ impl World {
         let stable = stable.max().unwrap_or_default();
         node.snapshots.retain(|number, _| *number == stable);
         node.log = Log::new();
+        let mut lives = Lives::default();
         if let Some(snapshot) = node.snapshots.get(&stable) {
-            node.log.restore(snapshot).unwrap();
+            let (kept, service) = split_state(snapshot).unwrap();
+            lives = kept;
+            node.log.restore(service).unwrap();
         }
         node.disk = records.clone();
-        node.replica = self.cluster.recover(i, interval, tuning, records);
+        node.replica = self.cluster.recover(i, interval, tuning, lives, records);
         node.replica.expect(node.log.due());
         node.watch.restart(stable, durable);
         node.durable = PersistId(0);
@@ -533,6 +551,16 @@ impl World {
             self.schedule(1, i, Event::LinkUp(ReplicaId(peer)));
             self.schedule(1, peer, Event::LinkUp(ReplicaId(i)));
         }
+    }
+
+    /// Replica `i` loses its disk, too, and comes back as `life`.
+    pub(crate) fn forget(&mut self, i: u8, tuning: Tuning, life: u8) {
+        let node = &mut self.nodes[usize::from(i)];
+        node.records.clear();
+        node.snapshots.clear();
+        node.disk = vec![Record::Life(Life([life; 32]))];
+        node.watch.forget();
+        self.restart(i, tuning);
     }
 
     fn durable(&mut self, i: u8, id: PersistId) {
@@ -564,13 +592,19 @@ impl World {
         );
     }
 
-    fn execute(&mut self, i: u8, number: SeqNo, proposal: &Arc<CheckedProposal>) {
+    fn execute(
+        &mut self,
+        i: u8,
+        number: SeqNo,
+        proposal: &Arc<CheckedProposal>,
+        lives: Option<Lives>,
+    ) {
         let node = &mut self.nodes[usize::from(i)];
         let mut replies = Replies::new();
         node.log.execute(number, proposal, &mut replies);
-        let due = number.0.is_multiple_of(self.interval);
-        let state = due.then(|| {
-            let snapshot = node.log.snapshot();
+        assert_eq!(lives.is_some(), number.0.is_multiple_of(self.interval));
+        let state = lives.map(|lives| {
+            let snapshot = join_state(&lives, &node.log.snapshot());
             let digest = state_digest(&snapshot);
             node.snapshots.insert(number, snapshot);
             digest
@@ -650,6 +684,6 @@ fn number_of(record: &Record) -> Option<SeqNo> {
         Record::PrePrepare(message) => Some(message.vote.body.number),
         Record::Prepare(vote) | Record::Commit { vote, .. } => Some(vote.body.number),
         Record::Stable(votes) => Some(votes[0].body.number),
-        Record::ViewChange(_) | Record::NewView(_) => None,
+        Record::ViewChange(_) | Record::NewView(_) | Record::Life(_) => None,
     }
 }

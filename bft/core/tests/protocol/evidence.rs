@@ -138,7 +138,7 @@ fn charges_of_votes(cluster: &Cluster) -> Vec<(Offence, u8, Charge)> {
     };
     let bad = bad_request(cluster).request;
     let time = OrderedTime(5);
-    let digest = proposal_digest(time, [bad.digest()].into_iter());
+    let digest = proposal_digest(time, [bad.digest()].into_iter(), &[]);
     vec![
         (Offence::TwoProposals, 0, two(Phase::PrePrepare, 0)),
         (Offence::TwoPrepares, 2, two(Phase::Prepare, 2)),
@@ -171,6 +171,7 @@ fn charges_of_votes(cluster: &Cluster) -> Vec<(Offence, u8, Charge)> {
                 vote: cluster.sign(0, vote(0, 1, digest), Domain::PrePrepare),
                 time,
                 requests: vec![bad],
+                rejoins: Vec::new(),
             },
         ),
         (
@@ -569,6 +570,7 @@ fn charges_alone(message: &PeerMessage, said: &[PeerMessage]) -> Vec<Charge> {
                 vote: message.vote,
                 time: message.proposal.time,
                 requests: requests.map(|signed| signed.request.clone()).collect(),
+                rejoins: message.proposal.rejoins.clone(),
             };
             vec![whole, Charge::NotThePrimary(message.vote)]
         }

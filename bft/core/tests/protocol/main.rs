@@ -18,6 +18,7 @@ mod commits;
 mod durability;
 mod equivocation;
 mod evidence;
+mod rejoin;
 mod requests;
 mod suspicion;
 mod time;

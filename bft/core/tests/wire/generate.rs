@@ -3,7 +3,7 @@
 use bezant_bft::{
     crypto::Signature,
     ids::{
-        ClientId, Digest, Epoch, Incarnation, OrderedTime, ReplicaId, RequestNumber, SeqNo,
+        ClientId, Digest, Epoch, Incarnation, Life, OrderedTime, ReplicaId, RequestNumber, SeqNo,
         SessionId, View,
     },
     message::{
@@ -11,6 +11,7 @@ use bezant_bft::{
         PeerMessage, PrePrepare, PreparedCertificate, Proposal, ReplicaMessage, Reply, ReplyClaim,
         Request, Signed, SignedRequest, StatePart, Status, ViewChange, Vote,
     },
+    rejoin::Rejoin,
 };
 use bytes::Bytes;
 use proptest::{array::uniform32, collection::vec, prelude::*};
@@ -94,12 +95,29 @@ fn request() -> impl Strategy<Value = SignedRequest> {
 }
 
 pub(crate) fn pre_prepare() -> impl Strategy<Value = PrePrepare> {
-    (signed(vote()), number(), vec(request(), 0..4)).prop_map(|(vote, time, requests)| PrePrepare {
+    let content = (vec(request(), 0..4), vec(signed(rejoin()), 0..2));
+    (signed(vote()), number(), content).prop_map(|(vote, time, (requests, rejoins))| PrePrepare {
         vote,
         proposal: Proposal {
             time: OrderedTime(time),
             requests,
+            rejoins,
         },
+    })
+}
+
+pub(crate) fn life() -> impl Strategy<Value = Life> {
+    any::<[u8; 32]>().prop_map(Life)
+}
+
+pub(crate) fn rejoin() -> impl Strategy<Value = Rejoin> {
+    (number(), any::<u8>(), number(), life()).prop_map(|(epoch, replica, incarnation, life)| {
+        Rejoin {
+            epoch: Epoch(epoch),
+            replica: ReplicaId(replica),
+            incarnation: Incarnation(incarnation),
+            life,
+        }
     })
 }
 
@@ -223,6 +241,7 @@ pub(crate) fn peer_message() -> impl Strategy<Value = PeerMessage> {
         vec(signed(checkpoint()), 0..4).prop_map(PeerMessage::Stable),
         request().prop_map(PeerMessage::Forward),
         status().prop_map(PeerMessage::Status),
+        signed(rejoin()).prop_map(PeerMessage::Rejoin),
     ]
 }
 

@@ -3,13 +3,14 @@
 use bezant_bft::{
     codec::{DecodeError, encode},
     effects::Record,
+    ids::Life,
     message::{CheckpointVote, NewView, PrePrepare, Signed, ViewChange, Vote, proposal_digest},
     record::{Lifetime, RecordError, Standing},
 };
 use proptest::{collection::vec, prelude::*};
 use serde::Serialize;
 
-use crate::generate::{checkpoint, new_view, pre_prepare, signed, view_change, vote};
+use crate::generate::{checkpoint, life, new_view, pre_prepare, signed, view_change, vote};
 
 /// Records as plain messages; the order of the variants is the format of journals.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -23,6 +24,7 @@ enum Plain {
     Stable(Vec<Signed<CheckpointVote>>),
     ViewChange(Signed<ViewChange>),
     NewView(Signed<NewView>),
+    Life(Life),
 }
 
 /// What the record holds, taken out of it again.
@@ -42,6 +44,7 @@ fn plain(record: &Record) -> Plain {
         Record::Stable(votes) => Plain::Stable(votes.clone()),
         Record::ViewChange(signed) => Plain::ViewChange(signed.clone()),
         Record::NewView(signed) => Plain::NewView(signed.clone()),
+        Record::Life(life) => Plain::Life(*life),
     }
 }
 
@@ -50,7 +53,8 @@ fn honest() -> impl Strategy<Value = PrePrepare> {
     pre_prepare().prop_map(|mut message| {
         let requests = message.proposal.requests.iter();
         let digests = requests.map(|signed| signed.request.digest());
-        message.vote.body.digest = proposal_digest(message.proposal.time, digests);
+        message.vote.body.digest =
+            proposal_digest(message.proposal.time, digests, &message.proposal.rejoins);
         message
     })
 }
@@ -65,6 +69,7 @@ fn record() -> impl Strategy<Value = Plain> {
         vec(signed(checkpoint()), 0..4).prop_map(Plain::Stable),
         signed(view_change()).prop_map(Plain::ViewChange),
         signed(new_view()).prop_map(Plain::NewView),
+        life().prop_map(Plain::Life),
     ]
 }
 
@@ -122,6 +127,7 @@ proptest! {
             }
             Plain::ViewChange(_) => Lifetime::Latest(Standing::Left),
             Plain::NewView(_) => Lifetime::Latest(Standing::Entered),
+            Plain::Life(_) => Lifetime::Latest(Standing::Alive),
         };
         let read = Record::decode(&encode(&written)).unwrap();
         prop_assert_eq!(read.lifetime(), lifetime);
@@ -131,7 +137,7 @@ proptest! {
 /// The tags of records are what journals on disks are written in.
 #[test]
 fn a_tag_that_is_none_is_refused() {
-    for tag in [6, 0x7f] {
+    for tag in [7, 0x7f] {
         let error = Record::decode(&[tag, 0, 0, 0]).unwrap_err();
         assert_eq!(error, RecordError::Undecodable(DecodeError::Malformed));
     }

@@ -14,6 +14,7 @@ use bezant_node::config::{
     ClusterFile, ConfigError, GenesisSettings, NodeFile, Problem, ReplicaEntry, StorageKind,
     random_key, store_key, to_hex,
 };
+use bezant_node::first_start::FirstStart;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -129,6 +130,9 @@ impl Init {
             allow_faults: self.dev,
         };
         node.store(&folder.join("node.toml"))?;
+        FirstStart::grant(&folder.join("data")).map_err(|error| {
+            Failure::error(error.to_string()).next("choose another folder with --dir DIR")
+        })?;
         Ok(folder)
     }
 

@@ -38,10 +38,10 @@ struct Ledger {
     taken: BTreeSet<Name>,
 }
 
-fn start() -> ProcessCluster {
+fn start(storage: StorageKind) -> ProcessCluster {
     let options = LocalOptions {
         admin: true,
-        storage: StorageKind::Sync,
+        storage,
         ..LocalOptions::default()
     };
     ProcessCluster::start(Path::new(env!("CARGO_BIN_EXE_bezant")), &options).unwrap()
@@ -205,7 +205,7 @@ fn executed(cluster: &ProcessCluster, replica: u8) -> u64 {
 
 #[test]
 fn a_backup_killed_under_load_catches_up_from_its_journal() {
-    let mut cluster = start();
+    let mut cluster = start(StorageKind::Sync);
     let load = Load::start(&cluster.view(), CLIENTS);
     // Past a checkpoint, so that it comes back from a snapshot and what follows it.
     await_that("a checkpoint is stable", || {
@@ -229,7 +229,7 @@ fn a_backup_killed_under_load_catches_up_from_its_journal() {
 
 #[test]
 fn all_killed_under_load_come_back_with_what_was_acknowledged() {
-    let mut cluster = start();
+    let mut cluster = start(StorageKind::Sync);
     let load = Load::start(&cluster.view(), CLIENTS);
     // Before the first checkpoint, and beyond some.
     for acknowledged in [50, 500, 1500] {
@@ -257,7 +257,7 @@ fn await_another_primary(cluster: &ProcessCluster) {
 
 #[test]
 fn a_primary_killed_under_load_is_replaced_and_comes_back() {
-    let mut cluster = start();
+    let mut cluster = start(StorageKind::Sync);
     let load = Load::start(&cluster.view(), MANY);
     load.await_more(300);
     cluster.kill(ReplicaId(0)).unwrap();
@@ -272,7 +272,7 @@ fn a_primary_killed_under_load_is_replaced_and_comes_back() {
 
 #[test]
 fn a_primary_frozen_under_load_is_replaced_and_votes_again() {
-    let cluster = start();
+    let cluster = start(StorageKind::Sync);
     let load = Load::start(&cluster.view(), MANY);
     load.await_more(300);
     cluster.freeze(ReplicaId(0)).unwrap();
@@ -290,7 +290,7 @@ fn a_primary_frozen_under_load_is_replaced_and_votes_again() {
 
 #[test]
 fn an_equivocating_primary_is_replaced_under_load() {
-    let cluster = start();
+    let cluster = start(StorageKind::Sync);
     let load = Load::start(&cluster.view(), MANY);
     load.await_more(300);
     let order = r#"{"fault": "equivocate"}"#;
@@ -301,4 +301,26 @@ fn an_equivocating_primary_is_replaced_under_load() {
     load.await_more(300);
     let ledger = load.stop();
     nothing_is_lost(&cluster.view(), &ledger);
+}
+
+/// Its memory goes with the process: it comes back under a new incarnation, under load, and
+/// is needed then.
+#[test]
+fn a_replica_killed_with_its_memory_comes_back_and_votes() {
+    let mut cluster = start(StorageKind::Memory);
+    let load = Load::start(&cluster.view(), CLIENTS);
+    load.await_more(200);
+    for victim in [2, 0] {
+        cluster.kill(ReplicaId(victim)).unwrap();
+        load.await_more(50);
+        cluster.start_again(&[ReplicaId(victim)]).unwrap();
+        await_that("it votes under a new incarnation", || {
+            status(&cluster, victim).is_some_and(|status| status.votes && status.incarnation == 1)
+        });
+    }
+    // Now these two are needed.
+    cluster.kill(ReplicaId(1)).unwrap();
+    load.await_more(100);
+    let acked = load.stop();
+    nothing_is_lost(&cluster.view(), &acked);
 }

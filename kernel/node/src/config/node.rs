@@ -45,6 +45,9 @@ pub struct NodeConfig {
     pub data: Option<PathBuf>,
     /// Where it keeps its log.
     pub storage: StorageKind,
+    /// Whether it is certain, whatever its data folder says, that it never ran: it may
+    /// vote without a memory. A replica of a node file never claims that.
+    pub never_ran: bool,
     /// Whether faults may be switched on over the admin endpoint (development).
     pub allow_faults: bool,
 }
@@ -134,6 +137,7 @@ impl NodeConfig {
             admin,
             data: raw.data.map(|data| beside(file, &data)),
             storage,
+            never_ran: false,
             allow_faults: raw.allow_faults,
         })
     }

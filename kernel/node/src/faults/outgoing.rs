@@ -51,6 +51,7 @@ pub(crate) fn equivocation(
     body.digest = proposal_digest(
         proposal.time,
         requests.map(|signed| signed.request.digest()),
+        &proposal.rejoins,
     );
     let vote = Signed::new(body, Domain::PrePrepare, cluster, key);
     Some(PeerMessage::PrePrepare(PrePrepare { vote, proposal }))
@@ -135,6 +136,7 @@ mod tests {
             proposal: Proposal {
                 time: OrderedTime(100),
                 requests: Vec::new(),
+                rejoins: Vec::new(),
             },
         })
     }
@@ -153,7 +155,7 @@ mod tests {
             let PeerMessage::PrePrepare(PrePrepare { vote, proposal }) = told else {
                 panic!("another kind of message");
             };
-            let digest = proposal_digest(proposal.time, std::iter::empty());
+            let digest = proposal_digest(proposal.time, std::iter::empty(), &[]);
             assert_eq!(vote.body.digest, digest);
             assert_eq!(
                 vote,

@@ -3,8 +3,8 @@
 //! The event loop appends the records of a turn and then asks once for them to
 //! be durable; only after that do the messages leave that wait for them. There
 //! are two implementations. [`MemoryStorage`] forgets everything with the
-//! process: a replica that stops has forgotten what it said, must not take part
-//! again, and the node refuses to start a second time (see [`crate::marker`]).
+//! process: a replica that stops has forgotten what it said, and begins a new life
+//! when it starts again (see [`crate::first_start`]).
 //! [`Journal`] keeps records and the snapshot of a stable checkpoint on disk,
 //! and a replica comes back with what it had.
 

@@ -55,6 +55,7 @@ fn invented(number: SeqNo) -> Decided {
         proposal: Proposal {
             time: OrderedTime(number.0),
             requests: Vec::new(),
+            rejoins: Vec::new(),
         },
         commits: Vec::new(),
     }

@@ -65,6 +65,7 @@ fn proposal() -> Proposal {
     Proposal {
         time: OrderedTime(7),
         requests: vec![request(), request()],
+        rejoins: Vec::new(),
     }
 }
 

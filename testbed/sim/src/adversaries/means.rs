@@ -164,7 +164,7 @@ pub(super) fn nonsense_of(number: u64) -> Digest {
 pub(super) fn digest_of(proposal: &Proposal) -> Digest {
     let requests = proposal.requests.iter();
     let requests = requests.map(|signed| signed.request.digest());
-    proposal_digest(proposal.time, requests)
+    proposal_digest(proposal.time, requests, &proposal.rejoins)
 }
 
 /// The same proposal a moment later and without its last request: sound and different.

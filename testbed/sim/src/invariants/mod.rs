@@ -97,6 +97,11 @@ pub enum Fact<'a> {
         /// The last record that was durable.
         durable: PersistId,
     },
+    /// A replica lost its disk; it is built anew later.
+    Forgot {
+        /// Who.
+        by: ReplicaId,
+    },
     /// A replica took over a state that others vouched for.
     Installed {
         /// Who.

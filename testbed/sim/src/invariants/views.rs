@@ -61,6 +61,10 @@ impl Invariant for ViewMonotonicity {
                     standing.since.push((*id, vote.view));
                 }
             }
+            // What a life without a memory says of views binds only itself: see "one-vote".
+            Fact::Forgot { by } => {
+                self.standings.remove(by);
+            }
             Fact::Restarted {
                 by, view, durable, ..
             } => {

@@ -1,5 +1,5 @@
-//! No replica votes twice at one (view, number, phase), whatever happened between,
-//! and none votes before the record of it is durable.
+//! No replica votes twice at one (view, number, phase), whatever happened between, a loss of
+//! memory included, and none votes before the record of it is durable.
 
 use std::collections::BTreeMap;
 
@@ -80,6 +80,15 @@ impl Invariant for OneVote {
                     return Ok(());
                 }
                 self.say(phase, &vote.body, *durable)
+            }
+            Fact::Forgot { by } => {
+                // What it said stays said.
+                for ((replica, ..), known) in &mut self.votes {
+                    if replica == by {
+                        known.recorded = None;
+                    }
+                }
+                Ok(())
             }
             Fact::Restarted { by, durable, .. } => {
                 // What was not durable was never said; what is left is durable for good.

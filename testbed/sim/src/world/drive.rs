@@ -6,13 +6,14 @@ use bezant_bft::{
     codec,
     crypto::{Domain, SigningKey},
     effects::{Effect, Effects, Input, PersistId, Record, To},
-    ids::{ClusterId, Digest, Incarnation, ReplicaId, SeqNo},
+    ids::{ClusterId, Digest, ReplicaId, SeqNo},
     limits::STATE_PART_BYTES,
     message::{
         ClientMessage, PeerMessage, ReplicaMessage, ReplyClaim, Signed, SignedRequest, StatePart,
     },
     misbehaviour::{Fault as Wrong, Misbehaviour},
     quorum::Quorum,
+    rejoin::{Lives, join_state, split_state},
     seal::{Batch, CheckedProposal, Sealed, Source, check_commits},
     service::{Admission, Replies, Service as _, state_digest},
 };
@@ -266,7 +267,7 @@ impl World {
                 let claim = ReplyClaim {
                     epoch: self.common.keyring.epoch(),
                     replica: machine.id,
-                    incarnation: Incarnation::default(),
+                    incarnation: machine.replica.incarnation(),
                     client: key,
                     reply,
                 };
@@ -336,8 +337,12 @@ impl World {
                     Outgoing::Peers { to, message },
                 );
             }
-            Effect::Execute { number, proposal } => {
-                let state = self.execute(m, number, &proposal);
+            Effect::Execute {
+                number,
+                proposal,
+                lives,
+            } => {
+                let state = self.execute(m, number, &proposal, lives);
                 let due = self.machines[m].kernel.due();
                 inputs.push_back(Input::Executed { number, state, due });
             }
@@ -408,6 +413,7 @@ impl World {
         m: usize,
         number: SeqNo,
         proposal: &Arc<CheckedProposal>,
+        lives: Option<Lives>,
     ) -> Option<Digest> {
         let machine = &mut self.machines[m];
         let (by, is_correct) = (machine.id, machine.is_correct());
@@ -436,8 +442,7 @@ impl World {
                 self.leave(m, after, Outgoing::Client { client, message });
             }
         }
-        let due = number.0.is_multiple_of(self.options.interval);
-        let state = due.then(|| self.snapshot(m, number));
+        let state = lives.map(|lives| self.snapshot(m, number, &lives));
         if let Some(state) = state.filter(|_| is_correct) {
             self.fact(&Fact::Checkpointed { by, number, state });
         }
@@ -466,7 +471,8 @@ impl World {
     fn install(&mut self, m: usize, number: SeqNo, snapshot: Bytes) {
         let machine = &mut self.machines[m];
         let (by, state) = (machine.id, state_digest(&snapshot));
-        if let Err(error) = machine.kernel.restore(&snapshot) {
+        let service = split_state(&snapshot).map(|(_, service)| service);
+        if let Err(error) = service.and_then(|bytes| machine.kernel.restore(bytes)) {
             self.violate(
                 "restore",
                 format!("replica {by} cannot take over the state after number {number}: {error}"),
@@ -482,9 +488,9 @@ impl World {
     }
 
     /// Takes and keeps a snapshot; its digest.
-    fn snapshot(&mut self, m: usize, number: SeqNo) -> Digest {
+    fn snapshot(&mut self, m: usize, number: SeqNo, lives: &Lives) -> Digest {
         let machine = &mut self.machines[m];
-        let bytes = Bytes::from(machine.kernel.snapshot());
+        let bytes = Bytes::from(join_state(lives, &machine.kernel.snapshot()));
         let digest = state_digest(&bytes);
         machine.snapshots.insert(number, bytes);
         digest

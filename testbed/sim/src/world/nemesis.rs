@@ -1,10 +1,21 @@
 //! Trouble from outside: cuts, machines that stand still or fall, and the end of it.
 
-use bezant_bft::{effects::Record, ids::SeqNo, replica::Replica, service::Service as _};
+use bezant_bft::{
+    effects::Record,
+    ids::{Life, SeqNo},
+    rejoin::{Lives, split_state},
+    replica::Replica,
+    service::Service as _,
+};
 use bezant_kernel::Kernel;
 
 use super::{Event, LOOK_US, World};
-use crate::{faults::Fault, invariants::Fact, options::MS};
+use crate::{
+    faults::Fault,
+    invariants::Fact,
+    machine::{Disk, Machine},
+    options::MS,
+};
 
 /// Something bad, or its end.
 #[derive(Clone, Debug)]
@@ -19,6 +30,8 @@ pub(crate) enum Trouble {
     Thaw(usize),
     /// A machine loses its power.
     Crash(usize),
+    /// A machine loses its power and its disk.
+    Forget(usize),
     /// It starts again from what its storage kept.
     Restart(usize),
 }
@@ -54,6 +67,9 @@ impl World {
             self.queue
                 .push(at + for_us, Event::Nemesis(Trouble::Thaw(machine)));
         }
+        if self.options.faults.contains(&Fault::Amnesia) {
+            self.plan_amnesia(end);
+        }
         if self.options.faults.contains(&Fault::Freeze) {
             let mut at = self.rng.below(end / 2);
             while at < end {
@@ -85,6 +101,44 @@ impl World {
         }
     }
 
+    /// One machine at a time. Whether the cluster can bear it is seen when it is due.
+    fn plan_amnesia(&mut self, end: u64) {
+        let mut at = self.rng.below(end / 2);
+        while at < end {
+            let machine = self.rng.index(self.machines.len());
+            self.queue
+                .push(at, Event::Nemesis(Trouble::Forget(machine)));
+            let back = at + self.rng.between(5, 400) * MS;
+            self.queue
+                .push(back, Event::Nemesis(Trouble::Restart(machine)));
+            at += self.rng.between(100, 1500) * MS;
+        }
+    }
+
+    /// The disk goes with the power, if no more than f replicas are faulty or without a
+    /// memory then. A faulty one counts once, whatever it forgets.
+    fn forget(&mut self, m: usize) {
+        let impaired = |machine: &Machine| {
+            !machine.is_correct() || machine.has_forgotten || !machine.replica.votes()
+        };
+        let others = (0..self.machines.len()).filter(|other| *other != m);
+        let impaired = others.filter(|other| impaired(&self.machines[*other]));
+        if impaired.count() >= self.quorum.f() || !self.machines[m].is_correct() {
+            return;
+        }
+        self.crash(m);
+        let mut life = [0; 32];
+        for (to, from) in life.iter_mut().zip(self.rng.below(u64::MAX).to_le_bytes()) {
+            *to = from;
+        }
+        let machine = &mut self.machines[m];
+        machine.disk = Disk::with(Record::Life(Life(life)));
+        machine.has_forgotten = true;
+        let by = machine.id;
+        self.hits.hit(Fault::Amnesia);
+        self.fact(&Fact::Forgot { by });
+    }
+
     /// Power fails: everything that is not on the disk is gone.
     fn crash(&mut self, m: usize) {
         let machine = &mut self.machines[m];
@@ -111,11 +165,16 @@ impl World {
         let durable = machine.disk.durable;
         let (records, state) = machine.disk.crash();
         let mut kernel = Kernel::new(self.genesis.clone());
+        let mut lives = Lives::default();
         let stable = records.iter().filter_map(Record::stable).max();
         let executed = stable.unwrap_or_default();
         let by = machine.id;
         if let Some((number, bytes)) = state {
-            if let Err(error) = kernel.restore(&bytes) {
+            let restored = split_state(&bytes).and_then(|(kept, service)| {
+                lives = kept;
+                kernel.restore(service)
+            });
+            if let Err(error) = restored {
                 return self.violate(
                     "restore",
                     format!("replica {by} cannot read its state after number {number}: {error}"),
@@ -129,7 +188,8 @@ impl World {
         let keyring = self.common.keyring.clone();
         let (interval, tuning) = (self.options.interval, self.options.tuning);
         let key = machine.key.clone();
-        let Some(mut replica) = Replica::recover(by, key, keyring, interval, tuning, records)
+        let Some(mut replica) =
+            Replica::recover(by, key, keyring, interval, tuning, lives, records)
         else {
             return self.violate(
                 "recover",
@@ -139,6 +199,8 @@ impl World {
         replica.expect(kernel.due());
         let view = replica.view();
         machine.replica = replica;
+        // From here on the replica itself says whether it votes.
+        machine.has_forgotten = false;
         machine.kernel = kernel;
         machine.checker = super::checker(&self.options);
         machine.booted_at = self.now;
@@ -179,6 +241,7 @@ impl World {
             }
             Trouble::Thaw(machine) => self.thaw(machine),
             Trouble::Crash(machine) => self.crash(machine),
+            Trouble::Forget(machine) => self.forget(machine),
             Trouble::Restart(machine) => self.restart(machine),
         }
     }

@@ -1,0 +1,683 @@
+//! A replica that lost its memory comes back in order, and says nothing before that.
+
+use bezant_bft::{
+    codec,
+    crypto::Domain,
+    effects::{Effect, Record},
+    ids::{Digest, Epoch, Incarnation, Life, OrderedTime, ReplicaId, SeqNo, View},
+    limits,
+    message::{
+        CheckpointVote, NewView, PeerMessage, PrePrepare, Proposal, Signed, ViewChange, Vote,
+    },
+    misbehaviour::Fault,
+    rejoin::{Lives, Rejoin},
+    replica::Tuning,
+};
+
+use crate::common::{
+    Cluster, DAWN_MS, client, digest_of,
+    single::{Single, blames, executes, sent},
+    vote,
+    world::World,
+};
+
+const T: u64 = 1_000_000;
+
+/// A checkpoint every four numbers: a life counts 16 numbers and up to a checkpoint later.
+const INTERVAL: u64 = 4;
+
+fn tuning() -> Tuning {
+    Tuning {
+        gather: 1,
+        ..Tuning::default()
+    }
+}
+
+fn world(seed: u64) -> World {
+    World::new(seed, 4, INTERVAL, tuning())
+}
+
+/// A client sends to everybody.
+fn ask(world: &mut World, numbers: impl Iterator<Item = u64>) {
+    let n = u8::try_from(world.nodes.len()).unwrap();
+    for number in numbers {
+        let request = world.cluster.request(&client(1), number, b"op");
+        for to in 0..n {
+            world.request(0, to, request.clone());
+        }
+    }
+}
+
+#[track_caller]
+fn assert_executed(world: &World, replicas: &[usize], count: usize) {
+    for i in replicas {
+        let executed = world.nodes[*i].log.order.len();
+        assert_eq!(executed, count, "{i}: {}", world.stand());
+    }
+}
+
+#[track_caller]
+fn assert_back(world: &World, i: usize, incarnation: u64) {
+    let replica = &world.nodes[i].replica;
+    assert!(replica.votes(), "{}", world.stand());
+    assert_eq!(replica.incarnation(), Incarnation(incarnation));
+    for node in &world.nodes {
+        assert!(node.blames.is_empty(), "{:?}", node.blames);
+    }
+}
+
+/// Without a single request: the others order as much as it takes, and are silent then.
+#[test]
+fn a_replica_without_a_memory_comes_back_and_is_needed() {
+    for asked in [0, 3, 30] {
+        let mut world = world(1);
+        ask(&mut world, 1..=asked);
+        world.run_for(T);
+        world.forget(3, tuning(), 1);
+        assert!(!world.nodes[3].replica.votes());
+        world.run_until_idle(60 * T);
+        assert_back(&world, 3, 1);
+        let executed = usize::try_from(asked).unwrap();
+        assert_executed(&world, &[0, 1, 2, 3], executed);
+        // Now nothing is decided without it.
+        world.nodes[1].down = true;
+        ask(&mut world, asked + 1..=asked + 3);
+        world.run_for(2 * T);
+        assert_executed(&world, &[0, 2, 3], executed + 3);
+    }
+}
+
+/// The primary forgets: it is replaced, comes back, and may be primary again.
+#[test]
+fn a_primary_without_a_memory_is_replaced_and_comes_back() {
+    let mut world = world(2);
+    ask(&mut world, 1..=5);
+    world.run_for(T);
+    world.forget(0, tuning(), 1);
+    ask(&mut world, 6..=9);
+    world.run_until_idle(60 * T);
+    assert_back(&world, 0, 1);
+    assert_executed(&world, &[0, 1, 2, 3], 9);
+    assert_eq!(world.nodes[0].replica.view(), View(1));
+    // Views 1 to 3 lose their primaries, one after the other.
+    for down in 1..=3 {
+        world.nodes[down].down = true;
+        ask(&mut world, (9 + down as u64)..=(9 + down as u64));
+        world.run_for(20 * T);
+        world.restart(u8::try_from(down).unwrap(), tuning());
+        world.run_for(20 * T);
+    }
+    assert_executed(&world, &[0, 1, 2, 3], 12);
+    assert_eq!(world.nodes[0].replica.primary(), ReplicaId(0));
+}
+
+/// One replica after the other forgets, and one of them twice.
+#[test]
+fn all_may_forget_one_after_the_other() {
+    let mut world = world(3);
+    let mut executed = 0;
+    for (life, forgetful) in [3, 1, 0, 2, 3].into_iter().enumerate() {
+        ask(&mut world, executed + 1..=executed + 4);
+        executed += 4;
+        world.run_for(T);
+        world.forget(forgetful, tuning(), u8::try_from(life).unwrap());
+        world.run_until_idle(60 * T);
+        let incarnation = if life == 4 { 2 } else { 1 };
+        assert_back(&world, usize::from(forgetful), incarnation);
+    }
+    assert_executed(&world, &[0, 1, 2, 3], 20);
+}
+
+/// It forgets again, or only restarts, before its life counts.
+#[test]
+fn a_life_may_end_before_it_counts() {
+    for after_us in [0, 200, 600, 1_000, 3_000, 10_000] {
+        let mut world = world(4);
+        ask(&mut world, 1..=3);
+        world.run_for(T);
+        world.forget(3, tuning(), 1);
+        world.run_for(after_us);
+        world.restart(3, tuning());
+        world.run_for(after_us);
+        world.forget(3, tuning(), 2);
+        world.run_for(after_us);
+        world.restart(3, tuning());
+        world.run_until_idle(60 * T);
+        let replica = &world.nodes[3].replica;
+        assert!(replica.votes(), "{after_us}: {}", world.stand());
+        assert_executed(&world, &[0, 1, 2, 3], 3);
+    }
+}
+
+/// What is lost of its wish is said again, whoever does not hear it.
+#[test]
+fn a_wish_is_repeated_and_passed_on() {
+    let mut world = world(5);
+    ask(&mut world, 1..=3);
+    world.run_for(T);
+    // Its wish reaches one backup only, which passes it on.
+    world.partition(&[3], &[0, 1]);
+    world.forget(3, tuning(), 1);
+    world.run_for(2 * T);
+    assert_eq!(world.nodes[0].replica.view(), View(0));
+    let ordered = world.nodes[0].replica.executed();
+    assert!(ordered >= SeqNo(20), "{}", world.stand());
+    world.heal();
+    world.run_until_idle(60 * T);
+    assert_back(&world, 3, 1);
+
+    let mut world = self::world(6);
+    world.swallow = Some(|message| matches!(message, PeerMessage::Rejoin(_)));
+    world.forget(3, tuning(), 1);
+    world.run_for(3 * T);
+    world.swallow = None;
+    world.run_until_idle(60 * T);
+    assert_back(&world, 3, 1);
+}
+
+/// A primary that leaves the wish out is replaced, though it orders everything else.
+#[test]
+fn a_primary_that_leaves_the_wish_out_is_replaced() {
+    for asked in [0, 1000] {
+        let mut world = world(7);
+        // It never hears of the wish: as good as leaving it out.
+        world.nodes[0].faulty = Some(Box::new(|_, _, message, _| vec![message.clone()]));
+        world.partition(&[0], &[3]);
+        world.swallow = Some(|message| matches!(message, PeerMessage::Rejoin(_)));
+        world.forget(3, tuning(), 1);
+        world.inject(3, 1, &wish(&world.cluster, 3, 1, 1));
+        world.inject(3, 2, &wish(&world.cluster, 3, 1, 1));
+        for number in 1..=asked {
+            let request = world.cluster.request(&client(1), number, b"op");
+            world.request(number * 5_000, 0, request);
+        }
+        world.run_for(4 * T);
+        let suspected = |i: usize| !world.nodes[i].suspected.is_empty();
+        assert!(suspected(1) && suspected(2), "{asked}: {}", world.stand());
+    }
+}
+
+/// A replica that was away while another forgot learns of it from the state it fetches.
+#[test]
+fn lives_come_with_the_state() {
+    let mut world = world(8);
+    world.forget(3, tuning(), 1);
+    world.run_until_idle(60 * T);
+    // Replica 2 forgets, too, and the log that tells of 3 is gone by then.
+    ask(&mut world, 1..=60);
+    world.run_for(10 * T);
+    world.forget(2, tuning(), 2);
+    world.run_until_idle(60 * T);
+    assert_back(&world, 2, 1);
+    assert_back(&world, 3, 1);
+    assert_executed(&world, &[0, 1, 2, 3], 60);
+    // The votes of one new life count at the other.
+    world.nodes[0].down = true;
+    ask(&mut world, 61..=62);
+    world.run_for(20 * T);
+    assert_executed(&world, &[1, 2, 3], 62);
+}
+
+fn wish(cluster: &Cluster, by: u8, incarnation: u64, life: u8) -> PeerMessage {
+    PeerMessage::Rejoin(signed_wish(cluster, by, incarnation, life))
+}
+
+fn signed_wish(cluster: &Cluster, by: u8, incarnation: u64, life: u8) -> Signed<Rejoin> {
+    let body = Rejoin {
+        epoch: Epoch(0),
+        replica: ReplicaId(by),
+        incarnation: Incarnation(incarnation),
+        life: Life([life; 32]),
+    };
+    let key = &cluster.keys[usize::from(by)];
+    Signed::new(body, Domain::Rejoin, &cluster.id, key)
+}
+
+/// Replica 3 as it starts without a memory.
+fn amnesiac() -> Single {
+    let mut single = Single::with(4, 3, INTERVAL, tuning());
+    let records = vec![Record::Life(Life([1; 32]))];
+    let cluster = &single.cluster;
+    single.replica = cluster.recover(3, INTERVAL, tuning(), Lives::default(), records);
+    single
+}
+
+fn says_only_its_wish(out: &[Effect]) {
+    for message in sent(out) {
+        assert!(
+            matches!(
+                message,
+                PeerMessage::Rejoin(_) | PeerMessage::Status(_) | PeerMessage::Forward(_)
+            ),
+            "{message:?}"
+        );
+    }
+}
+
+/// It follows what is decided and votes on nothing: not on numbers, not on states, not on
+/// views, whatever it waits for.
+#[test]
+fn without_a_life_nothing_is_voted_on() {
+    let mut single = amnesiac();
+    let out = single.tick(0);
+    let wishes = sent(&out);
+    assert!(
+        matches!(wishes[..], [PeerMessage::Rejoin(wish)] if wish.body.incarnation == Incarnation(1)),
+        "{wishes:?}"
+    );
+    for number in 1..=4 {
+        let out = single.decide(number);
+        assert_eq!(executes(&out), [number]);
+        says_only_its_wish(&out);
+        let state = (number == 4).then_some(Digest([1; 32]));
+        says_only_its_wish(&single.executed(number, state));
+    }
+    // The others make the checkpoint stable, before or after it got there.
+    for by in 0..3 {
+        let vote = single.cluster.checkpoint(by, 4, Digest([1; 32]));
+        says_only_its_wish(&single.hear(by, &vote));
+    }
+    assert_eq!(single.replica.stable(), SeqNo(4));
+    let request = single.cluster.request(&client(1), 9, b"op");
+    says_only_its_wish(&single.ask(&request));
+    // View 3 would be its own.
+    for view in 1..=3 {
+        for by in 0..3 {
+            let change = view_change(&single.cluster, by, 0, view, 0);
+            says_only_its_wish(&single.hear(by, &change));
+        }
+    }
+    for _ in 0..20 {
+        says_only_its_wish(&single.tick(T));
+    }
+    assert!(!single.replica.votes());
+}
+
+/// It asks again, less and less often.
+#[test]
+fn a_wish_is_repeated_with_growing_pauses() {
+    let mut single = amnesiac();
+    let mut wishes = 0;
+    for _ in 0..1000 {
+        let out = single.tick(T / 10);
+        let wish = |message: &&&PeerMessage| matches!(message, PeerMessage::Rejoin(_));
+        wishes += sent(&out).iter().filter(wish).count();
+    }
+    assert!((10..=20).contains(&wishes), "{wishes} in 100 s");
+}
+
+fn view_change(cluster: &Cluster, by: u8, incarnation: u64, view: u64, stable: u64) -> PeerMessage {
+    let checkpoint = (0..3).filter(|_| stable > 0).map(|voter| {
+        match cluster.checkpoint(voter, stable, Digest([1; 32])) {
+            PeerMessage::Checkpoint(vote) => vote,
+            other => panic!("{other:?}"),
+        }
+    });
+    let body = ViewChange {
+        epoch: Epoch(0),
+        replica: ReplicaId(by),
+        incarnation: Incarnation(incarnation),
+        view: View(view),
+        stable: SeqNo(stable),
+        checkpoint: checkpoint.collect(),
+        prepared: Vec::new(),
+    };
+    cluster.sign_view_change(by, body)
+}
+
+/// Decides `number` at replica 1 by the votes of 0 and 2, with these lives in the proposal.
+fn decide_with(single: &mut Single, number: u64, rejoins: Vec<Signed<Rejoin>>) -> Vec<Effect> {
+    let proposal = Proposal {
+        time: OrderedTime(DAWN_MS),
+        requests: Vec::new(),
+        rejoins,
+    };
+    let digest = digest_of(&proposal);
+    let mut out = single.hear(0, &single.cluster.pre_prepare(number, proposal));
+    let (prepare, commit) = (
+        single.cluster.prepare(2, number, digest),
+        single.cluster.commit(2, number, digest),
+    );
+    out.extend(single.hear_all([(2, &prepare), (2, &commit)]));
+    out.extend(single.hear(0, &single.cluster.commit(0, number, digest)));
+    let due = number.is_multiple_of(INTERVAL);
+    out.extend(single.executed(number, due.then_some(Digest([1; 32]))));
+    for by in [0, 2].into_iter().filter(|_| due) {
+        let vote = single.cluster.checkpoint(by, number, Digest([1; 32]));
+        out.extend(single.hear(by, &vote));
+    }
+    out
+}
+
+/// Replica 1, where replica 3 began a life at number 1: it counts from checkpoint 20.
+fn with_a_life(numbers: u64) -> Single {
+    let mut single = Single::with(4, 1, INTERVAL, tuning());
+    let wish = signed_wish(&single.cluster, 3, 1, 1);
+    decide_with(&mut single, 1, vec![wish]);
+    for number in 2..=numbers {
+        decide_with(&mut single, number, Vec::new());
+    }
+    single
+}
+
+fn prepare_of(single: &Single, number: u64, incarnation: u64) -> PeerMessage {
+    let body = Vote {
+        incarnation: Incarnation(incarnation),
+        ..vote(3, number, Digest([9; 32]))
+    };
+    PeerMessage::Prepare(single.cluster.sign(3, body, Domain::Prepare))
+}
+
+fn commit_of(single: &Single, number: u64, incarnation: u64) -> PeerMessage {
+    let body = Vote {
+        incarnation: Incarnation(incarnation),
+        ..vote(3, number, Digest([9; 32]))
+    };
+    PeerMessage::Commit(single.cluster.sign(3, body, Domain::Commit))
+}
+
+/// Up to the checkpoint the earlier life counts, above it the present one.
+#[test]
+fn votes_count_with_the_life_of_their_number() {
+    let mut single = with_a_life(8);
+    for (number, incarnation, counts) in
+        [(20, 0, true), (21, 1, true), (20, 1, false), (21, 0, false)]
+    {
+        let expected = Fault::WrongIncarnation {
+            said: Incarnation(incarnation),
+        };
+        for message in [
+            prepare_of(&single, number, incarnation),
+            commit_of(&single, number, incarnation),
+        ] {
+            let out = single.hear(3, &message);
+            let blames = blames(&out);
+            if counts {
+                assert!(blames.is_empty(), "{number} {incarnation}: {blames:?}");
+            } else {
+                assert_eq!(blames, [(Some(3), &expected)]);
+            }
+        }
+        let voted = single.replica.slot(SeqNo(number)).unwrap();
+        assert_eq!(voted.commits_for(Digest([9; 32])), 1);
+    }
+    // Of a life that nobody heard of here: late, and nobody's fault.
+    assert!(single.hear(3, &prepare_of(&single, 22, 2)).is_empty());
+    assert!(single.replica.slot(SeqNo(22)).is_none());
+}
+
+#[test]
+fn checkpoint_votes_count_with_the_life_of_their_number() {
+    let mut single = with_a_life(8);
+    for (number, incarnation, counts) in [
+        (12, 0, true),
+        (24, 1, true),
+        (12, 1, false),
+        (24, 0, false),
+        // They lead a replica on that fell behind, whatever the life.
+        (400, 7, true),
+    ] {
+        let body = CheckpointVote {
+            epoch: Epoch(0),
+            replica: ReplicaId(3),
+            incarnation: Incarnation(incarnation),
+            number: SeqNo(number),
+            digest: Digest([1; 32]),
+        };
+        let cluster = &single.cluster;
+        let signed = Signed::new(body, Domain::Checkpoint, &cluster.id, &cluster.keys[3]);
+        let out = single.hear(0, &PeerMessage::Checkpoint(signed));
+        assert_eq!(blames(&out).is_empty(), counts, "{number} {incarnation}");
+    }
+}
+
+/// A view change of an earlier life counts for those who voted where that one did, and is
+/// void to those who voted where a later life may have.
+#[test]
+fn view_changes_of_an_earlier_life_are_void_above_it() {
+    for (numbers, counts) in [(20, true), (21, false)] {
+        let mut single = with_a_life(numbers);
+        let joined = |out: &[Effect]| {
+            let mut messages = sent(out).into_iter();
+            messages.any(|message| matches!(message, PeerMessage::ViewChange(_)))
+        };
+        let cluster = single.cluster.clone();
+        let out = single.hear(3, &view_change(&cluster, 3, 0, 5, 0));
+        assert!(blames(&out).is_empty(), "it was right when it was said");
+        let out = single.hear(2, &view_change(&cluster, 2, 0, 5, 0));
+        assert_eq!(joined(&out), counts, "voted on {numbers}");
+    }
+}
+
+/// It was good when it came, and is void when it would be used.
+#[test]
+fn a_view_change_kept_does_not_outlive_its_life() {
+    let mut single = with_a_life(20);
+    let cluster = single.cluster.clone();
+    single.hear(3, &view_change(&cluster, 3, 0, 5, 0));
+    decide_with(&mut single, 21, Vec::new());
+    let (of_two, of_zero) = (
+        view_change(&cluster, 2, 0, 5, 20),
+        view_change(&cluster, 0, 0, 5, 20),
+    );
+    // Replica 1 is primary of view 5: with its own these are three, of which two count.
+    single.hear(2, &of_two);
+    let mut out = single.tick(0);
+    out.extend(single.hear(3, &view_change(&cluster, 3, 0, 5, 0)));
+    let opened = |out: &[Effect]| {
+        let mut messages = sent(out).into_iter();
+        messages.any(|message| matches!(message, PeerMessage::NewView(_)))
+    };
+    assert!(!opened(&out));
+    let out = single.hear(0, &of_zero);
+    assert!(opened(&out), "{out:?}");
+}
+
+/// A present life knows nothing of numbers below its own, and may not say so.
+#[test]
+fn a_view_change_of_a_present_life_begins_where_it_does() {
+    let mut single = with_a_life(21);
+    let cluster = single.cluster.clone();
+    let out = single.hear(3, &view_change(&cluster, 3, 1, 5, 16));
+    let said = Incarnation(1);
+    assert_eq!(blames(&out), [(Some(3), &Fault::WrongIncarnation { said })]);
+    let out = single.hear(3, &view_change(&cluster, 3, 1, 5, 20));
+    assert!(blames(&out).is_empty());
+    // Of a life not heard of.
+    let out = single.hear(3, &view_change(&cluster, 3, 2, 9, 20));
+    assert!(out.is_empty(), "{out:?}");
+}
+
+/// The same for a new view.
+#[test]
+fn a_new_view_of_a_life_not_heard_of_waits() {
+    let mut single = Single::with(4, 1, INTERVAL, tuning());
+    let body = |incarnation| NewView {
+        epoch: Epoch(0),
+        replica: ReplicaId(3),
+        incarnation: Incarnation(incarnation),
+        view: View(3),
+        view_changes: (0..3).map(|i| (ReplicaId(i), Digest([i; 32]))).collect(),
+        pre_prepares: Vec::new(),
+    };
+    let late = single.cluster.sign_new_view(3, body(1));
+    assert!(single.hear(3, &late).is_empty());
+    let present = single.cluster.sign_new_view(3, body(0));
+    single.hear(3, &present);
+}
+
+/// Replica 0 is primary and orders a wish by itself, once, and then empty numbers until the
+/// life counts.
+#[test]
+fn a_primary_orders_a_wish_and_what_it_takes() {
+    let mut single = Single::with(4, 0, INTERVAL, tuning());
+    let proposed = |out: &[Effect]| -> Vec<PrePrepare> {
+        let proposals = sent(out).into_iter().filter_map(|message| match message {
+            PeerMessage::PrePrepare(message) => Some(message.clone()),
+            _ => None,
+        });
+        proposals.collect()
+    };
+    let cluster = single.cluster.clone();
+    let out = single.hear(3, &wish(&cluster, 3, 1, 1));
+    let first = proposed(&out);
+    assert_eq!(first.len(), 1);
+    assert_eq!(first[0].proposal.rejoins, [signed_wish(&cluster, 3, 1, 1)]);
+    // Again, another, of another incarnation: nothing new.
+    for message in [
+        wish(&cluster, 3, 1, 1),
+        wish(&cluster, 3, 1, 2),
+        wish(&cluster, 3, 2, 2),
+        wish(&cluster, 3, 0, 2),
+        wish(&cluster, 0, 1, 2),
+    ] {
+        assert!(single.hear(3, &message).is_empty(), "{message:?}");
+    }
+    let mut next = first;
+    for number in 1..=20 {
+        assert_eq!(next.len(), 1, "at {number}");
+        assert_eq!(next[0].vote.body.number, SeqNo(number));
+        assert_eq!(next[0].proposal.rejoins.is_empty(), number > 1);
+        let digest = digest_of(&next[0].proposal);
+        let mut out = Vec::new();
+        for by in 1..3 {
+            out.extend(single.hear(by, &cluster.prepare(by, number, digest)));
+        }
+        for by in 1..3 {
+            out.extend(single.hear(by, &cluster.commit(by, number, digest)));
+        }
+        next = proposed(&out);
+        let due = number.is_multiple_of(INTERVAL);
+        single.executed(number, due.then_some(Digest([1; 32])));
+        for by in (1..3).filter(|_| due) {
+            single.hear(by, &cluster.checkpoint(by, number, Digest([1; 32])));
+        }
+    }
+    assert!(next.is_empty(), "the life counts, and all is done");
+}
+
+/// More lives than a proposal may hold, or one that its replica did not sign.
+#[test]
+fn a_proposal_with_bad_lives_is_refused_whole() {
+    let cluster = Cluster::new(4);
+    let good = signed_wish(&cluster, 3, 1, 1);
+    let forged = Signed {
+        body: Rejoin {
+            replica: ReplicaId(2),
+            ..good.body
+        },
+        signature: good.signature,
+    };
+    let many = vec![good; limits::MAX_REJOINS_PER_PROPOSAL + 1];
+    let requests = many.len();
+    for (rejoins, fault) in [
+        (vec![forged], Fault::BadSignature),
+        (many, Fault::TooManyRequests { requests }),
+    ] {
+        let mut single = Single::with(4, 1, INTERVAL, tuning());
+        let proposal = Proposal {
+            time: OrderedTime(DAWN_MS),
+            requests: Vec::new(),
+            rejoins,
+        };
+        let out = single.hear(0, &cluster.pre_prepare(1, proposal));
+        assert_eq!(blames(&out), [(Some(0), &fault)]);
+    }
+}
+
+/// Another epoch, another's key, another domain, no member.
+#[test]
+fn a_wish_that_is_not_its_replicas_is_refused() {
+    let mut single = Single::with(4, 0, INTERVAL, tuning());
+    let cluster = single.cluster.clone();
+    let body = signed_wish(&cluster, 3, 1, 1).body;
+    let sign = |body, domain, key: usize| {
+        PeerMessage::Rejoin(Signed::new(body, domain, &cluster.id, &cluster.keys[key]))
+    };
+    let epoch = Rejoin {
+        epoch: Epoch(1),
+        ..body
+    };
+    let stranger = Rejoin {
+        replica: ReplicaId(4),
+        ..body
+    };
+    let (said, is) = (Epoch(1), Epoch(0));
+    for (message, fault) in [
+        (sign(body, Domain::Rejoin, 2), Fault::BadSignature),
+        (sign(body, Domain::Prepare, 3), Fault::BadSignature),
+        (
+            sign(epoch, Domain::Rejoin, 3),
+            Fault::WrongEpoch { said, is },
+        ),
+        (sign(stranger, Domain::Rejoin, 3), Fault::NotAMember),
+    ] {
+        let out = single.hear(2, &message);
+        assert_eq!(blames(&out), [(Some(2), &fault)]);
+        assert!(sent(&out).is_empty());
+    }
+    let bytes = codec::encode(&wish(&cluster, 3, 1, 1));
+    assert!(codec::decode::<PeerMessage>(&bytes).is_ok());
+}
+
+/// A replica that comes back with its records is the life it was, and votes as it did.
+#[test]
+fn a_life_survives_a_restart() {
+    let mut world = world(9);
+    world.forget(3, tuning(), 1);
+    world.run_until_idle(60 * T);
+    assert_back(&world, 3, 1);
+    ask(&mut world, 1..=30);
+    world.run_for(5 * T);
+    world.restart(3, tuning());
+    assert!(world.nodes[3].replica.votes(), "{}", world.stand());
+    world.run_until_idle(60 * T);
+    world.nodes[0].down = true;
+    ask(&mut world, 31..=33);
+    world.run_for(20 * T);
+    assert_executed(&world, &[1, 2, 3], 33);
+}
+
+/// A first life of which somebody says that it ended votes no more.
+#[test]
+fn a_life_that_was_replaced_is_silent() {
+    let mut single = Single::with(4, 1, INTERVAL, tuning());
+    assert!(single.replica.votes());
+    let own = signed_wish(&single.cluster, 1, 1, 1);
+    decide_with(&mut single, 1, vec![own]);
+    assert!(!single.replica.votes());
+    // It goes on to follow: now by the votes of all others.
+    for number in 2..=24 {
+        single.decide(number);
+        let state = number.is_multiple_of(INTERVAL).then_some(Digest([1; 32]));
+        single.executed(number, state);
+        for by in [0, 2, 3].into_iter().filter(|_| state.is_some()) {
+            let vote = single.cluster.checkpoint(by, number, Digest([1; 32]));
+            single.hear(by, &vote);
+        }
+        assert!(!single.replica.votes());
+    }
+    assert_eq!(single.replica.stable(), SeqNo(24));
+}
+
+/// The view in force was opened with a view change that it does not remember, and is not
+/// given up for that.
+#[test]
+fn it_is_led_into_a_view_that_its_earlier_life_helped_to_open() {
+    let mut world = world(10);
+    world.nodes[0].down = true;
+    ask(&mut world, 1..=3);
+    world.run_for(3 * T);
+    world.restart(0, tuning());
+    world.run_for(3 * T);
+    world.forget(3, tuning(), 1);
+    world.run_until_idle(60 * T);
+    assert_back(&world, 3, 1);
+    for node in &world.nodes {
+        assert_eq!(node.replica.view(), View(1), "{}", world.stand());
+    }
+    world.nodes[0].down = true;
+    ask(&mut world, 4..=6);
+    world.run_for(T / 2);
+    assert_executed(&world, &[1, 2, 3], 6);
+}
