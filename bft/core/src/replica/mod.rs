@@ -140,9 +140,11 @@ pub struct Replica {
     clock: Clock,
     /// When a number was last delivered or something began to lack: both timers count from here.
     progress: Instant,
-    /// When what lacks was last asked for, and how far delivery had come.
+    /// When what lacks was last asked for, how far delivery had come, and up to what was
+    /// known to lack.
     asked: Instant,
     asked_at: SeqNo,
+    asked_up_to: SeqNo,
     /// How often since there was progress; the next time is put off further.
     asks: u32,
     /// The same, whatever views came and went meanwhile: a new view is no progress for one
@@ -201,6 +203,7 @@ impl Replica {
             progress: Instant(0),
             asked: Instant(0),
             asked_at: SeqNo(0),
+            asked_up_to: SeqNo(0),
             asks: 0,
             fruitless: 0,
             heights: BTreeMap::new(),
@@ -368,6 +371,7 @@ impl Replica {
             self.made_progress();
         }
         self.watch_time();
+        self.ask_on(out);
         self.on_time(out);
         if let Err(violation) = self.invariants(touched) {
             self.halt(violation, out);

@@ -19,12 +19,16 @@ use crate::{
 };
 
 impl Replica {
+    /// The highest number that somebody spoke of, as far as that is believed here.
+    fn known(&self) -> SeqNo {
+        let heard_of = self.slots.keys().next_back().copied().unwrap_or_default();
+        heard_of.max(self.height).max(self.checkpoints.proven())
+    }
+
     /// Whether this replica knows of something that it lacks: a number it heard of, or
     /// that more than f peers passed, or the votes that make its checkpoint stable.
     pub(super) fn is_lacking(&self) -> bool {
-        let heard_of = self.slots.keys().next_back().copied().unwrap_or_default();
-        let known = heard_of.max(self.height).max(self.checkpoints.proven());
-        known > self.delivered
+        self.known() > self.delivered
             || self.checkpoints.is_awaited(self.executed)
             || self.checkpoints.is_left_behind(self.quorum)
             || self.missed_a_view()
@@ -44,6 +48,7 @@ impl Replica {
     /// A new link may have lost what was sent over the old one.
     pub(super) fn on_link_up(&mut self, peer: ReplicaId, out: &mut Effects) -> Option<SeqNo> {
         self.send_again(To::Replica(peer), [self.report(true)], out);
+        (self.asked_at, self.asked_up_to) = (self.delivered, self.known());
         self.leave_again(To::Replica(peer), out);
         self.ask_for_life(To::Replica(peer), out);
         // What was asked in vain before may be answered now.
@@ -221,7 +226,7 @@ impl Replica {
     /// Asks all for what lacks. Perhaps they lack it, too: the own votes for the number
     /// this replica is stuck at go along.
     pub(super) fn ask(&mut self, out: &mut Effects) {
-        self.asked_at = self.delivered;
+        (self.asked_at, self.asked_up_to) = (self.delivered, self.known());
         self.ask_proposals(out);
         self.leave_again(To::Others, out);
         let stuck = self.slots.get(&self.delivered.next());
@@ -231,6 +236,15 @@ impl Replica {
             .chain([self.report(true)])
             .collect();
         self.send_again(To::Others, messages, out);
+    }
+
+    /// An answer holds a few numbers. When these are delivered and more was known to lack, as
+    /// after a restart of all, the next are asked for without waiting for the timer.
+    pub(super) fn ask_on(&mut self, out: &mut Effects) {
+        let answered = self.delivered.0 >= self.asked_at.0 + limits::MAX_RESENT_NUMBERS;
+        if answered && self.delivered < self.asked_up_to {
+            self.ask(out);
+        }
     }
 
     /// Passes requests that wait here for long on to the primary.

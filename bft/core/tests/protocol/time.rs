@@ -215,9 +215,9 @@ fn one_tick_ends_what_is_due_and_none_comes_before() {
     let mut world = leased(60_000);
     let sent = world.hits.sent;
     world.run_for(59_000 * MS);
-    // Two hints on each of 12 links, as without a lease.
+    // Four hints on each of 12 links, as without a lease.
     let hints = world.hits.sent - sent;
-    assert!(hints <= 24, "{hints} messages in a minute");
+    assert!(hints <= 48, "{hints} messages in a minute");
     world.run_until_idle(2_000 * MS);
     for node in &world.nodes {
         assert!(node.log.leases.is_empty());

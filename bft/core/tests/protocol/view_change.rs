@@ -364,3 +364,20 @@ fn views_that_decide_nothing_get_longer() {
     world.run_for(20 * T);
     assert_executed(&world, &[0, 1, 2, 3], 1);
 }
+
+/// After a loss of power there is much to repeat and no checkpoint behind it: that goes on
+/// at the pace of the network, and not at that of a timer for every few numbers.
+#[test]
+fn a_restart_of_all_is_quick() {
+    let mut world = World::new(16, 4, 128, Tuning::default());
+    for number in 1..=100 {
+        ask(&mut world, number..=number);
+        world.run_for(5_000);
+    }
+    assert_executed(&world, &[0, 1, 2, 3], 100);
+    for i in 0..4 {
+        world.restart(i, Tuning::default());
+    }
+    world.run_for(T / 4);
+    assert_executed(&world, &[0, 1, 2, 3], 100);
+}
