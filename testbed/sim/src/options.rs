@@ -36,8 +36,8 @@ pub struct Options {
     pub flood: bool,
     /// Who is faulty, and how.
     pub adversaries: BTreeMap<u8, Kind>,
-    /// A machine that stands still once, and for how long.
-    pub stands_still: Option<(u8, u64)>,
+    /// A machine that is cut off from the others once, and for how long.
+    pub cut_off: Option<(u8, u64)>,
     /// Until a record is durable.
     pub sync_us: u64,
     /// Until a batch of commit signatures is checked.
@@ -105,7 +105,7 @@ impl Options {
             faults,
             flood: rng.chance(200),
             adversaries: BTreeMap::new(),
-            stands_still: None,
+            cut_off: None,
             sync_us: if slow { rng.between(1, 30) * MS } else { 0 },
             check_us: rng.below(3) * MS,
             skew_ms: 0,
@@ -127,7 +127,7 @@ impl Options {
         options.n = 4;
         options.faults.clear();
         options.adversaries.clear();
-        options.stands_still = None;
+        options.cut_off = None;
         options.flood = false;
         options.network = Network {
             latency_us: (MS, MS),
@@ -180,15 +180,13 @@ impl Options {
         match kind.occasion() {
             Occasion::Leaving | Occasion::Winning => {
                 // The first primary, for so long that it is replaced.
-                self.faults.insert(Fault::Freeze);
-                self.stands_still = Some((0, 4 * self.tuning.suspect_after_us));
+                self.cut_off = Some((0, 4 * self.tuning.suspect_after_us));
             }
             Occasion::Helping => {
                 // Somebody else, for so long that the others drop what it lacks.
                 let last = self.n - 1;
                 let victim = if replica == last { last - 1 } else { last };
-                self.faults.extend([Fault::Freeze, Fault::Partition]);
-                self.stands_still = Some((victim, self.heal_at_us / 2));
+                self.cut_off = Some((victim, self.heal_at_us / 2));
                 self.interval = 4;
             }
             Occasion::Any | Occasion::Proposing => {}

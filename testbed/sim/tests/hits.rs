@@ -16,7 +16,7 @@ use bezant_sim::{
 };
 
 /// Seeds in which something must strike.
-const SEEDS: u64 = 12;
+const SEEDS: u64 = 40;
 
 /// Runs seeds until `strikes` says yes of one.
 fn strikes(what: &str, options: impl Fn(u64) -> Options, strikes: impl Fn(&Report) -> bool) {
@@ -36,7 +36,7 @@ fn quiet(seed: u64) -> Options {
     options.n = 4;
     options.adversaries.clear();
     options.faults.clear();
-    options.stands_still = None;
+    options.cut_off = None;
     options.flood = false;
     options
 }

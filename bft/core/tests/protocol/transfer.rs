@@ -128,9 +128,9 @@ fn a_state_without_end_is_fetched_elsewhere() {
     };
     let mut world = far_behind(15, crumbs);
     // It hears of the state from that one first, and asks it.
-    world.uncut();
+    world.heal();
     world.partition(&[3], &[1, 2]);
-    world.run_for(10 * T);
+    world.run_for(3 * T);
     world.heal();
     world.run_for(30 * T);
     assert_executed(&world, &[1, 2, 3], 80);

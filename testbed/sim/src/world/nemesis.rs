@@ -59,13 +59,16 @@ impl World {
         if self.options.faults.contains(&Fault::Crash) {
             self.plan_crashes(end);
         }
-        if let Some((machine, for_us)) = self.options.stands_still {
+        if let Some((machine, for_us)) = self.options.cut_off {
             let at = self.rng.below(end / 4);
-            let machine = usize::from(machine);
+            let machines = 0..self.machines.len();
+            let group = machines.map(|one| one == usize::from(machine)).collect();
+            let one_way = false;
             self.queue
-                .push(at, Event::Nemesis(Trouble::Freeze(machine)));
+                .push(at, Event::Nemesis(Trouble::Cut { group, one_way }));
+            let noticed = self.rng.chance(500);
             self.queue
-                .push(at + for_us, Event::Nemesis(Trouble::Thaw(machine)));
+                .push(at + for_us, Event::Nemesis(Trouble::Join { noticed }));
         }
         if self.options.faults.contains(&Fault::Amnesia) {
             self.plan_amnesia(end);
