@@ -246,7 +246,7 @@ fn draw_call(rng: &mut Rng, work: &Work, draining: bool) -> Call {
     let limit = u32::try_from(rng.between(1, 4)).unwrap_or(1);
     // Some end while the clients are at work, some when they have long done.
     let lease = rng.between(1, 2_000) * rng.between(1, 5);
-    let lease_ms = rng.chance(250).then_some(lease);
+    let lease_ms = (rng.chance(250) && work.leases).then_some(lease);
     let operation = match rng.below(100) {
         0..=31 => Operation::Out { tuple, lease_ms },
         32..=39 => Operation::Rdp { template },

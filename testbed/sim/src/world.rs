@@ -6,6 +6,7 @@
 //! out effects. Time passes only between events.
 
 mod drive;
+mod history;
 mod nemesis;
 mod twins;
 mod work;
@@ -31,7 +32,6 @@ use crate::{
     client::Actor,
     faults::{Fault, Hits},
     invariants::{self, Common, Fact, Invariant},
-    linear,
     machine::{Disk, Machine},
     network::Links,
     options::{MS, Options},
@@ -477,13 +477,7 @@ impl World {
                 self.violate("equal-states", what);
             }
         }
-        let history: Vec<_> = self.actors.iter().flat_map(|actor| &actor.seen).collect();
-        let model = self.common.oracle.service();
-        let (order, times) = (model.performed(), model.times());
-        match linear::check(&history, order, times, self.options.work.makes_spaces) {
-            Ok(checked) => self.figures.answers_checked = checked.answers,
-            Err(anomaly) => self.violate("linearizability", format!("{anomaly:?}")),
-        }
+        self.linearize();
         match self.violation.take() {
             Some(violation) => Outcome::Violated(violation),
             None => Outcome::Passed,
