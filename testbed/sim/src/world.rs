@@ -8,6 +8,7 @@
 mod drive;
 mod history;
 mod nemesis;
+mod script;
 mod twins;
 mod work;
 
@@ -39,6 +40,7 @@ use crate::{
     queue::Queue,
     report::{Figures, Outcome, Report, Violation},
     rng::Rng,
+    scenario::Wire,
     trace::Trace,
 };
 
@@ -120,6 +122,8 @@ pub struct World {
     clients: BTreeMap<ClientId, usize>,
     flood: Option<Flood>,
     links: Links,
+    /// What a scenario does to messages between machines.
+    wire: Wire,
     rules: Vec<Box<dyn Invariant>>,
     common: Common,
     hits: Hits,
@@ -189,6 +193,7 @@ impl World {
                 client_keys.len() + 1,
                 options.network,
             ),
+            wire: Wire::default(),
             rules: invariants::all(),
             common: Common {
                 interval: options.interval,
