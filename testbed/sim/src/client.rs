@@ -74,6 +74,11 @@ impl Actor {
         (self.session.outstanding(), self.left)
     }
 
+    /// Whether this request has no answer yet.
+    pub(crate) fn awaits(&self, number: RequestNumber) -> bool {
+        self.open.contains_key(&number)
+    }
+
     /// Begins nothing new but one last operation, and ends all waits.
     pub(crate) fn drain(&mut self) {
         self.draining = true;
@@ -96,37 +101,52 @@ impl Actor {
             let deadline = rng
                 .chance(30)
                 .then(|| Instant(now + rng.between(1, 500) * MS));
-            let op = Bytes::from(call.encode());
-            let Ok(token) = self.session.submit(Instant(now), op, deadline, &mut events) else {
+            if self.begin(now, call, deadline, &mut events).is_none() {
                 break;
-            };
-            match &call {
-                Call::Space {
-                    operation: Operation::Rd { .. } | Operation::In { .. },
-                    ..
-                } => {
-                    self.waits.insert(token.0, false);
-                }
-                Call::Cancel { number } => {
-                    let number = RequestNumber(*number);
-                    self.given_up.retain(|other| *other != number);
-                    if let Some(ended) = self.waits.get_mut(&number) {
-                        *ended = true;
-                    }
-                }
-                _ => self.left = self.left.saturating_sub(1),
             }
-            self.open.insert(token.0, self.seen.len());
-            self.seen.push(Seen {
-                session: self.session.id(),
-                number: token.0,
-                call,
-                invoked: now,
-                returned: None,
-                answer: None,
-            });
         }
         self.absorb(now, events, rng, wishes);
+    }
+
+    /// Asks for `call`, if the session may have another request open.
+    pub(crate) fn begin(
+        &mut self,
+        now: u64,
+        call: Call,
+        deadline: Option<Instant>,
+        events: &mut Vec<Event>,
+    ) -> Option<RequestNumber> {
+        let op = Bytes::from(call.encode());
+        let token = self
+            .session
+            .submit(Instant(now), op, deadline, events)
+            .ok()?;
+        match &call {
+            Call::Space {
+                operation: Operation::Rd { .. } | Operation::In { .. },
+                ..
+            } => {
+                self.waits.insert(token.0, false);
+            }
+            Call::Cancel { number } => {
+                let number = RequestNumber(*number);
+                self.given_up.retain(|other| *other != number);
+                if let Some(ended) = self.waits.get_mut(&number) {
+                    *ended = true;
+                }
+            }
+            _ => self.left = self.left.saturating_sub(1),
+        }
+        self.open.insert(token.0, self.seen.len());
+        self.seen.push(Seen {
+            session: self.session.id(),
+            number: token.0,
+            call,
+            invoked: now,
+            returned: None,
+            answer: None,
+        });
+        Some(token.0)
     }
 
     /// The next call, if another may be under way.
@@ -246,7 +266,7 @@ fn draw_call(rng: &mut Rng, work: &Work, draining: bool) -> Call {
     let limit = u32::try_from(rng.between(1, 4)).unwrap_or(1);
     // Some end while the clients are at work, some when they have long done.
     let lease = rng.between(1, 2_000) * rng.between(1, 5);
-    let lease_ms = rng.chance(250).then_some(lease);
+    let lease_ms = (rng.chance(250) && work.leases).then_some(lease);
     let operation = match rng.below(100) {
         0..=31 => Operation::Out { tuple, lease_ms },
         32..=39 => Operation::Rdp { template },

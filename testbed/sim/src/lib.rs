@@ -35,6 +35,7 @@ pub mod oracle;
 mod queue;
 pub mod report;
 pub mod rng;
+pub mod scenario;
 mod trace;
 mod world;
 

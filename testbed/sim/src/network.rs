@@ -52,6 +52,23 @@ impl Links {
         }
     }
 
+    /// Cuts machines and clients off from those of other groups; who is in no group is
+    /// heard by all.
+    pub(crate) fn split(&mut self, machines: &[Option<usize>], clients: &[Option<usize>]) {
+        let apart = |one: Option<usize>, other: Option<usize>| match (one, other) {
+            (Some(one), Some(other)) => one != other,
+            _ => false,
+        };
+        for (from, group) in machines.iter().enumerate() {
+            for (to, other) in machines.iter().enumerate() {
+                self.cut[from * self.machines + to] |= apart(*group, *other);
+            }
+            for (client, other) in clients.iter().enumerate() {
+                self.client_cut[client * self.machines + from] |= apart(*group, *other);
+            }
+        }
+    }
+
     /// Ends all cuts; says between which machines there were any.
     pub(crate) fn join(&mut self) -> Vec<(usize, usize)> {
         self.client_cut.fill(false);

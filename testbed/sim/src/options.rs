@@ -84,6 +84,9 @@ pub struct Work {
     pub keys: u64,
     /// Whether the first `out` makes its space.
     pub makes_spaces: bool,
+    /// Whether some tuples have leases. No client can tell when one ends, so histories
+    /// with them are not searched for an order.
+    pub leases: bool,
 }
 
 impl Options {
@@ -117,6 +120,7 @@ impl Options {
             options.skew_ms = rng.between(1, tuning.max_drift_ms / 3);
         }
         options.draw_adversaries(&mut rng);
+        options.work.leases = seed.is_multiple_of(2);
         options
     }
 
@@ -253,5 +257,6 @@ fn draw_work(rng: &mut Rng) -> Work {
         think_us: rng.below(4) * 10 * MS,
         keys: *rng.pick(&[1, 3, 8]),
         makes_spaces: rng.chance(500),
+        leases: true,
     }
 }

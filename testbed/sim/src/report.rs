@@ -56,6 +56,8 @@ pub struct Figures {
     pub answers: u64,
     /// Answers in the check of linearizability.
     pub answers_checked: u64,
+    /// The check of linearizability that does not know the agreed order.
+    pub black_box: BlackBox,
     /// Signatures checked, stubs or real.
     pub verifications: u64,
     /// Suspicions of a primary.
@@ -74,6 +76,39 @@ pub struct Figures {
     pub virtual_us: u64,
 }
 
+/// What the search for an order of the clients' history did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct BlackBox {
+    /// Histories for which it found an order.
+    pub decided: u64,
+    /// Histories given up: not passed, not failed.
+    pub undecided: u64,
+    /// Histories not searched, because somebody's part in them is not known.
+    pub unseen: u64,
+    /// Operations in the histories searched.
+    pub operations: u64,
+    /// Stretches of them between two quiet moments.
+    pub windows: u64,
+    /// Operations in the largest of these.
+    pub largest_window: u64,
+    /// Places the searches visited.
+    pub places: u64,
+}
+
+impl BlackBox {
+    const fn add(&mut self, other: &Self) {
+        self.decided += other.decided;
+        self.undecided += other.undecided;
+        self.unseen += other.unseen;
+        self.operations += other.operations;
+        self.windows += other.windows;
+        if other.largest_window > self.largest_window {
+            self.largest_window = other.largest_window;
+        }
+        self.places += other.places;
+    }
+}
+
 impl Figures {
     /// Adds another run's.
     pub const fn add(&mut self, other: &Self) {
@@ -83,6 +118,7 @@ impl Figures {
         self.messages += other.messages;
         self.answers += other.answers;
         self.answers_checked += other.answers_checked;
+        self.black_box.add(&other.black_box);
         self.verifications += other.verifications;
         self.suspicions += other.suspicions;
         self.blames += other.blames;

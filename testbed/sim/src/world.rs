@@ -6,7 +6,9 @@
 //! out effects. Time passes only between events.
 
 mod drive;
+mod history;
 mod nemesis;
+mod script;
 mod twins;
 mod work;
 
@@ -31,7 +33,6 @@ use crate::{
     client::Actor,
     faults::{Fault, Hits},
     invariants::{self, Common, Fact, Invariant},
-    linear,
     machine::{Disk, Machine},
     network::Links,
     options::{MS, Options},
@@ -39,6 +40,7 @@ use crate::{
     queue::Queue,
     report::{Figures, Outcome, Report, Violation},
     rng::Rng,
+    scenario::Wire,
     trace::Trace,
 };
 
@@ -120,6 +122,8 @@ pub struct World {
     clients: BTreeMap<ClientId, usize>,
     flood: Option<Flood>,
     links: Links,
+    /// What a scenario does to messages between machines.
+    wire: Wire,
     rules: Vec<Box<dyn Invariant>>,
     common: Common,
     hits: Hits,
@@ -189,6 +193,7 @@ impl World {
                 client_keys.len() + 1,
                 options.network,
             ),
+            wire: Wire::default(),
             rules: invariants::all(),
             common: Common {
                 interval: options.interval,
@@ -477,13 +482,7 @@ impl World {
                 self.violate("equal-states", what);
             }
         }
-        let history: Vec<_> = self.actors.iter().flat_map(|actor| &actor.seen).collect();
-        let model = self.common.oracle.service();
-        let (order, times) = (model.performed(), model.times());
-        match linear::check(&history, order, times, self.options.work.makes_spaces) {
-            Ok(checked) => self.figures.answers_checked = checked.answers,
-            Err(anomaly) => self.violate("linearizability", format!("{anomaly:?}")),
-        }
+        self.linearize();
         match self.violation.take() {
             Some(violation) => Outcome::Violated(violation),
             None => Outcome::Passed,

@@ -13,6 +13,9 @@ cargo xtask COMMAND
                   their sources, with a record of compiler, linker and digests
   recipes check   prove that the committed modules are built from their sources: rebuild
                   and compare, or, with another compiler, rebuild and test
+  scenarios update
+                  put the answers that the pages in testbed/sim/scenarios get into them;
+                  read the difference before you commit it
   help            print this
 ";
 
@@ -25,6 +28,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["recipes", "build"] => recipes::build(),
         ["recipes", "check"] => recipes::check(),
+        ["scenarios", "update"] => scenarios_update(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())
@@ -41,4 +45,19 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Plays every scenario and writes down what it answers.
+fn scenarios_update() -> Outcome {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = std::process::Command::new(cargo)
+        .args(["test", "--quiet", "--package", "bezant-sim"])
+        .args(["--test", "scenarios"])
+        .env("BEZANT_SCENARIOS_UPDATE", "1")
+        .status()
+        .map_err(|error| format!("cargo does not start: {error}"))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err("some pages could not be played to their end; the others are up to date".to_owned())
 }

@@ -15,6 +15,7 @@ mod agreement;
 mod batching;
 mod catch_up;
 mod commits;
+mod decisions;
 mod durability;
 mod equivocation;
 mod evidence;

@@ -221,6 +221,7 @@ fn document(batch: &Batch, seconds: f64) -> Value {
         "events": figures.events,
         "messages": figures.messages,
         "answers_checked": figures.answers_checked,
+        "black_box": figures.black_box,
         "views_entered": figures.views,
         "states_installed": figures.installs,
         "restarts": figures.restarts,

@@ -1,6 +1,9 @@
 //! The dumb tuple space: one list of tuples, one list of those who wait.
 
-use std::sync::Arc;
+use std::{
+    hash::{Hash as _, Hasher},
+    sync::Arc,
+};
 
 use bezant_api::Refused;
 use bezant_tuple::{Template, Tuple};
@@ -207,6 +210,31 @@ impl Spaces {
     /// The waits that ended since the last call, in order.
     pub fn take_served(&mut self) -> Vec<Served> {
         std::mem::take(&mut self.served)
+    }
+
+    /// Whether this request waits.
+    #[must_use]
+    pub fn is_waiting(&self, session: u64, number: u64) -> bool {
+        let mut waits = self.waits.iter();
+        waits.any(|wait| (wait.session, wait.number) == (session, number))
+    }
+
+    /// Feeds what decides all later answers to `hasher`, but for the identities of tuples,
+    /// and in one spelling: what happened in one space leaves no trace in another.
+    pub fn essence(&self, hasher: &mut impl Hasher) {
+        let mut names: Vec<&SpaceName> = self.names.iter().collect();
+        names.sort_unstable();
+        for name in names {
+            name.hash(hasher);
+            for placed in self.tuples.iter().filter(|placed| placed.space == *name) {
+                (&placed.tuple, placed.due).hash(hasher);
+            }
+            hasher.write_u8(1);
+            for wait in self.waits.iter().filter(|wait| wait.space == *name) {
+                (wait.session, wait.number).hash(hasher);
+            }
+            hasher.write_u8(2);
+        }
     }
 
     /// Ends a wait; says whether there was one.

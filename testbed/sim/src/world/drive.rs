@@ -577,6 +577,9 @@ impl World {
 
     /// Gives a frame to the network.
     pub(super) fn transmit(&mut self, from: usize, to: ReplicaId, bytes: Bytes) {
+        if self.wire.stops(from, to, &bytes) {
+            return;
+        }
         for receiver in self.receivers(from, to) {
             self.transmit_to(from, receiver, to, bytes.clone());
         }

@@ -92,7 +92,7 @@ impl World {
         }
     }
 
-    fn grant(&mut self, actor: usize, wishes: Wishes) {
+    pub(super) fn grant(&mut self, actor: usize, wishes: Wishes) {
         let client = self.actors[actor].client;
         for reply in &wishes.accepted {
             self.figures.answers += 1;

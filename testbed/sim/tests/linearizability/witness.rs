@@ -1,114 +1,21 @@
-//! The check of linearizability is checked itself: it accepts what is right and
-//! rejects each kind of planted wrong.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may stop"
-)]
+//! The check by the agreed order: it accepts what is right and rejects each kind of
+//! planted wrong.
 
-use bezant_api::{Answer, Call};
-use bezant_bft::ids::{RequestNumber, SeqNo, SessionId};
+use bezant_bft::ids::RequestNumber;
 use bezant_sim::{
-    linear::{Anomaly, Seen, check},
+    linear::{
+        Seen,
+        witness::{Anomaly, check},
+    },
     model::Performed,
 };
-use bezant_tuplespace::{Operation, Outcome, SpaceName};
-use bytes::Bytes;
 
-const ANN: SessionId = SessionId(1);
-const BEN: SessionId = SessionId(2);
-
-fn call(operation: Operation) -> Call {
-    let space = SpaceName::new("a").unwrap();
-    Call::Space { space, operation }
-}
-
-fn out(payload: i64) -> Call {
-    let tuple = format!("(\"k\", {payload})").parse().unwrap();
-    call(Operation::Out {
-        tuple,
-        lease_ms: None,
-    })
-}
-
-fn inp() -> Call {
-    let template = "(\"k\", _)".parse().unwrap();
-    call(Operation::Inp { template })
-}
-
-fn rdp() -> Call {
-    let template = "(\"k\", _)".parse().unwrap();
-    call(Operation::Rdp { template })
-}
-
-fn take() -> Call {
-    let template = "(\"k\", _)".parse().unwrap();
-    call(Operation::In { template })
-}
-
-const DONE: Answer = Answer::Outcome(Outcome::Done);
-
-fn found(payload: i64) -> Answer {
-    let tuple = format!("(\"k\", {payload})").parse().unwrap();
-    Answer::Outcome(Outcome::Match(Some(tuple)))
-}
-
-const NOTHING: Answer = Answer::Outcome(Outcome::Match(None));
-
-/// A history told in the order in which it took effect: session, number, call, answer,
-/// asked and answered when.
-fn history(told: &[(SessionId, u64, Call, Answer, u64, u64)]) -> (Vec<Seen>, Vec<Performed>) {
-    let seen = told
-        .iter()
-        .map(|(session, number, call, answer, invoked, returned)| Seen {
-            session: *session,
-            number: RequestNumber(*number),
-            call: call.clone(),
-            invoked: *invoked,
-            returned: Some(*returned),
-            answer: Some(answer.clone()),
-        });
-    let order = told.iter().map(|(session, number, call, ..)| Performed {
-        session: *session,
-        number: RequestNumber(*number),
-        position: SeqNo(1),
-        op: Bytes::from(call.encode()),
-    });
-    (seen.collect(), order.collect())
-}
+use crate::common::{
+    ANN, BEN, DONE, NOTHING, found, good, history, history_in_space, out, rdp, take, told,
+};
 
 fn verdict(seen: &[Seen], order: &[Performed]) -> Result<u64, Anomaly> {
-    let seen: Vec<&Seen> = seen.iter().collect();
-    check(&seen, order, &[], true).map(|checked| checked.answers)
-}
-
-fn good() -> (Vec<Seen>, Vec<Performed>) {
-    history(&[
-        (ANN, 1, out(1), DONE, 0, 10),
-        (BEN, 1, rdp(), found(1), 5, 20),
-        (ANN, 2, out(2), DONE, 11, 25),
-        (BEN, 2, inp(), found(1), 21, 30),
-        (ANN, 3, inp(), found(2), 26, 40),
-        (BEN, 3, inp(), NOTHING, 31, 50),
-    ])
-}
-
-/// The same, told after somebody made the space.
-fn history_in_space(
-    told: &[(SessionId, u64, Call, Answer, u64, u64)],
-) -> (Vec<Seen>, Vec<Performed>) {
-    let space = SpaceName::new("a").unwrap();
-    let made = (
-        SessionId(9),
-        1,
-        Call::CreateSpace { space },
-        Answer::Created,
-        0,
-        1000,
-    );
-    let told: Vec<_> = [made].into_iter().chain(told.iter().cloned()).collect();
-    history(&told)
+    check(&told(seen), order, &[]).map(|checked| checked.answers)
 }
 
 #[test]

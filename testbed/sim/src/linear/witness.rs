@@ -9,28 +9,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bezant_api::{Answer, Call, Refused};
+use bezant_api::{Answer, Call};
 use bezant_bft::ids::{RequestNumber, SeqNo, SessionId};
-use bezant_tuplespace::{Operation, Outcome, SpaceName};
 
+use super::{History, Key, Seen, turn};
 use crate::model::{Performed, Spaces};
-
-/// One operation as its client saw it.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    /// The session.
-    pub session: SessionId,
-    /// The request.
-    pub number: RequestNumber,
-    /// What was asked.
-    pub call: Call,
-    /// When, in microseconds.
-    pub invoked: u64,
-    /// When the answer was accepted; `None` leaves open whether it happened.
-    pub returned: Option<u64>,
-    /// The answer.
-    pub answer: Option<Answer>,
-}
 
 /// Why a history is not linearizable in the order given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +50,6 @@ pub struct Checked {
     pub answers: u64,
 }
 
-type Key = (SessionId, RequestNumber);
-
 /// Where an operation took effect: its own turn, or that of what served its wait.
 type Place = (u64, u8);
 
@@ -78,17 +59,14 @@ type Place = (u64, u8);
 /// # Errors
 /// The first [`Anomaly`] found.
 pub fn check(
-    history: &[&Seen],
+    history: &History,
     order: &[Performed],
     times: &[(SeqNo, u64)],
-    makes_spaces: bool,
 ) -> Result<Checked, Anomaly> {
-    let by_key: BTreeMap<Key, &Seen> = history
-        .iter()
-        .map(|seen| ((seen.session, seen.number), *seen))
-        .collect();
+    let operations = history.operations.iter();
+    let by_key: BTreeMap<Key, &Seen> = operations.map(|seen| (seen.key(), seen)).collect();
     let mut replay = Replay {
-        makes_spaces,
+        makes_spaces: history.makes_spaces,
         ..Replay::default()
     };
     let mut done = BTreeSet::new();
@@ -178,50 +156,12 @@ struct Replay {
 impl Replay {
     fn perform(&mut self, key: Key, call: &Call) {
         self.turn += 1;
-        let turn = self.turn;
-        let answered = match call {
-            Call::CreateSpace { space } => {
-                self.spaces.create(space).map(|()| Some(Answer::Created))
-            }
-            Call::ListSpaces => {
-                let mut names: Vec<SpaceName> = self.spaces.names().to_vec();
-                names.sort_unstable();
-                Ok(Some(Answer::Spaces(names)))
-            }
-            Call::Space { space, operation } => {
-                if self.makes_spaces
-                    && matches!(operation, Operation::Out { .. })
-                    && !self.spaces.names().contains(space)
-                {
-                    // It was not there, so this cannot fail.
-                    let _created = self.spaces.create(space);
-                }
-                let outcome = self.spaces.apply((key.0.0, key.1.0), space, operation);
-                outcome.map(|outcome| outcome.map(Answer::Outcome))
-            }
-            Call::Cancel { number } => {
-                let ended = self.spaces.cancel(key.0.0, *number);
-                if ended {
-                    let wait = (key.0, RequestNumber(*number));
-                    let answer = Answer::Refused(Refused::Cancelled);
-                    self.results.insert(wait, ((turn, 1), answer));
-                }
-                Ok(Some(Answer::Cancelled(ended)))
-            }
-            Call::CloseSession => {
-                self.spaces.cancel_all(key.0.0);
-                Ok(Some(Answer::Closed))
-            }
-            _ => Err(Refused::Malformed),
-        };
-        let answer = answered.unwrap_or_else(|refused| Some(refused.into()));
-        if let Some(answer) = answer {
-            self.results.insert(key, ((turn, 0), answer));
+        let taken = turn::take(&mut self.spaces, self.makes_spaces, key, call);
+        if let Some(answer) = taken.answer {
+            self.results.insert(key, ((self.turn, 0), answer));
         }
-        for served in self.spaces.take_served() {
-            let wait = (SessionId(served.session), RequestNumber(served.number));
-            let answer = Answer::Outcome(Outcome::Match(Some(served.tuple)));
-            self.results.insert(wait, ((turn, 1), answer));
+        for (wait, answer) in taken.ended {
+            self.results.insert(wait, ((self.turn, 1), answer));
         }
     }
 }

@@ -1,0 +1,63 @@
+//! One call's turn on the dumb spaces: what it answers, and which waits it ends.
+
+use bezant_api::{Answer, Call, Refused};
+use bezant_bft::ids::{RequestNumber, SessionId};
+use bezant_tuplespace::{Operation, Outcome, SpaceName};
+
+use super::Key;
+use crate::model::Spaces;
+
+/// What came of a turn.
+#[derive(Debug)]
+pub(super) struct Turn {
+    /// The call's answer; `None` if it waits now.
+    pub(super) answer: Option<Answer>,
+    /// Waits that ended, this call's own not among them, and their answers.
+    pub(super) ended: Vec<(Key, Answer)>,
+}
+
+/// Lets `call` take its turn.
+pub(super) fn take(spaces: &mut Spaces, makes_spaces: bool, key: Key, call: &Call) -> Turn {
+    let mut ended = Vec::new();
+    let answered = match call {
+        Call::CreateSpace { space } => spaces.create(space).map(|()| Some(Answer::Created)),
+        Call::ListSpaces => {
+            let mut names: Vec<SpaceName> = spaces.names().to_vec();
+            names.sort_unstable();
+            Ok(Some(Answer::Spaces(names)))
+        }
+        Call::Space { space, operation } => {
+            if makes_spaces
+                && matches!(operation, Operation::Out { .. })
+                && !spaces.names().contains(space)
+            {
+                // It was not there, so this cannot fail.
+                let _created = spaces.create(space);
+            }
+            let outcome = spaces.apply((key.0.0, key.1.0), space, operation);
+            outcome.map(|outcome| outcome.map(Answer::Outcome))
+        }
+        Call::Cancel { number } => {
+            let was_waiting = spaces.cancel(key.0.0, *number);
+            if was_waiting {
+                let wait = (key.0, RequestNumber(*number));
+                ended.push((wait, Answer::Refused(Refused::Cancelled)));
+            }
+            Ok(Some(Answer::Cancelled(was_waiting)))
+        }
+        Call::CloseSession => {
+            spaces.cancel_all(key.0.0);
+            Ok(Some(Answer::Closed))
+        }
+        _ => Err(Refused::Malformed),
+    };
+    for served in spaces.take_served() {
+        let wait = (SessionId(served.session), RequestNumber(served.number));
+        let answer = Answer::Outcome(Outcome::Match(Some(served.tuple)));
+        ended.push((wait, answer));
+    }
+    Turn {
+        answer: answered.unwrap_or_else(|refused| Some(refused.into())),
+        ended,
+    }
+}

@@ -1,0 +1,173 @@
+//! Calls and answers as a page spells them.
+
+use bezant_api::{Answer, Call};
+use bezant_tuple::{Template, Tuple};
+use bezant_tuplespace::{Operation, Outcome, SpaceName};
+
+/// Reads a call: a word, a space, templates and tuples.
+pub(super) fn parse(text: &str) -> Result<Call, String> {
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    match word {
+        "list" => return Ok(Call::ListSpaces),
+        "create" => return Ok(Call::CreateSpace { space: name(rest)? }),
+        "cancel" => {
+            let number = rest.parse();
+            let number = number.map_err(|_| format!("{rest:?} is no request's number"))?;
+            return Ok(Call::Cancel { number });
+        }
+        _ => {}
+    }
+    let (space, fields) = rest.split_once(' ').unwrap_or((rest, ""));
+    let fields = groups(fields);
+    let operation = operation(word, &fields)?;
+    Ok(Call::Space {
+        space: name(space)?,
+        operation,
+    })
+}
+
+fn operation(word: &str, fields: &[&str]) -> Result<Operation, String> {
+    let one = || only(fields).and_then(template);
+    let limit = 10;
+    Ok(match word {
+        "out" => Operation::Out {
+            tuple: only(fields).and_then(tuple)?,
+            lease_ms: None,
+        },
+        "rdp" => Operation::Rdp { template: one()? },
+        "inp" => Operation::Inp { template: one()? },
+        "rd" => Operation::Rd { template: one()? },
+        "in" => Operation::In { template: one()? },
+        "count" => Operation::Count { template: one()? },
+        "inall" => Operation::InAll {
+            template: one()?,
+            limit,
+        },
+        "rdall" => Operation::RdAll {
+            template: one()?,
+            limit,
+            after: None,
+        },
+        "cas" | "replace" => {
+            let [first, second] = fields else {
+                return Err(format!("{word} needs a template and a tuple"));
+            };
+            let (template, tuple) = (template(first)?, tuple(second)?);
+            if word == "cas" {
+                Operation::Cas {
+                    template,
+                    tuple,
+                    lease_ms: None,
+                }
+            } else {
+                Operation::Replace {
+                    template,
+                    tuple,
+                    lease_ms: None,
+                }
+            }
+        }
+        other => return Err(format!("{other:?} is no call")),
+    })
+}
+
+fn only<'t>(fields: &[&'t str]) -> Result<&'t str, String> {
+    match fields {
+        [one] => Ok(one),
+        _ => Err(format!(
+            "one pair of parentheses is needed, not {}",
+            fields.len()
+        )),
+    }
+}
+
+fn name(text: &str) -> Result<SpaceName, String> {
+    SpaceName::new(text).map_err(|error| format!("{text:?} names no space: {error}"))
+}
+
+fn tuple(text: &str) -> Result<Tuple, String> {
+    let tuple = text.parse();
+    tuple.map_err(|error| format!("{text} is no tuple: {error}"))
+}
+
+fn template(text: &str) -> Result<Template, String> {
+    let template = text.parse();
+    template.map_err(|error| format!("{text} is no template: {error}"))
+}
+
+/// What stands between outer parentheses, with them.
+fn groups(text: &str) -> Vec<&str> {
+    let (mut depth, mut from, mut groups) = (0_u32, 0, Vec::new());
+    for (at, sign) in text.char_indices() {
+        match sign {
+            '(' => {
+                if depth == 0 {
+                    from = at;
+                }
+                depth += 1;
+            }
+            ')' if depth > 0 => {
+                depth -= 1;
+                if depth == 0 {
+                    groups.push(&text[from..=at]);
+                }
+            }
+            _ => {}
+        }
+    }
+    groups
+}
+
+/// How a page spells a call.
+pub(super) fn describe(call: &Call) -> String {
+    let Call::Space { space, operation } = call else {
+        return match call {
+            Call::OpenSession { .. } => "opens a session".to_owned(),
+            Call::ListSpaces => "list".to_owned(),
+            Call::CreateSpace { space } => format!("create {space}"),
+            Call::Cancel { number } => format!("cancel {number}"),
+            other => format!("{other:?}"),
+        };
+    };
+    match operation {
+        Operation::Out { tuple, .. } => format!("out {space} {tuple}"),
+        Operation::Rdp { template } => format!("rdp {space} {template}"),
+        Operation::Renew { template, lease_ms } => format!("renew {space} {template} {lease_ms}ms"),
+        Operation::Inp { template } => format!("inp {space} {template}"),
+        Operation::Rd { template } => format!("rd {space} {template}"),
+        Operation::In { template } => format!("in {space} {template}"),
+        Operation::Count { template } => format!("count {space} {template}"),
+        Operation::InAll { template, .. } => format!("inall {space} {template}"),
+        Operation::RdAll { template, .. } => format!("rdall {space} {template}"),
+        Operation::Cas {
+            template, tuple, ..
+        } => format!("cas {space} {template} {tuple}"),
+        Operation::Replace {
+            template, tuple, ..
+        } => format!("replace {space} {template} {tuple}"),
+    }
+}
+
+/// How a page spells an answer.
+pub(super) fn answer(bytes: &[u8]) -> String {
+    match Answer::decode(bytes) {
+        Err(error) => format!("what is no answer: {error}"),
+        Ok(Answer::Created) => "created".to_owned(),
+        Ok(Answer::Cancelled(true)) => "cancelled".to_owned(),
+        Ok(Answer::Cancelled(false)) => "did not wait".to_owned(),
+        Ok(Answer::Spaces(names)) => {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            format!("spaces {}", names.join(" "))
+        }
+        Ok(Answer::Refused(refused)) => format!("refused: {refused}"),
+        Ok(Answer::Outcome(Outcome::Done)) => "done".to_owned(),
+        Ok(Answer::Outcome(Outcome::Match(None))) => "nothing".to_owned(),
+        Ok(Answer::Outcome(Outcome::Match(Some(tuple)))) => tuple.to_string(),
+        Ok(Answer::Outcome(Outcome::Count(count))) => format!("count {count}"),
+        Ok(Answer::Outcome(Outcome::Page { tuples, .. })) => {
+            let tuples: Vec<String> = tuples.iter().map(ToString::to_string).collect();
+            format!("[{}]", tuples.join(" "))
+        }
+        Ok(other) => format!("{other:?}"),
+    }
+}
