@@ -52,6 +52,7 @@ impl Replica {
     pub(super) fn tick_due(&self) -> Option<Instant> {
         let may_tick = self.is_primary()
             && self.views.is_active()
+            && self.votes()
             && self.proposed <= self.delivered
             && self.delivered < self.checkpoints.high();
         Some(self.reaches(self.due().filter(|_| may_tick)?))
