@@ -390,6 +390,7 @@ impl Replica {
 
     /// Enters the view that opens, if its view changes are here and it follows from them.
     fn try_enter(&mut self, out: &mut Effects) {
+        self.forget_earlier_lives();
         let target = self.target();
         let openings = &mut self.views.openings;
         openings.retain(|_, opening| opening.signed().body.view >= target);

@@ -293,6 +293,19 @@ fn without_a_life_nothing_is_voted_on() {
     assert!(!single.replica.votes());
 }
 
+/// A primary that forgot owes a tick and does not propose it: that would be a vote.
+#[test]
+fn without_a_life_no_tick_is_proposed() {
+    let mut single = Single::with(4, 0, INTERVAL, tuning());
+    let records = vec![Record::Life(Life([1; 32]))];
+    let cluster = &single.cluster;
+    single.replica = cluster.recover(0, INTERVAL, tuning(), Lives::default(), records);
+    single.replica.expect(Some(OrderedTime(DAWN_MS + 1)));
+    for _ in 0..20 {
+        says_only_its_wish(&single.tick(T));
+    }
+}
+
 /// It asks again, less and less often.
 #[test]
 fn a_wish_is_repeated_with_growing_pauses() {

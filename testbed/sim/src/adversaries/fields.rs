@@ -2,10 +2,11 @@
 
 use bezant_bft::{
     crypto::Signature,
-    ids::{ClientId, Digest, ReplicaId},
+    ids::{ClientId, Digest, Life, ReplicaId},
     message::{
         CheckpointVote, PeerMessage, PreparedCertificate, Proposal, Signed, SignedRequest, Vote,
     },
+    rejoin::Rejoin,
 };
 use bytes::Bytes;
 
@@ -129,6 +130,7 @@ pub(super) fn leaves(message: &mut PeerMessage) -> Vec<Leaf<'_>> {
                 checkpoint(signed, &mut out);
             }
         }
+        PeerMessage::Rejoin(signed) => rejoin(signed, &mut out),
         _ => {}
     }
     out
@@ -201,6 +203,21 @@ fn proposal<'m>(proposal: &'m mut Proposal, out: &mut Vec<Leaf<'m>>) {
     for signed in &mut proposal.requests {
         request(signed, out);
     }
+    for signed in &mut proposal.rejoins {
+        rejoin(signed, out);
+    }
+}
+
+fn rejoin<'m>(signed: &'m mut Signed<Rejoin>, out: &mut Vec<Leaf<'m>>) {
+    let body = &mut signed.body;
+    let Life(life) = &mut body.life;
+    out.extend([
+        Leaf::Number(&mut body.epoch.0),
+        Leaf::Replica(&mut body.replica),
+        Leaf::Number(&mut body.incarnation.0),
+        Leaf::Digest(life),
+        Leaf::Signature(&mut signed.signature),
+    ]);
 }
 
 fn request<'m>(signed: &'m mut SignedRequest, out: &mut Vec<Leaf<'m>>) {

@@ -66,6 +66,7 @@ fn proposal() -> Proposal {
         time: OrderedTime(7),
         requests: vec![request(), request()],
         rejoins: Vec::new(),
+        rejoins: Vec::new(),
     }
 }
 
