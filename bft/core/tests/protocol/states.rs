@@ -147,7 +147,7 @@ fn a_replica_with_a_new_state_asks_for_what_follows() {
     single.ask(&waiting);
     single.hear(source, &part(STATE));
     let number = SeqNo(FAR);
-    let out = single.step(Input::Installed { number });
+    let out = single.step(Input::Installed { number, due: None });
     let asks = |message: &&&PeerMessage| matches!(message, PeerMessage::Status(status) if status.wants && status.executed == number);
     assert!(sent(&out).iter().any(|message| asks(&message)), "{out:?}");
     assert_eq!(single.replica.stable(), number);
