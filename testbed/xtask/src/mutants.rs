@@ -168,6 +168,7 @@ fn choose(patches: Vec<Patch>, words: &[String]) -> Outcome<Vec<Patch>> {
 /// Without a bug every check holds; otherwise its failure would say nothing.
 fn unplanted(builder: &Builder, checks: &BTreeSet<&Check>) -> Outcome {
     let mut programs: BTreeMap<(&str, Vec<&str>), Program> = BTreeMap::new();
+    let ranges: BTreeSet<(u64, u64)> = checks.iter().filter_map(|check| check.seeds()).collect();
     let mut searched = BTreeSet::new();
     for check in checks {
         let key = program_of(check);
@@ -184,8 +185,12 @@ fn unplanted(builder: &Builder, checks: &BTreeSet<&Check>) -> Outcome {
             },
             test @ Check::Test { .. } => *test,
         };
-        if matches!(check, Check::Rule { .. }) && !searched.insert(check.clone()) {
-            continue;
+        // Seeds that a wider search runs, too, need not run twice.
+        if let Some((from, to)) = check.seeds() {
+            let wider = |(a, b): &(u64, u64)| *a <= from && to <= *b && (*a, *b) != (from, to);
+            if ranges.iter().any(wider) || !searched.insert((from, to)) {
+                continue;
+            }
         }
         match builder.run(program, check)? {
             Verdict::Held => {}

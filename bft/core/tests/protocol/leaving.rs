@@ -106,6 +106,25 @@ fn a_new_view_begins_at_the_highest_stable_checkpoint() {
     assert_eq!(numbers.collect::<Vec<_>>(), [5, 6]);
 }
 
+/// Whoever lies below that checkpoint knows from then on that it lacks something.
+#[test]
+fn a_new_view_tells_of_its_checkpoint() {
+    for (stable, lacks) in [(0, false), (4, true)] {
+        let mut single = Single::new(2);
+        let cluster = single.cluster.clone();
+        let proof = [0, 1, 3].map(|by| cluster.checkpoint_vote(by, stable, B));
+        let change = ViewChange {
+            stable: SeqNo(stable),
+            checkpoint: proof.into_iter().filter(|_| stable > 0).collect(),
+            ..cluster.view_change(3, 2, Vec::new())
+        };
+        leaves(&mut single, 0, 2);
+        let out = single.hear(3, &cluster.sign_view_change(3, change));
+        assert_eq!(entered(&out), [2]);
+        assert_eq!(!single.replica.is_quiet(), lacks);
+    }
+}
+
 /// This backup heard of more than its new primary named, and must not hold that against it.
 #[test]
 fn a_new_view_is_judged_by_the_view_changes_it_names() {

@@ -35,6 +35,15 @@ impl Check {
         }
     }
 
+    /// The seeds of a rule's check: first, and the one behind the last.
+    pub(super) fn seeds(&self) -> Option<(u64, u64)> {
+        let Self::Rule { seeds, .. } = self else {
+            return None;
+        };
+        let (from, to) = seeds.split_once("..")?;
+        Some((from.parse().ok()?, to.parse().ok()?))
+    }
+
     fn test(text: &str) -> Option<Self> {
         let (place, name) = text.split_once(' ')?;
         let (package, target) = place.split_once('/')?;
@@ -47,11 +56,12 @@ impl Check {
 
     fn rule(text: &str) -> Option<Self> {
         let (rule, seeds) = text.split_once(' ')?;
-        let (from, to) = seeds.trim().split_once("..")?;
-        (from.parse::<u64>().ok()? < to.parse::<u64>().ok()?).then(|| Self::Rule {
+        let check = Self::Rule {
             rule: rule.to_owned(),
             seeds: seeds.trim().to_owned(),
-        })
+        };
+        let (from, to) = check.seeds()?;
+        (from < to).then_some(check)
     }
 }
 
