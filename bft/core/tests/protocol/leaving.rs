@@ -7,6 +7,7 @@ use bezant_bft::{
     limits,
     message::{PeerMessage, PreparedCertificate, ViewChange},
     misbehaviour::Fault,
+    rejoin::Lives,
     replica::Tuning,
     seal::CheckedProposal,
 };
@@ -261,7 +262,10 @@ fn who_left_has_left_after_a_restart() {
     });
     let mut again = Single::new(3);
     let tuning = Tuning::default();
-    again.replica = again.cluster.recover(3, 4, tuning, records.collect());
+    let lives = Lives::default();
+    again.replica = again
+        .cluster
+        .recover(3, 4, tuning, lives, records.collect());
     let proposal = again.cluster.proposal(1);
     let out = again.hear(0, &again.cluster.pre_prepare(1, proposal));
     assert_eq!(prepares(&out), 0, "a vote in a view it has left");
