@@ -30,6 +30,10 @@ fmt:
 recipes:
     cargo xtask recipes check
 
+# Plant the known bugs, all or those with a word, and see that the tests notice.
+mutants *ARGS:
+    cargo xtask mutants {{ARGS}}
+
 # One measurement, as the figures of record are taken.
 bench *ARGS:
     cargo run --release --quiet -- bench {{ARGS}}

@@ -387,6 +387,17 @@ mod tests {
         );
     }
 
+    /// The highest ones: they tell where the others are.
+    #[test]
+    fn votes_from_far_ahead_are_few() {
+        let mut checkpoints = Checkpoints::new(10);
+        for number in (1000..2000).step_by(10) {
+            checkpoints.add(vote(2, number, 1));
+        }
+        let kept = checkpoints.far[&ReplicaId(2)].keys().map(|number| number.0);
+        assert_eq!(kept.collect::<Vec<_>>(), [1960, 1970, 1980, 1990]);
+    }
+
     /// Votes are kept for who lags, for as many intervals as the log, and no more.
     #[test]
     fn votes_are_kept_as_long_as_the_log() {

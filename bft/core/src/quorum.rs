@@ -137,6 +137,16 @@ mod tests {
     }
 
     #[test]
+    fn members_are_those_below_n() {
+        let quorum = Quorum::new(5).unwrap();
+        let found = (0..=u8::MAX)
+            .map(ReplicaId)
+            .filter(|id| quorum.is_member(*id));
+        assert!(found.eq(quorum.members()));
+        assert_eq!(quorum.members().count(), 5);
+    }
+
+    #[test]
     fn every_replica_is_primary_once_in_n_views() {
         let quorum = Quorum::new(7).unwrap();
         let reigns: Vec<_> = (7..14).map(|view| quorum.primary(View(view))).collect();

@@ -664,6 +664,60 @@ mod tests {
         assert_eq!(slot.commits_to_check(quorum()).count(), 0);
     }
 
+    fn vote_in(view: u64, replica: u8, digest: Digest) -> Signed<Vote> {
+        let mut vote = vote(replica, digest);
+        vote.body.view = View(view);
+        vote
+    }
+
+    #[test]
+    fn what_was_prepared_outlives_views() {
+        let (mut slot, digest) = accepted();
+        for replica in 1..3 {
+            slot.add_prepare(vote(replica, digest)).unwrap();
+        }
+        let prepared = slot.prepared_certificate(quorum());
+        assert!(prepared.is_some());
+        for view in 1..3 {
+            slot.enter(View(view), quorum());
+            assert_eq!(slot.prepared_certificate(quorum()), None);
+            let carried = slot.prepared(quorum()).map(|prepared| prepared.certificate);
+            assert_eq!(carried, prepared, "view {view}");
+        }
+        assert!(slot.is_worth_keeping());
+    }
+
+    #[test]
+    fn a_new_view_begins_without_votes() {
+        let (mut slot, digest) = accepted();
+        // Too few to be prepared; in view 1 the primary is another.
+        slot.add_prepare(vote(2, digest)).unwrap();
+        slot.add_commit(vote(2, digest), false);
+        slot.add_commit(vote(3, digest), false);
+        let proposal = slot.proposal().map(Arc::clone);
+        slot.enter(View(1), quorum());
+        slot.accept_vote(vote_in(1, 1, digest), proposal);
+        slot.add_prepare(vote_in(1, 3, digest)).unwrap();
+        slot.add_commit(vote_in(1, 0, digest), false);
+        assert!(!slot.is_prepared(quorum()) && !slot.decide(quorum()));
+    }
+
+    /// The certificate of a decision comes before the view it was taken in is entered here.
+    #[test]
+    fn a_proof_that_came_before_its_view_is_kept() {
+        let (slot, digest) = accepted();
+        let proposal = slot.proposal().map(Arc::clone).unwrap();
+        let mut slot = Slot::new(SeqNo(1), View(0));
+        let commits: Vec<_> = (0..3).map(|by| vote_in(1, by, digest)).collect();
+        assert!(slot.decide_by(&proposal, &commits));
+        for view in 0..3 {
+            slot.enter(View(view), quorum());
+            assert_eq!(slot.invariants(quorum()), Ok(()), "view {view}");
+            let proof = slot.commit_certificate(quorum());
+            assert_eq!(proof.map(|proof| proof.commits), Some(commits.clone()));
+        }
+    }
+
     /// The verdict on one vote says nothing of another by the same replica.
     #[test]
     fn a_verdict_is_for_the_vote_that_was_checked() {

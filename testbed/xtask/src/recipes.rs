@@ -15,7 +15,7 @@ use std::process::Command;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::Outcome;
+use crate::{Outcome, root};
 use toolchain::Toolchain;
 
 /// The recipes, by the name of their crate's folder and module.
@@ -156,16 +156,6 @@ fn build_all(root: &Path, toolchain: &Toolchain) -> Outcome<Vec<(String, Vec<u8>
             Ok(((*name).to_owned(), module))
         })
         .collect()
-}
-
-fn root() -> Outcome<PathBuf> {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .map(Path::to_path_buf)
-        .ok_or_else(|| {
-            "the repository is not where it was when xtask was built; build it anew".into()
-        })
 }
 
 fn recipes(root: &Path) -> PathBuf {

@@ -5,6 +5,7 @@
 pub(crate) mod rng;
 pub(crate) mod service;
 pub(crate) mod single;
+pub(crate) mod views;
 pub(crate) mod watch;
 pub(crate) mod world;
 

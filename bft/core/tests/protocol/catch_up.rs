@@ -284,6 +284,20 @@ fn heights_are_believed_of_more_than_f() {
     assert!(asks(&single.tick(Tuning::default().resend_after_us)));
 }
 
+/// A height is a hint: the last one counts, and a liar that lowered his cannot have raised
+/// what the others are believed to have passed.
+#[test]
+fn a_peer_that_claims_a_height_and_then_a_lower_one() {
+    let mut single = Single::new(1);
+    single.decide(1);
+    for (by, height) in [(2, 100), (2, 1), (3, 50)] {
+        single.hear(by, &status(height, false));
+        assert!(single.replica.is_quiet(), "{by} claims {height}");
+    }
+    single.hear(2, &status(50, false));
+    assert!(!single.replica.is_quiet(), "two say so");
+}
+
 #[test]
 fn an_answer_is_bounded_and_holds_decisions() {
     let mut single = Single::with(4, 1, 64, Tuning::default());

@@ -255,6 +255,20 @@ fn an_executed_request_leaves_the_pool() {
     );
 }
 
+/// A faulty client signs two requests for one place, and tells only some of both. The one
+/// that is not executed will never be: nobody may wait for it and suspect the primary.
+#[test]
+fn all_requests_for_one_place_leave_the_pool_together() {
+    let mut single = Single::new(1);
+    let request = single.cluster.proposal(1).requests[0].clone();
+    single.ask(&request);
+    single.ask(&single.cluster.request(&client(1), 1, b"another"));
+    assert_eq!(single.replica.pooled(), 2);
+    single.decide(1);
+    single.executed(1, None);
+    assert_eq!(single.replica.pooled(), 0);
+}
+
 /// A copy that arrives when its request is decided and not executed is still new to the
 /// service. It must not stay: nobody will order it again, and the primary is correct.
 #[test]

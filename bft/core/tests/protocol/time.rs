@@ -11,6 +11,7 @@ use bezant_bft::{
 use crate::common::{
     DAWN_MS, client, digest_of,
     single::{Single, blames, commits, executes, prepares, suspects},
+    views::{entered, leaving},
     world::World,
 };
 
@@ -149,6 +150,25 @@ fn a_primary_with_a_wrong_clock_is_replaced() {
         assert_eq!(node.blames.len(), 1, "a repeated proposal is no new fault");
         assert_eq!(node.views, [View(1)]);
     }
+}
+
+/// A cluster was cut for a minute. What was prepared before is proposed again with its old
+/// time, and must be voted for.
+#[test]
+fn a_proposal_that_a_new_view_carries_is_not_judged_again() {
+    let mut single = Single::new(3);
+    let cluster = single.cluster.clone();
+    let digest = digest_of(&cluster.proposal(1));
+    single.hear(0, &cluster.pre_prepare(1, cluster.proposal(1)));
+    single.hear(2, &cluster.prepare(2, 1, digest));
+    single.now_us += 60_000_000;
+    let certificate = || vec![cluster.certificate(0, 1, digest)];
+    let changes = [0, 1].map(|by| cluster.leaves(by, 1, certificate()));
+    let out = single.hear_all((0..).zip(&changes));
+    let own = PeerMessage::ViewChange(leaving(&out)[0].clone());
+    let body = cluster.new_view(1, &[&changes[0], &changes[1], &own], &[(1, digest)]);
+    let out = single.hear(1, &cluster.sign_new_view(1, body));
+    assert_eq!((entered(&out), prepares(&out)), (vec![1], 1));
 }
 
 /// A clock that steps back makes no proposal older than the one before it.

@@ -219,7 +219,7 @@ fn a_bad_certificate_does_not_hide_the_good_ones() {
     }));
     let proposals: Vec<_> = (1..=2).map(|tag| world.cluster.proposal(tag)).collect();
     for (number, proposal) in (1..).zip(&proposals) {
-        // Prepared at 3 only: the others vote, and hear nothing of each other's prepares.
+        // Prepared everywhere: whose certificates count is shown in `leaving`.
         for to in 1..4 {
             let message = world.cluster.pre_prepare(number, proposal.clone());
             world.inject(0, to, &message);

@@ -64,6 +64,19 @@ fn a_checkpoint_is_stable_only_where_it_was_reached() {
     assert_eq!(single.replica.stable(), SeqNo(INTERVAL));
 }
 
+/// Anybody may pass a vote on, so a replica that restarted below it hears its own again.
+#[test]
+fn an_own_vote_of_an_earlier_life_settles_nothing() {
+    let mut single = Single::new(1);
+    let own = single.cluster.checkpoint(1, INTERVAL, STATE);
+    let mut out = single.hear(0, &own);
+    for by in [0, 2, 3] {
+        out.extend(hear_checkpoint(&mut single, by, INTERVAL, STATE));
+    }
+    assert!(!out.iter().any(|effect| matches!(effect, Effect::Halt(_))));
+    assert_eq!(single.replica.stable(), SeqNo(0));
+}
+
 #[test]
 fn votes_on_no_checkpoint_are_not_kept() {
     let mut single = Single::new(1);
