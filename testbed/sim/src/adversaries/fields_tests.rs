@@ -66,7 +66,6 @@ fn proposal() -> Proposal {
         time: OrderedTime(7),
         requests: vec![request(), request()],
         rejoins: Vec::new(),
-        rejoins: Vec::new(),
     }
 }
 
