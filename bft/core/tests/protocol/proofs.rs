@@ -59,7 +59,8 @@ fn a_certificate_is_of_one_lower_view_one_number_and_one_digest() {
     }
     let commit = cluster.sign(2, vote_in(2, 1, 1, A), Domain::Commit);
     let own = cluster.sign(2, vote_in(2, 1, 1, A), Domain::PrePrepare);
-    let spoiled: [(&str, &dyn Fn(&mut PreparedCertificate)); 4] = [
+    type Spoil<'s> = &'s dyn Fn(&mut PreparedCertificate);
+    let spoiled: [(&str, Spoil<'_>); 4] = [
         ("too few", &|c| c.prepares.truncate(1)),
         ("too many", &|c| {
             c.prepares.push(prepare(3, vote_in(3, 1, 1, A)))
