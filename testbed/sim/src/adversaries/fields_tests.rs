@@ -6,7 +6,7 @@ use bezant_bft::{
     codec,
     crypto::Signature,
     ids::{
-        ClientId, Digest, Epoch, Incarnation, OrderedTime, ReplicaId, RequestNumber, SeqNo,
+        ClientId, Digest, Epoch, Incarnation, Life, OrderedTime, ReplicaId, RequestNumber, SeqNo,
         SessionId, View,
     },
     message::{
@@ -14,6 +14,7 @@ use bezant_bft::{
         PreparedCertificate, Proposal, Request, Signed, SignedRequest, StatePart, Status,
         ViewChange, Vote,
     },
+    rejoin::Rejoin,
 };
 use bytes::Bytes;
 
@@ -61,11 +62,24 @@ fn request() -> SignedRequest {
     }
 }
 
+fn rejoin() -> Signed<Rejoin> {
+    let body = Rejoin {
+        epoch: Epoch(1),
+        replica: ReplicaId(2),
+        incarnation: Incarnation(3),
+        life: Life([4; 32]),
+    };
+    Signed {
+        body,
+        signature: SIGNATURE,
+    }
+}
+
 fn proposal() -> Proposal {
     Proposal {
         time: OrderedTime(7),
         requests: vec![request(), request()],
-        rejoins: Vec::new(),
+        rejoins: vec![rejoin()],
     }
 }
 
@@ -137,6 +151,7 @@ fn samples() -> Vec<PeerMessage> {
             bytes: Bytes::from_static(b"ab"),
         }),
         PeerMessage::Stable(vec![checkpoint(); 3]),
+        PeerMessage::Rejoin(rejoin()),
     ]
 }
 
@@ -172,7 +187,8 @@ fn every_field_of_a_message_is_changed_alone() {
             }
         }
         let (vote, checkpoint, request) = (7, 6, 3 + 2 + 2);
-        let proposal = 1 + 2 * request;
+        let rejoin = 5;
+        let proposal = 1 + 2 * request + rejoin;
         let expected = match &message {
             PeerMessage::PrePrepare(_) => vote + proposal,
             PeerMessage::Prepare(_) | PeerMessage::Commit(_) => vote,
@@ -186,6 +202,7 @@ fn every_field_of_a_message_is_changed_alone() {
             PeerMessage::Content(_) => 1 + proposal,
             PeerMessage::State(_) => 4,
             PeerMessage::Stable(_) => 3 * checkpoint,
+            PeerMessage::Rejoin(_) => rejoin,
             other => panic!("which fields has {other:?}?"),
         };
         assert_eq!(fields, expected, "{message:?}");
