@@ -306,7 +306,9 @@ impl Stage {
 
     fn show(&self, what: &[&str]) -> Lines {
         match what {
-            ["replicas"] => Ok(self.world.stand_now().lines().map(trim).collect()),
+            ["replicas"] => Ok((0..self.world.size())
+                .map(|replica| self.replica_line(replica))
+                .collect()),
             ["log", replica] => {
                 let replica = self.replica(replica)?;
                 Ok(self.log(replica))
@@ -326,6 +328,22 @@ impl Stage {
                 .collect()),
             _ => Err("show what? replicas, log 0, blames or open".to_owned()),
         }
+    }
+
+    fn replica_line(&self, replica: usize) -> String {
+        let machine = self.world.machine(replica);
+        let state = match (machine.is_correct(), machine.runs()) {
+            (true, true) => "",
+            (true, false) => ", does not run",
+            (false, _) => ", faulty",
+        };
+        format!(
+            "replica {}: view {}, executed {}, stable {}{state}",
+            machine.id,
+            machine.replica.view().0,
+            machine.executed(),
+            machine.replica.stable()
+        )
     }
 
     fn log(&self, replica: usize) -> Vec<String> {
@@ -359,10 +377,6 @@ impl Stage {
             executed.map(line).collect()
         })
     }
-}
-
-fn trim(line: &str) -> String {
-    line.trim().to_owned()
 }
 
 /// A time in microseconds: `500ms`, `20s`, with a sign or without.
