@@ -222,7 +222,7 @@ fn without_a_link_to_the_primary_requests_go_to_all_and_again_when_a_link_comes_
 #[test]
 fn the_primary_is_that_of_the_highest_view_f_plus_one_claim() {
     let mut world = world(Config::default());
-    for (replica, view) in [(0, 0), (1, 5), (2, 1), (3, 1)] {
+    for (replica, view) in [(0, 0), (1, 6), (2, 1), (3, 1)] {
         let number = world.submit(0, None);
         let message = ReplicaMessage::Reply {
             view: View(view),
@@ -235,7 +235,7 @@ fn the_primary_is_that_of_the_highest_view_f_plus_one_claim() {
     assert_eq!(
         world.session.primary(),
         ReplicaId(1),
-        "one claim of view 5 moves nothing"
+        "one claim of view 6, whose primary is another, moves nothing"
     );
 }
 

@@ -379,6 +379,12 @@ mod tests {
             Known::Silent,
             "still waiting"
         );
+        let waiting: Vec<_> = sessions.waiting().collect();
+        assert_eq!(
+            waiting,
+            [(id, RequestNumber(1))],
+            "the acknowledgement said nothing"
+        );
         let last = request(ANN, id, 3 * WINDOW, &[]);
         assert!(matches!(sessions.known(&last), Known::Done(_)));
     }
