@@ -394,7 +394,6 @@ impl Replica {
         let target = self.target();
         let openings = &mut self.views.openings;
         openings.retain(|_, opening| opening.signed().body.view >= target);
-        self.forget_earlier_lives();
         let mut openings = self.views.openings.values();
         let complete = openings.find_map(|opening| {
             let changes = self.views.named_by(&opening.signed().body)?;
