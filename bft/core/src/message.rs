@@ -166,6 +166,8 @@ pub struct NewView {
     pub view: View,
     /// A strong quorum of view changes, by sender and digest, ascending by sender.
     pub view_changes: Vec<(ReplicaId, Digest)>,
+    /// The highest stable checkpoint among them: nothing up to it is voted on in this view.
+    pub stable: SeqNo,
     /// The primary's votes in this view for every number between the highest stable
     /// checkpoint and the highest prepared number, ascending.
     pub pre_prepares: Vec<Signed<Vote>>,

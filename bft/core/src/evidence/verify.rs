@@ -17,7 +17,7 @@ use crate::{
         Body, CheckpointVote, NewView, PeerMessage, ReplyClaim, Request, Signed, SignedRequest,
         ViewChange, Vote, proposal_digest,
     },
-    replica::what_follows,
+    replica::{Outline, what_follows},
     seal::{CheckedViewChange, Keyring, examine, well_formed},
 };
 
@@ -288,9 +288,7 @@ impl Court<'_> {
             }
             changes.push(self.view_change(said).ok_or(NotProven::Signature)?);
         }
-        let votes = body.pre_prepares.iter().map(|vote| &vote.body);
-        let votes = votes.map(|vote| (vote.number, vote.digest));
-        if votes.eq(what_follows(&changes)) {
+        if Outline::said_by(body) == what_follows(&changes) {
             return Err(NotProven::NoContradiction);
         }
         Ok(())

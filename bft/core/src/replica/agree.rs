@@ -30,7 +30,7 @@ impl Replica {
             self.hold_early(primary, vote.view, Early::PrePrepare(message.clone()), out);
             return None;
         }
-        if vote.number <= self.delivered || primary == self.me {
+        if vote.number <= self.delivered.max(self.views.floor) || primary == self.me {
             return None;
         }
         let (proposed, here) = (message.proposal.time(), clock.wall);
@@ -116,7 +116,8 @@ impl Replica {
     /// Goes as far with one number as its votes allow.
     pub(super) fn advance(&mut self, number: SeqNo, out: &mut Effects) {
         let quorum = self.quorum;
-        let may_vote = number <= self.checkpoints.high() && self.views.is_active() && self.votes();
+        let in_window = number > self.views.floor && number <= self.checkpoints.high();
+        let may_vote = in_window && self.views.is_active() && self.votes();
         let is_primary = self.is_primary();
         let Some(slot) = self.slots.get(&number) else {
             return;

@@ -28,7 +28,7 @@ use rejoin::Rejoining;
 use tick::Ticker;
 use transfer::Transfer;
 use view_change::Views;
-pub(crate) use view_change::what_follows;
+pub(crate) use view_change::{Outline, what_follows};
 
 use crate::{
     checkpoint::Checkpoints,

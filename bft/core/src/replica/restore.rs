@@ -10,7 +10,7 @@ use crate::{
     crypto::SigningKey,
     effects::Record,
     ids::{ReplicaId, SeqNo},
-    message::{CheckpointVote, Signed, Vote},
+    message::{CheckpointVote, NewView, Signed, Vote},
     rejoin::Lives,
     seal::{CheckedPrePrepare, Keyring},
     slot::Slot,
@@ -59,8 +59,13 @@ impl Replica {
             Record::Life(_) => {}
             Record::ViewChange(signed) => self.left(signed),
             Record::NewView(signed) => {
-                let low = self.checkpoints.low();
-                self.begin(signed.body.view, &signed.body.pre_prepares, low);
+                let NewView {
+                    view,
+                    stable,
+                    pre_prepares,
+                    ..
+                } = &signed.body;
+                self.begin(*view, pre_prepares, *stable);
             }
         }
     }

@@ -55,6 +55,9 @@ pub(super) struct Views {
     since: Instant,
     /// How far delivery had come when this view was entered.
     began_at: SeqNo,
+    /// The checkpoint this view began with. What was decided up to it need not be known here,
+    /// and is not in the new view: to vote there might help to decide something else.
+    pub(super) floor: SeqNo,
     /// The highest view each peer was heard to be in.
     heard: BTreeMap<ReplicaId, View>,
     /// The highest view about which each replica was found to tell two stories.
@@ -62,14 +65,26 @@ pub(super) struct Views {
 }
 
 /// What the primary of the next view must vote for, given these view changes.
-pub(crate) fn what_follows(changes: &[Arc<CheckedViewChange>]) -> Vec<(SeqNo, Digest)> {
-    Views::outline(changes).entries
+pub(crate) fn what_follows(changes: &[Arc<CheckedViewChange>]) -> Outline {
+    Views::outline(changes)
 }
 
 /// What a set of view changes decides for the next view.
-struct Outline {
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Outline {
     stable: SeqNo,
     entries: Vec<(SeqNo, Digest)>,
+}
+
+impl Outline {
+    /// What a new view says that follows.
+    pub(crate) fn said_by(new_view: &NewView) -> Self {
+        let votes = new_view.pre_prepares.iter().map(|vote| &vote.body);
+        Self {
+            stable: new_view.stable,
+            entries: votes.map(|vote| (vote.number, vote.digest)).collect(),
+        }
+    }
 }
 
 impl Views {
@@ -343,6 +358,7 @@ impl Replica {
                 .iter()
                 .map(|change| (change.replica(), change.digest()))
                 .collect(),
+            stable: outline.stable,
             pre_prepares,
         };
         self.counters.signatures += 1;
@@ -404,9 +420,7 @@ impl Replica {
         };
         let body = &new_view.signed().body;
         let outline = Views::outline(&changes);
-        let said = body.pre_prepares.iter().map(|vote| &vote.body);
-        let said: Vec<_> = said.map(|vote| (vote.number, vote.digest)).collect();
-        if said != outline.entries {
+        if Outline::said_by(body) != outline {
             self.views.openings.remove(&body.replica);
             let view_changes = changes.iter().map(|change| change.signed().clone());
             let charge = Charge::WrongNewView {
@@ -467,6 +481,7 @@ impl Replica {
         self.views.quorum_at = None;
         self.views.since = self.now;
         self.views.began_at = self.delivered;
+        self.views.floor = stable;
         self.break_silence();
         self.views.changes.retain(|_, change| change.view() > view);
         let quorum = self.quorum;

@@ -116,12 +116,17 @@ impl Cluster {
             let vote = vote_in(primary, view, *number, *digest);
             self.sign(primary, vote, Domain::PrePrepare)
         });
+        let stable = changes.iter().map(|message| match message {
+            PeerMessage::ViewChange(signed) => signed.body.stable,
+            other => panic!("{other:?}"),
+        });
         NewView {
             epoch: Epoch(0),
             replica: ReplicaId(primary),
             incarnation: Incarnation(0),
             view: View(view),
             view_changes,
+            stable: stable.max().unwrap_or_default(),
             pre_prepares: pre_prepares.collect(),
         }
     }

@@ -81,6 +81,7 @@ fn opened(cluster: &Cluster, changes: &[Signed<ViewChange>], digest: Digest) -> 
         view_changes: names
             .map(|said| (said.body.replica, said.digest()))
             .collect(),
+        stable: SeqNo(0),
         pre_prepares: vec![cluster.sign(1, body, Domain::PrePrepare)],
     };
     match cluster.sign_new_view(1, body) {

@@ -302,3 +302,67 @@ fn what_comes_early_is_held_up_to_a_bound() {
         assert_eq!(blamed, number > limits::MAX_EARLY_PER_REPLICA as u64);
     }
 }
+
+/// Backup 2 of view 1, which began with a stable checkpoint at 4 that it has not reached; and
+/// what the view's primary proposes at numbers 4 and 5.
+fn begun_at_a_checkpoint(records: &mut Vec<Record>) -> (Single, [PeerMessage; 2]) {
+    let mut single = Single::new(2);
+    let cluster = single.cluster.clone();
+    let proof = [0, 1, 3].map(|by| cluster.checkpoint_vote(by, 4, A));
+    let ahead = |by| {
+        let mut body = cluster.view_change(by, 1, Vec::new());
+        (body.stable, body.checkpoint) = (SeqNo(4), proof.to_vec());
+        cluster.sign_view_change(by, body)
+    };
+    let changes = [ahead(0), ahead(1), cluster.leaves(3, 1, Vec::new())];
+    let mut out = single.hear_all((0..).zip(&changes[..2]));
+    out.extend(single.hear(3, &changes[2]));
+    let body = cluster.new_view(1, &[&changes[0], &changes[1], &changes[2]], &[]);
+    out.extend(single.hear(1, &cluster.sign_new_view(1, body)));
+    assert_eq!(entered(&out), [1]);
+    records.extend(out.into_iter().filter_map(|effect| match effect {
+        Effect::Persist { record, .. } => Some(record),
+        _ => None,
+    }));
+    let proposed = [4, 5].map(|number| cluster.pre_prepare_in(1, number, cluster.proposal(number)));
+    (single, proposed)
+}
+
+/// What was decided up to there is not in the new view, and this replica does not know it: a
+/// faulty primary must not get its vote for something else.
+#[test]
+fn nothing_is_voted_on_up_to_where_a_view_begins() {
+    let (mut single, [at, above]) = begun_at_a_checkpoint(&mut Vec::new());
+    assert_eq!(prepares(&single.hear(1, &at)), 0);
+    assert_eq!(prepares(&single.hear(1, &above)), 1);
+}
+
+#[test]
+fn where_a_view_began_is_known_after_a_restart() {
+    let mut records = Vec::new();
+    let (_, [at, above]) = begun_at_a_checkpoint(&mut records);
+    let mut single = Single::new(2);
+    let tuning = Tuning::default();
+    single.replica = single
+        .cluster
+        .recover(2, 4, tuning, Lives::default(), records);
+    assert_eq!(single.replica.view(), View(1));
+    assert_eq!(prepares(&single.hear(1, &at)), 0);
+    assert_eq!(prepares(&single.hear(1, &above)), 1);
+}
+
+/// Nor can the primary say that its view began elsewhere than the view changes say.
+#[test]
+fn a_view_that_begins_elsewhere_is_not_entered() {
+    let mut single = Single::new(2);
+    let cluster = single.cluster.clone();
+    let changes = [0, 1, 3].map(|by| cluster.leaves(by, 1, Vec::new()));
+    let mut body = cluster.new_view(1, &[&changes[0], &changes[1], &changes[2]], &[]);
+    body.stable = SeqNo(4);
+    let mut out = single.hear_all((0..).zip(&changes[..2]));
+    out.extend(single.hear(3, &changes[2]));
+    out.extend(single.hear(1, &cluster.sign_new_view(1, body)));
+    assert!(entered(&out).is_empty());
+    let view = View(1);
+    assert_eq!(blames(&out), [(Some(1), &Fault::WrongNewView { view })]);
+}

@@ -511,6 +511,7 @@ fn a_new_view_of_a_life_not_heard_of_waits() {
         incarnation: Incarnation(incarnation),
         view: View(3),
         view_changes: (0..3).map(|i| (ReplicaId(i), Digest([i; 32]))).collect(),
+        stable: SeqNo(0),
         pre_prepares: Vec::new(),
     };
     let late = single.cluster.sign_new_view(3, body(1));

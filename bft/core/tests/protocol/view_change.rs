@@ -186,6 +186,7 @@ fn a_new_view_far_ahead_blocks_no_other() {
             incarnation,
             view,
             view_changes: named.map(|who| (who, Digest([5; 32]))).collect(),
+            stable: SeqNo(0),
             pre_prepares: Vec::new(),
         },
     );

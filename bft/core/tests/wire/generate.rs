@@ -184,14 +184,15 @@ pub(crate) fn view_change() -> impl Strategy<Value = ViewChange> {
 
 pub(crate) fn new_view() -> impl Strategy<Value = NewView> {
     let named = vec((any::<u8>().prop_map(ReplicaId), digest()), 0..4);
-    let head = (number(), any::<u8>(), number(), number());
+    let head = (number(), any::<u8>(), number(), number(), number());
     (head, named, vec(signed(vote()), 0..4)).prop_map(
-        |((epoch, replica, incarnation, view), view_changes, pre_prepares)| NewView {
+        |((epoch, replica, incarnation, view, stable), view_changes, pre_prepares)| NewView {
             epoch: Epoch(epoch),
             replica: ReplicaId(replica),
             incarnation: Incarnation(incarnation),
             view: View(view),
             view_changes,
+            stable: SeqNo(stable),
             pre_prepares,
         },
     )

@@ -90,6 +90,7 @@ pub(super) fn leaves(message: &mut PeerMessage) -> Vec<Leaf<'_>> {
                 Leaf::Replica(&mut body.replica),
                 Leaf::Number(&mut body.incarnation.0),
                 Leaf::Number(&mut body.view.0),
+                Leaf::Number(&mut body.stable.0),
             ]);
             for (replica, Digest(digest)) in &mut body.view_changes {
                 out.extend([Leaf::Replica(replica), Leaf::Digest(digest)]);

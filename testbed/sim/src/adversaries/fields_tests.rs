@@ -105,6 +105,7 @@ fn samples() -> Vec<PeerMessage> {
         incarnation: Incarnation(3),
         view: View(4),
         view_changes: vec![(ReplicaId(1), Digest([6; 32]))],
+        stable: SeqNo(5),
         pre_prepares: vec![vote(8), vote(9)],
     };
     vec![
@@ -196,7 +197,7 @@ fn every_field_of_a_message_is_changed_alone() {
             PeerMessage::Forward(_) => request,
             PeerMessage::Status(_) => 5,
             PeerMessage::ViewChange(_) => 5 + 2 * checkpoint + 2 * 3 * vote + 1,
-            PeerMessage::NewView(_) => 4 + 2 + 2 * vote + 1,
+            PeerMessage::NewView(_) => 5 + 2 + 2 * vote + 1,
             PeerMessage::Decided(_) => 1 + proposal + 2 * vote,
             PeerMessage::AskProposals(_) | PeerMessage::AskState(_) => 2,
             PeerMessage::Content(_) => 1 + proposal,

@@ -45,6 +45,7 @@ impl PrematureNewView {
             incarnation: Incarnation::default(),
             view,
             view_changes,
+            stable: SeqNo(0),
             pre_prepares,
         }
     }

@@ -20,7 +20,7 @@ impl WrongNewView {
     fn wrong(&self, means: &mut Means<'_>, body: &mut NewView) {
         let count = body.pre_prepares.len();
         let at = means.rng.index(count);
-        match means.rng.below(7) {
+        match means.rng.below(8) {
             0 if count > 1 => {
                 let other = (at + 1) % count;
                 let digests = (digest_at(body, at), digest_at(body, other));
@@ -53,6 +53,7 @@ impl WrongNewView {
                 }
             }
             5 if count > 0 => body.pre_prepares.clear(),
+            6 => body.stable = SeqNo(means.rng.below(body.stable.0 + 40)),
             _ => {
                 let last = body.pre_prepares.last().map(|vote| vote.body.number);
                 let vote = Vote {

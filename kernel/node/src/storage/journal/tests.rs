@@ -76,6 +76,7 @@ fn entered(view: u64) -> Record {
         incarnation: Incarnation(0),
         view: View(view),
         view_changes: Vec::new(),
+        stable: SeqNo(0),
         pre_prepares: Vec::new(),
     }))
 }
