@@ -69,13 +69,8 @@ pub enum Input {
     AskState(Linked<AskState>),
     /// A part of a state that was asked for.
     State(Linked<StatePart>),
-    /// Proof that a checkpoint is stable.
-    Stable {
-        /// A strong quorum of equal votes.
-        votes: Verified<Vec<Signed<CheckpointVote>>>,
-        /// Who passed it on.
-        from: ReplicaId,
-    },
+    /// Proof that a checkpoint is stable: a strong quorum of equal votes.
+    Stable(Verified<Vec<Signed<CheckpointVote>>>),
     /// The state handed over by [`Effect::Install`] is in place.
     Installed {
         /// Its number.
@@ -174,12 +169,12 @@ pub enum Effect {
     /// Records of numbers up to this one are no longer needed, but for the newest
     /// [`Record::ViewChange`] and [`Record::NewView`].
     Truncate(SeqNo),
-    /// A checkpoint is stable: the states at lower ones are no longer needed, but for one.
+    /// A checkpoint is stable: the states at lower ones are no longer needed, but for some.
     Stable {
         /// The checkpoint.
         number: SeqNo,
-        /// One that a peer is fetching part by part.
-        serving: Option<SeqNo>,
+        /// Those that peers are fetching part by part.
+        serving: Vec<SeqNo>,
     },
     /// Send `to` a part of the state at a checkpoint, if it is still kept
     /// ([`PeerMessage::State`], at most [`crate::limits::STATE_PART_BYTES`]).

@@ -450,7 +450,7 @@ impl Node {
                 }
                 Effect::Truncate(below) => self.storage.truncate(below).map_err(End::Storage)?,
                 Effect::Stable { number, serving } => {
-                    let needed = |kept: &SeqNo| *kept >= number || Some(*kept) == serving;
+                    let needed = |kept: &SeqNo| *kept >= number || serving.contains(kept);
                     self.snapshots.retain(|kept, _| needed(kept));
                     if let Some(snapshot) = self.snapshots.get(&number) {
                         let saved = self.storage.save_snapshot(number, snapshot);

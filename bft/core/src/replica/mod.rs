@@ -158,8 +158,8 @@ pub struct Replica {
     /// When something was last delivered, a view entered or a hint given, and the hints since.
     quiet_since: Instant,
     hints: u32,
-    /// The state that a peer is fetching from here, and when it last asked.
-    serving: Option<(SeqNo, Instant)>,
+    /// The state that each peer is fetching from here, and when it last asked.
+    serving: BTreeMap<ReplicaId, (SeqNo, Instant)>,
     counters: Counters,
     halted: bool,
 }
@@ -211,7 +211,7 @@ impl Replica {
             asked_peers: BTreeMap::new(),
             quiet_since: Instant(0),
             hints: 0,
-            serving: None,
+            serving: BTreeMap::new(),
             counters: Counters::default(),
             halted: false,
         })
@@ -353,7 +353,7 @@ impl Replica {
             Input::Content(proposal) => self.on_content(proposal.get(), out),
             Input::AskState(ask) => self.on_ask_state(ask.from(), ask.get(), out),
             Input::State(part) => self.on_state(part.from(), part.get(), out),
-            Input::Stable { votes, from } => self.on_stable(votes.get(), from, out),
+            Input::Stable(votes) => self.on_stable(votes.get(), out),
             Input::Installed { number, due } => {
                 self.expect(due);
                 self.on_installed(number, out)

@@ -309,7 +309,7 @@ impl Replica {
             if self.is_lacking() {
                 self.fruitless = self.fruitless.saturating_add(1);
                 self.ask(out);
-                self.consider_transfer(None, out);
+                self.consider_transfer(out);
             }
             if !self.is_primary() {
                 self.forward_again(out);

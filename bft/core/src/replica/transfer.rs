@@ -37,7 +37,8 @@ pub(super) struct Transfer {
     number: SeqNo,
     digest: Digest,
     proof: Vec<Signed<CheckpointVote>>,
-    /// Who voted for it; the one asked now is `sources[at]`.
+    /// All others; the one asked now is `sources[at]`, modulo their number. It stays the same
+    /// when a newer state takes this one's place: nobody gains time by telling of newer ones.
     sources: Vec<ReplicaId>,
     at: usize,
     bytes: Vec<u8>,
@@ -70,13 +71,13 @@ impl Replica {
     }
 
     /// Begins a transfer if peers have dropped what this replica needs next, or never send it.
-    pub(super) fn consider_transfer(&mut self, teller: Option<ReplicaId>, out: &mut Effects) {
+    pub(super) fn consider_transfer(&mut self, out: &mut Effects) {
         let Some((number, digest, proof)) = self.checkpoints.certified(self.delivered, self.quorum)
         else {
             return;
         };
         let dropped = number.0 - self.delivered.0 >= self.checkpoints.span();
-        if !dropped && self.fruitless < ASKS_BEFORE_TRANSFER {
+        if self.transfer.is_none() && !dropped && self.fruitless < ASKS_BEFORE_TRANSFER {
             return;
         }
         // A newer state replaces one whose sources may have dropped it, but not one that arrives.
@@ -85,24 +86,22 @@ impl Replica {
         {
             return;
         }
-        // Who told of it just now has it. Else replicas that lag together should not all ask
-        // the same peer.
-        let voters = proof.iter().map(|vote| vote.body.replica);
-        let others = voters.filter(|voter| *voter != self.me && Some(*voter) != teller);
-        let sources: Vec<_> = teller.into_iter().chain(others).collect();
-        // A newer state is not asked of one who was tried in vain for an older one.
-        let tried = self.transfer.as_ref().map(|older| older.at);
-        let at = tried.unwrap_or(teller.map_or(usize::from(self.me.0), |_| 0));
+        let members = self.quorum.members();
+        let others = members.filter(|member| *member != self.me);
+        // Replicas that lag together should not all ask the same peer.
+        let first = (usize::from(self.me.0), self.now);
+        let older = self.transfer.as_ref();
+        let (at, begun) = older.map_or(first, |older| (older.at, older.begun));
         self.transfer = Some(Transfer {
             number,
             digest,
             at,
-            sources,
+            sources: others.collect(),
             proof,
             bytes: Vec::new(),
             lives: Lives::default(),
             asked: self.now,
-            begun: self.now,
+            begun,
             installing: false,
         });
         self.ask_state(out);
@@ -149,16 +148,17 @@ impl Replica {
             transfer.bytes.clear();
         }
         // Perhaps nobody keeps that one any more.
-        self.consider_transfer(None, out);
+        self.consider_transfer(out);
         self.ask_state(out);
     }
 
-    /// The state that a peer has asked for lately: it is kept until that peer has it all,
-    /// however fast checkpoints follow each other.
-    pub(super) fn serving_now(&self) -> Option<SeqNo> {
-        let (number, asked) = self.serving?;
-        let fresh = self.now.since_us(asked) < self.tuning.suspect_after_us;
-        fresh.then_some(number)
+    /// The states that peers have asked for lately, one each: they are kept until the peer has
+    /// it all, however fast checkpoints follow each other.
+    pub(super) fn serving_now(&self) -> Vec<SeqNo> {
+        let patience_us = self.tuning.suspect_after_us;
+        let asks = self.serving.values();
+        let fresh = asks.filter(|(_, asked)| self.now.since_us(*asked) < patience_us);
+        fresh.map(|(number, _)| *number).collect()
     }
 
     pub(super) fn on_ask_state(
@@ -168,14 +168,13 @@ impl Replica {
         out: &mut Effects,
     ) -> Option<SeqNo> {
         let low = self.checkpoints.low();
-        let serving = self.serving_now();
-        if ask.number < low && serving != Some(ask.number) {
+        if ask.number < low && !self.serving_now().contains(&ask.number) {
             // That one is gone: the asker learns which there is.
             self.send_again(To::Replica(from), [self.proof()], out);
             return None;
         }
-        if ask.number <= low && serving.is_none_or(|serving| serving == ask.number) {
-            self.serving = Some((ask.number, self.now));
+        if ask.number <= low && self.quorum.is_member(from) {
+            self.serving.insert(from, (ask.number, self.now));
         }
         out.push(Effect::SendState {
             to: from,
@@ -190,7 +189,6 @@ impl Replica {
     pub(super) fn on_stable(
         &mut self,
         votes: &[Signed<CheckpointVote>],
-        from: ReplicaId,
         out: &mut Effects,
     ) -> Option<SeqNo> {
         let number = votes.first()?.body.number;
@@ -200,12 +198,8 @@ impl Replica {
         if !self.checkpoints.prove(votes.to_vec()) {
             return None;
         }
-        // The source has moved on: what came of the older state is of no use.
-        self.transfer.take_if(|transfer| {
-            !transfer.installing && transfer.source() == Some(from) && transfer.number < number
-        });
-        let teller = (self.quorum.is_member(from) && from != self.me).then_some(from);
-        self.consider_transfer(teller, out);
+        // Perhaps the source has moved on; while parts of the older state come it has not.
+        self.consider_transfer(out);
         self.stabilise(number, out)
     }
 

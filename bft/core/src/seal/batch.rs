@@ -417,10 +417,7 @@ fn input(source: Source, pending: Pending, verdicts: &[bool]) -> Option<Input> {
         Pending::Content(proposal) => Input::Content(Verified(proposal)),
         Pending::AskState(ask) => Input::AskState(by(linked, ask)),
         Pending::State(part) => Input::State(by(linked, part)),
-        Pending::Stable(votes) => Input::Stable {
-            votes: Verified(votes),
-            from: linked,
-        },
+        Pending::Stable(votes) => Input::Stable(Verified(votes)),
         Pending::Rejoin(signed) => Input::Rejoin(Verified(signed)),
     })
 }

@@ -481,7 +481,7 @@ impl World {
             }
             Effect::Stable { number, serving } => {
                 node.snapshots
-                    .retain(|kept, _| *kept >= number || Some(*kept) == serving);
+                    .retain(|kept, _| *kept >= number || serving.contains(kept));
             }
             Effect::SendState { to, number, offset } => self.send_state(i, to, number, offset),
             Effect::Install { number, snapshot } => {

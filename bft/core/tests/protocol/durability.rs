@@ -111,8 +111,7 @@ fn the_record_of_a_stable_checkpoint_holds_its_votes() {
             ..
         },
         Effect::Stable {
-            number: SeqNo(1),
-            serving: None,
+            number: SeqNo(1), ..
         },
         Effect::Truncate(_),
     ] = &out[..]

@@ -21,7 +21,11 @@ fn ask(world: &mut World, number: u64) {
 
 /// Replica 3 of four hears nothing of the first 80 requests, with a checkpoint every 4 numbers.
 fn far_behind(seed: u64, prepare: impl FnOnce(&mut World)) -> World {
-    let mut world = World::new(seed, 4, 4, Tuning::default());
+    far_behind_by(seed, 4, prepare)
+}
+
+fn far_behind_by(seed: u64, interval: u64, prepare: impl FnOnce(&mut World)) -> World {
+    let mut world = World::new(seed, 4, interval, Tuning::default());
     prepare(&mut world);
     world.partition(&[3], &[0, 1, 2]);
     for number in 1..=80 {
@@ -134,4 +138,42 @@ fn a_state_without_end_is_fetched_elsewhere() {
     world.heal();
     world.run_for(30 * T);
     assert_executed(&world, &[1, 2, 3], 80);
+}
+
+/// It takes longer than the time after which this replica asks for what it lacks, and every
+/// answer to that tells of a newer state: that does not make it begin anew.
+#[test]
+fn news_of_newer_states_does_not_interrupt_one_that_comes() {
+    let slow = |world: &mut World| {
+        world.conditions.state_part = 64;
+        world.conditions.latency_us = (800, 800);
+    };
+    let mut world = far_behind_by(15, 16, slow);
+    world.heal();
+    for number in 81..=300 {
+        ask(&mut world, number);
+        world.run_for(20_000);
+    }
+    let behind = world.nodes[3].replica.executed();
+    assert!(behind > SeqNo(280), "{}", world.stand());
+}
+
+/// A source that tells of ever newer states and sends none of them is left like one that is
+/// silent.
+#[test]
+fn a_source_that_only_tells_of_newer_states_is_left() {
+    let lies = |world: &mut World| {
+        world.nodes[0].faulty = Some(Box::new(|_, to, message, _| match message {
+            PeerMessage::State(_) if to == 3 => Vec::new(),
+            _ => vec![message.clone()],
+        }));
+    };
+    let mut world = far_behind(16, lies);
+    world.heal();
+    for number in 81..=280 {
+        ask(&mut world, number);
+        world.run_for(20_000);
+    }
+    let behind = world.nodes[3].replica.executed();
+    assert!(behind > SeqNo(200), "{}", world.stand());
 }

@@ -360,7 +360,7 @@ impl World {
             }
             Effect::Truncate(below) => machine.disk.truncate(below),
             Effect::Stable { number, serving } => {
-                let needed = |kept: &SeqNo| *kept >= number || Some(*kept) == serving;
+                let needed = |kept: &SeqNo| *kept >= number || serving.contains(kept);
                 machine.snapshots.retain(|kept, _| needed(kept));
                 if let Some(state) = machine.snapshots.get(&number) {
                     machine.disk.save(number, state.clone());
