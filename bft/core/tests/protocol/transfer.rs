@@ -21,11 +21,10 @@ fn ask(world: &mut World, number: u64) {
 
 /// Replica 3 of four hears nothing of the first 80 requests, with a checkpoint every 4 numbers.
 fn far_behind(seed: u64, prepare: impl FnOnce(&mut World)) -> World {
-    far_behind_by(seed, 4, prepare)
+    far_behind_in(World::new(seed, 4, 4, Tuning::default()), prepare)
 }
 
-fn far_behind_by(seed: u64, interval: u64, prepare: impl FnOnce(&mut World)) -> World {
-    let mut world = World::new(seed, 4, interval, Tuning::default());
+fn far_behind_in(mut world: World, prepare: impl FnOnce(&mut World)) -> World {
     prepare(&mut world);
     world.partition(&[3], &[0, 1, 2]);
     for number in 1..=80 {
@@ -144,18 +143,22 @@ fn a_state_without_end_is_fetched_elsewhere() {
 /// answer to that tells of a newer state: that does not make it begin anew.
 #[test]
 fn news_of_newer_states_does_not_interrupt_one_that_comes() {
+    let tuning = Tuning {
+        resend_after_us: 50_000,
+        ..Tuning::default()
+    };
     let slow = |world: &mut World| {
-        world.conditions.state_part = 64;
+        world.conditions.state_part = 8;
         world.conditions.latency_us = (800, 800);
     };
-    let mut world = far_behind_by(15, 16, slow);
+    let mut world = far_behind_in(World::new(15, 4, 8, tuning), slow);
     world.heal();
-    for number in 81..=300 {
+    for number in 81..=180 {
         ask(&mut world, number);
-        world.run_for(20_000);
+        world.run_for(T / 10);
     }
     let behind = world.nodes[3].replica.executed();
-    assert!(behind > SeqNo(280), "{}", world.stand());
+    assert!(behind > SeqNo(170), "{}", world.stand());
 }
 
 /// A source that tells of ever newer states and sends none of them is left like one that is
