@@ -329,6 +329,18 @@ mod tests {
         assert_eq!(bugs.len(), patches.len());
     }
 
+    /// Whoever changes a line in which a bug is planted plants it anew.
+    #[test]
+    fn every_patch_fits_the_tree() {
+        let root = crate::root().unwrap();
+        let patches = read(&root.join("testbed/mutants")).unwrap();
+        let planted = patches.iter().map(|patch| (patch, patch.planted(&root)));
+        let misfits: Vec<_> = planted
+            .filter_map(|(patch, planted)| Some(format!("{}: {}", patch.name, planted.err()?)))
+            .collect();
+        assert!(misfits.is_empty(), "{misfits:#?}");
+    }
+
     #[test]
     fn flags_and_words_are_told_apart() {
         let both = flags(&["View", "-o", "json", "--list"]).unwrap();

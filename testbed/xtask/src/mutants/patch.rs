@@ -139,6 +139,14 @@ impl Patch {
 
     /// Changes the tree at `root`; nothing if any hunk does not fit.
     pub(super) fn apply(&self, root: &Path) -> Outcome {
+        for (path, text) in self.planted(root)? {
+            std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    /// The files of the tree at `root` as this patch leaves them.
+    pub(super) fn planted(&self, root: &Path) -> Outcome<Vec<(PathBuf, String)>> {
         let mut changed = Vec::new();
         for (path, hunks) in &self.files {
             let whole = root.join(path);
@@ -149,10 +157,7 @@ impl Patch {
             }
             changed.push((whole, text));
         }
-        for (path, text) in changed {
-            std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
-        }
-        Ok(())
+        Ok(changed)
     }
 }
 
