@@ -4,7 +4,7 @@
 //! stays open until f+1 replicas agree on its answer or its deadline passes;
 //! then whether it was executed is unknown, and the session says so.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bezant_bft::{
     crypto::{Domain, SigningKey},
@@ -98,7 +98,7 @@ pub enum Event {
     Proven(Box<Evidence>),
 }
 
-/// Why a request was given up. Whether it was executed is unknown in both cases.
+/// Why a request was given up. Whether it was executed is unknown in all cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// Replicas answered, but no f+1 of them alike.
@@ -109,6 +109,12 @@ pub enum Failure {
         alike: usize,
         /// Equal answers that are needed.
         needed: usize,
+    },
+    /// Nobody answered in time, and more than f replicas said that they had no room for it:
+    /// the service has more to do than it can.
+    Busy {
+        /// Replicas that said so.
+        replicas: usize,
     },
     /// Nobody answered in time.
     TimedOut,
@@ -135,6 +141,8 @@ struct Open {
     /// The driver was told that it failed. It is sent on all the same until it is
     /// answered: a number that never arrives would hold up all that follow it.
     reported: bool,
+    /// Replicas that had no room for it.
+    busy: BTreeSet<ReplicaId>,
     /// When f+1 replicas agreed.
     accepted_at: Option<Instant>,
 }
@@ -302,6 +310,7 @@ impl Session {
             retry_at: now.after_us(retry_us),
             retry_us,
             reported: false,
+            busy: BTreeSet::new(),
             accepted_at: None,
         };
         self.open.insert(number, open);
@@ -347,8 +356,18 @@ impl Session {
                 self.on_reply(now, from, reply, out);
             }
             ReplicaMessage::SignedReply(signed) => self.on_signed(from, signed, out),
-            // The retry, with its growing distance, is the answer to a busy replica.
+            ReplicaMessage::Busy { number, .. } => self.on_busy(from, number),
             _ => {}
+        }
+    }
+
+    /// The retry, with its growing distance, is the answer to a busy replica. If nothing
+    /// comes of that, the driver learns why.
+    fn on_busy(&mut self, from: ReplicaId, number: RequestNumber) {
+        if let Some(open) = self.open.get_mut(&number)
+            && self.quorum.is_member(from)
+        {
+            open.busy.insert(from);
         }
     }
 
@@ -505,7 +524,10 @@ impl Session {
         open.reported = true;
         open.deadline = None;
         let answered = open.ballot.answered();
-        let failure = if answered == 0 {
+        let (busy, weak) = (open.busy.len(), self.quorum.weak());
+        let failure = if answered == 0 && busy >= weak {
+            Failure::Busy { replicas: busy }
+        } else if answered == 0 {
             Failure::TimedOut
         } else {
             let (alike, needed) = (open.ballot.most_alike(), self.quorum.weak());

@@ -176,6 +176,33 @@ fn a_deadline_with_one_answer_is_no_quorum_and_with_none_a_timeout() {
     }
 }
 
+/// One replica alone may be lying about its load.
+#[test]
+fn a_service_is_busy_if_more_than_f_replicas_say_so() {
+    for (busy, expected) in [
+        (&[0][..], Failure::TimedOut),
+        (&[0, 0, 9], Failure::TimedOut),
+        (&[0, 2], Failure::Busy { replicas: 2 }),
+    ] {
+        let mut world = world(Config::default());
+        let number = world.submit(0, Some(100));
+        for replica in busy {
+            let (session, number) = (SESSION, RequestNumber(number));
+            let message = ReplicaMessage::Busy { session, number };
+            let from = ReplicaId(*replica);
+            world
+                .session
+                .on_message(Instant(1), from, message, &mut world.out);
+        }
+        world.session.on_tick(Instant(100), &mut world.out);
+        let failed = world.drain().into_iter().find_map(|event| match event {
+            Event::Failed { failure, .. } => Some(failure),
+            _ => None,
+        });
+        assert_eq!(failed, Some(expected));
+    }
+}
+
 #[test]
 fn requests_go_to_the_primary_and_late_ones_to_all_with_growing_pauses() {
     let config = Config {

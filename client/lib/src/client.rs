@@ -229,6 +229,10 @@ impl Client {
                 needed,
                 of,
             }),
+            Ok(Err(Failure::Busy { replicas })) => Err(Error::Busy {
+                replicas,
+                within: self.inner.timeout,
+            }),
             Ok(Err(Failure::TimedOut)) => Err(Error::TimedOut(self.inner.timeout)),
             Err(_) => Err(Error::Closed),
         }

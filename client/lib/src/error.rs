@@ -25,6 +25,17 @@ pub enum Error {
         /// Replicas of the cluster.
         of: usize,
     },
+    /// Nobody answered in time, and more than f replicas had no room for the operation.
+    #[error(
+        "the service is busy: {replicas} replicas had no room for the operation within {within:?}; \
+         try again later, or with fewer clients"
+    )]
+    Busy {
+        /// Replicas that said so.
+        replicas: usize,
+        /// How long was waited.
+        within: Duration,
+    },
     /// Nobody answered in time.
     #[error("no answer within {0:?}; whether the operation was executed is unknown")]
     TimedOut(Duration),
@@ -85,6 +96,7 @@ impl Error {
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::NoQuorum { .. }
+            | Self::Busy { .. }
             | Self::TimedOut(_)
             | Self::NoMatchInTime(_)
             | Self::Unreachable { .. } => true,
@@ -98,7 +110,7 @@ impl Error {
     pub const fn outcome_unknown(&self) -> bool {
         matches!(
             self,
-            Self::NoQuorum { .. } | Self::TimedOut(_) | Self::Closed
+            Self::NoQuorum { .. } | Self::Busy { .. } | Self::TimedOut(_) | Self::Closed
         )
     }
 }

@@ -472,6 +472,7 @@ impl Shared {
             ReplicaMessage::SignedReply(signed) => {
                 (signed.body.reply.session, signed.body.reply.number)
             }
+            ReplicaMessage::Busy { session, number } => (*session, *number),
             _ => return,
         };
         let mut state = self.state();
