@@ -320,7 +320,8 @@ async fn prepare(
     let (mut storage, mut recovered) = open_storage(config)?;
     let first_start = begin(config, storage.as_mut(), &mut recovered)?;
     let mut kernel = Kernel::new(genesis);
-    let mut snapshots = BTreeMap::new();
+    let later = recovered.later.into_iter();
+    let mut snapshots: BTreeMap<_, _> = later.map(|(n, state)| (n, Bytes::from(state))).collect();
     let mut lives = Lives::default();
     if let Some((number, snapshot)) = recovered.snapshot {
         let (kept, service) = split_state(&snapshot).map_err(NodeError::Snapshot)?;

@@ -16,14 +16,14 @@ use bezant_bft::{
     codec,
     crypto::{Checker, Claim, Domain, SigningKey},
     effects::{Effect, Effects, Input, To},
-    ids::{ClientId, ReplicaId, RequestNumber, SeqNo, SessionId},
+    ids::{ClientId, Digest, ReplicaId, RequestNumber, SeqNo, SessionId},
     limits::STATE_PART_BYTES,
     message::{
         Attach, ClientMessage, PeerMessage, ReplicaMessage, Reply, ReplyClaim, Signed,
         SignedRequest, StatePart, attach_body,
     },
     misbehaviour::{Fault as Wrong, Misbehaviour},
-    rejoin::{join_state, split_state},
+    rejoin::{Lives, join_state, split_state},
     replica::{Replica, Tuning},
     seal::{Batch, Sealed, Source, check_commits},
     service::{Admission, Replies, Service, state_digest},
@@ -430,12 +430,10 @@ impl Node {
                         );
                         return Err(End::Halted(why.to_owned()));
                     }
-                    let state = lives.map(|lives| {
-                        let snapshot = Bytes::from(join_state(&lives, &self.kernel.snapshot()));
-                        let digest = state_digest(&snapshot);
-                        self.snapshots.insert(number, snapshot);
-                        digest
-                    });
+                    let state = match lives {
+                        Some(lives) => Some(self.seal_checkpoint(number, &lives)?),
+                        None => None,
+                    };
                     let due = self.kernel.due();
                     inputs.push_back(Input::Executed { number, state, due });
                 }
@@ -452,10 +450,6 @@ impl Node {
                 Effect::Stable { number, serving } => {
                     let needed = |kept: &SeqNo| *kept >= number || serving.contains(kept);
                     self.snapshots.retain(|kept, _| needed(kept));
-                    if let Some(snapshot) = self.snapshots.get(&number) {
-                        let saved = self.storage.save_snapshot(number, snapshot);
-                        saved.map_err(End::Storage)?;
-                    }
                 }
                 Effect::SendState { to, number, offset } => self.send_state(to, number, offset),
                 Effect::Install { number, snapshot } => {
@@ -466,7 +460,7 @@ impl Node {
                         return Err(End::Halted(error.to_string()));
                     }
                     info!(%number, "a state from peers is in place");
-                    self.snapshots.insert(number, snapshot);
+                    self.save_state(number, snapshot)?;
                     let due = self.kernel.due();
                     inputs.push_back(Input::Installed { number, due });
                 }
@@ -479,6 +473,23 @@ impl Node {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Takes the state at a checkpoint and makes it durable before the replica votes on its
+    /// digest: a strong quorum of such votes is what others throw their log away for, so that
+    /// the state must not vanish with a crash of those who voted.
+    fn seal_checkpoint(&mut self, number: SeqNo, lives: &Lives) -> Result<Digest, End> {
+        let snapshot = Bytes::from(join_state(lives, &self.kernel.snapshot()));
+        let digest = state_digest(&snapshot);
+        self.save_state(number, snapshot)?;
+        Ok(digest)
+    }
+
+    fn save_state(&mut self, number: SeqNo, snapshot: Bytes) -> Result<(), End> {
+        let saved = self.storage.save_snapshot(number, &snapshot);
+        saved.map_err(End::Storage)?;
+        self.snapshots.insert(number, snapshot);
         Ok(())
     }
 

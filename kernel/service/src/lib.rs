@@ -156,7 +156,7 @@ impl Kernel {
     /// Executes one ordered request and everything its execution lets go.
     fn request(&mut self, request: &Request, position: SeqNo, replies: &mut Replies) {
         if request.session == SessionId::NONE {
-            let answer = self.open(request, position);
+            let (position, answer) = self.open(request, position);
             let reply = reply_to(request, position, &answer);
             replies.push((request.client, reply));
             return;
@@ -179,23 +179,30 @@ impl Kernel {
         }
     }
 
-    fn open(&mut self, request: &Request, position: SeqNo) -> Answer {
+    /// The answer to an opening request, and the position it belongs to: that of the request
+    /// which opened the session. A client that asked more than one replica may have its
+    /// request ordered twice, and must find f+1 replies alike, whichever of the two it hears of.
+    fn open(&mut self, request: &Request, position: SeqNo) -> (SeqNo, Answer) {
         let nonce = match Call::decode(&request.op) {
             Ok(Call::OpenSession { nonce }) if nonce == request.number.0 => nonce,
-            _ => return Refused::Malformed.into(),
+            _ => return (position, Refused::Malformed.into()),
         };
         if !self.may_open(&request.client) {
-            return Refused::NotEnrolled.into();
+            return (position, Refused::NotEnrolled.into());
         }
         match self.sessions.open(request.client, nonce, position) {
-            Opening::Opened { session, evicted } => {
+            Opening::Opened {
+                session,
+                opened: at,
+                evicted,
+            } => {
                 if let Some(old) = evicted {
                     self.spaces.cancel_owner(old.0);
                     self.spaces.commit();
                 }
-                opened(session)
+                (at, opened(session))
             }
-            Opening::Full => Refused::TooManySessions.into(),
+            Opening::Full => (position, Refused::TooManySessions.into()),
         }
     }
 

@@ -80,6 +80,8 @@ pub(crate) enum Opening {
     Opened {
         /// Its number.
         session: SessionId,
+        /// The position at which it was opened first.
+        opened: SeqNo,
         /// The client's session that had to make room.
         evicted: Option<SessionId>,
     },
@@ -101,9 +103,10 @@ impl Sessions {
 
     /// Opens a session for `owner`; the same nonce again gives the same session.
     pub(crate) fn open(&mut self, owner: ClientId, nonce: u64, position: SeqNo) -> Opening {
-        if let Some((session, _)) = self.opened(&owner, nonce) {
+        if let Some((session, opened)) = self.opened(&owner, nonce) {
             return Opening::Opened {
                 session,
+                opened,
                 evicted: None,
             };
         }
@@ -137,7 +140,11 @@ impl Sessions {
                 parked: BTreeMap::new(),
             },
         );
-        Opening::Opened { session, evicted }
+        Opening::Opened {
+            session,
+            opened: position,
+            evicted,
+        }
     }
 
     fn least_used(&self, client: &ClientId) -> Option<SessionId> {

@@ -143,9 +143,14 @@ impl Disk {
         }
     }
 
-    /// Power fails: what was not durable is gone. Gives the records left, and the state
-    /// of the newest stable checkpoint among them.
-    pub(crate) fn crash(&mut self) -> (Vec<Record>, Option<(SeqNo, Bytes)>) {
+    /// Whether the state at `number` would survive.
+    pub(crate) fn has(&self, number: SeqNo) -> bool {
+        self.snapshots.contains_key(&number)
+    }
+
+    /// Power fails: what was not durable is gone. Gives the records left, the newest stable
+    /// checkpoint among them, and the states at it and above.
+    pub(crate) fn crash(&mut self) -> (Vec<Record>, SeqNo, BTreeMap<SeqNo, Bytes>) {
         let durable = self.durable;
         self.records.retain(|(id, _)| *id <= durable);
         self.chores.clear();
@@ -156,11 +161,8 @@ impl Disk {
         (self.written, self.durable) = (PersistId(0), PersistId(0));
         let records: Vec<Record> = self.records.iter().map(|(_, r)| r.clone()).collect();
         let stable = records.iter().filter_map(Record::stable).max();
-        let state = stable.and_then(|number| {
-            let bytes = self.snapshots.get(&number)?;
-            Some((number, bytes.clone()))
-        });
-        (records, state)
+        let stable = stable.unwrap_or_default();
+        (records, stable, self.snapshots.clone().split_off(&stable))
     }
 }
 

@@ -105,6 +105,10 @@ pub struct Recovered {
     pub records: Vec<Record>,
     /// The state at the newest stable checkpoint among the records, and its number.
     pub snapshot: Option<(SeqNo, Vec<u8>)>,
+    /// States at later checkpoints, which this replica reached and may have voted on, but
+    /// which it had not heard to be stable. Peers may have: these are here to be fetched by
+    /// whoever proves to need them.
+    pub later: Vec<(SeqNo, Vec<u8>)>,
 }
 
 /// A place for records.

@@ -114,6 +114,19 @@ fn the_session_least_used_is_the_one_that_makes_room() {
     both(&mut original, &mut restored, &[again]);
 }
 
+/// A client that asked several replicas may have its opening ordered twice. It counts replies
+/// that are alike, so both have to be.
+#[test]
+fn an_opening_that_is_ordered_twice_has_one_answer() {
+    let mut bench = Bench::new();
+    bench.open(1, 1);
+    let first = bench.execute(1, vec![opening(0, 7)]);
+    let session = SessionId(2);
+    bench.call((0, session, 1), &out("(1)"));
+    assert_eq!(bench.execute(1, vec![opening(0, 7)]), first);
+    assert_eq!(bench.restored().execute(1, vec![opening(0, 7)]), first);
+}
+
 #[test]
 fn extensions_keep_their_owner_their_order_and_who_acknowledged_them() {
     let mut original = Bench::new();

@@ -108,8 +108,8 @@ impl Service {
 
     fn request(&mut self, request: &Request, position: SeqNo, replies: &mut Replies) {
         if request.session == SessionId::NONE {
-            let answer = self.open(request, position);
-            replies.push((request.client, reply(request, position, &answer)));
+            let (at, answer) = self.open(request, position);
+            replies.push((request.client, reply(request, at, &answer)));
             return;
         }
         let Some(session) = self
@@ -147,44 +147,40 @@ impl Service {
         }
     }
 
-    fn open(&mut self, request: &Request, position: SeqNo) -> Answer {
+    /// The answer to an opening, and where it was opened first.
+    fn open(&mut self, request: &Request, position: SeqNo) -> (SeqNo, Answer) {
         let nonce = match Call::decode(&request.op) {
             Ok(Call::OpenSession { nonce }) if nonce == request.number.0 => nonce,
-            _ => return Refused::Malformed.into(),
+            _ => return (position, Refused::Malformed.into()),
         };
         let known = self
             .sessions
             .iter()
             .find(|s| s.owner == request.client && s.nonce == nonce);
-        let id = known.map_or(self.last + 1, |session| session.id);
+        let first = (self.last + 1, position);
+        let (id, opened) = known.map_or(first, |session| (session.id, session.opened));
         if known.is_none() {
             self.last = id;
             self.sessions.push(Session {
                 id,
                 owner: request.client,
                 nonce,
-                opened: position,
+                opened,
                 next: 1,
                 kept: Vec::new(),
                 parked: Vec::new(),
             });
         }
         let window = u32::try_from(SESSION_WINDOW).unwrap_or(u32::MAX);
-        Answer::Opened {
+        let answer = Answer::Opened {
             session: id,
             window,
-        }
+        };
+        (opened, answer)
     }
 
     fn session(&mut self, id: u64) -> Option<&mut Session> {
         self.sessions.iter_mut().find(|session| session.id == id)
-    }
-
-    /// Where a session was opened, for what is answered to a repeated opening.
-    #[must_use]
-    pub fn opened(&self, id: SessionId) -> Option<SeqNo> {
-        let session = self.sessions.iter().find(|session| session.id == id.0);
-        session.map(|session| session.opened)
     }
 
     fn unpark(&mut self, id: u64) -> Option<Request> {

@@ -362,9 +362,6 @@ impl World {
             Effect::Stable { number, serving } => {
                 let needed = |kept: &SeqNo| *kept >= number || serving.contains(kept);
                 machine.snapshots.retain(|kept, _| needed(kept));
-                if let Some(state) = machine.snapshots.get(&number) {
-                    machine.disk.save(number, state.clone());
-                }
                 machine.disk.forget(number);
             }
             Effect::SendState { to, number, offset } => self.send_state(m, to, number, offset),
@@ -487,11 +484,13 @@ impl World {
         }
     }
 
-    /// Takes and keeps a snapshot; its digest.
+    /// Takes a snapshot and makes it durable, as a node does before its replica votes on it;
+    /// its digest.
     fn snapshot(&mut self, m: usize, number: SeqNo, lives: &Lives) -> Digest {
         let machine = &mut self.machines[m];
         let bytes = Bytes::from(join_state(lives, &machine.kernel.snapshot()));
         let digest = state_digest(&bytes);
+        machine.disk.save(number, bytes.clone());
         machine.snapshots.insert(number, bytes);
         digest
     }
@@ -538,7 +537,19 @@ impl World {
         let others = members.filter(|other| one.is_none() && *other != me);
         let receivers = one.into_iter().chain(others);
         if self.machines[m].is_correct() {
-            let durable = self.machines[m].disk.durable;
+            let machine = &self.machines[m];
+            let durable = machine.disk.durable;
+            if let PeerMessage::Checkpoint(vote) = message
+                && vote.body.replica == me
+                && vote.body.number > machine.replica.stable()
+                && !machine.disk.has(vote.body.number)
+            {
+                let number = vote.body.number;
+                let what = format!(
+                    "replica {me} votes on a state after number {number} that a crash would take"
+                );
+                self.violate("durable-state", what);
+            }
             self.fact(&Fact::Sent {
                 by: me,
                 message,

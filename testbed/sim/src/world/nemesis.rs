@@ -166,28 +166,27 @@ impl World {
             return;
         }
         let durable = machine.disk.durable;
-        let (records, state) = machine.disk.crash();
+        let (records, executed, states) = machine.disk.crash();
         let mut kernel = Kernel::new(self.genesis.clone());
         let mut lives = Lives::default();
-        let stable = records.iter().filter_map(Record::stable).max();
-        let executed = stable.unwrap_or_default();
         let by = machine.id;
-        if let Some((number, bytes)) = state {
-            let restored = split_state(&bytes).and_then(|(kept, service)| {
+        if let Some(bytes) = states.get(&executed) {
+            let restored = split_state(bytes).and_then(|(kept, service)| {
                 lives = kept;
                 kernel.restore(service)
             });
             if let Err(error) = restored {
                 return self.violate(
                     "restore",
-                    format!("replica {by} cannot read its state after number {number}: {error}"),
+                    format!("replica {by} cannot read its state after number {executed}: {error}"),
                 );
             }
-            machine.snapshots.insert(number, bytes);
         } else if executed > SeqNo(0) {
             let what = format!("replica {by} lost its state after number {executed}");
-            return self.violate("durable-snapshot", what);
+            return self.violate("durable-state", what);
         }
+        // Those above were perhaps voted on: they are there for who proves to need them.
+        machine.snapshots = states;
         let keyring = self.common.keyring.clone();
         let (interval, tuning) = (self.options.interval, self.options.tuning);
         let key = machine.key.clone();

@@ -173,7 +173,7 @@ impl Journal {
         self.snapshots.iter().rev().find(known).copied()
     }
 
-    fn recover(&self, mut records: Vec<Record>) -> Result<Recovered, StorageError> {
+    fn recover(&mut self, mut records: Vec<Record>) -> Result<Recovered, StorageError> {
         let Some(number) = self.anchor() else {
             let first = self.log.full.front().map(|full| full.number);
             if first.unwrap_or(self.log.active.sealer.number) > 1 {
@@ -184,13 +184,39 @@ impl Journal {
                 });
             }
             records.retain(|record| record.stable().is_none());
-            let snapshot = None;
-            return Ok(Recovered { records, snapshot });
+            return Ok(Recovered {
+                records,
+                snapshot: None,
+                later: self.later_than(SeqNo(0))?,
+            });
         };
         let bytes = snapshot::read(&self.folder, number)?;
         records.retain(|record| record.stable().is_none_or(|stable| stable <= number));
-        let snapshot = Some((number, bytes));
-        Ok(Recovered { records, snapshot })
+        Ok(Recovered {
+            records,
+            snapshot: Some((number, bytes)),
+            later: self.later_than(number)?,
+        })
+    }
+
+    /// The states at checkpoints above `number`, for peers. The replica itself comes back
+    /// without them and writes them again when it gets there, so one that is damaged goes.
+    fn later_than(&mut self, number: SeqNo) -> Result<Vec<(SeqNo, Vec<u8>)>, StorageError> {
+        let mut later = Vec::new();
+        for number in self.snapshots.split_off(&number.next()) {
+            match snapshot::read(&self.folder, number) {
+                Ok(bytes) => {
+                    self.snapshots.insert(number);
+                    later.push((number, bytes));
+                }
+                Err(StorageError::Damaged { file, .. }) => {
+                    warn!(file = %file.display(), "a state that nobody starts from is damaged and goes");
+                    self.folder.remove(&snapshot::name(number), None)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(later)
     }
 
     /// Begins the next segment, which has room for `records` bytes of records.
@@ -273,7 +299,7 @@ impl Storage for Journal {
     }
 
     fn save_snapshot(&mut self, number: SeqNo, snapshot: &[u8]) -> Result<(), StorageError> {
-        // A snapshot counts once the record of its checkpoint is durable, too.
+        // What the state came from is durable before it.
         self.sync()?;
         self.once(|this| {
             if this.snapshots.contains(&number) {

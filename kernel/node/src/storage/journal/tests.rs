@@ -540,6 +540,36 @@ fn the_newest_checkpoint_with_record_and_snapshot_is_where_to_start() {
     );
 }
 
+/// What was voted on may be proven stable to others: the state is there for them, unless
+/// it was damaged, which keeps nobody from starting or from writing it again.
+#[test]
+fn states_that_are_not_known_to_be_stable_come_back_too() {
+    let place = Place::new();
+    let mut journal = place.open().unwrap();
+    journal.save_snapshot(SeqNo(8), b"eight").unwrap();
+    drop(journal);
+    let recovered = place.load().unwrap();
+    assert_eq!(recovered.snapshot, None, "nobody says that it is stable");
+    assert_eq!(recovered.later, [(SeqNo(8), b"eight".to_vec())]);
+
+    let mut journal = place.open().unwrap();
+    write(&mut journal, &[stable(8)]);
+    journal.save_snapshot(SeqNo(16), b"sixteen").unwrap();
+    journal.save_snapshot(SeqNo(24), b"spoilt").unwrap();
+    journal.truncate(SeqNo(0)).unwrap();
+    drop(journal);
+    fs::write(place.file(&snapshot::name(SeqNo(24))), "half").unwrap();
+    let recovered = place.load().unwrap();
+    assert_eq!(recovered.snapshot, Some((SeqNo(8), b"eight".to_vec())));
+    assert_eq!(recovered.later, [(SeqNo(16), b"sixteen".to_vec())]);
+
+    let mut journal = place.open().unwrap();
+    journal.save_snapshot(SeqNo(24), b"again").unwrap();
+    drop(journal);
+    let later = place.load().unwrap().later;
+    assert_eq!(later.last(), Some(&(SeqNo(24), b"again".to_vec())));
+}
+
 /// A record that is appended before its snapshot is saved is durable with it.
 #[test]
 fn a_snapshot_makes_durable_what_was_appended_before() {
