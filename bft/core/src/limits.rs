@@ -81,6 +81,10 @@ pub const MAX_PATIENCE_DOUBLINGS: u32 = 6;
 /// one stray vote for a number far ahead must not keep a cluster talking.
 pub const MAX_RESEND_DOUBLINGS: u32 = 4;
 
+/// Empty numbers under way at a time while somebody's new life waits for them. A primary that
+/// is as slow as it can be holds back that many at once, not each for itself.
+pub const MAX_EMPTY_IN_FLIGHT: u64 = 16;
+
 /// How often the time between two hints of an idle replica doubles.
 pub const MAX_HINT_DOUBLINGS: u32 = 4;
 

@@ -116,7 +116,8 @@ impl Replica {
     /// Goes as far with one number as its votes allow.
     pub(super) fn advance(&mut self, number: SeqNo, out: &mut Effects) {
         let quorum = self.quorum;
-        let in_window = number > self.views.floor && number <= self.checkpoints.high();
+        let above = self.views.floor.max(self.counts_from());
+        let in_window = number > above && number <= self.checkpoints.high();
         let may_vote = in_window && self.views.is_active() && self.votes();
         let is_primary = self.is_primary();
         let Some(slot) = self.slots.get(&number) else {

@@ -13,6 +13,7 @@ use crate::{
     crypto::Domain,
     effects::{Effect, Effects, Record, To},
     ids::{Clock, ReplicaId, SeqNo},
+    limits,
     message::{PeerMessage, Signed},
     pool::Refusal,
     rejoin::Rejoin,
@@ -62,7 +63,7 @@ impl Replica {
     /// Whether the pool would take one more request.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.pool.len() < crate::limits::MAX_POOL_REQUESTS
+        self.pool.len() < limits::MAX_POOL_REQUESTS
     }
 
     /// Proposes while the rules allow it: requests, or the time alone when it is due.
@@ -108,13 +109,16 @@ impl Replica {
 
     fn may_propose(&self) -> bool {
         let in_flight = self.proposed.0.saturating_sub(self.delivered.0);
-        self.proposed < self.checkpoints.high()
-            && match in_flight {
-                0 => self.pool.unproposed() > 0 || self.has_lives_to_order(),
-                n if n < self.tuning.max_in_flight => {
-                    self.pool.unproposed() >= self.tuning.gather.max(1)
-                }
-                _ => false,
-            }
+        let unproposed = self.pool.unproposed();
+        let gathered =
+            in_flight < self.tuning.max_in_flight && unproposed >= self.tuning.gather.max(1);
+        // Nothing is gathered for empty numbers, and somebody waits for all of them.
+        let empty =
+            in_flight < limits::MAX_EMPTY_IN_FLIGHT && unproposed == 0 && self.is_somebody_silent();
+        let may = match in_flight {
+            0 => unproposed > 0 || self.has_lives_to_order(),
+            _ => gathered || empty,
+        };
+        may && self.proposed < self.checkpoints.high()
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! Such a replica follows what is decided and casts no vote of any kind. It
 //! asks for a new life ([`Rejoin`]) until the log has given it one, and votes
-//! from the moment at which the checkpoint named there is stable. The primary
-//! orders the wish as it orders a request, and then, while there is nothing
-//! else to do, empty proposals up to that checkpoint. What is of a life that
+//! from the moment at which the checkpoint named there is stable, and only on
+//! what lies above it. The primary orders the wish as it orders a request, and
+//! then, while there is nothing else to do, empty proposals up to that
+//! checkpoint, several at a time. What is of a life that
 //! does not count is refused here, in one place, before it reaches its phase.
 //! Why this is safe: docs/decisions/012-ordered-rejoin.md.
 
@@ -67,6 +68,12 @@ impl Replica {
     #[must_use]
     pub fn incarnation(&self) -> Incarnation {
         self.own().incarnation
+    }
+
+    /// The checkpoint from which this life counts: a view may begin below it, and what is
+    /// ordered again there an earlier life may have voted on.
+    pub(super) fn counts_from(&self) -> SeqNo {
+        self.own().from
     }
 
     /// Whether this replica votes. One that lost its memory does not until its new life counts.

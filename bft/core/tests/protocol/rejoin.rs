@@ -1,5 +1,7 @@
 //! A replica that lost its memory comes back in order, and says nothing before that.
 
+use std::collections::VecDeque;
+
 use bezant_bft::{
     codec,
     crypto::Domain,
@@ -16,7 +18,8 @@ use bezant_bft::{
 
 use crate::common::{
     Cluster, DAWN_MS, client, digest_of,
-    single::{Single, blames, executes, sent},
+    single::{Single, blames, commits, executes, prepares, sent},
+    views::entered,
     vote,
     world::World,
 };
@@ -293,6 +296,50 @@ fn without_a_life_nothing_is_voted_on() {
     assert!(!single.replica.votes());
 }
 
+/// A view may begin below the checkpoint from which its new life counts. What is ordered again
+/// there it has executed; a vote on it would be one that an earlier life may have cast
+/// otherwise, and nobody would take it.
+#[test]
+fn a_life_votes_in_no_view_on_what_was_before_it() {
+    let mut single = amnesiac();
+    let cluster = single.cluster.clone();
+    let first = vec![signed_wish(&cluster, 3, 1, 1)];
+    decide_with(&mut single, 1, first);
+    for number in 2..=20 {
+        says_only_its_wish(&decide_with(&mut single, number, Vec::new()));
+    }
+    assert!(single.replica.votes());
+    let digest = digest_of(&with_lives(Vec::new()));
+    let changes = [0, 1, 2].map(|by| {
+        let PeerMessage::ViewChange(signed) = view_change(&cluster, by, 0, 1, 16) else {
+            panic!("no view change");
+        };
+        let mut body = signed.body;
+        let prepared = (17..=20).map(|number| cluster.certificate(0, number, digest));
+        body.prepared = prepared.collect();
+        cluster.sign_view_change(by, body)
+    });
+    let proposed: Vec<_> = (17..=20).map(|number| (number, digest)).collect();
+    let opening = cluster.new_view(1, &[&changes[0], &changes[1], &changes[2]], &proposed);
+    let mut out = single.hear_all((0..).zip(&changes));
+    out.extend(single.hear(1, &cluster.sign_new_view(1, opening)));
+    assert_eq!(entered(&out), [1], "{out:?}");
+    assert_eq!((prepares(&out), commits(&out)), (0, 0));
+    for number in 17..=20 {
+        for by in [0, 2] {
+            let vote = Vote {
+                view: View(1),
+                ..vote(by, number, digest)
+            };
+            let vote = cluster.sign(by, vote, Domain::Prepare);
+            let out = single.hear(by, &PeerMessage::Prepare(vote));
+            assert_eq!((prepares(&out), commits(&out)), (0, 0));
+        }
+    }
+    let next = cluster.pre_prepare_in(1, 21, with_lives(Vec::new()));
+    assert_eq!(prepares(&single.hear(1, &next)), 1, "from here on it votes");
+}
+
 /// A primary that forgot owes a tick and does not propose it: that would be a vote.
 #[test]
 fn without_a_life_no_tick_is_proposed() {
@@ -338,25 +385,32 @@ fn view_change(cluster: &Cluster, by: u8, incarnation: u64, view: u64, stable: u
     cluster.sign_view_change(by, body)
 }
 
-/// Decides `number` at replica 1 by the votes of 0 and 2, with these lives in the proposal.
-fn decide_with(single: &mut Single, number: u64, rejoins: Vec<Signed<Rejoin>>) -> Vec<Effect> {
-    let proposal = Proposal {
+fn with_lives(rejoins: Vec<Signed<Rejoin>>) -> Proposal {
+    Proposal {
         time: OrderedTime(DAWN_MS),
         requests: Vec::new(),
         rejoins,
-    };
+    }
+}
+
+/// Decides `number` by the votes of replicas 0 to 2 but the one itself, with these lives in
+/// the proposal.
+fn decide_with(single: &mut Single, number: u64, rejoins: Vec<Signed<Rejoin>>) -> Vec<Effect> {
+    let proposal = with_lives(rejoins);
     let digest = digest_of(&proposal);
-    let mut out = single.hear(0, &single.cluster.pre_prepare(number, proposal));
-    let (prepare, commit) = (
-        single.cluster.prepare(2, number, digest),
-        single.cluster.commit(2, number, digest),
-    );
-    out.extend(single.hear_all([(2, &prepare), (2, &commit)]));
-    out.extend(single.hear(0, &single.cluster.commit(0, number, digest)));
+    let others: Vec<u8> = (0..3).filter(|by| *by != single.replica.me().0).collect();
+    let cluster = single.cluster.clone();
+    let mut out = single.hear(0, &cluster.pre_prepare(number, proposal));
+    for by in others.iter().filter(|by| **by != 0) {
+        out.extend(single.hear(*by, &cluster.prepare(*by, number, digest)));
+    }
+    for by in &others {
+        out.extend(single.hear(*by, &cluster.commit(*by, number, digest)));
+    }
     let due = number.is_multiple_of(INTERVAL);
     out.extend(single.executed(number, due.then_some(Digest([1; 32]))));
-    for by in [0, 2].into_iter().filter(|_| due) {
-        let vote = single.cluster.checkpoint(by, number, Digest([1; 32]));
+    for by in others.into_iter().filter(|_| due) {
+        let vote = cluster.checkpoint(by, number, Digest([1; 32]));
         out.extend(single.hear(by, &vote));
     }
     out
@@ -521,7 +575,7 @@ fn a_new_view_of_a_life_not_heard_of_waits() {
 }
 
 /// Replica 0 is primary and orders a wish by itself, once, and then empty numbers until the
-/// life counts.
+/// life counts, several at a time.
 #[test]
 fn a_primary_orders_a_wish_and_what_it_takes() {
     let mut single = Single::with(4, 0, INTERVAL, tuning());
@@ -547,12 +601,12 @@ fn a_primary_orders_a_wish_and_what_it_takes() {
     ] {
         assert!(single.hear(3, &message).is_empty(), "{message:?}");
     }
-    let mut next = first;
+    let mut under_way: VecDeque<_> = first.into();
     for number in 1..=20 {
-        assert_eq!(next.len(), 1, "at {number}");
-        assert_eq!(next[0].vote.body.number, SeqNo(number));
-        assert_eq!(next[0].proposal.rejoins.is_empty(), number > 1);
-        let digest = digest_of(&next[0].proposal);
+        let next = under_way.pop_front().expect("more is to be ordered");
+        assert_eq!(next.vote.body.number, SeqNo(number));
+        assert_eq!(next.proposal.rejoins.is_empty(), number > 1);
+        let digest = digest_of(&next.proposal);
         let mut out = Vec::new();
         for by in 1..3 {
             out.extend(single.hear(by, &cluster.prepare(by, number, digest)));
@@ -560,14 +614,18 @@ fn a_primary_orders_a_wish_and_what_it_takes() {
         for by in 1..3 {
             out.extend(single.hear(by, &cluster.commit(by, number, digest)));
         }
-        next = proposed(&out);
         let due = number.is_multiple_of(INTERVAL);
-        single.executed(number, due.then_some(Digest([1; 32])));
+        out.extend(single.executed(number, due.then_some(Digest([1; 32]))));
         for by in (1..3).filter(|_| due) {
-            single.hear(by, &cluster.checkpoint(by, number, Digest([1; 32])));
+            out.extend(single.hear(by, &cluster.checkpoint(by, number, Digest([1; 32]))));
         }
+        under_way.extend(proposed(&out));
+        // As far as the window reaches, but not beyond where the life counts.
+        let most = usize::try_from(limits::MAX_EMPTY_IN_FLIGHT).unwrap();
+        let window = (single.replica.stable().0 + 16).min(20) - number;
+        assert_eq!(under_way.len(), most.min(usize::try_from(window).unwrap()));
     }
-    assert!(next.is_empty(), "the life counts, and all is done");
+    assert!(under_way.is_empty(), "the life counts, and all is done");
 }
 
 /// More lives than a proposal may hold, or one that its replica did not sign.
