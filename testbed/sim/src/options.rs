@@ -94,7 +94,7 @@ impl Options {
     #[must_use]
     pub fn draw(seed: u64) -> Self {
         let mut rng = Rng::new(seed ^ 0x6f70_7469_6f6e_7321);
-        let n = *rng.pick(&[4, 4, 4, 4, 4, 4, 4, 4, 7, 7, 10, 13]);
+        let n = draw_n(&mut rng);
         let faults = draw_faults(&mut rng);
         let network = draw_network(&mut rng, &faults);
         let tuning = draw_tuning(&mut rng, &network);
@@ -112,7 +112,7 @@ impl Options {
             sync_us: if slow { rng.between(1, 30) * MS } else { 0 },
             check_us: rng.below(3) * MS,
             skew_ms: 0,
-            work: draw_work(&mut rng),
+            work: draw_work(n, &mut rng),
             heal_at_us: rng.between(1, 5) * SECOND,
             patience_us: 120 * SECOND,
         };
@@ -248,11 +248,25 @@ fn draw_tuning(rng: &mut Rng, network: &Network) -> Tuning {
     }
 }
 
-fn draw_work(rng: &mut Rng) -> Work {
+/// A quarter of the seeds has more than four replicas. What a decision costs grows with the
+/// square of their number, so most of these have seven.
+fn draw_n(rng: &mut Rng) -> u8 {
+    match rng.below(1000) {
+        0..740 => 4,
+        740..960 => 7,
+        960..980 => 10,
+        _ => 13,
+    }
+}
+
+fn draw_work(n: u8, rng: &mut Rng) -> Work {
+    // Fewer decisions where each is dear buy more seeds; all together decide more than 150
+    // numbers a seed.
+    let operations = if n == 4 { (44, 124) } else { (24, 64) };
     Work {
         clients: rng.between(1, 3),
         sessions: rng.between(1, 3),
-        operations: rng.between(40, 112),
+        operations: rng.between(operations.0, operations.1),
         pipeline: *rng.pick(&[1, 1, 2, 4, 16]),
         think_us: rng.below(4) * 10 * MS,
         keys: *rng.pick(&[1, 3, 8]),
