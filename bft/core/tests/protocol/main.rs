@@ -14,6 +14,7 @@ mod common;
 mod agreement;
 mod batching;
 mod catch_up;
+mod checkpoints;
 mod commits;
 mod decisions;
 mod durability;
