@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use bezant_bft::{codec, message::PeerMessage};
 
 use crate::{
-    report::Report,
+    report::{Outcome, Report},
     trace::{Frame, Trace},
 };
 
@@ -40,20 +40,35 @@ impl Trace {
     #[must_use]
     pub fn chart(&self, report: &Report) -> String {
         let frames = self.frames.as_deref().unwrap_or_default();
-        let drawn = &frames[..frames.len().min(MAX_DRAWN)];
+        let drawn = drawn(frames, MAX_DRAWN, &report.outcome);
         let mut rows = String::new();
         for frame in drawn {
             let _ = writeln!(rows, "{},", row(frame));
         }
         let title = format!("seed {}, n = {}", report.seed, report.n);
         let outcome = escape(&report.outcome.to_string());
-        let note = format!("{} of {} messages drawn", drawn.len(), frames.len());
+        let note = match (drawn.len() < frames.len(), &report.outcome) {
+            (false, _) => format!("all {} messages", frames.len()),
+            (true, Outcome::Passed) => {
+                format!("the first {MAX_DRAWN} of {} messages", frames.len())
+            }
+            (true, _) => format!("the last {MAX_DRAWN} of {} messages", frames.len()),
+        };
         PAGE.replace("@TITLE@", &title)
             .replace("@OUTCOME@", &outcome)
             .replace("@NOTE@", &note)
             .replace("@N@", &report.n.to_string())
             .replace("@LANE@", &LANE.to_string())
             .replace("@ROWS@", &rows)
+    }
+}
+
+/// The frames to draw, if there are too many: a run that failed is looked at from its end.
+fn drawn<'a>(frames: &'a [Frame], most: usize, outcome: &Outcome) -> &'a [Frame] {
+    let few = frames.len().min(most);
+    match outcome {
+        Outcome::Passed => &frames[..few],
+        Outcome::Violated(_) | Outcome::Stuck(_) => &frames[frames.len() - few..],
     }
 }
 
@@ -112,11 +127,29 @@ fn describe(message: &PeerMessage) -> (&'static str, Option<u64>, String) {
             );
             ("status", Some(m.executed.0), text)
         }
-        other => {
-            let text: String = format!("{other:?}").chars().take(200).collect();
-            ("view-change", None, text)
+        PeerMessage::Stable(votes) => {
+            let number = votes.first().map(|vote| vote.body.number);
+            let text = format!("stable {number:?}, {} votes", votes.len());
+            ("checkpoint", number.map(|number| number.0), text)
         }
+        PeerMessage::Decided(m) => ("catch-up", Some(m.number.0), brief(m)),
+        PeerMessage::AskProposals(m) => ("catch-up", None, brief(m)),
+        PeerMessage::Content(m) => ("catch-up", None, brief(m)),
+        PeerMessage::AskState(m) => ("catch-up", Some(m.number.0), brief(m)),
+        PeerMessage::State(m) => {
+            let (from, of) = (m.offset, m.total);
+            let text = format!("state {} from byte {from} of {of}", m.number);
+            ("catch-up", Some(m.number.0), text)
+        }
+        PeerMessage::Rejoin(m) => ("rejoin", None, brief(&m.body)),
+        PeerMessage::ViewChange(m) => ("view-change", None, brief(&m.body)),
+        PeerMessage::NewView(m) => ("view-change", None, brief(&m.body)),
+        other => ("other", None, brief(other)),
     }
+}
+
+fn brief(message: &impl std::fmt::Debug) -> String {
+    format!("{message:?}").chars().take(200).collect()
 }
 
 fn escape(text: &str) -> String {
@@ -127,3 +160,30 @@ fn escape(text: &str) -> String {
 }
 
 const PAGE: &str = include_str!("chart.html");
+
+#[cfg(test)]
+mod tests {
+    use bezant_bft::ids::ReplicaId;
+
+    use super::*;
+
+    #[test]
+    fn a_run_that_failed_is_drawn_from_its_end() {
+        let frame = |sent| Frame {
+            sent,
+            arrived: None,
+            from: ReplicaId(0),
+            to: ReplicaId(1),
+            bytes: bytes::Bytes::new(),
+        };
+        let frames: Vec<_> = (0..10).map(frame).collect();
+        let sent = |most, outcome: &Outcome| -> Vec<u64> {
+            let drawn = drawn(&frames, most, outcome).iter();
+            drawn.map(|frame| frame.sent).collect()
+        };
+        let stuck = Outcome::Stuck(String::new());
+        assert_eq!(sent(3, &Outcome::Passed), [0, 1, 2]);
+        assert_eq!(sent(3, &stuck), [7, 8, 9]);
+        assert_eq!(sent(30, &stuck).len(), 10);
+    }
+}
