@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 
 use crate::{
     commands::{
-        audit, bench, cluster, completion, config, context, demo, dev, fault, node, operation, sim,
-        space, status,
+        audit, bench, cluster, completion, config, context, demo, dev, fault, group, node,
+        operation, sim, space, status,
     },
     print::Format,
 };
@@ -95,6 +95,7 @@ pub(crate) enum Command {
     Status(status::Status),
     #[command(flatten)]
     Operation(operation::OperationCommand),
+    Group(group::Group),
     /// Create and list spaces
     #[command(subcommand)]
     Space(space::Space),

@@ -140,14 +140,22 @@ pub(crate) fn failure_of(error: &Error) -> Failure {
     let exit = match error {
         Error::NoQuorum { .. } | Error::Unreachable { .. } => Exit::NoQuorum,
         Error::NoMatchInTime(_) => Exit::NoMatch,
-        Error::Refused(Refused::NotEnrolled | Refused::ReservedSpace) => Exit::Denied,
+        Error::Refused(Refused::NotEnrolled | Refused::ReservedSpace)
+        | Error::GroupRefused {
+            why: Refused::ReservedSpace,
+            ..
+        } => Exit::Denied,
         Error::Name(_) | Error::TooLarge { .. } => Exit::Usage,
         error if error.outcome_unknown() => Exit::OutcomeUnknown,
         _ => Exit::Error,
     };
     let failure = Failure::sentence(exit, &error.to_string());
     match error {
-        Error::Refused(Refused::Space(Refusal::NoSuchSpace)) => {
+        Error::Refused(Refused::Space(Refusal::NoSuchSpace))
+        | Error::GroupRefused {
+            why: Refused::Space(Refusal::NoSuchSpace),
+            ..
+        } => {
             failure.next("bezant space create NAME makes it; bezant space ls lists what there is")
         }
         Error::TimedOut(_) => failure.next(

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
-use bezant_api::{Answer, Call, ExtensionHash, Manifest, Refused, limits::MAX_CALL_BYTES};
+use bezant_api::{Answer, Call, ExtensionHash, Group, Manifest, Refused, limits::MAX_CALL_BYTES};
 use bezant_bft::{
     crypto::SigningKey,
     evidence::Evidence,
@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use crate::{
     error::Error,
     network::{ClusterView, Ended, Network, SessionKey},
-    reply::{Page, Reply},
+    reply::{Grouped, Page, Reply},
 };
 
 /// How long an operation may take by default.
@@ -501,6 +501,33 @@ impl Client {
             })
     }
 
+    /// Carries out a group: several operations, on any spaces, that happen together or not
+    /// at all, and only if its conditions hold where they stand.
+    ///
+    /// ```no_run
+    /// use bezant_client::{Client, Group, Operation, SpaceName, template, tuple};
+    /// # async fn example(client: Client) -> Result<(), bezant_client::Error> {
+    /// let (jobs, done) = (SpaceName::new("jobs")?, SpaceName::new("done")?);
+    /// let job = template!("build", 42);
+    /// let group = Group::new()
+    ///     .present(jobs.clone(), job.clone())
+    ///     .act(jobs, Operation::Inp { template: job })
+    ///     .act(done, Operation::Out { tuple: tuple!("build", 42), lease_ms: None });
+    /// let moved = client.group(group).await?.unmet.is_none();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::GroupRefused`] with the step that was refused, and the others; then nothing was done.
+    pub async fn group(&self, group: Group) -> Result<Reply<Grouped>, Error> {
+        let answered = self.call(Call::Group(group)).await?;
+        answered.try_map(|answer| match answer {
+            Answer::Group { unmet, outcomes } => Ok(Grouped { unmet, outcomes }),
+            _ => Err(Error::Unexpected),
+        })
+    }
+
     /// Makes an empty space.
     ///
     /// # Errors
@@ -671,6 +698,7 @@ fn read(accepted: Accepted, of: usize) -> Result<Reply<Answer>, Error> {
 fn refused(reply: Reply<Answer>) -> Result<Reply<Answer>, Error> {
     match reply.value {
         Answer::Refused(refused) => Err(refused.into()),
+        Answer::GroupRefused { step, why } => Err(Error::GroupRefused { step, why }),
         _ => Ok(reply),
     }
 }

@@ -45,6 +45,14 @@ pub enum Error {
     /// The service refused; nothing was changed.
     #[error("refused: {0}")]
     Refused(#[from] Refused),
+    /// The service refused a step of a group; nothing was changed.
+    #[error("step {step} of the group was refused, and nothing was done: {why}")]
+    GroupRefused {
+        /// Which, from 0; those of `otherwise` count on behind the steps.
+        step: u32,
+        /// Why.
+        why: Refused,
+    },
     /// Too few replicas can be reached.
     #[error(
         "{reached} of {of} replicas can be reached, {needed} are needed: {why}; check the addresses in the cluster file and that the replicas run"
@@ -100,7 +108,9 @@ impl Error {
             | Self::TimedOut(_)
             | Self::NoMatchInTime(_)
             | Self::Unreachable { .. } => true,
-            Self::Refused(refused) => refused.is_retryable(),
+            Self::Refused(refused) | Self::GroupRefused { why: refused, .. } => {
+                refused.is_retryable()
+            }
             _ => false,
         }
     }

@@ -41,7 +41,7 @@ mod macros;
 mod network;
 mod reply;
 
-pub use bezant_api::{Answer, Call, ExtensionHash, Manifest, Refused};
+pub use bezant_api::{Act, Answer, Call, Condition, ExtensionHash, Group, Manifest, Refused, Step};
 pub use bezant_bft::{
     crypto::{PublicKey, SigningKey},
     evidence::Evidence,
@@ -52,7 +52,7 @@ pub use bezant_tuplespace::{Operation, Outcome, SpaceName, TupleId};
 pub use client::{Builder, Client};
 pub use error::Error;
 pub use network::{ClusterView, Network};
-pub use reply::{Page, Reply};
+pub use reply::{Grouped, Page, Reply};
 
 #[doc(hidden)]
 pub use macros::rt;

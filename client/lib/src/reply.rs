@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use bezant_bft::ids::{ReplicaId, SeqNo};
 use bezant_tuple::Tuple;
-use bezant_tuplespace::TupleId;
+use bezant_tuplespace::{Outcome, TupleId};
 
 /// An answer that at least f+1 replicas gave alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,4 +82,14 @@ pub struct Page {
     pub tuples: Vec<Tuple>,
     /// Where to go on, if there is more.
     pub next: Option<TupleId>,
+}
+
+/// What a group did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grouped {
+    /// The step, from 0, whose condition did not hold; `None` if the group was carried out.
+    pub unmet: Option<u32>,
+    /// What each operation answered, in order: those of the steps, or, with a condition that
+    /// did not hold, those of `otherwise`.
+    pub outcomes: Vec<Outcome>,
 }

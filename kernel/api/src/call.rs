@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, DecodeError};
 use crate::limits::MAX_CALL_BYTES;
-use crate::{ExtensionHash, Manifest, Refused};
+use crate::{ExtensionHash, Group, Manifest, Refused};
 
 /// Everything a client can ask of the service. The order of the variants is the wire format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,8 @@ pub enum Call {
         /// The number of the request that waits.
         number: u64,
     },
+    /// Several operations, all or nothing, on conditions.
+    Group(Group),
 }
 
 /// What the service says to a [`Call`]. The order of the variants is the wire format.
@@ -82,6 +84,21 @@ pub enum Answer {
     Refused(Refused),
     /// Whether there was such a wait to cancel.
     Cancelled(bool),
+    /// A group was carried out.
+    Group {
+        /// The step (from 0) whose condition did not hold, if one did not: then nothing of
+        /// the steps happened, and `otherwise` did.
+        unmet: Option<u32>,
+        /// What each operation answered that was carried out, in order.
+        outcomes: Vec<Outcome>,
+    },
+    /// A step of a group was refused, and so the whole; nothing changed.
+    GroupRefused {
+        /// Which, from 0; those of `otherwise` count on behind the steps.
+        step: u32,
+        /// Why.
+        why: Refused,
+    },
 }
 
 impl Call {

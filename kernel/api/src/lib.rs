@@ -23,12 +23,14 @@ pub mod limits;
 
 mod call;
 mod genesis;
+mod group;
 mod hex;
 mod manifest;
 mod refused;
 
 pub use call::{Answer, Call};
 pub use genesis::Genesis;
+pub use group::{Act, Condition, Group, Step};
 pub use hex::ExtensionHash;
 pub use manifest::{ABI_VERSION, Access, Capability, Manifest, ManifestError, Subscription};
 pub use refused::{ExtensionFailure, FailureCode, Refused, Rejection, Rule};

@@ -10,6 +10,12 @@ use bezant_tuple::limits::{MAX_TEMPLATE_BYTES, MAX_TUPLE_BYTES};
 /// module and a full manifest, fit.
 pub const MAX_CALL_BYTES: usize = 256 * 1024;
 
+/// Most steps of a [`Group`](crate::Group), those of `otherwise` included.
+pub const MAX_GROUP_STEPS: usize = 64;
+
+/// Longest encoded answer to a [`Group`](crate::Group), in bytes: that of two full pages.
+pub const MAX_GROUP_ANSWER_BYTES: usize = 640 * 1024;
+
 /// Longest extension module, in bytes. The recipes shipped with the service need a
 /// twentieth of it.
 pub const MAX_MODULE_BYTES: usize = 128 * 1024;

@@ -9,7 +9,7 @@ use core::fmt;
 use bezant_tuplespace::Refusal;
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{MAX_MEMORY_PAGES, MAX_MODULE_BYTES};
+use crate::limits::{MAX_GROUP_STEPS, MAX_MEMORY_PAGES, MAX_MODULE_BYTES};
 use crate::manifest::ManifestError;
 
 /// Why a call was refused. It changed nothing. The order of the variants is the wire format.
@@ -43,6 +43,12 @@ pub enum Refused {
     ReservedSpace,
     /// The client cancelled this wait before it was served.
     Cancelled,
+    /// A group has more steps than it may have.
+    GroupTooLong,
+    /// A group would look at more tuples, or answer more bytes, than it may.
+    GroupTooBroad,
+    /// An operation that waits stands in a group.
+    WaitInGroup,
 }
 
 /// Which rule an extension broke, and where. Made by `bezant_extensions::check`.
@@ -184,6 +190,16 @@ impl fmt::Display for Refused {
             ),
             Self::Cancelled => f.write_str(
                 "the wait was cancelled before anything matched; wait again, or longer",
+            ),
+            Self::GroupTooLong => write!(
+                f,
+                "the group has more than {MAX_GROUP_STEPS} steps; make it shorter"
+            ),
+            Self::GroupTooBroad => f.write_str(
+                "the group looks at too many tuples or answers too much; narrow its templates, or read in calls of their own",
+            ),
+            Self::WaitInGroup => f.write_str(
+                "an operation that waits cannot stand in a group; use rdp or inp, or require a match",
             ),
             Self::TooManyAcknowledgements => f.write_str(
                 "as many extensions are acknowledged as may be, by this client or by all; acknowledge fewer",

@@ -10,8 +10,8 @@
 use bezant_api::codec::{self, DecodeError};
 use bezant_api::limits::{MAX_CALL_BYTES, MAX_FUEL, MAX_MEMORY_PAGES, MAX_MODULE_BYTES};
 use bezant_api::{
-    Access, Answer, Call, Capability, ExtensionFailure, ExtensionHash, FailureCode, Genesis,
-    Manifest, ManifestError, Refused, Rejection, Rule, Subscription,
+    Access, Act, Answer, Call, Capability, Condition, ExtensionFailure, ExtensionHash, FailureCode,
+    Genesis, Group, Manifest, ManifestError, Refused, Rejection, Rule, Step, Subscription,
 };
 use bezant_tuple::{Field, Kind, Template, Tuple, Value};
 use bezant_tuplespace::{Operation, OperationKind, Outcome, Refusal, SpaceName, TupleId};
@@ -107,6 +107,26 @@ fn manifests() -> impl Strategy<Value = Manifest> {
         )
 }
 
+fn groups() -> impl Strategy<Value = Group> {
+    let act = || (spaces(), operations()).prop_map(|(space, operation)| Act { space, operation });
+    let condition = (spaces(), templates(), any::<u64>(), any::<u64>(), 0..3).prop_map(
+        |(space, template, at_least, at_most, kind)| match kind {
+            0 => Condition::Present { space, template },
+            1 => Condition::Absent { space, template },
+            _ => Condition::Counted {
+                space,
+                template,
+                at_least,
+                at_most,
+            },
+        },
+    );
+    let step = prop_oneof![condition.prop_map(Step::Require), act().prop_map(Step::Do)];
+    let steps = proptest::collection::vec(step, 0..4);
+    let otherwise = proptest::collection::vec(act(), 0..3);
+    (steps, otherwise).prop_map(|(steps, otherwise)| Group { steps, otherwise })
+}
+
 fn calls() -> impl Strategy<Value = Call> {
     let module = proptest::collection::vec(any::<u8>(), 0..99);
     prop_oneof![
@@ -117,6 +137,7 @@ fn calls() -> impl Strategy<Value = Call> {
         (spaces(), operations()).prop_map(|(space, operation)| Call::Space { space, operation }),
         (manifests(), module).prop_map(|(manifest, module)| Call::Register { manifest, module }),
         any::<[u8; 32]>().prop_map(|hash| Call::Acknowledge { hash: hash.into() }),
+        groups().prop_map(Call::Group),
     ]
 }
 
@@ -170,6 +191,11 @@ fn answers() -> impl Strategy<Value = Answer> {
         any::<u64>().prop_map(|count| Answer::Outcome(Outcome::Count(count))),
         any::<[u8; 32]>().prop_map(|hash| Answer::Registered { hash: hash.into() }),
         refusals().prop_map(Answer::Refused),
+        (any::<u32>(), refusals()).prop_map(|(step, why)| Answer::GroupRefused { step, why }),
+        (any::<Option<u32>>(), any::<u64>()).prop_map(|(unmet, count)| Answer::Group {
+            unmet,
+            outcomes: vec![Outcome::Count(count), Outcome::Done],
+        }),
     ]
 }
 
@@ -199,6 +225,9 @@ fn every_refusal() -> Vec<Refused> {
         Refused::NoSuchExtension,
         Refused::TooManyExtensions,
         Refused::TooManyAcknowledgements,
+        Refused::GroupTooLong,
+        Refused::GroupTooBroad,
+        Refused::WaitInGroup,
     ];
     all.extend(Refusal::ALL.map(Refused::Space));
     all.extend(

@@ -42,7 +42,9 @@ impl Kernel {
                     .cloned()
                     .collect(),
             ),
-            Call::Space { space, operation } => return self.operate(&space, operation, waiter, at),
+            Call::Space { space, operation } => {
+                return self.operate(&space, &operation, Some(waiter), at);
+            }
             Call::Register { manifest, module } => {
                 let hash = self
                     .extensions
@@ -60,17 +62,18 @@ impl Kernel {
                 };
                 Answer::Cancelled(self.spaces.cancel(wait))
             }
+            Call::Group(group) => self.group(&group, at)?,
             // A later version's call cannot be decoded by this one.
             _ => return Err(Refused::Malformed),
         };
         Ok(Some(answer))
     }
 
-    fn operate(
+    pub(crate) fn operate(
         &mut self,
         space: &SpaceName,
-        operation: Operation,
-        waiter: WaiterId,
+        operation: &Operation,
+        waiter: Option<WaiterId>,
         at: At,
     ) -> Result<Option<Answer>, Refused> {
         // The service's own spaces are read by all and written by the service.
@@ -83,10 +86,10 @@ impl Kernel {
         {
             self.spaces.create(space)?;
         }
-        if let Some(outcome) = self.extensions.run(&mut self.spaces, at, space, &operation) {
+        if let Some(outcome) = self.extensions.run(&mut self.spaces, at, space, operation) {
             return outcome.map(|outcome| Some(Answer::Outcome(outcome)));
         }
-        match self.spaces.apply(space, &operation, Some(waiter))? {
+        match self.spaces.apply(space, operation, waiter)? {
             Applied::Outcome(outcome) => Ok(Some(Answer::Outcome(outcome))),
             Applied::Waiting => Ok(None),
         }

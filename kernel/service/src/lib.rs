@@ -20,6 +20,7 @@
 
 mod calls;
 mod extensions;
+mod group;
 pub mod limits;
 mod sessions;
 mod snapshot;

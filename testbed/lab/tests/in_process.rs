@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use bezant_bft::seal::Source;
 use bezant_client::{
-    Client, ClusterView, Error, Evidence, Refused, ReplicaId, SigningKey, SpaceName, template,
-    tuple,
+    Client, ClusterView, Error, Evidence, Group, Operation, Outcome, Refused, ReplicaId,
+    SigningKey, SpaceName, template, tuple,
 };
 use bezant_extensions::recipes;
 use bezant_lab::{LocalCluster, LocalOptions};
@@ -108,6 +108,44 @@ fn operations_are_ordered_and_answered_by_a_quorum() {
     });
     await_status(&cluster, |status| {
         status.sessions == 0 && status.tuples == 0
+    });
+    cluster.stop().unwrap();
+}
+
+/// Two clients move the same tuple: one of them does, and nothing is there twice or lost.
+#[test]
+fn a_group_happens_as_a_whole_or_not_at_all() {
+    let cluster = start();
+    runtime().block_on(async {
+        let (one, other) = (client(&cluster).await, client(&cluster).await);
+        one.out("jobs", tuple!("build", 42)).await.unwrap();
+        let (jobs, done) = (
+            SpaceName::new("jobs").unwrap(),
+            SpaceName::new("done").unwrap(),
+        );
+        let template = template!("build", 42);
+        let (tuple, lease_ms) = (tuple!("built", 42), None);
+        let group = Group::new()
+            .present(jobs.clone(), template.clone())
+            .act(jobs.clone(), Operation::Inp { template })
+            .act(done, Operation::Out { tuple, lease_ms })
+            .otherwise(
+                jobs,
+                Operation::Count {
+                    template: template!(_, _),
+                },
+            );
+        let (first, second) = tokio::join!(one.group(group.clone()), other.group(group));
+        let mut answers = [first.unwrap().value, second.unwrap().value];
+        answers.sort_by_key(|answer| answer.unmet);
+        let [moved, was_late] = answers;
+        assert_eq!(moved.unmet, None);
+        let found = Outcome::Match(Some(tuple!("build", 42)));
+        assert_eq!(moved.outcomes, [found, Outcome::Done]);
+        assert_eq!(was_late.unmet, Some(0));
+        assert_eq!(was_late.outcomes, [Outcome::Count(0)]);
+        let count = one.count("done", template!("built", 42)).await.unwrap();
+        assert_eq!(count.value, 1);
     });
     cluster.stop().unwrap();
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bezant_api::{Answer, Call};
+use bezant_api::{Answer, Call, Condition, Group};
 use bezant_bft::{
     ids::{Instant, RequestNumber, SessionId},
     message::{ClientMessage, Reply},
@@ -259,6 +259,47 @@ fn template(rng: &mut Rng, work: &Work) -> Template {
     }
 }
 
+/// Moves a tuple from one space to another if there is one, and perhaps only if another
+/// condition holds; else it looks, or puts a tuple.
+fn draw_group(rng: &mut Rng, work: &Work) -> Group {
+    let (from, to) = (space(rng), space(rng));
+    let template = template(rng, work);
+    let (moved, instead) = (tuple(rng, work), tuple(rng, work));
+    let mut group = Group::new()
+        .present(from.clone(), template.clone())
+        .act(
+            from.clone(),
+            Operation::Inp {
+                template: template.clone(),
+            },
+        )
+        .act(
+            to.clone(),
+            Operation::Out {
+                tuple: moved,
+                lease_ms: None,
+            },
+        );
+    if rng.chance(300) {
+        group = group.require(Condition::Counted {
+            space: to.clone(),
+            template: template.clone(),
+            at_least: 0,
+            at_most: rng.below(4),
+        });
+    }
+    if rng.chance(500) {
+        return group.otherwise(from, Operation::Count { template });
+    }
+    group.otherwise(
+        to,
+        Operation::Out {
+            tuple: instead,
+            lease_ms: None,
+        },
+    )
+}
+
 fn draw_call(rng: &mut Rng, work: &Work, draining: bool) -> Call {
     let space = space(rng);
     let template = template(rng, work);
@@ -291,7 +332,8 @@ fn draw_call(rng: &mut Rng, work: &Work, draining: bool) -> Call {
         89..=91 => Operation::InAll { template, limit },
         92 => return Call::ListSpaces,
         93 => return Call::CreateSpace { space },
-        94..=97 => Operation::Renew {
+        94 => return Call::Group(draw_group(rng, work)),
+        95..=97 => Operation::Renew {
             template,
             lease_ms: lease,
         },

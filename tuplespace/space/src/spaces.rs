@@ -286,6 +286,12 @@ impl Spaces {
         self.waiting.contains(waiter)
     }
 
+    /// Its bounds.
+    #[must_use]
+    pub const fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// How many tuples and waiters were looked at so far: what operations cost,
     /// free of any clock. For one operation it depends on the state and the
     /// operation alone, so it may be charged for.

@@ -9,6 +9,7 @@ pub(crate) mod context;
 pub(crate) mod demo;
 pub(crate) mod dev;
 pub(crate) mod fault;
+pub(crate) mod group;
 pub(crate) mod node;
 pub(crate) mod operation;
 pub(crate) mod sim;
@@ -41,6 +42,7 @@ pub(crate) fn run(cli: Cli, printer: &Printer) -> Result<Exit, Failure> {
         Command::Cluster(command) => command.run(printer),
         Command::Status(command) => block_on(command.run(global, printer)),
         Command::Operation(command) => with_links(command.run(global, printer)),
+        Command::Group(command) => with_links(command.run(global, printer)),
         Command::Space(command) => with_links(command.run(global, printer)),
         Command::Fault(command) => block_on(command.run(global, printer)),
         Command::Audit(command) => command.run(global, printer),

@@ -149,7 +149,7 @@ impl OperationCommand {
     }
 
     /// Parses the space, the template and the tuple.
-    fn into_operation(self) -> Result<(SpaceName, Operation), Failure> {
+    pub(super) fn into_operation(self) -> Result<(SpaceName, Operation), Failure> {
         let (space, operation) = match self {
             Self::Out(args) => {
                 let (tuple, lease_ms) = (tuple(&args.tuple)?, args.leased.ms());
@@ -237,7 +237,7 @@ fn tuple(text: &str) -> Result<Tuple, Failure> {
     )
 }
 
-fn template(text: &str) -> Result<Template, Failure> {
+pub(super) fn template(text: &str) -> Result<Template, Failure> {
     parsed(
         text,
         "template",
@@ -288,7 +288,7 @@ fn exit_of(operation: &Operation, outcome: &Outcome) -> Exit {
 }
 
 /// The bare data of an outcome, a line each.
-fn data(outcome: &Outcome) -> Vec<String> {
+pub(super) fn data(outcome: &Outcome) -> Vec<String> {
     match outcome {
         Outcome::Done | Outcome::Match(None) => Vec::new(),
         Outcome::Match(Some(tuple)) => vec![tuple.to_string()],
@@ -353,6 +353,17 @@ fn print_lines(
 
 /// The JSON object of an operation; its fields are a contract (docs/cli.md).
 fn object(space: &SpaceName, operation: &Operation, outcome: &Outcome, said: &Said) -> Value {
+    let mut object = fields(space, operation, outcome);
+    object.extend(said.fields());
+    Value::Object(object)
+}
+
+/// What an operation was and what came of it.
+pub(super) fn fields(
+    space: &SpaceName,
+    operation: &Operation,
+    outcome: &Outcome,
+) -> Map<String, Value> {
     let mut object = Map::new();
     object.insert(
         "op".to_owned(),
@@ -384,6 +395,5 @@ fn object(space: &SpaceName, operation: &Operation, outcome: &Outcome, said: &Sa
             object.insert("count".to_owned(), json!(count));
         }
     }
-    object.extend(said.fields());
-    Value::Object(object)
+    object
 }

@@ -316,3 +316,47 @@ fn configuration_that_cannot_be_used_is_named() {
         ran.stderr
     );
 }
+
+#[test]
+fn a_group_keeps_the_contract() {
+    let world = World::new();
+    let _dev = world.dev();
+    world.bezant(["out", "jobs", "(1)"]).ends_with(0);
+    let mv = [
+        "group", "-o", "json", "present", "jobs", "(1)", "+", "inp", "jobs", "(1)", "+", "out",
+        "done", "(2)", "--else", "count", "jobs", "(_)",
+    ];
+    let moved = world.bezant(mv).ends_with(0).json();
+    assert_eq!(moved["op"], "group");
+    assert_eq!(moved["unmet"], Value::Null);
+    assert!(moved["seq"].as_u64().unwrap() > 0 && moved["votes"].as_u64().unwrap() >= 2);
+    assert_eq!(moved["outcomes"][0]["op"], "inp");
+    assert_eq!(moved["outcomes"][0]["tuple"], json!([1]));
+    assert_eq!(moved["outcomes"][1]["space"], "done");
+
+    let late = world.bezant(mv).ends_with(3).json();
+    assert_eq!(late["unmet"], 0);
+    assert_eq!(
+        late["outcomes"],
+        json!([{ "op": "count", "space": "jobs", "count": 0 }])
+    );
+
+    let ran = world.bezant(["group", "rdp", "done", "(2)", "+", "absent", "done", "(3)"]);
+    let ran = ran.ends_with(0);
+    assert!(ran.stdout.starts_with("(2)\nok  seq "), "{}", ran.stdout);
+
+    let ran = world.bezant(["group", "out", "done", "(3)", "+", "rdp", "nowhere", "(_)"]);
+    let ran = ran.ends_with(1);
+    assert!(ran.stderr.contains("step 1 of the group"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("\n  next: "), "{}", ran.stderr);
+    world.bezant(["rdp", "done", "(3)"]).ends_with(3);
+
+    let ran = world.bezant(["group", "take", "jobs", "(_)"]).ends_with(2);
+    assert!(
+        ran.stderr.contains("step `take jobs (_)`"),
+        "{}",
+        ran.stderr
+    );
+    let ran = world.bezant(["group", "rd", "jobs", "(_)"]).ends_with(1);
+    assert!(ran.stderr.contains("waits"), "{}", ran.stderr);
+}

@@ -9,6 +9,7 @@
 )]
 
 mod fixture;
+mod groups;
 mod histories;
 mod hostile;
 mod leases;

@@ -29,7 +29,7 @@ use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
 };
 
-use bezant_api::{Answer, Call, Refused};
+use bezant_api::{Answer, Call, Refused, Step};
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{Operation, Outcome, Refusal, SpaceName};
 
@@ -365,14 +365,24 @@ fn first_takes(history: &History) -> BTreeMap<(&SpaceName, &Tuple), u64> {
 /// not know, nor which ids tuples have: they show in which order others were inserted; nor
 /// when a lease ends: that is agreed, and no client sees the time.
 fn is_modelled(call: &Call) -> bool {
+    let knows = |operation: &Operation| match operation {
+        Operation::RdAll { after, .. } => after.is_none(),
+        Operation::Out { lease_ms, .. }
+        | Operation::Cas { lease_ms, .. }
+        | Operation::Replace { lease_ms, .. } => lease_ms.is_none(),
+        _ => true,
+    };
     match call {
-        Call::Space { operation, .. } => match operation {
-            Operation::RdAll { after, .. } => after.is_none(),
-            Operation::Out { lease_ms, .. }
-            | Operation::Cas { lease_ms, .. }
-            | Operation::Replace { lease_ms, .. } => lease_ms.is_none(),
-            _ => true,
-        },
+        Call::Space { operation, .. } => knows(operation),
+        Call::Group(group) => {
+            let steps = group.steps.iter().filter_map(|step| match step {
+                Step::Do(act) => Some(act),
+                Step::Require(_) => None,
+            });
+            steps
+                .chain(&group.otherwise)
+                .all(|act| knows(&act.operation))
+        }
         Call::CreateSpace { .. } | Call::ListSpaces | Call::Cancel { .. } | Call::CloseSession => {
             true
         }

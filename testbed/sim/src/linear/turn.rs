@@ -2,10 +2,10 @@
 
 use bezant_api::{Answer, Call, Refused};
 use bezant_bft::ids::{RequestNumber, SessionId};
-use bezant_tuplespace::{Operation, Outcome, SpaceName};
+use bezant_tuplespace::{Outcome, SpaceName};
 
 use super::Key;
-use crate::model::Spaces;
+use crate::model::{self, Spaces};
 
 /// What came of a turn.
 #[derive(Debug)]
@@ -27,16 +27,10 @@ pub(super) fn take(spaces: &mut Spaces, makes_spaces: bool, key: Key, call: &Cal
             Ok(Some(Answer::Spaces(names)))
         }
         Call::Space { space, operation } => {
-            if makes_spaces
-                && matches!(operation, Operation::Out { .. })
-                && !spaces.names().contains(space)
-            {
-                // It was not there, so this cannot fail.
-                let _created = spaces.create(space);
-            }
-            let outcome = spaces.apply((key.0.0, key.1.0), space, operation);
+            let outcome = spaces.operate(makes_spaces, (key.0.0, key.1.0), space, operation);
             outcome.map(|outcome| outcome.map(Answer::Outcome))
         }
+        Call::Group(group) => model::group::carry_out(spaces, makes_spaces, group).map(Some),
         Call::Cancel { number } => {
             let was_waiting = spaces.cancel(key.0.0, *number);
             if was_waiting {

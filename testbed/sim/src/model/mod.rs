@@ -4,6 +4,7 @@
 //! service but for what a template means. [`Service`] replays the agreed log;
 //! [`Spaces`] is its tuple space, which the check of client histories uses alone.
 
+pub(crate) mod group;
 mod service;
 mod spaces;
 

@@ -244,6 +244,9 @@ impl Service {
             Call::Cancel { number } => {
                 Ok(Some(Answer::Cancelled(self.spaces.cancel(who.0, *number))))
             }
+            Call::Group(group) => {
+                super::group::carry_out(&mut self.spaces, self.makes_spaces, group).map(Some)
+            }
             _ => Err(Refused::Malformed),
         };
         answered.unwrap_or_else(|refused| Some(refused.into()))
@@ -255,14 +258,9 @@ impl Service {
         space: &SpaceName,
         operation: &Operation,
     ) -> Result<Option<Answer>, Refused> {
-        if space.is_reserved() && !operation.is_read_only() {
-            return Err(Refused::ReservedSpace);
-        }
-        let is_out = matches!(operation, Operation::Out { .. });
-        if self.makes_spaces && is_out && !self.spaces.names().contains(space) {
-            self.spaces.create(space)?;
-        }
-        let outcome = self.spaces.apply(who, space, operation)?;
+        let outcome = self
+            .spaces
+            .operate(self.makes_spaces, who, space, operation)?;
         Ok(outcome.map(Answer::Outcome))
     }
 

@@ -104,6 +104,25 @@ impl Spaces {
             .retain(|placed| placed.due.is_none_or(|due| due > now));
     }
 
+    /// What a client's operation does: as [`Self::apply`], and the first `out` makes its space
+    /// where the genesis says so.
+    pub(crate) fn operate(
+        &mut self,
+        makes_spaces: bool,
+        who: (u64, u64),
+        space: &SpaceName,
+        operation: &Operation,
+    ) -> Result<Option<Outcome>, Refused> {
+        if space.is_reserved() && !operation.is_read_only() {
+            return Err(Refused::ReservedSpace);
+        }
+        let is_out = matches!(operation, Operation::Out { .. });
+        if makes_spaces && is_out && !self.names.contains(space) {
+            self.create(space)?;
+        }
+        self.apply(who, space, operation)
+    }
+
     /// The operations that wait, in order of arrival.
     #[must_use]
     pub const fn waits(&self) -> &Arc<Vec<Wait>> {
