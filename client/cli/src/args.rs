@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 
 use crate::{
     commands::{
-        audit, bench, cluster, completion, config, context, demo, dev, fault, group, node,
+        audit, bench, cluster, completion, config, context, demo, dev, export, fault, group, node,
         operation, sim, space, status,
     },
     print::Format,
@@ -96,6 +96,8 @@ pub(crate) enum Command {
     #[command(flatten)]
     Operation(operation::OperationCommand),
     Group(group::Group),
+    Export(export::Export),
+    Import(export::Import),
     /// Create and list spaces
     #[command(subcommand)]
     Space(space::Space),

@@ -60,11 +60,21 @@ impl Service {
             Ok(reply) => self.told(reply, prove).await,
             Err(failure) => Err(failure),
         };
-        // What was asked is settled; a session that could not be closed is the service's to forget.
+        self.close().await;
+        said
+    }
+
+    /// For commands that make many calls.
+    pub(crate) const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Closes the session. What was asked is settled; a session that could not be closed is
+    /// the service's to forget.
+    pub(crate) async fn close(self) {
         if let Err(error) = self.client.close().await {
             tracing::debug!(%error, "the session was not closed");
         }
-        said
     }
 
     /// The reply with what is kept against those who disagreed.
@@ -155,9 +165,7 @@ pub(crate) fn failure_of(error: &Error) -> Failure {
         | Error::GroupRefused {
             why: Refused::Space(Refusal::NoSuchSpace),
             ..
-        } => {
-            failure.next("bezant space create NAME makes it; bezant space ls lists what there is")
-        }
+        } => failure.next("bezant space create NAME makes it; bezant space ls lists what there is"),
         Error::TimedOut(_) => failure.next(
             "read the space to see what happened; bezant status shows which replicas are there",
         ),

@@ -8,6 +8,7 @@ pub(crate) mod config;
 pub(crate) mod context;
 pub(crate) mod demo;
 pub(crate) mod dev;
+pub(crate) mod export;
 pub(crate) mod fault;
 pub(crate) mod group;
 pub(crate) mod node;
@@ -43,6 +44,8 @@ pub(crate) fn run(cli: Cli, printer: &Printer) -> Result<Exit, Failure> {
         Command::Status(command) => block_on(command.run(global, printer)),
         Command::Operation(command) => with_links(command.run(global, printer)),
         Command::Group(command) => with_links(command.run(global, printer)),
+        Command::Export(command) => with_links(command.run(global, printer)),
+        Command::Import(command) => with_links(command.run(global, printer)),
         Command::Space(command) => with_links(command.run(global, printer)),
         Command::Fault(command) => block_on(command.run(global, printer)),
         Command::Audit(command) => command.run(global, printer),

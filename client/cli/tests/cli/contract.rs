@@ -360,3 +360,36 @@ fn a_group_keeps_the_contract() {
     let ran = world.bezant(["group", "rd", "jobs", "(_)"]).ends_with(1);
     assert!(ran.stderr.contains("waits"), "{}", ran.stderr);
 }
+
+/// More than a page, of several arities and kinds, and back into another space.
+#[test]
+fn what_is_exported_can_be_imported() {
+    let world = World::new();
+    let _dev = world.dev();
+    let lines: String = (0..1200)
+        .map(|i| format!("(\"n\", {i})\n"))
+        .chain(["\n()\n(0x\"cafe\", [nil, true], \"x\")\n".to_owned()])
+        .collect();
+    let typed = world.file("typed.txt", &lines);
+    let ran = world.bezant(["import", "a", &typed]).ends_with(0);
+    assert_eq!(ran.stdout, "ok  1202 tuples\n");
+    let exported = world.bezant(["export", "a"]).ends_with(0).stdout;
+    assert_eq!(exported.lines().count(), 1202);
+    let file = world.file("a.jsonl", &exported);
+    world.bezant(["import", "b", &file]).ends_with(0);
+    let again = world.bezant(["export", "b"]).ends_with(0).stdout;
+    assert_eq!(again, exported);
+
+    let raw = world
+        .bezant(["export", "b", "(_, _, _)", "-o", "raw"])
+        .ends_with(0);
+    assert_eq!(raw.stdout, "(0x\"cafe\", [nil, true], \"x\")\n");
+    world.bezant(["export", "b", "(1)"]).ends_with(3);
+
+    let wrong = world.file("wrong.jsonl", "(1)\n{\"tuple\": [1]}\n");
+    let ran = world.bezant(["import", "c", &wrong]).ends_with(2);
+    assert!(ran.stderr.contains("line 2"), "{}", ran.stderr);
+    world.bezant(["rdp", "c", "(1)"]).ends_with(1);
+    let ran = world.bezant(["import", "c", "no-such-file"]).ends_with(1);
+    assert!(ran.stderr.contains("no-such-file"), "{}", ran.stderr);
+}

@@ -49,6 +49,13 @@ impl World {
         self.folder.path()
     }
 
+    /// A new file of this world; its path.
+    pub(crate) fn file(&self, name: &str, content: &str) -> String {
+        let path = self.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_string_lossy().into_owned()
+    }
+
     /// A command in this world; variables of the user's own shell do not reach it.
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
