@@ -372,7 +372,12 @@ impl Replica {
         }
         self.watch_time();
         self.ask_on(out);
+        let view = self.view;
         self.on_time(out);
+        // The primary of a view that opened just now has not proposed in it yet.
+        if self.view != view && !self.halted {
+            self.propose(clock, out);
+        }
         if let Err(violation) = self.invariants(touched) {
             self.halt(violation, out);
         }

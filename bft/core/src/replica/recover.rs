@@ -148,7 +148,11 @@ impl Replica {
         let log = numbers.flat_map(|(number, slot)| self.what_i_know(*number, slot));
         let checkpoints = self.checkpoints.votes_by(self.me);
         // The proof of the stable checkpoint, for one whom a silent replica leaves short of it.
-        let proof = (self.checkpoints.low() > executed).then(|| self.proof());
+        // Whoever got as far as this replica and still asks may lack it, too: votes are few where
+        // somebody took the state over and never cast his.
+        let low = self.checkpoints.low();
+        let lacks_proof = low > executed || (low > SeqNo(0) && executed >= self.delivered);
+        let proof = lacks_proof.then(|| self.proof());
         let more = (self.delivered > executed).then(|| self.report(false));
         let messages = log
             .chain(checkpoints.map(PeerMessage::Checkpoint))

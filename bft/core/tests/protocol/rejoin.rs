@@ -238,10 +238,14 @@ fn signed_wish(cluster: &Cluster, by: u8, incarnation: u64, life: u8) -> Signed<
 
 /// Replica 3 as it starts without a memory.
 fn amnesiac() -> Single {
-    let mut single = Single::with(4, 3, INTERVAL, tuning());
+    amnesiac_at(3)
+}
+
+fn amnesiac_at(me: u8) -> Single {
+    let mut single = Single::with(4, me, INTERVAL, tuning());
     let records = vec![Record::Life(Life([1; 32]))];
     let cluster = &single.cluster;
-    single.replica = cluster.recover(3, INTERVAL, tuning(), Lives::default(), records);
+    single.replica = cluster.recover(me, INTERVAL, tuning(), Lives::default(), records);
     single
 }
 
@@ -340,6 +344,34 @@ fn a_life_votes_in_no_view_on_what_was_before_it() {
     assert_eq!(prepares(&single.hear(1, &next)), 1, "from here on it votes");
 }
 
+/// It could not join the others while it was silent. When it leaves at last, the view that it
+/// is primary of opens at once, and what waits is proposed in the same step: no event might
+/// follow for long.
+#[test]
+fn a_view_that_opens_when_time_is_up_is_used_at_once() {
+    let mut single = amnesiac_at(1);
+    let cluster = single.cluster.clone();
+    let first = vec![signed_wish(&cluster, 1, 1, 1)];
+    decide_with(&mut single, 1, first);
+    for number in 2..=19 {
+        decide_with(&mut single, number, Vec::new());
+    }
+    for by in [0, 2, 3] {
+        single.hear(by, &view_change(&cluster, by, 0, 1, 16));
+    }
+    decide_with(&mut single, 20, Vec::new());
+    assert!(single.replica.votes());
+    assert_eq!(single.replica.view(), View(0));
+    single.ask(&cluster.request(&client(1), 1, b"op"));
+    let out = single.tick(2 * T);
+    assert_eq!(entered(&out), [1], "{out:?}");
+    let proposed = sent(&out).into_iter().any(|message| {
+        matches!(message, PeerMessage::PrePrepare(message)
+            if message.vote.body.number == SeqNo(21) && message.proposal.requests.len() == 1)
+    });
+    assert!(proposed, "{out:?}");
+}
+
 /// A primary that forgot owes a tick and does not propose it: that would be a vote.
 #[test]
 fn without_a_life_no_tick_is_proposed() {
@@ -393,12 +425,14 @@ fn with_lives(rejoins: Vec<Signed<Rejoin>>) -> Proposal {
     }
 }
 
-/// Decides `number` by the votes of replicas 0 to 2 but the one itself, with these lives in
-/// the proposal.
+/// Decides `number` by the votes of as few others as it takes, with these lives in the
+/// proposal.
 fn decide_with(single: &mut Single, number: u64, rejoins: Vec<Signed<Rejoin>>) -> Vec<Effect> {
     let proposal = with_lives(rejoins);
     let digest = digest_of(&proposal);
-    let others: Vec<u8> = (0..3).filter(|by| *by != single.replica.me().0).collect();
+    let needed = if single.replica.votes() { 3 } else { 4 };
+    let others = (0..needed).filter(|by| *by != single.replica.me().0);
+    let others: Vec<u8> = others.collect();
     let cluster = single.cluster.clone();
     let mut out = single.hear(0, &cluster.pre_prepare(number, proposal));
     for by in others.iter().filter(|by| **by != 0) {
