@@ -302,9 +302,7 @@ impl Storage for Journal {
         // What the state came from is durable before it.
         self.sync()?;
         self.once(|this| {
-            if this.snapshots.contains(&number) {
-                return Ok(());
-            }
+            // One that an earlier life of the process wrote may differ, if its machine erred.
             snapshot::write(&this.folder, number, snapshot)?;
             this.snapshots.insert(number);
             Ok(())

@@ -570,6 +570,22 @@ fn states_that_are_not_known_to_be_stable_come_back_too() {
     assert_eq!(later.last(), Some(&(SeqNo(24), b"again".to_vec())));
 }
 
+/// A machine may have spoilt the state it wrote before it knew what others have. Once it got
+/// there again, what it has then is what counts.
+#[test]
+fn a_state_that_is_reached_again_takes_the_place_of_the_earlier_one() {
+    let place = Place::new();
+    let mut journal = place.open().unwrap();
+    journal.save_snapshot(SeqNo(8), b"spoilt").unwrap();
+    drop(journal);
+    let mut journal = place.open().unwrap();
+    journal.save_snapshot(SeqNo(8), b"eight").unwrap();
+    write(&mut journal, &[stable(8)]);
+    drop(journal);
+    let recovered = place.load().unwrap();
+    assert_eq!(recovered.snapshot, Some((SeqNo(8), b"eight".to_vec())));
+}
+
 /// A record that is appended before its snapshot is saved is durable with it.
 #[test]
 fn a_snapshot_makes_durable_what_was_appended_before() {
