@@ -8,6 +8,7 @@ use bezant_bft::{
     ids::{Clock, Instant, OrderedTime, ReplicaId, SeqNo},
     message::{PeerMessage, ReplicaMessage, Signed, Vote},
     record::Lifetime,
+    rejoin::{Current, split_state},
     replica::Replica,
 };
 use bezant_kernel::Kernel;
@@ -143,6 +144,27 @@ impl Disk {
         }
     }
 
+    /// Whether replica `id` with this disk would vote if the power failed now and came back.
+    /// One that lost its memory may vote already while the checkpoint that allows it is not
+    /// durable: what it sends waits for that, and it is silent again if all is lost before.
+    pub(crate) fn would_vote(&self, id: ReplicaId) -> bool {
+        let records = self.records.iter();
+        let durable = records.filter(|(id, _)| *id <= self.durable);
+        let (mut stable, mut life) = (SeqNo(0), None);
+        for (_, record) in durable {
+            stable = stable.max(record.stable().unwrap_or_default());
+            if let Record::Life(begun) = record {
+                life = Some(*begun);
+            }
+        }
+        let state = self.snapshots.get(&stable);
+        let current = match state.map(|state| split_state(state)) {
+            Some(Ok((lives, _))) => lives.of(id),
+            _ => Current::default(),
+        };
+        current.life == life && current.from <= stable
+    }
+
     /// Whether the state at `number` would survive.
     pub(crate) fn has(&self, number: SeqNo) -> bool {
         self.snapshots.contains_key(&number)
@@ -184,8 +206,6 @@ pub(crate) struct Machine {
     /// Counts restarts: what was planned in an earlier life does not happen.
     pub(crate) life: u32,
     pub(crate) up: bool,
-    /// It lost its disk and is not back yet.
-    pub(crate) has_forgotten: bool,
     pub(crate) frozen: bool,
     pub(crate) strategy: Option<(Kind, Box<dyn Strategy>)>,
     /// When the earliest planned timer fires.
@@ -226,5 +246,65 @@ impl Machine {
     /// The last number its service executed.
     pub(crate) const fn executed(&self) -> SeqNo {
         self.replica.executed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bezant_bft::{
+        crypto::Domain,
+        ids::{ClusterId, Digest, Epoch, Incarnation, Life},
+        message::CheckpointVote,
+        rejoin::{Lives, Rejoin, join_state},
+    };
+
+    const ME: ReplicaId = ReplicaId(2);
+
+    fn stable(number: u64) -> Record {
+        let key = SigningKey::from_seed([1; 32]);
+        let body = CheckpointVote {
+            epoch: Epoch(0),
+            replica: ReplicaId(0),
+            incarnation: Incarnation(0),
+            number: SeqNo(number),
+            digest: Digest([0; 32]),
+        };
+        let vote = Signed::new(body, Domain::Checkpoint, &ClusterId([0; 32]), &key);
+        Record::Stable(vec![vote])
+    }
+
+    /// The state in which `life` of this replica begins to count at 24.
+    fn state(life: Life) -> Bytes {
+        let mut lives = Lives::default();
+        let rejoin = Rejoin {
+            epoch: Epoch(0),
+            replica: ME,
+            incarnation: Incarnation(1),
+            life,
+        };
+        assert!(lives.execute(&rejoin, SeqNo(7), 4));
+        assert_eq!(lives.of(ME).from, SeqNo(24));
+        Bytes::from(join_state(&lives, b"service"))
+    }
+
+    #[test]
+    fn a_lost_memory_is_lost_until_the_checkpoint_of_the_new_life_is_durable() {
+        assert!(Disk::default().would_vote(ME));
+        let life = Life([7; 32]);
+        let mut disk = Disk::with(Record::Life(life));
+        assert!(!disk.would_vote(ME), "no life was given to it");
+        for (id, number) in [(1, 20), (2, 24)] {
+            disk.save(SeqNo(number), state(life));
+            disk.append(PersistId(id), stable(number));
+        }
+        assert!(!disk.would_vote(ME), "nothing is durable");
+        disk.sync(PersistId(1));
+        assert!(!disk.would_vote(ME), "it does not count yet");
+        disk.sync(PersistId(2));
+        assert!(disk.would_vote(ME));
+        disk.append(PersistId(3), Record::Life(Life([8; 32])));
+        disk.sync(PersistId(3));
+        assert!(!disk.would_vote(ME), "another life was given to it");
     }
 }

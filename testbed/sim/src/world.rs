@@ -262,7 +262,6 @@ impl World {
             outbox: std::collections::VecDeque::new(),
             life: 0,
             up: true,
-            has_forgotten: false,
             frozen: false,
             strategy: kind.map(|kind| (*kind, kind.strategy())),
             timer: None,

@@ -119,11 +119,10 @@ impl World {
     }
 
     /// The disk goes with the power, if no more than f replicas are faulty or without a
-    /// memory then. A faulty one counts once, whatever it forgets.
+    /// memory then, whoever else is to crash. A faulty one counts once, whatever it forgets.
     fn forget(&mut self, m: usize) {
-        let impaired = |machine: &Machine| {
-            !machine.is_correct() || machine.has_forgotten || !machine.replica.votes()
-        };
+        let impaired =
+            |machine: &Machine| !machine.is_correct() || !machine.disk.would_vote(machine.id);
         let others = (0..self.machines.len()).filter(|other| *other != m);
         let impaired = others.filter(|other| impaired(&self.machines[*other]));
         if impaired.count() >= self.quorum.f() || !self.machines[m].is_correct() {
@@ -136,7 +135,6 @@ impl World {
         }
         let machine = &mut self.machines[m];
         machine.disk = Disk::with(Record::Life(Life(life)));
-        machine.has_forgotten = true;
         let by = machine.id;
         self.hits.hit(Fault::Amnesia);
         self.fact(&Fact::Forgot { by });
@@ -201,8 +199,6 @@ impl World {
         replica.expect(kernel.due());
         let view = replica.view();
         machine.replica = replica;
-        // From here on the replica itself says whether it votes.
-        machine.has_forgotten = false;
         machine.kernel = kernel;
         machine.checker = super::checker(&self.options);
         machine.booted_at = self.now;
