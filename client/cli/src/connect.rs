@@ -100,7 +100,7 @@ impl Service {
         match call {
             Call::Space {
                 space,
-                operation: Operation::Rd { template },
+                operation: Operation::Rd { template, .. },
             } => {
                 let reply = self
                     .client
@@ -110,7 +110,7 @@ impl Service {
             }
             Call::Space {
                 space,
-                operation: Operation::In { template },
+                operation: Operation::In { template, .. },
             } => {
                 let reply = self
                     .client

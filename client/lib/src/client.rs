@@ -1,8 +1,8 @@
 //! The client: a session with its operations.
 
-use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use bezant_api::{Answer, Call, ExtensionHash, Group, Manifest, Refused, limits::MAX_CALL_BYTES};
+use bezant_api::{Answer, Call, ExtensionHash, Group, Manifest, limits::MAX_CALL_BYTES};
 use bezant_bft::{
     crypto::SigningKey,
     evidence::Evidence,
@@ -340,10 +340,15 @@ impl Client {
     /// # Errors
     /// [`Error`].
     pub async fn rd(&self, space: &str, template: Template) -> Result<Reply<Tuple>, Error> {
-        self.wait(space, Operation::Rd { template }, None).await
+        let within_ms = None;
+        let operation = Operation::Rd {
+            template,
+            within_ms,
+        };
+        self.wait(space, operation, None).await
     }
 
-    /// Reads the oldest match, waiting for one no longer than `within`.
+    /// Reads the oldest match, waiting for one no longer than `within` by the agreed time.
     ///
     /// # Errors
     /// [`Error::NoMatchInTime`] and the others.
@@ -353,8 +358,12 @@ impl Client {
         template: Template,
         within: Duration,
     ) -> Result<Reply<Tuple>, Error> {
-        self.wait(space, Operation::Rd { template }, Some(within))
-            .await
+        let within_ms = Some(ms(within).max(1));
+        let operation = Operation::Rd {
+            template,
+            within_ms,
+        };
+        self.wait(space, operation, Some(within)).await
     }
 
     /// Takes the oldest match, waiting for one. Linda's `in`, which Rust keeps for itself.
@@ -362,11 +371,16 @@ impl Client {
     /// # Errors
     /// [`Error`].
     pub async fn take(&self, space: &str, template: Template) -> Result<Reply<Tuple>, Error> {
-        self.wait(space, Operation::In { template }, None).await
+        let within_ms = None;
+        let operation = Operation::In {
+            template,
+            within_ms,
+        };
+        self.wait(space, operation, None).await
     }
 
-    /// Takes the oldest match, waiting for one no longer than `within`. The service
-    /// decides whether the match or the end of the wait came first, so that
+    /// Takes the oldest match, waiting for one no longer than `within` by the agreed time.
+    /// The service decides whether the match or the end of the wait came first, so that
     /// [`Error::NoMatchInTime`] means that nothing was taken.
     ///
     /// # Errors
@@ -377,8 +391,12 @@ impl Client {
         template: Template,
         within: Duration,
     ) -> Result<Reply<Tuple>, Error> {
-        self.wait(space, Operation::In { template }, Some(within))
-            .await
+        let within_ms = Some(ms(within).max(1));
+        let operation = Operation::In {
+            template,
+            within_ms,
+        };
+        self.wait(space, operation, Some(within)).await
     }
 
     /// Inserts `tuple` unless something matches `template`, which is then the answer.
@@ -586,7 +604,7 @@ impl Client {
             })
     }
 
-    /// A waiting operation: answered when it is served, cancelled when time is up.
+    /// A waiting operation: answered when it is served, or when its time is up.
     async fn wait(
         &self,
         name: &str,
@@ -597,51 +615,31 @@ impl Client {
             space: space(name)?,
             operation,
         };
-        let (token, ended) = self.submit(&call, None).await?;
+        // The service ends the wait, by its own time; what is waited for longer is its answer.
+        let patience = within.map(|within| within.saturating_add(self.inner.timeout));
+        let (token, ended) = self.submit(&call, patience).await?;
         // Dropped early, the wait must not take a tuple for nobody.
         let guard = CancelOnDrop {
             client: self,
             token,
             armed: true,
         };
-        let answered = self.answer(ended);
-        let answered = match within {
-            None => answered.await,
-            Some(within) => self.answer_within(answered, token, within).await,
+        let answered = match self.answer(ended).await {
+            Err(Error::TimedOut(_)) => Err(Error::TimedOut(patience.unwrap_or_default())),
+            answered => answered,
         };
-        guard.disarm();
+        // Given up without an answer it may still wait.
+        let (is_over, within) = (answered.is_ok(), within.unwrap_or_default());
+        if is_over {
+            guard.disarm();
+        }
         refused(answered?)?
             .try_map(outcome)?
             .try_map(|outcome| match outcome {
                 Outcome::Match(Some(tuple)) => Ok(tuple),
+                Outcome::Match(None) => Err(Error::NoMatchInTime(within)),
                 _ => Err(Error::Unexpected),
             })
-    }
-
-    /// Waits for the answer; when time is up, has the service decide whether the match
-    /// or the cancelling came first.
-    async fn answer_within(
-        &self,
-        answered: impl Future<Output = Result<Reply<Answer>, Error>>,
-        token: Token,
-        within: Duration,
-    ) -> Result<Reply<Answer>, Error> {
-        tokio::pin!(answered);
-        if let Ok(answer) = tokio::time::timeout(within, &mut answered).await {
-            return answer;
-        }
-        let cancel = Call::Cancel { number: token.0.0 };
-        let (_, cancelled) = self.submit(&cancel, Some(self.inner.timeout)).await?;
-        self.answer(cancelled).await?;
-        // The wait is over now, one way or the other, and the service keeps its answer.
-        match tokio::time::timeout(self.inner.timeout, answered).await {
-            Ok(Ok(Reply {
-                value: Answer::Refused(Refused::Cancelled),
-                ..
-            })) => Err(Error::NoMatchInTime(within)),
-            Ok(answer) => answer,
-            Err(_) => Err(Error::TimedOut(within + self.inner.timeout)),
-        }
     }
 }
 

@@ -170,8 +170,20 @@ fn answers_fit_each_kind_of_operation() {
         ),
         (Operation::Rdp { template: asked() }, &[&none, &some]),
         (Operation::Inp { template: asked() }, &[&none, &some]),
-        (Operation::Rd { template: asked() }, &[&some]),
-        (Operation::In { template: asked() }, &[&some]),
+        (
+            Operation::Rd {
+                template: asked(),
+                within_ms: None,
+            },
+            &[&some],
+        ),
+        (
+            Operation::In {
+                template: asked(),
+                within_ms: None,
+            },
+            &[&some],
+        ),
         (
             Operation::Cas {
                 template: asked(),

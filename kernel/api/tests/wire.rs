@@ -60,7 +60,12 @@ fn operations() -> impl Strategy<Value = Operation> {
         (templates(), any::<u64>())
             .prop_map(|(template, lease_ms)| Operation::Renew { template, lease_ms }),
         templates().prop_map(|template| Operation::Rdp { template }),
-        templates().prop_map(|template| Operation::In { template }),
+        (templates(), proptest::option::of(any::<u64>())).prop_map(|(template, within_ms)| {
+            Operation::In {
+                template,
+                within_ms,
+            }
+        }),
         pair.prop_map(|(template, tuple)| Operation::Cas {
             template,
             tuple,

@@ -35,8 +35,7 @@ use bezant_bft::{
     seal::CheckedProposal,
     service::{Admission, BadSnapshot, Replies, Service},
 };
-use bezant_tuple::Template;
-use bezant_tuplespace::{Outcome, SpaceName, Spaces, WaiterId};
+use bezant_tuplespace::{Outcome, Spaces, Wait, WaiterId};
 use bytes::Bytes;
 
 use crate::{
@@ -115,11 +114,10 @@ impl Kernel {
         }
     }
 
-    /// All operations that wait, in order of arrival: the session and request, where, for
-    /// what, and whether the tuple is to be taken. For tests and for people.
-    pub fn waiting(&self) -> impl Iterator<Item = (u64, u64, &SpaceName, &Template, bool)> {
-        let all = self.spaces.waiting();
-        all.map(|(id, space, template, takes)| (id.owner, id.number, space, template, takes))
+    /// All operations that wait, in order of arrival; whose is said by session and request.
+    /// For tests and for people.
+    pub fn waiting(&self) -> impl Iterator<Item = Wait<'_>> {
+        self.spaces.waiting()
     }
 
     /// The agreed time after the last proposal executed.
@@ -258,7 +256,7 @@ impl Kernel {
     }
 
     /// Gives a waiting request its answer, kept until it is acknowledged.
-    fn end_wait(
+    pub(crate) fn end_wait(
         &mut self,
         session: SessionId,
         number: RequestNumber,
@@ -318,7 +316,7 @@ impl Service for Kernel {
         // requests but with a time is the clock's tick.
         let is_null = proposal.requests().is_empty() && proposal.time() == OrderedTime(0);
         if !is_null {
-            self.pass_time(proposal.time());
+            self.pass_time(proposal.time(), number, replies);
         }
         for request in proposal.requests() {
             self.request(request.request(), number, replies);

@@ -14,7 +14,7 @@ use bezant_tuplespace::{BadContent, Limits, Spaces, WaiterId};
 use crate::{Kernel, sessions::Sessions};
 
 /// The version of the layout; a replica restores no other.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// A state that was read and found possible.
 struct Read {

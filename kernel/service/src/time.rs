@@ -5,18 +5,33 @@
 //! when something is due, one that comes much later tells of an outage. Clients
 //! could renew nothing meanwhile, so nothing of it is counted against them.
 
-use bezant_bft::ids::OrderedTime;
+use bezant_api::Answer;
+use bezant_bft::{
+    ids::{OrderedTime, RequestNumber, SeqNo, SessionId},
+    service::Replies,
+};
+use bezant_tuplespace::Outcome;
 
 use crate::{Kernel, limits::OUTAGE_MS};
 
 impl Kernel {
     /// A proposal of time `proposed` is executed: first of all, what is over ends.
-    pub(crate) fn pass_time(&mut self, proposed: OrderedTime) {
+    pub(crate) fn pass_time(
+        &mut self,
+        proposed: OrderedTime,
+        position: SeqNo,
+        replies: &mut Replies,
+    ) {
         let now = self.time.next().max(proposed);
         let lost_ms = lost_ms(self.time.0, self.spaces.due_ms(), now.0);
         self.time = now;
-        self.spaces.extend_leases(lost_ms);
-        self.spaces.advance(now.0);
+        self.spaces.extend(lost_ms);
+        let ended = self.spaces.advance(now.0);
+        let nothing = Answer::Outcome(Outcome::Match(None));
+        for wait in ended.waits {
+            let (session, number) = (SessionId(wait.owner), RequestNumber(wait.number));
+            self.end_wait(session, number, &nothing, position, replies);
+        }
     }
 }
 

@@ -308,12 +308,19 @@ fn draw_call(rng: &mut Rng, work: &Work, draining: bool) -> Call {
     // Some end while the clients are at work, some when they have long done.
     let lease = rng.between(1, 2_000) * rng.between(1, 5);
     let lease_ms = (rng.chance(250) && work.leases).then_some(lease);
+    let within_ms = (rng.chance(250) && work.leases).then_some(lease);
     let operation = match rng.below(100) {
         0..=31 => Operation::Out { tuple, lease_ms },
         32..=39 => Operation::Rdp { template },
         40..=53 => Operation::Inp { template },
-        54..=59 if !draining => Operation::Rd { template },
-        60..=69 if !draining => Operation::In { template },
+        54..=59 if !draining => Operation::Rd {
+            template,
+            within_ms,
+        },
+        60..=69 if !draining => Operation::In {
+            template,
+            within_ms,
+        },
         70..=77 => Operation::Cas {
             template,
             tuple,

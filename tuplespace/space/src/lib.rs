@@ -13,7 +13,7 @@
 //! | `space`, `shelf` | one space; its tuples of one arity and which of them to look at |
 //! | `key`, `index`, `posting` | the ordered index that finds the oldest in any interval |
 //! | `pages` | what tuples look like in a snapshot, remembered |
-//! | `leases` | when tuples end that live on a lease |
+//! | `clock`, `leases` | agreed time; when tuples end that live on a lease |
 //! | `waiting` | who waits for what, found by what arrives |
 //! | `undo` | the one undo log behind savepoints |
 
@@ -28,6 +28,7 @@
     )
 )]
 
+mod clock;
 mod ids;
 mod index;
 mod key;
@@ -49,9 +50,9 @@ pub use ids::{TupleId, WaiterId};
 pub use limits::{Limits, MAX_LEASE_MS};
 pub use name::{NameError, SpaceName};
 pub use operation::{Operation, OperationKind};
-pub use outcome::{Applied, Outcome, Served};
+pub use outcome::{Applied, Outcome, Served, Wait};
 pub use refusal::Refusal;
-pub use spaces::{BadContent, Spaces};
+pub use spaces::{BadContent, Ended, Spaces};
 pub use undo::Savepoint;
 
 /// Stops the replica: its own state contradicts itself, so whatever it answered

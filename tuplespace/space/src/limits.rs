@@ -2,7 +2,8 @@
 
 use bezant_tuple::limits::{MAX_TEMPLATE_BYTES, MAX_TUPLE_BYTES};
 
-/// Longest lease, in milliseconds: a year. What is to live for longer needs none.
+/// Longest lease and longest wait with an end, in milliseconds: a year. What is to go on for
+/// longer needs none.
 pub const MAX_LEASE_MS: u64 = 366 * 24 * 60 * 60 * 1000;
 
 /// Bounds of one service. Agreed configuration: replicas with other bounds

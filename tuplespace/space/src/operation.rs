@@ -31,11 +31,16 @@ pub enum Operation {
     Rd {
         /// What to read.
         template: Template,
+        /// How long to wait at most, in milliseconds of agreed time; without end without one.
+        /// A wait that is over so answers that nothing matched.
+        within_ms: Option<u64>,
     },
     /// Takes a match, waiting for one.
     In {
         /// What to take.
         template: Template,
+        /// How long to wait at most; as of [`Operation::Rd`].
+        within_ms: Option<u64>,
     },
     /// Inserts a tuple unless a match exists.
     Cas {
@@ -180,8 +185,8 @@ impl Operation {
             Self::Out { .. } => None,
             Self::Rdp { template }
             | Self::Inp { template }
-            | Self::Rd { template }
-            | Self::In { template }
+            | Self::Rd { template, .. }
+            | Self::In { template, .. }
             | Self::Cas { template, .. }
             | Self::Replace { template, .. }
             | Self::RdAll { template, .. }
@@ -210,6 +215,15 @@ impl Operation {
             | Self::Cas { lease_ms, .. }
             | Self::Replace { lease_ms, .. } => *lease_ms,
             Self::Renew { lease_ms, .. } => Some(*lease_ms),
+            _ => None,
+        }
+    }
+
+    /// How long `rd` or `in` waits at most.
+    #[must_use]
+    pub const fn within_ms(&self) -> Option<u64> {
+        match self {
+            Self::Rd { within_ms, .. } | Self::In { within_ms, .. } => *within_ms,
             _ => None,
         }
     }

@@ -1,6 +1,6 @@
 //! What operations answer.
 
-use bezant_tuple::Tuple;
+use bezant_tuple::{Template, Tuple};
 use serde::{Deserialize, Serialize};
 
 use crate::{OperationKind, SpaceName, TupleId, WaiterId};
@@ -32,6 +32,21 @@ pub enum Applied {
     Outcome(Outcome),
     /// It waits for a match; the answer comes from [`crate::Spaces::take_served`].
     Waiting,
+}
+
+/// An operation that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait<'a> {
+    /// Who.
+    pub id: WaiterId,
+    /// Where.
+    pub space: &'a SpaceName,
+    /// For what.
+    pub template: &'a Template,
+    /// Whether it takes what it gets: `in`, not `rd`.
+    pub takes: bool,
+    /// The agreed time at which it waits no longer.
+    pub due_ms: Option<u64>,
 }
 
 /// A waiting `rd` or `in` that got its tuple.

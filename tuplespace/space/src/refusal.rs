@@ -49,11 +49,14 @@ pub enum Refusal {
     /// A lease of no time, or of more than [`crate::MAX_LEASE_MS`].
     #[error("a lease is between a millisecond and a year; choose another, or leave it out")]
     LeaseOutOfRange,
+    /// A wait of no time, or of more than [`crate::MAX_LEASE_MS`].
+    #[error("a wait takes between a millisecond and a year; use rdp or inp, or set no end")]
+    WaitOutOfRange,
 }
 
 impl Refusal {
     /// Every refusal, in wire order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NoSuchSpace,
         Self::SpaceExists,
         Self::TooManySpaces,
@@ -64,6 +67,7 @@ impl Refusal {
         Self::EmptyPage,
         Self::TooBroad,
         Self::LeaseOutOfRange,
+        Self::WaitOutOfRange,
     ];
 
     /// The refusal's number in JSON, metrics and documents; never reused.
@@ -80,6 +84,7 @@ impl Refusal {
             Self::EmptyPage => 8,
             Self::TooBroad => 9,
             Self::LeaseOutOfRange => 10,
+            Self::WaitOutOfRange => 11,
         }
     }
 }

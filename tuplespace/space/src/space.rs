@@ -6,8 +6,8 @@ use bezant_tuple::{Template, Tuple};
 
 use crate::{
     Refusal, TupleId, broken,
+    clock::End,
     key::Key,
-    leases::End,
     shelf::{Shelf, Work},
 };
 

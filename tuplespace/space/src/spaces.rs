@@ -1,19 +1,21 @@
 //! All spaces of one replica, and the operations on them.
 
-mod leased;
+mod ending;
 mod snapshot;
 
 use std::collections::BTreeMap;
 
 use bezant_tuple::{Template, Tuple};
 
+pub use ending::Ended;
 pub use snapshot::BadContent;
 
 use crate::{
     Applied, Limits, Operation, OperationKind, Outcome, Refusal, Savepoint, Served, SpaceName,
-    TupleId, WaiterId, broken,
+    TupleId, Wait, WaiterId, broken,
+    clock::{Clock, End},
     key::Key,
-    leases::{End, Leases},
+    leases::Leases,
     limits::MAX_LEASE_MS,
     shelf::Work,
     space::{Space, keys_of},
@@ -32,6 +34,7 @@ pub struct Spaces {
     waiting: Waiting,
     served: Vec<Served>,
     undo: UndoLog,
+    clock: Clock,
     leases: Leases,
     /// The id last given out.
     last: TupleId,
@@ -74,6 +77,7 @@ impl Spaces {
             waiting: Waiting::default(),
             served: Vec::new(),
             undo: UndoLog::default(),
+            clock: Clock::default(),
             leases: Leases::default(),
             last: TupleId(0),
             tuples: 0,
@@ -131,6 +135,10 @@ impl Spaces {
         if lease_ms.is_some_and(|ms| !(1..=MAX_LEASE_MS).contains(&ms)) {
             return Err(Refusal::LeaseOutOfRange);
         }
+        let within_ms = operation.within_ms();
+        if within_ms.is_some_and(|ms| !(1..=MAX_LEASE_MS).contains(&ms)) {
+            return Err(Refusal::WaitOutOfRange);
+        }
         let outcome = match operation {
             Operation::Out { tuple, lease_ms } => {
                 let arriving = self.admit(space, tuple, *lease_ms, None)?;
@@ -139,12 +147,18 @@ impl Spaces {
             }
             Operation::Rdp { template } => Outcome::Match(self.read(space, template)?),
             Operation::Inp { template } => Outcome::Match(self.take(space, template)?),
-            Operation::Rd { template } => match (self.read(space, template)?, waiter) {
-                (None, Some(id)) => return self.wait(space, template, id, false),
+            Operation::Rd { template, .. } => match (self.read(space, template)?, waiter) {
+                (None, Some(id)) => {
+                    let end = within_ms.map(|ms| self.clock.end_after(ms));
+                    return self.wait(space, template, id, false, end);
+                }
                 (found, _) => Outcome::Match(found),
             },
-            Operation::In { template } => match (self.take(space, template)?, waiter) {
-                (None, Some(id)) => return self.wait(space, template, id, true),
+            Operation::In { template, .. } => match (self.take(space, template)?, waiter) {
+                (None, Some(id)) => {
+                    let end = within_ms.map(|ms| self.clock.end_after(ms));
+                    return self.wait(space, template, id, true, end);
+                }
                 (found, _) => Outcome::Match(found),
             },
             Operation::Cas {
@@ -273,11 +287,15 @@ impl Spaces {
         self.waiting.len()
     }
 
-    /// All operations that wait, in order of arrival: who, where, for what, and whether the
-    /// tuple is to be taken.
-    pub fn waiting(&self) -> impl Iterator<Item = (WaiterId, &SpaceName, &Template, bool)> {
-        let all = self.waiting.all();
-        all.map(|waiter| (waiter.id, &waiter.space, &waiter.template, waiter.takes))
+    /// All operations that wait, in order of arrival.
+    pub fn waiting(&self) -> impl Iterator<Item = Wait<'_>> {
+        self.waiting.all().map(|waiter| Wait {
+            id: waiter.id,
+            space: &waiter.space,
+            template: &waiter.template,
+            takes: waiter.takes,
+            due_ms: waiter.end.map(|end| self.clock.due_ms(end)),
+        })
     }
 
     /// Whether this waiter waits.
@@ -407,6 +425,7 @@ impl Spaces {
         template: &Template,
         id: WaiterId,
         takes: bool,
+        end: Option<End>,
     ) -> Result<Applied, Refusal> {
         if self.waiting.contains(id) {
             return Err(Refusal::AlreadyWaiting);
@@ -420,6 +439,7 @@ impl Spaces {
             space: space.clone(),
             template: template.clone(),
             takes,
+            end,
         });
         self.undo.record(|| Undo::Arrived(arrival));
         Ok(Applied::Waiting)
@@ -475,7 +495,7 @@ impl Spaces {
             Some(arrival) => self.serve(arrival, id, tuple),
             None => {
                 let arity = tuple.arity();
-                let end = lease_ms.map(|ms| self.leases.end_after(ms));
+                let end = lease_ms.map(|ms| self.clock.end_after(ms));
                 self.put(name, id, tuple, keys, end);
                 self.undo.record(|| Undo::Inserted {
                     space: name.clone(),

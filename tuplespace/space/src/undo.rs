@@ -5,7 +5,7 @@ use bezant_tuple::Tuple;
 
 use crate::{
     Served, SpaceName, TupleId,
-    leases::End,
+    clock::End,
     waiting::{Arrival, Waiter},
 };
 

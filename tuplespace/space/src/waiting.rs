@@ -12,6 +12,7 @@ use bezant_tuple::{Field, Template, Tuple};
 
 use crate::{
     SpaceName, WaiterId,
+    clock::{Clock, End},
     key::{FNV_START, Key},
 };
 
@@ -23,6 +24,8 @@ pub(crate) struct Waiter {
     pub(crate) template: Template,
     /// Whether it takes what it gets: `in`, not `rd`.
     pub(crate) takes: bool,
+    /// When it waits no longer.
+    pub(crate) end: Option<End>,
 }
 
 /// A waiter's place in the order of arrival, never used twice.
@@ -44,6 +47,8 @@ pub(crate) struct Waiting {
     waiters: BTreeMap<Arrival, Waiter>,
     arrivals: BTreeMap<WaiterId, Arrival>,
     groups: BTreeMap<SpaceName, BTreeMap<Group, BTreeMap<u64, Queue>>>,
+    /// Waits that end by themselves, by their end.
+    ends: BTreeSet<(End, Arrival)>,
     next: u64,
     /// Of all templates, in canonical encoding.
     bytes: u64,
@@ -93,6 +98,17 @@ impl Waiting {
         self.waiters.values()
     }
 
+    /// The earliest end of a wait.
+    pub(crate) fn first_end(&self) -> Option<End> {
+        self.ends.first().map(|(end, _)| *end)
+    }
+
+    /// The wait that ended first, of those whose end has come.
+    pub(crate) fn over(&self, clock: &Clock) -> Option<Arrival> {
+        let (end, arrival) = self.ends.first()?;
+        clock.is_over(*end).then_some(*arrival)
+    }
+
     /// Adds a waiter behind all others.
     pub(crate) fn arrive(&mut self, waiter: Waiter) -> Arrival {
         let arrival = Arrival(self.next);
@@ -120,6 +136,7 @@ impl Waiting {
             .or_default();
         queue.side(waiter.takes).insert(arrival);
         self.bytes += waiter.template.encoded_len() as u64;
+        self.ends.extend(waiter.end.map(|end| (end, arrival)));
         self.arrivals.insert(waiter.id, arrival);
         self.waiters.insert(arrival, waiter);
     }
@@ -127,6 +144,9 @@ impl Waiting {
     pub(crate) fn remove(&mut self, arrival: Arrival) -> Option<Waiter> {
         let waiter = self.waiters.remove(&arrival)?;
         self.bytes -= waiter.template.encoded_len() as u64;
+        if let Some(end) = waiter.end {
+            self.ends.remove(&(end, arrival));
+        }
         self.arrivals.remove(&waiter.id);
         let (group, digest) = Group::of_template(&waiter.template);
         if let Some(groups) = self.groups.get_mut(&waiter.space) {

@@ -42,12 +42,18 @@ fn inp(text: &str) -> Operation {
 
 fn rd(text: &str) -> Operation {
     let template = template(text);
-    Operation::Rd { template }
+    Operation::Rd {
+        template,
+        within_ms: None,
+    }
 }
 
 fn take(text: &str) -> Operation {
     let template = template(text);
-    Operation::In { template }
+    Operation::In {
+        template,
+        within_ms: None,
+    }
 }
 
 fn waiter(number: u64) -> WaiterId {
@@ -654,7 +660,7 @@ fn an_operation_that_would_look_at_too_much_is_refused() {
 #[test]
 fn refusals_have_stable_codes() {
     let codes: Vec<u16> = Refusal::ALL.into_iter().map(Refusal::code).collect();
-    assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
     for (index, refusal) in (0u8..).zip(Refusal::ALL) {
         assert_eq!(postcard::to_allocvec(&refusal).unwrap(), [index]);
         assert!(refusal.to_string().contains([';', ',']), "{refusal}");
@@ -670,8 +676,8 @@ fn operations_are_spelled_as_documented() {
         (out("(1)"), "out", vec![0, 1, 2, 2, 0]),
         (rdp("(_)"), "rdp", vec![1, 1, 1]),
         (inp("(_)"), "inp", vec![2, 1, 1]),
-        (rd("(_)"), "rd", vec![3, 1, 1]),
-        (take("(_)"), "in", vec![4, 1, 1]),
+        (rd("(_)"), "rd", vec![3, 1, 1, 0]),
+        (take("(_)"), "in", vec![4, 1, 1, 0]),
         (
             Operation::Cas {
                 template: any(),

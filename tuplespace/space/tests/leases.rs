@@ -1,4 +1,4 @@
-//! Tuples that live on a lease, promise by promise.
+//! Tuples that live on a lease and waits that end by themselves, promise by promise.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,8 +10,11 @@
 
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
-    Applied, Limits, MAX_LEASE_MS, Operation, Outcome, Refusal, SpaceName, Spaces, WaiterId,
+    Applied, Ended, Limits, MAX_LEASE_MS, Operation, Outcome, Refusal, SpaceName, Spaces, WaiterId,
 };
+
+/// Whose waits these are.
+const OWNER: u64 = 1;
 
 const NOTHING: Outcome = Outcome::Match(None);
 
@@ -44,12 +47,18 @@ fn rdp(text: &str) -> Operation {
 
 fn rd(text: &str) -> Operation {
     let template = template(text);
-    Operation::Rd { template }
+    Operation::Rd {
+        template,
+        within_ms: None,
+    }
 }
 
 fn take(text: &str) -> Operation {
     let template = template(text);
-    Operation::In { template }
+    Operation::In {
+        template,
+        within_ms: None,
+    }
 }
 
 /// One space called `s` and its operations in short.
@@ -78,7 +87,10 @@ impl Bench {
     }
 
     fn wait(&mut self, operation: &Operation, number: u64) {
-        let waiter = WaiterId { owner: 1, number };
+        let waiter = WaiterId {
+            owner: OWNER,
+            number,
+        };
         let applied = self.spaces.apply(&self.space, operation, Some(waiter));
         assert_eq!(applied, Ok(Applied::Waiting));
     }
@@ -128,12 +140,12 @@ fn a_tuple_ends_with_its_lease() {
         (bench.spaces.due_ms(), bench.spaces.leases()),
         (Some(1_020), 2)
     );
-    assert_eq!(bench.spaces.advance(1_019), 0);
+    assert_eq!(bench.spaces.advance(1_019).tuples, 0);
     assert_eq!(bench.all("(_)"), ["(1)", "(2)", "(3)"]);
-    assert_eq!(bench.spaces.advance(1_020), 1);
+    assert_eq!(bench.spaces.advance(1_020).tuples, 1);
     assert_eq!(bench.all("(_)"), ["(1)", "(3)"]);
     bench.wait(&take("(2)"), 1);
-    assert_eq!(bench.spaces.advance(1_050), 1);
+    assert_eq!(bench.spaces.advance(1_050).tuples, 1);
     assert_eq!(bench.apply(&rdp("(1)")), NOTHING);
     assert_eq!(bench.apply(&inp("(1)")), NOTHING);
     bench.wait(&rd("(1)"), 2);
@@ -151,7 +163,7 @@ fn a_taken_tuple_has_no_lease_any_more() {
     bench.wait(&take("(2)"), 1);
     bench.apply(&leased("(2)", 50));
     assert_eq!((bench.spaces.due_ms(), bench.spaces.leases()), (None, 0));
-    assert_eq!(bench.spaces.advance(60), 0);
+    assert_eq!(bench.spaces.advance(60).tuples, 0);
     assert_eq!(bench.spaces.total_bytes(), 0);
 }
 
@@ -194,11 +206,11 @@ fn a_lease_has_its_bounds() {
 fn an_extension_moves_every_lease_there_is() {
     let mut bench = Bench::new();
     bench.apply(&leased("(1)", 50));
-    bench.spaces.extend_leases(1_000);
+    bench.spaces.extend(1_000);
     bench.apply(&leased("(2)", 50));
-    assert_eq!(bench.spaces.advance(1_049), 1);
+    assert_eq!(bench.spaces.advance(1_049).tuples, 1);
     assert_eq!(bench.all("(_)"), ["(1)"]);
-    assert_eq!(bench.spaces.advance(1_050), 1);
+    assert_eq!(bench.spaces.advance(1_050).tuples, 1);
 }
 
 /// The content says when a lease ends, not what was granted before it began.
@@ -208,10 +220,91 @@ fn equal_leases_have_equal_bytes() {
     plain.spaces.advance(10);
     plain.apply(&leased("(1)", 90));
     let mut moved = Bench::new();
-    moved.spaces.extend_leases(7);
+    moved.spaces.extend(7);
     moved.spaces.advance(5);
     moved.apply(&leased("(1)", 70));
     moved.spaces.advance(10);
-    moved.spaces.extend_leases(25);
+    moved.spaces.extend(25);
     assert_eq!(moved.content(), plain.content());
+}
+
+fn within(operation: Operation, ms: u64) -> Operation {
+    let within_ms = Some(ms);
+    match operation {
+        Operation::Rd { template, .. } => Operation::Rd {
+            template,
+            within_ms,
+        },
+        Operation::In { template, .. } => Operation::In {
+            template,
+            within_ms,
+        },
+        other => other,
+    }
+}
+
+fn waits(bench: &Bench) -> Vec<u64> {
+    let waiting = bench.spaces.waiting();
+    waiting.map(|wait| wait.id.number).collect()
+}
+
+/// A wait whose time has come ends without a match, before any later tuple is seen; those
+/// that end together do so in order of arrival.
+#[test]
+fn a_wait_ends_at_its_time() {
+    let mut bench = Bench::new();
+    bench.spaces.advance(1_000);
+    bench.wait(&within(take("(1)"), 50), 1);
+    bench.wait(&within(rd("(1)"), 20), 2);
+    bench.wait(&within(rd("(1)"), 50), 3);
+    bench.wait(&rd("(1)"), 4);
+    assert_eq!(bench.spaces.due_ms(), Some(1_020));
+    assert_eq!(bench.spaces.advance(1_019), Ended::default());
+    let numbers = |ended: Ended| -> Vec<u64> { ended.waits.iter().map(|id| id.number).collect() };
+    assert_eq!(numbers(bench.spaces.advance(1_020)), [2]);
+    assert_eq!(waits(&bench), [1, 3, 4]);
+    assert_eq!(bench.spaces.due_ms(), Some(1_050));
+    assert_eq!(numbers(bench.spaces.advance(1_060)), [1, 3]);
+    assert_eq!(bench.spaces.due_ms(), None);
+    bench.apply(&out("(1)"));
+    assert_eq!(
+        bench.spaces.take_served().len(),
+        1,
+        "the one without an end"
+    );
+    assert_eq!(bench.all("(_)"), ["(1)"], "nobody took it");
+}
+
+/// One that was served or cancelled before its time has no end left to come, and one that
+/// was put back by a roll-back has its own.
+#[test]
+fn a_wait_that_is_over_does_not_end_again() {
+    let mut bench = Bench::new();
+    bench.wait(&within(take("(1)"), 50), 1);
+    bench.wait(&within(take("(2)"), 60), 2);
+    bench.wait(&within(take("(3)"), 70), 3);
+    bench.apply(&out("(1)"));
+    assert_eq!(bench.spaces.due_ms(), Some(60));
+    let savepoint = bench.spaces.savepoint();
+    bench.apply(&out("(2)"));
+    assert_eq!(bench.spaces.due_ms(), Some(70));
+    bench.spaces.rollback(savepoint);
+    assert_eq!(bench.spaces.due_ms(), Some(60));
+    bench.spaces.cancel_owner(OWNER);
+    assert_eq!(bench.spaces.due_ms(), None);
+    assert_eq!(bench.spaces.advance(100), Ended::default());
+}
+
+#[test]
+fn a_wait_has_its_bounds_and_outages_are_granted_to_it() {
+    let mut bench = Bench::new();
+    for ms in [0, MAX_LEASE_MS + 1, u64::MAX] {
+        for operation in [within(rd("(1)"), ms), within(take("(1)"), ms)] {
+            let refused = bench.try_apply(&operation);
+            assert_eq!(refused, Err(Refusal::WaitOutOfRange));
+        }
+    }
+    bench.wait(&within(rd("(1)"), MAX_LEASE_MS), 1);
+    bench.spaces.extend(7);
+    assert_eq!(bench.spaces.due_ms(), Some(MAX_LEASE_MS + 7));
 }

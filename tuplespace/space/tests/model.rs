@@ -13,8 +13,8 @@ mod common;
 
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
-    Applied, Limits, MAX_LEASE_MS, Operation, OperationKind, Outcome, Refusal, Savepoint, Served,
-    SpaceName, Spaces, TupleId, WaiterId,
+    Applied, Ended, Limits, MAX_LEASE_MS, Operation, OperationKind, Outcome, Refusal, Savepoint,
+    Served, SpaceName, Spaces, TupleId, WaiterId,
 };
 use common::{TIGHT, WIDE, content, name, operation, restored, space, tuple};
 use proptest::{prelude::*, sample::Index};
@@ -25,6 +25,7 @@ struct Waiter {
     space: SpaceName,
     template: Template,
     kind: OperationKind,
+    due: Option<u64>,
 }
 
 /// A tuple in its place.
@@ -186,6 +187,10 @@ impl Model {
         if lease_ms.is_some_and(|ms| ms == 0 || ms > MAX_LEASE_MS) {
             return Err(Refusal::LeaseOutOfRange);
         }
+        let within_ms = operation.within_ms();
+        if within_ms.is_some_and(|ms| ms == 0 || ms > MAX_LEASE_MS) {
+            return Err(Refusal::WaitOutOfRange);
+        }
         let template = operation.template();
         let oldest = template.and_then(|template| self.matches(space, template).first().copied());
         let found = oldest.map(|at| self.tuples[at].tuple.clone());
@@ -194,10 +199,11 @@ impl Model {
                 self.insert(space, tuple, lease_ms)?;
                 Outcome::Done
             }
-            Operation::Rd { template } | Operation::In { template }
+            Operation::Rd { template, .. } | Operation::In { template, .. }
                 if oldest.is_none() && waiter.is_some() =>
             {
-                return self.wait(space, template, operation.kind(), waiter.unwrap());
+                let due = within_ms.map(|ms| self.now + ms);
+                return self.wait(space, template, operation.kind(), waiter.unwrap(), due);
             }
             Operation::Rdp { .. } | Operation::Rd { .. } => Outcome::Match(found),
             Operation::Inp { .. } | Operation::In { .. } => {
@@ -259,6 +265,7 @@ impl Model {
         template: &Template,
         kind: OperationKind,
         id: WaiterId,
+        due: Option<u64>,
     ) -> Result<Applied, Refusal> {
         if self.waiters.iter().any(|other| other.id == id) {
             return Err(Refusal::AlreadyWaiting);
@@ -276,21 +283,33 @@ impl Model {
             space: space.clone(),
             template: template.clone(),
             kind,
+            due,
         });
         Ok(Applied::Waiting)
     }
 
-    fn advance(&mut self, by: u64) -> usize {
+    fn advance(&mut self, by: u64) -> Ended {
         self.now += by;
         let before = self.tuples.len();
         let now = self.now;
-        self.tuples
-            .retain(|placed| placed.due.is_none_or(|due| due > now));
-        before - self.tuples.len()
+        let is_over = |due: Option<u64>| due.is_some_and(|due| due <= now);
+        self.tuples.retain(|placed| !is_over(placed.due));
+        let (mut over, others): (Vec<Waiter>, Vec<Waiter>) = self
+            .waiters
+            .drain(..)
+            .partition(|waiter| is_over(waiter.due));
+        self.waiters = others;
+        over.sort_by_key(|waiter| waiter.due);
+        Ended {
+            tuples: (before - self.tuples.len()) as u64,
+            waits: over.iter().map(|waiter| waiter.id).collect(),
+        }
     }
 
     fn due(&self) -> Option<u64> {
-        self.tuples.iter().filter_map(|placed| placed.due).min()
+        let leases = self.tuples.iter().filter_map(|placed| placed.due);
+        let waits = self.waiters.iter().filter_map(|waiter| waiter.due);
+        leases.chain(waits).min()
     }
 
     fn cancel(&mut self, gone: impl Fn(WaiterId) -> bool) -> usize {
@@ -397,14 +416,16 @@ impl Twins {
             Step::Advance(by) => {
                 // Time is not undone.
                 self.saved.clear();
-                let gone = self.model.advance(*by) as u64;
-                assert_eq!(self.spaces.advance(self.model.now), gone);
+                let ended = self.model.advance(*by);
+                assert_eq!(self.spaces.advance(self.model.now), ended);
             }
             Step::Extend(by) => {
                 self.commit();
-                self.spaces.extend_leases(*by);
-                let dues = self.model.tuples.iter_mut();
-                dues.for_each(|placed| placed.due = placed.due.map(|due| due + by));
+                self.spaces.extend(*by);
+                let leases = self.model.tuples.iter_mut().map(|placed| &mut placed.due);
+                let waits = self.model.waiters.iter_mut().map(|waiter| &mut waiter.due);
+                let ends = leases.chain(waits).flatten();
+                ends.for_each(|due| *due += by);
             }
             Step::Savepoint => self.saved.push(Saved {
                 savepoint: self.spaces.savepoint(),
@@ -490,7 +511,7 @@ impl Twins {
                     now += by;
                     other.advance(now);
                 }
-                Step::Extend(by) => other.extend_leases(*by),
+                Step::Extend(by) => other.extend(*by),
                 Step::Savepoint | Step::Rollback(_) | Step::Commit => {}
             }
         }
@@ -502,10 +523,10 @@ impl Twins {
             now += 9;
             let all = [&mut self.spaces, &mut other, &mut given];
             let [first, second, third] = all.map(|spaces| {
-                let gone = spaces.advance(now);
+                let ended = spaces.advance(now);
                 let before = spaces.examined();
                 let result = spaces.apply(&space, &operation, None);
-                (gone, result, spaces.examined() - before, content(spaces))
+                (ended, result, spaces.examined() - before, content(spaces))
             });
             assert_eq!(first, second, "{operation:?}");
             assert_eq!(first, third, "{operation:?}");

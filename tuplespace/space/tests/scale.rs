@@ -189,9 +189,15 @@ fn unrelated_waiters_are_not_asked() {
         };
         let template = template(&asked);
         let operation = if number % 2 == 0 {
-            Operation::In { template }
+            Operation::In {
+                template,
+                within_ms: None,
+            }
         } else {
-            Operation::Rd { template }
+            Operation::Rd {
+                template,
+                within_ms: None,
+            }
         };
         assert_eq!(bench.apply(&operation, Some(id)), Applied::Waiting);
     }
@@ -221,7 +227,13 @@ fn waiters_in_a_queue_are_asked_in_turn() {
     for number in 0..1_000 {
         let id = WaiterId { owner: 1, number };
         let template = any.clone();
-        let applied = bench.apply(&Operation::In { template }, Some(id));
+        let applied = bench.apply(
+            &Operation::In {
+                template,
+                within_ms: None,
+            },
+            Some(id),
+        );
         assert_eq!(applied, Applied::Waiting);
     }
     for number in 0..1_000 {

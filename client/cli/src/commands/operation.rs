@@ -165,11 +165,23 @@ impl OperationCommand {
             }
             Self::Rd(args) => {
                 let template = template(&args.template)?;
-                (args.space, Operation::Rd { template })
+                (
+                    args.space,
+                    Operation::Rd {
+                        template,
+                        within_ms: None,
+                    },
+                )
             }
             Self::In(args) => {
                 let template = template(&args.template)?;
-                (args.space, Operation::In { template })
+                (
+                    args.space,
+                    Operation::In {
+                        template,
+                        within_ms: None,
+                    },
+                )
             }
             Self::Cas(args) => {
                 let (template, tuple) = (template(&args.template)?, tuple(&args.tuple)?);

@@ -206,12 +206,24 @@ pub(crate) fn inp(text: &str) -> Call {
 
 pub(crate) fn rd(text: &str) -> Call {
     let template = template(text);
-    on(space("a"), Operation::Rd { template })
+    on(
+        space("a"),
+        Operation::Rd {
+            template,
+            within_ms: None,
+        },
+    )
 }
 
 pub(crate) fn take(text: &str) -> Call {
     let template = template(text);
-    on(space("a"), Operation::In { template })
+    on(
+        space("a"),
+        Operation::In {
+            template,
+            within_ms: None,
+        },
+    )
 }
 
 /// An extension that answers `rdp` of `("ask", version)` in space `a`: with nothing, after

@@ -121,6 +121,7 @@ fn a_step_that_is_refused_undoes_all_and_is_named() {
                 space("a"),
                 Operation::Rd {
                     template: template("(1)"),
+                    within_ms: None,
                 },
             ),
             refused(1, Refused::WaitInGroup),

@@ -103,8 +103,10 @@ fn operation() -> impl Strategy<Value = Operation> {
         7 => (tuple(), lease()).prop_map(|(tuple, lease_ms)| Operation::Out { tuple, lease_ms }),
         1 => template().prop_map(|template| Operation::Rdp { template }),
         2 => template().prop_map(|template| Operation::Inp { template }),
-        6 => template().prop_map(|template| Operation::Rd { template }),
-        9 => template().prop_map(|template| Operation::In { template }),
+        6 => (template(), lease())
+            .prop_map(|(template, within_ms)| Operation::Rd { template, within_ms }),
+        9 => (template(), lease())
+            .prop_map(|(template, within_ms)| Operation::In { template, within_ms }),
         2 => (template(), tuple(), lease()).prop_map(|(template, tuple, lease_ms)| Operation::Cas {
             template,
             tuple,

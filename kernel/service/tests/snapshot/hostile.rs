@@ -163,7 +163,8 @@ struct Parts {
     spaces: Vec<(&'static str, Vec<(u64, &'static str)>)>,
     /// Spaces, tuples and ends.
     leases: Vec<(&'static str, u64, u64)>,
-    waiters: Vec<(u64, u64, &'static str, u8)>,
+    /// Owner, number, space, whether it takes, and when it ends; 0 for never.
+    waiters: Vec<(u64, u64, &'static str, u8, u64)>,
     extensions: Vec<(u8, u32)>,
     acknowledgements: Vec<(u8, Vec<u64>)>,
 }
@@ -196,7 +197,7 @@ fn session(id: u64, client: u8) -> Session {
 
 fn sound() -> Parts {
     Parts {
-        version: 2,
+        version: 3,
         last_session: 9,
         sessions: vec![session(2, 0), session(6, 1)],
         last_tuple: 40,
@@ -205,7 +206,7 @@ fn sound() -> Parts {
             ("b", vec![(5, "()")]),
         ],
         leases: vec![("a", 4, 600), ("a", 9, 6)],
-        waiters: vec![(6, 3, "a", 1), (2, 3, "b", 0)],
+        waiters: vec![(6, 3, "a", 1, 0), (2, 3, "b", 0, 6)],
         extensions: vec![(0, 1), (1, 2)],
         acknowledgements: vec![(2, vec![0, 1]), (3, vec![1])],
     }
@@ -237,11 +238,12 @@ impl Parts {
             }
         }
         put_varint(put, self.waiters.len() as u64);
-        for (owner, number, space, takes) in &self.waiters {
+        for (owner, number, space, takes, due) in &self.waiters {
             put_varint(put, *owner);
             put_varint(put, *number);
             put_bytes(put, space.as_bytes());
             put.push(*takes);
+            put_varint(put, *due);
             bezant_tuple::codec::put_template(put, &template("(\"w\")"));
         }
         self.encode_extensions(put);
@@ -333,9 +335,9 @@ fn leases_that_cannot_be_are_refused() {
         "leases out of order": |s| s.leases.swap(0, 1);
         "leases out of order": |s| s.leases[1] = s.leases[0];
         "leases out of order": |s| s.leases[0].1 = 0;
-        "lease that was over": |s| s.leases[1].2 = 5;
-        "lease that was over": |s| s.leases[1].2 = 0;
-        "lease that is too long": |s| s.leases[1].2 = u64::MAX;
+        "a lease or a wait that was over": |s| s.leases[1].2 = 5;
+        "a lease or a wait that was over": |s| s.leases[1].2 = 0;
+        "a lease or a wait that is too long": |s| s.leases[1].2 = u64::MAX;
         "lease of no tuple": |s| s.leases[1].1 = 10;
         "lease of no tuple": |s| s.leases[1].0 = "b";
     }
@@ -401,9 +403,11 @@ fn spaces_that_cannot_be_are_refused() {
         "in a space that is not there": |s| s.waiters[0].2 = "c";
         "a wait too many": |s| s.waiters[1].0 = 6;
         "unknown tag": |s| s.waiters[1].3 = 2;
+        "a lease or a wait that was over": |s| s.waiters[1].4 = 5;
+        "a lease or a wait that is too long": |s| s.waiters[0].4 = u64::MAX;
         "a wait in no space": |s| { s.waiters.pop(); };
         "a wait in no space": |s| s.waiters[0].1 = 2;
-        "a wait of no request": |s| s.waiters.push((6, 1, "a", 0));
+        "a wait of no request": |s| s.waiters.push((6, 1, "a", 0, 0));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bezant_api::{Answer, Call};
 use bezant_bft::{
-    ids::{OrderedTime, SeqNo, SessionId},
+    ids::{OrderedTime, RequestNumber, SeqNo, SessionId},
     seal::CheckedProposal,
     service::{Replies, Service},
 };
@@ -137,4 +137,55 @@ fn a_late_tick_is_no_outage() {
     at(&mut bench, now, (session, 3), &leased("(1)", far));
     bench.execute(now + far, Vec::new());
     assert_eq!(due(&bench), None);
+}
+
+/// Nothing matched in time: the waiting client is told so by the tick alone, and again when it
+/// asks again; a restored replica says the same.
+#[test]
+fn a_wait_ends_with_a_tick() {
+    let (mut bench, session) = bench();
+    let wait = |text: &str, within_ms| {
+        let (template, within_ms) = (template(text), Some(within_ms));
+        let operation = Operation::In {
+            template,
+            within_ms,
+        };
+        on(space("a"), operation)
+    };
+    let nothing = [Answer::Outcome(Outcome::Match(None))];
+    assert_eq!(
+        at(&mut bench, 1_010, (session, 2), &wait("(1)", 90)),
+        [],
+        "it waits"
+    );
+    assert_eq!(due(&bench), Some(1_100));
+    let mut restored = bench.restored();
+    for bench in [&mut bench, &mut restored] {
+        let ended = bench.execute(1_100, Vec::new());
+        let told: Vec<Answer> = ended.iter().map(|(_, reply)| answer(reply)).collect();
+        assert_eq!(told, nothing);
+        assert_eq!((due(bench), bench.kernel.figures().waiters), (None, 0));
+        let kept = bench.kernel.kept_reply(session, RequestNumber(2));
+        assert_eq!(
+            kept.map(|(_, reply)| answer(&reply)),
+            Some(nothing[0].clone())
+        );
+        at(bench, 1_110, (session, 3), &out("(1)"));
+        assert_eq!(bench.kernel.figures().tuples, 2, "nobody takes it");
+    }
+    assert!(bench.snapshot() == restored.snapshot());
+}
+
+/// The time comes before the requests of its proposal: too late is too late.
+#[test]
+fn a_tuple_that_comes_when_the_wait_ends_is_too_late() {
+    let (mut bench, session) = bench();
+    let operation = Operation::Rd {
+        template: template("(1)"),
+        within_ms: Some(90),
+    };
+    at(&mut bench, 1_010, (session, 2), &on(space("a"), operation));
+    let told = at(&mut bench, 1_100, (session, 3), &out("(1)"));
+    let done = Answer::Outcome(Outcome::Done);
+    assert_eq!(told, [Answer::Outcome(Outcome::Match(None)), done]);
 }

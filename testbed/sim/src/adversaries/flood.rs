@@ -113,8 +113,12 @@ fn hostile(rng: &mut Rng) -> Call {
     let operation = match rng.below(5) {
         0 => Operation::In {
             template: waits_for,
+            within_ms: None,
         },
-        1 => Operation::Rd { template: fields },
+        1 => Operation::Rd {
+            template: fields,
+            within_ms: Some(rng.between(1, 5_000)),
+        },
         2 => Operation::Count { template: fields },
         3 => Operation::Rdp { template: fields },
         _ => Operation::RdAll {

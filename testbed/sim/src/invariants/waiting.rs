@@ -3,6 +3,7 @@
 //! in the same space, for the same template, to read or to take.
 
 use bezant_kernel::Kernel;
+use bezant_tuplespace::WaiterId;
 
 use crate::model::Wait;
 
@@ -53,8 +54,20 @@ fn same_waits(service: &Kernel, model: &[Wait]) -> Result<(), String> {
             space,
             template,
             takes,
+            due,
         } = expected;
-        if here != (*session, *number, space, template, *takes) {
+        let id = WaiterId {
+            owner: *session,
+            number: *number,
+        };
+        let there = bezant_tuplespace::Wait {
+            id,
+            space,
+            template,
+            takes: *takes,
+            due_ms: *due,
+        };
+        if here != there {
             return Err(format!("waits {here:?}, in the model {expected:?}"));
         }
     }

@@ -363,13 +363,14 @@ fn first_takes(history: &History) -> BTreeMap<(&SpaceName, &Tuple), u64> {
 
 /// Whether the model knows what this call does and answers. What an extension does it does
 /// not know, nor which ids tuples have: they show in which order others were inserted; nor
-/// when a lease ends: that is agreed, and no client sees the time.
+/// when a lease or a wait ends: that is agreed, and no client sees the time.
 fn is_modelled(call: &Call) -> bool {
     let knows = |operation: &Operation| match operation {
         Operation::RdAll { after, .. } => after.is_none(),
         Operation::Out { lease_ms, .. }
         | Operation::Cas { lease_ms, .. }
         | Operation::Replace { lease_ms, .. } => lease_ms.is_none(),
+        Operation::Rd { within_ms, .. } | Operation::In { within_ms, .. } => within_ms.is_none(),
         _ => true,
     };
     match call {
@@ -446,7 +447,7 @@ fn changes_nothing(seen: &Seen, spaces: &mut Spaces) -> bool {
                 Some(Answer::Outcome(Outcome::Match(None))),
             ) => found(space, template, None),
             (
-                Operation::Rd { template } | Operation::Cas { template, .. },
+                Operation::Rd { template, .. } | Operation::Cas { template, .. },
                 Some(Answer::Outcome(Outcome::Match(Some(tuple)))),
             ) => found(space, template, Some(tuple)),
             (

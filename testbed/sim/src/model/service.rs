@@ -98,7 +98,11 @@ impl Service {
         let mut replies = Replies::new();
         if let Some(time) = time {
             self.times.push((position, time));
-            self.spaces.pass_time(time);
+            for wait in self.spaces.pass_time(time) {
+                let nothing = Answer::Outcome(Outcome::Match(None));
+                let who = (wait.session, wait.number);
+                self.end_wait(who, &nothing, position, &mut replies);
+            }
         }
         for request in requests {
             self.request(request, position, &mut replies);

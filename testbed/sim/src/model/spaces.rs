@@ -28,6 +28,8 @@ pub struct Wait {
     pub template: Template,
     /// Whether it takes what it gets.
     pub takes: bool,
+    /// When it waits no longer.
+    pub due: Option<u64>,
 }
 
 /// A wait that ended with a tuple.
@@ -76,15 +78,18 @@ impl Spaces {
         self.tuples.len()
     }
 
-    /// When the next lease ends.
+    /// When the next lease or wait ends.
     #[must_use]
     pub fn due(&self) -> Option<u64> {
-        self.tuples.iter().filter_map(|placed| placed.due).min()
+        let leases = self.tuples.iter().filter_map(|placed| placed.due);
+        let waits = self.waits.iter().filter_map(|wait| wait.due);
+        leases.chain(waits).min()
     }
 
-    /// A proposal with this time is executed: agreed time is later than before, leases are
-    /// spared an outage, and those that ended are over.
-    pub fn pass_time(&mut self, proposed: u64) {
+    /// A proposal with this time is executed: agreed time is later than before, leases and
+    /// waits are spared an outage, and those that ended are over. Gives the waits that ended:
+    /// by when, then in order of arrival.
+    pub fn pass_time(&mut self, proposed: u64) -> Vec<Wait> {
         let (last, first) = (self.now, self.due());
         self.now = proposed.max(last + 1);
         if let Some(first) = first
@@ -98,10 +103,20 @@ impl Spaces {
             for placed in &mut self.tuples {
                 placed.due = placed.due.map(|due| due + (self.now - began));
             }
+            for wait in Arc::make_mut(&mut self.waits) {
+                wait.due = wait.due.map(|due| due + (self.now - began));
+            }
         }
         let now = self.now;
         self.tuples
             .retain(|placed| placed.due.is_none_or(|due| due > now));
+        let is_over = |wait: &Wait| wait.due.is_some_and(|due| due <= now);
+        let mut over: Vec<Wait> = self.waits.iter().filter(|w| is_over(w)).cloned().collect();
+        if !over.is_empty() {
+            Arc::make_mut(&mut self.waits).retain(|wait| !is_over(wait));
+        }
+        over.sort_by_key(|wait| wait.due);
+        over
     }
 
     /// What a client's operation does: as [`Self::apply`], and the first `out` makes its space
@@ -158,6 +173,10 @@ impl Spaces {
         if lease.is_some_and(|ms| ms == 0 || ms > MAX_LEASE_MS) {
             return Err(Refusal::LeaseOutOfRange.into());
         }
+        let within = operation.within_ms();
+        if within.is_some_and(|ms| ms == 0 || ms > MAX_LEASE_MS) {
+            return Err(Refusal::WaitOutOfRange.into());
+        }
         let outcome = match operation {
             Operation::Out { tuple, .. } => {
                 self.insert(space, tuple, lease);
@@ -165,7 +184,7 @@ impl Spaces {
             }
             Operation::Rdp { template } => Outcome::Match(self.read(space, template)),
             Operation::Inp { template } => Outcome::Match(self.take(space, template)),
-            Operation::Rd { template } | Operation::In { template } => {
+            Operation::Rd { template, .. } | Operation::In { template, .. } => {
                 let takes = matches!(operation, Operation::In { .. });
                 let found = if takes {
                     self.take(space, template)
@@ -179,6 +198,7 @@ impl Spaces {
                         space: space.clone(),
                         template: template.clone(),
                         takes,
+                        due: within.map(|ms| self.now + ms),
                     });
                     return Ok(None);
                 }
@@ -250,7 +270,7 @@ impl Spaces {
             }
             hasher.write_u8(1);
             for wait in self.waits.iter().filter(|wait| wait.space == *name) {
-                (wait.session, wait.number).hash(hasher);
+                (wait.session, wait.number, wait.due).hash(hasher);
             }
             hasher.write_u8(2);
         }

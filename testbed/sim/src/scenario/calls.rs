@@ -36,8 +36,14 @@ fn operation(word: &str, fields: &[&str]) -> Result<Operation, String> {
         },
         "rdp" => Operation::Rdp { template: one()? },
         "inp" => Operation::Inp { template: one()? },
-        "rd" => Operation::Rd { template: one()? },
-        "in" => Operation::In { template: one()? },
+        "rd" => Operation::Rd {
+            template: one()?,
+            within_ms: None,
+        },
+        "in" => Operation::In {
+            template: one()?,
+            within_ms: None,
+        },
         "count" => Operation::Count { template: one()? },
         "inall" => Operation::InAll {
             template: one()?,
@@ -134,8 +140,8 @@ pub(super) fn describe(call: &Call) -> String {
         Operation::Rdp { template } => format!("rdp {space} {template}"),
         Operation::Renew { template, lease_ms } => format!("renew {space} {template} {lease_ms}ms"),
         Operation::Inp { template } => format!("inp {space} {template}"),
-        Operation::Rd { template } => format!("rd {space} {template}"),
-        Operation::In { template } => format!("in {space} {template}"),
+        Operation::Rd { template, .. } => format!("rd {space} {template}"),
+        Operation::In { template, .. } => format!("in {space} {template}"),
         Operation::Count { template } => format!("count {space} {template}"),
         Operation::InAll { template, .. } => format!("inall {space} {template}"),
         Operation::RdAll { template, .. } => format!("rdall {space} {template}"),

@@ -37,7 +37,10 @@ pub(crate) fn rdp() -> Call {
 
 pub(crate) fn take() -> Call {
     let template = "(\"k\", _)".parse().unwrap();
-    call(Operation::In { template })
+    call(Operation::In {
+        template,
+        within_ms: None,
+    })
 }
 
 pub(crate) const DONE: Answer = Answer::Outcome(Outcome::Done);

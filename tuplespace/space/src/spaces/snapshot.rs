@@ -10,6 +10,7 @@ use bezant_tuple::codec::{self, DecodeError, Reader};
 use super::Spaces;
 use crate::{
     Limits, SpaceName, TupleId, WaiterId,
+    clock::End,
     limits::MAX_LEASE_MS,
     space::{Space, keys_of},
 };
@@ -24,8 +25,6 @@ pub enum BadContent {
     #[error("{0}")]
     Contradiction(&'static str),
 }
-
-const OVER: &str = "a lease that was over";
 
 /// More ids than any run gives out, few enough that counting on from here never ends.
 const MAX_ID: TupleId = TupleId(1 << 62);
@@ -65,7 +64,7 @@ impl Spaces {
             codec::put_varint(out, space.leases().len() as u64);
             for (id, end) in space.leases() {
                 codec::put_varint(out, id.0);
-                codec::put_varint(out, self.leases.due_ms(end));
+                codec::put_varint(out, self.clock.due_ms(end));
             }
         }
         codec::put_varint(out, self.waiting.len() as u64);
@@ -74,6 +73,9 @@ impl Spaces {
             codec::put_varint(out, waiter.id.number);
             codec::put_bytes(out, waiter.space.as_str().as_bytes());
             out.push(u8::from(waiter.takes));
+            // Nothing that is still to come is due at time 0.
+            let due_ms = waiter.end.map_or(0, |end| self.clock.due_ms(end));
+            codec::put_varint(out, due_ms);
             codec::put_template(out, &waiter.template);
         }
         anew
@@ -91,7 +93,7 @@ impl Spaces {
         reader: &mut Reader<'_>,
     ) -> Result<Self, BadContent> {
         let mut spaces = Self::new(limits);
-        spaces.leases.advance(now_ms);
+        spaces.clock.advance(now_ms);
         spaces.last = TupleId(reader.varint()?);
         BadContent::unless(
             spaces.last <= MAX_ID,
@@ -155,16 +157,23 @@ impl Spaces {
             let due_ms = reader.varint()?;
             BadContent::unless(before < id, "leases out of order")?;
             before = id;
-            let left_ms = due_ms.checked_sub(self.leases.now_ms());
-            let left_ms = left_ms.ok_or(BadContent::Contradiction(OVER))?;
-            BadContent::unless(left_ms > 0, OVER)?;
-            BadContent::unless(left_ms <= MAX_LEASE_MS, "a lease that is too long")?;
+            let end = self.end_to_come(due_ms)?;
             let arity = self.space(name).arity_of(id);
             let arity = arity.ok_or(BadContent::Contradiction("a lease of no tuple"))?;
-            let end = self.leases.end_at(due_ms);
             self.lease(name, arity, id, end);
         }
         Ok(())
+    }
+
+    /// The end of a lease or a wait at an agreed time, which must be still to come.
+    fn end_to_come(&self, due_ms: u64) -> Result<End, BadContent> {
+        let left_ms = due_ms.checked_sub(self.clock.now_ms()).unwrap_or_default();
+        BadContent::unless(left_ms > 0, "a lease or a wait that was over")?;
+        BadContent::unless(
+            left_ms <= MAX_LEASE_MS,
+            "a lease or a wait that is too long",
+        )?;
+        Ok(self.clock.end_at(due_ms))
     }
 
     fn decode_waiter(&mut self, reader: &mut Reader<'_>) -> Result<(), BadContent> {
@@ -174,9 +183,13 @@ impl Spaces {
         };
         let space = read_name(reader)?;
         let takes = reader.truth()?;
+        let end = match reader.varint()? {
+            0 => None,
+            due_ms => Some(self.end_to_come(due_ms)?),
+        };
         let template = reader.template()?;
         BadContent::unless(self.contains(&space), "a wait in a space that is not there")?;
-        let applied = self.wait(&space, &template, id, takes);
+        let applied = self.wait(&space, &template, id, takes, end);
         BadContent::unless(applied.is_ok(), "a wait too many")
     }
 }

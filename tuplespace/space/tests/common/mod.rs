@@ -110,8 +110,10 @@ pub(crate) fn operation() -> impl Strategy<Value = Operation> {
         8 => (tuple(), lease()).prop_map(|(tuple, lease_ms)| Operation::Out { tuple, lease_ms }),
         2 => template().prop_map(|template| Operation::Rdp { template }),
         3 => template().prop_map(|template| Operation::Inp { template }),
-        3 => template().prop_map(|template| Operation::Rd { template }),
-        3 => template().prop_map(|template| Operation::In { template }),
+        3 => (template(), lease())
+            .prop_map(|(template, within_ms)| Operation::Rd { template, within_ms }),
+        3 => (template(), lease())
+            .prop_map(|(template, within_ms)| Operation::In { template, within_ms }),
         2 => (template(), tuple(), lease()).prop_map(|(template, tuple, lease_ms)| Operation::Cas {
             template,
             tuple,

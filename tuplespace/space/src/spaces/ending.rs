@@ -1,4 +1,4 @@
-//! Tuples that live on a lease, and the agreed time that ends them.
+//! What agreed time ends: tuples that live on a lease, and waits.
 //!
 //! Time comes from the log alone: whoever executes it says how far it has come,
 //! and what is over by then is gone before any operation looks.
@@ -6,33 +6,49 @@
 use bezant_tuple::{Template, Tuple};
 
 use super::Spaces;
-use crate::{Refusal, SpaceName, TupleId, broken, leases::End, undo::Undo};
+use crate::{Refusal, SpaceName, TupleId, WaiterId, broken, clock::End, undo::Undo};
+
+/// What ended as time passed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// How many tuples whose leases were over.
+    pub tuples: u64,
+    /// Those who waited no longer: by the end of the waits, then by arrival.
+    pub waits: Vec<WaiterId>,
+}
 
 impl Spaces {
     /// Agreed time is `now_ms` from here on, and never earlier than before. Every tuple
-    /// whose lease has ended is gone: by the end of the leases, then by age. Says how many.
+    /// whose lease has ended is gone, by the end of the leases, then by age; and so is every
+    /// wait whose end has come: nothing matched.
     ///
     /// Ends all savepoints: time is not undone.
-    pub fn advance(&mut self, now_ms: u64) -> u64 {
+    pub fn advance(&mut self, now_ms: u64) -> Ended {
         self.commit();
-        self.leases.advance(now_ms);
-        let mut gone = 0;
-        while let Some((id, (space, arity))) = self.leases.over() {
+        self.clock.advance(now_ms);
+        let mut ended = Ended::default();
+        while let Some((id, (space, arity))) = self.leases.over(&self.clock) {
             self.pull(&space, arity, id);
-            gone += 1;
+            ended.tuples += 1;
         }
-        gone
+        while let Some(arrival) = self.waiting.over(&self.clock) {
+            ended.waits.push(self.leave(arrival).id);
+        }
+        ended
     }
 
-    /// Moves the end of every lease by so much, whatever their number at the same cost.
-    pub const fn extend_leases(&mut self, by_ms: u64) {
-        self.leases.extend(by_ms);
+    /// Moves the end of every lease and wait by so much, whatever their number at the same
+    /// cost.
+    pub const fn extend(&mut self, by_ms: u64) {
+        self.clock.extend(by_ms);
     }
 
-    /// The agreed time at which the next lease ends.
+    /// The agreed time at which the next lease or wait ends.
     #[must_use]
     pub fn due_ms(&self) -> Option<u64> {
-        self.leases.first_ms()
+        let ends = [self.leases.first(), self.waiting.first_end()];
+        let first = ends.into_iter().flatten().min()?;
+        Some(self.clock.due_ms(first))
     }
 
     /// Number of tuples that live on a lease.
@@ -55,7 +71,7 @@ impl Spaces {
         let Some((id, tuple)) = found else {
             return Ok(None);
         };
-        let (arity, end) = (tuple.arity(), self.leases.end_after(lease_ms));
+        let (arity, end) = (tuple.arity(), self.clock.end_after(lease_ms));
         let before = self.relet(name, arity, id, end);
         self.undo.record(|| Undo::Renewed {
             space: name.clone(),
