@@ -39,7 +39,8 @@ pub enum Lifetime {
     /// Until [`Effect::Truncate`](crate::effects::Effect::Truncate) names this number or a
     /// higher one.
     Number(SeqNo),
-    /// Until the next record of its kind: it says where the replica stands.
+    /// Until the next record of its kind, and until every record of a number between the two
+    /// is gone: it says where the replica stands, and what a vote of that time is about.
     Latest(Standing),
 }
 

@@ -1,13 +1,13 @@
 //! One machine: a replica, its service, its storage and what waits at its door.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use bezant_bft::{
     crypto::{Checker, SigningKey},
     effects::{PersistId, Record, To},
     ids::{Clock, Instant, OrderedTime, ReplicaId, SeqNo},
     message::{PeerMessage, ReplicaMessage, Signed, Vote},
-    record::Lifetime,
+    record::{Lifetime, Standing},
     rejoin::{Current, split_state},
     replica::Replica,
 };
@@ -117,16 +117,26 @@ impl Disk {
     }
 
     fn drop_records(&mut self, below: SeqNo) {
-        let mut latest = BTreeSet::new();
+        // Of each kind that says where the replica stands: whether a record of a number was
+        // written after the last one seen and stays. To read that, the one before it is needed.
+        let mut newer: BTreeMap<Standing, bool> = BTreeMap::new();
         // The oldest go, with few exceptions: the newer are not moved.
         let mut stays = VecDeque::with_capacity(self.records.len());
         for (id, record) in self.records.iter().rev() {
             // What is not durable yet replaces nothing: it may still be lost.
-            let stay = *id > self.durable
+            let durable = *id <= self.durable;
+            let stay = !durable
                 || match record.lifetime() {
                     Lifetime::Number(number) => number > below,
-                    Lifetime::Latest(standing) => latest.insert(standing),
+                    Lifetime::Latest(standing) => newer.get(&standing).is_none_or(|kept| *kept),
                 };
+            match record.lifetime() {
+                Lifetime::Number(_) if stay => newer.values_mut().for_each(|kept| *kept = true),
+                Lifetime::Latest(standing) if durable => {
+                    newer.insert(standing, false);
+                }
+                _ => {}
+            }
             stays.push_front(stay);
         }
         let from = stays
@@ -254,15 +264,14 @@ mod tests {
     use super::*;
     use bezant_bft::{
         crypto::Domain,
-        ids::{ClusterId, Digest, Epoch, Incarnation, Life},
-        message::CheckpointVote,
+        ids::{ClusterId, Digest, Epoch, Incarnation, Life, View},
+        message::{Body, CheckpointVote, NewView},
         rejoin::{Lives, Rejoin, join_state},
     };
 
     const ME: ReplicaId = ReplicaId(2);
 
     fn stable(number: u64) -> Record {
-        let key = SigningKey::from_seed([1; 32]);
         let body = CheckpointVote {
             epoch: Epoch(0),
             replica: ReplicaId(0),
@@ -270,8 +279,7 @@ mod tests {
             number: SeqNo(number),
             digest: Digest([0; 32]),
         };
-        let vote = Signed::new(body, Domain::Checkpoint, &ClusterId([0; 32]), &key);
-        Record::Stable(vec![vote])
+        Record::Stable(vec![signed(body, Domain::Checkpoint)])
     }
 
     /// The state in which `life` of this replica begins to count at 24.
@@ -286,6 +294,71 @@ mod tests {
         assert!(lives.execute(&rejoin, SeqNo(7), 4));
         assert_eq!(lives.of(ME).from, SeqNo(24));
         Bytes::from(join_state(&lives, b"service"))
+    }
+
+    fn signed<B: Body>(body: B, domain: Domain) -> Signed<B> {
+        let key = SigningKey::from_seed([1; 32]);
+        Signed::new(body, domain, &ClusterId([0; 32]), &key)
+    }
+
+    fn entered(view: u64) -> Record {
+        let body = NewView {
+            epoch: Epoch(0),
+            replica: ReplicaId(0),
+            incarnation: Incarnation(0),
+            view: View(view),
+            view_changes: Vec::new(),
+            stable: SeqNo(0),
+            pre_prepares: Vec::new(),
+        };
+        Record::NewView(signed(body, Domain::NewView))
+    }
+
+    fn prepare(view: u64, number: u64) -> Record {
+        let body = Vote {
+            epoch: Epoch(0),
+            replica: ME,
+            incarnation: Incarnation(0),
+            view: View(view),
+            number: SeqNo(number),
+            digest: Digest([0; 32]),
+        };
+        Record::Prepare(signed(body, Domain::Prepare))
+    }
+
+    /// Seed 21209810 lost what was decided in one view because the record of its beginning
+    /// went while votes in it stayed: nobody could say any more what had been prepared.
+    #[test]
+    fn the_beginning_of_a_view_stays_as_long_as_votes_in_it() {
+        let mut disk = Disk::default();
+        let all = [
+            entered(1),
+            prepare(1, 4),
+            entered(2),
+            prepare(2, 4),
+            prepare(2, 5),
+            entered(3),
+            entered(4),
+            prepare(4, 5),
+        ];
+        for (id, record) in (1..).zip(all) {
+            disk.append(PersistId(id), record);
+        }
+        disk.sync(PersistId(8));
+        let views = |disk: &Disk| -> Vec<u64> {
+            let records = disk.records.iter();
+            let views = records.filter_map(|(_, record)| match record {
+                Record::NewView(new_view) => Some(new_view.body.view.0),
+                _ => None,
+            });
+            views.collect()
+        };
+        disk.truncate(SeqNo(3));
+        assert_eq!(views(&disk), [1, 2, 4], "nothing was said in view 3");
+        disk.truncate(SeqNo(4));
+        assert_eq!(views(&disk), [2, 4]);
+        disk.truncate(SeqNo(5));
+        assert_eq!((views(&disk), disk.len()), (vec![4], 1));
     }
 
     #[test]
