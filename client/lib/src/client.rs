@@ -10,15 +10,20 @@ use bezant_bft::{
 };
 use bezant_session::{Accepted, Config, Failure, Session, Token};
 use bezant_tuple::{Template, Tuple};
-use bezant_tuplespace::{Operation, Outcome, SpaceName, TupleId};
+use bezant_tuplespace::{Lease, Operation, Outcome, SpaceName, TupleId};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::{
+    alive::{self, Life},
     error::Error,
     network::{ClusterView, Ended, Network, SessionKey},
     reply::{Grouped, Page, Reply},
 };
+
+/// How long a session lives without a request by default: some times as long as the service
+/// needs to replace a primary.
+const DEFAULT_SESSION_TTL: Duration = Duration::from_secs(10);
 
 /// How long an operation may take by default.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,6 +36,7 @@ pub struct Builder {
     identity: Option<SigningKey>,
     network: Option<Network>,
     timeout: Duration,
+    session_ttl: Option<Duration>,
     config: Config,
 }
 
@@ -51,6 +57,15 @@ impl Builder {
     /// without end unless they are told otherwise.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// The session ends, with its waits and its ephemeral tuples, when so much agreed time
+    /// passes without a request of it; 10 s if nothing is said. The client keeps it alive
+    /// while it runs and reaches the service. Without a time (`None`) the session lives
+    /// until it is [closed](Client::close).
+    pub fn session_ttl(mut self, ttl: Option<Duration>) -> Self {
+        self.session_ttl = ttl;
         self
     }
 
@@ -83,9 +98,13 @@ impl Builder {
             name,
             timeout: self.timeout,
             client: key.client(),
+            life: Life::new(),
         });
         let client = Client { inner };
-        client.open(nonce).await?;
+        client.open(nonce, self.session_ttl.map(ms)).await?;
+        if let Some(ttl) = self.session_ttl {
+            tokio::spawn(alive::keep(Arc::downgrade(&client.inner), ttl));
+        }
         Ok(client)
     }
 }
@@ -106,11 +125,12 @@ fn random_key() -> Result<SigningKey, Error> {
 }
 
 #[derive(Debug)]
-struct Inner {
-    network: Network,
-    name: SessionKey,
+pub(crate) struct Inner {
+    pub(crate) network: Network,
+    pub(crate) name: SessionKey,
     timeout: Duration,
     client: ClientId,
+    pub(crate) life: Life,
 }
 
 impl Drop for Inner {
@@ -138,6 +158,7 @@ impl Client {
             identity: None,
             network: None,
             timeout: DEFAULT_TIMEOUT,
+            session_ttl: Some(DEFAULT_SESSION_TTL),
             config: Config::default(),
         }
     }
@@ -160,8 +181,20 @@ impl Client {
         self.inner.network.evidence(self.inner.name)
     }
 
-    async fn open(&self, nonce: u64) -> Result<(), Error> {
-        let op = Bytes::from(Call::OpenSession { nonce }.encode());
+    /// Whether the session is known to be over: closed, or ended by the service because
+    /// nothing was heard of it for too long. Its waits and its ephemeral tuples are gone then.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.inner.life.is_over()
+    }
+
+    /// Returns once [`Self::is_over`] holds.
+    pub async fn over(&self) {
+        self.inner.life.over().await;
+    }
+
+    async fn open(&self, nonce: u64, ttl_ms: Option<u64>) -> Result<(), Error> {
+        let op = Bytes::from(Call::OpenSession { nonce, ttl_ms }.encode());
         let ended = self
             .inner
             .network
@@ -178,11 +211,11 @@ impl Client {
         }
     }
 
-    /// Ends the session: its waits end, and the service forgets it.
+    /// Ends the session: its waits and its ephemeral tuples end, and the service forgets it.
     ///
     /// # Errors
-    /// As any operation. A session that is not closed is forgotten when its client's
-    /// later ones need the room.
+    /// As any operation. A session that is not closed ends when nothing was heard of it for
+    /// its [time](Builder::session_ttl), or when its client's later ones need the room.
     pub async fn close(self) -> Result<(), Error> {
         match self.call(Call::CloseSession).await?.value {
             Answer::Closed => Ok(()),
@@ -209,6 +242,7 @@ impl Client {
         if bytes > limit {
             return Err(Error::TooLarge { bytes, limit });
         }
+        self.inner.life.note_use();
         self.inner
             .network
             .submit(self.inner.name, op, timeout)
@@ -218,7 +252,11 @@ impl Client {
     async fn answer(&self, ended: oneshot::Receiver<Ended>) -> Result<Reply<Answer>, Error> {
         let of = self.inner.network.keyring().quorum().n();
         match ended.await {
-            Ok(Ok(accepted)) => read(accepted, of),
+            Ok(Ok(accepted)) => {
+                let reply = read(accepted, of)?;
+                self.inner.life.hear(&reply.value);
+                Ok(reply)
+            }
             Ok(Err(Failure::NoQuorum {
                 answered,
                 alike,
@@ -264,7 +302,7 @@ impl Client {
     /// # Errors
     /// [`Error`].
     pub async fn out(&self, space: &str, tuple: Tuple) -> Result<Reply<()>, Error> {
-        self.insert(space, tuple, None).await
+        self.insert(space, tuple, Lease::Forever).await
     }
 
     /// Inserts a tuple that is gone after `lease` by the agreed time, for every operation
@@ -278,7 +316,16 @@ impl Client {
         tuple: Tuple,
         lease: Duration,
     ) -> Result<Reply<()>, Error> {
-        self.insert(space, tuple, Some(ms(lease))).await
+        self.insert(space, tuple, Lease::Ms(ms(lease))).await
+    }
+
+    /// Inserts an ephemeral tuple: it is gone when this session ends, unless it was taken
+    /// before.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn out_ephemeral(&self, space: &str, tuple: Tuple) -> Result<Reply<()>, Error> {
+        self.insert(space, tuple, Lease::Session).await
     }
 
     /// Gives the oldest match that lives on a lease a new one, from now on. The answer is
@@ -297,13 +344,8 @@ impl Client {
             .await
     }
 
-    async fn insert(
-        &self,
-        space: &str,
-        tuple: Tuple,
-        lease_ms: Option<u64>,
-    ) -> Result<Reply<()>, Error> {
-        self.operate(space, Operation::Out { tuple, lease_ms })
+    async fn insert(&self, space: &str, tuple: Tuple, lease: Lease) -> Result<Reply<()>, Error> {
+        self.operate(space, Operation::Out { tuple, lease })
             .await?
             .try_map(|outcome| match outcome {
                 Outcome::Done => Ok(()),
@@ -414,7 +456,7 @@ impl Client {
             Operation::Cas {
                 template,
                 tuple,
-                lease_ms: None,
+                lease: Lease::Forever,
             },
         )
         .await
@@ -431,11 +473,30 @@ impl Client {
         tuple: Tuple,
         lease: Duration,
     ) -> Result<Reply<Option<Tuple>>, Error> {
-        let lease_ms = Some(ms(lease));
+        let lease = Lease::Ms(ms(lease));
         let operation = Operation::Cas {
             template,
             tuple,
-            lease_ms,
+            lease,
+        };
+        self.matching(space, operation).await
+    }
+
+    /// As [`Self::cas`]; what is inserted is ephemeral, as with [`Self::out_ephemeral`].
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn cas_ephemeral(
+        &self,
+        space: &str,
+        template: Template,
+        tuple: Tuple,
+    ) -> Result<Reply<Option<Tuple>>, Error> {
+        let lease = Lease::Session;
+        let operation = Operation::Cas {
+            template,
+            tuple,
+            lease,
         };
         self.matching(space, operation).await
     }
@@ -456,7 +517,7 @@ impl Client {
             Operation::Replace {
                 template,
                 tuple,
-                lease_ms: None,
+                lease: Lease::Forever,
             },
         )
         .await
@@ -523,14 +584,14 @@ impl Client {
     /// at all, and only if its conditions hold where they stand.
     ///
     /// ```no_run
-    /// use bezant_client::{Client, Group, Operation, SpaceName, template, tuple};
+    /// use bezant_client::{Client, Group, Lease, Operation, SpaceName, template, tuple};
     /// # async fn example(client: Client) -> Result<(), bezant_client::Error> {
     /// let (jobs, done) = (SpaceName::new("jobs")?, SpaceName::new("done")?);
     /// let job = template!("build", 42);
     /// let group = Group::new()
     ///     .present(jobs.clone(), job.clone())
     ///     .act(jobs, Operation::Inp { template: job })
-    ///     .act(done, Operation::Out { tuple: tuple!("build", 42), lease_ms: None });
+    ///     .act(done, Operation::Out { tuple: tuple!("build", 42), lease: Lease::Forever });
     /// let moved = client.group(group).await?.unmet.is_none();
     /// # Ok(())
     /// # }

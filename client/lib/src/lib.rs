@@ -2,8 +2,8 @@
 //!
 //! A [`Client`] is one session with the service: cheap to clone, used through
 //! `&self`, and believing nothing that fewer than f+1 replicas say alike.
-//! `network` is the links and the task behind them, `client` the operations,
-//! `error` what can go wrong. All decisions are made by the pure
+//! `network` is the links and the task behind them, `client` the operations, `alive` what
+//! keeps a session from ending, `error` what can go wrong. All decisions are made by the pure
 //! `bezant_session::Session`.
 //!
 //! ```no_run
@@ -35,6 +35,7 @@
     )
 )]
 
+mod alive;
 mod client;
 mod error;
 mod macros;
@@ -48,7 +49,7 @@ pub use bezant_bft::{
     ids::{ClientId, ClusterId, ReplicaId, SeqNo},
 };
 pub use bezant_tuple::{Field, Kind, Template, Tuple, Value};
-pub use bezant_tuplespace::{Operation, Outcome, SpaceName, TupleId};
+pub use bezant_tuplespace::{Lease, Operation, Outcome, SpaceName, TupleId};
 pub use client::{Builder, Client};
 pub use error::Error;
 pub use network::{ClusterView, Network};

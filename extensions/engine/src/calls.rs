@@ -9,7 +9,7 @@ use core::fmt;
 
 use bezant_api::{Access, FailureCode, Manifest, codec as wire};
 use bezant_tuple::{Template, Tuple, codec};
-use bezant_tuplespace::{Operation, OperationKind, Outcome, SpaceName, TupleId};
+use bezant_tuplespace::{Lease, Operation, OperationKind, Outcome, SpaceName, TupleId};
 use wasmi::errors::{HostError, MemoryError};
 use wasmi::{Caller, Error, Memory, ResourceLimiter};
 use wasmi_core::LimiterError;
@@ -448,7 +448,7 @@ pub(crate) fn out(guest: Guest<'_, '_, '_>, space: i32, at: u32, len: u32) -> Re
         Access::INSERT,
         Operation::Out {
             tuple,
-            lease_ms: None,
+            lease: Lease::Forever,
         },
     )
     .map(|_| ())
@@ -468,7 +468,7 @@ pub(crate) fn cas(
     let operation = Operation::Cas {
         template: template(guest, template_at, template_len)?,
         tuple: tuple(guest, tuple_at, tuple_len)?,
-        lease_ms: None,
+        lease: Lease::Forever,
     };
     let needed = Access::READ.and(Access::INSERT);
     apply_for_tuple(guest, space, needed, operation, (into, room))
@@ -488,7 +488,7 @@ pub(crate) fn replace(
     let operation = Operation::Replace {
         template: template(guest, template_at, template_len)?,
         tuple: tuple(guest, tuple_at, tuple_len)?,
-        lease_ms: None,
+        lease: Lease::Forever,
     };
     let needed = Access::TAKE.and(Access::INSERT);
     apply_for_tuple(guest, space, needed, operation, (into, room))

@@ -76,6 +76,7 @@ fn kind_of(field: &Field) -> Option<Kind> {
 #[cfg(test)]
 mod tests {
     use bezant_tuple::Tuple;
+    use bezant_tuplespace::Lease;
     use proptest::prelude::*;
 
     use super::*;
@@ -130,7 +131,7 @@ mod tests {
         let cas = Operation::Cas {
             template: template("(_)"),
             tuple,
-            lease_ms: None,
+            lease: Lease::Forever,
         };
         assert!(covers(&template(r#"("job", ?int)"#), &cas));
         assert!(!covers(&template("(_)"), &cas));

@@ -127,7 +127,7 @@ fn with_field(template: &Template, position: usize, field: Field) -> Template {
 
 #[cfg(test)]
 mod tests {
-    use bezant_tuplespace::{Applied, Limits, SpaceName, Spaces};
+    use bezant_tuplespace::{Applied, Lease, Limits, SpaceName, Spaces};
     use proptest::prelude::*;
 
     use super::*;
@@ -142,7 +142,7 @@ mod tests {
                     &name,
                     &Operation::Out {
                         tuple,
-                        lease_ms: None,
+                        lease: Lease::Forever,
                     },
                     None,
                 )

@@ -12,7 +12,7 @@ mod common;
 use bezant_api::{Access, FailureCode};
 use bezant_extensions::Engine;
 use bezant_extensions::abi::{TABLE, Type};
-use bezant_tuplespace::{Operation, Outcome};
+use bezant_tuplespace::{Lease, Operation, Outcome};
 use common::{Bench, content, data, module, module_with, name, plain, template, tuple, wat};
 
 /// `("mine", 1)` at address 0, length 9; the template that matches it at 32, length 10.
@@ -164,7 +164,7 @@ fn answers_fit_each_kind_of_operation() {
         (
             Operation::Out {
                 tuple: tuple("(1)"),
-                lease_ms: None,
+                lease: Lease::Forever,
             },
             &[&done],
         ),
@@ -188,7 +188,7 @@ fn answers_fit_each_kind_of_operation() {
             Operation::Cas {
                 template: asked(),
                 tuple: tuple("(1)"),
-                lease_ms: None,
+                lease: Lease::Forever,
             },
             &[&none, &some],
         ),
@@ -271,7 +271,7 @@ fn pointers_outside_the_memory_end_the_call() {
                     &Operation::Cas {
                         template: template("(1)"),
                         tuple: tuple("(1)"),
-                        lease_ms: None,
+                        lease: Lease::Forever,
                     },
                 );
                 // `cas` finds the tuple and so would write it; all others must fail too.

@@ -23,7 +23,7 @@ use bezant_api::FailureCode;
 use bezant_extensions::recipes::{self, Recipe};
 use bezant_extensions::{CallReport, Engine, Registry, check_extension};
 use bezant_tuple::{Field, Kind, Template, Tuple, Value};
-use bezant_tuplespace::{Operation, Outcome, Spaces};
+use bezant_tuplespace::{Lease, Operation, Outcome, Spaces};
 use common::{Hands, content, invocation, name, plain, spaces, template, tuple};
 use proptest::prelude::*;
 
@@ -237,7 +237,7 @@ fn a_queue_gives_its_smallest_first_and_equals_in_order() {
     ] {
         let out = Operation::Out {
             tuple: tuple(text),
-            lease_ms: None,
+            lease: Lease::Forever,
         };
         service.ask(&out).0.unwrap();
     }
@@ -263,7 +263,7 @@ fn a_full_sized_element_passes_through() {
     service
         .ask(&Operation::Out {
             tuple: element.clone(),
-            lease_ms: None,
+            lease: Lease::Forever,
         })
         .0
         .unwrap();
@@ -298,7 +298,7 @@ fn increment_plainly(spaces: &mut Spaces, counter: &str, by: i64) -> Outcome {
             &Operation::Cas {
                 template: current,
                 tuple: tuple.clone(),
-                lease_ms: None,
+                lease: Lease::Forever,
             },
         );
         return Outcome::Match(Some(tuple));
@@ -313,7 +313,7 @@ fn increment_plainly(spaces: &mut Spaces, counter: &str, by: i64) -> Outcome {
         &Operation::Replace {
             template: old.into(),
             tuple: tuple.clone(),
-            lease_ms: None,
+            lease: Lease::Forever,
         },
     );
     Outcome::Match(Some(tuple))
@@ -371,7 +371,7 @@ proptest! {
                 Some(key) => {
                     let payload = i64::try_from(number).unwrap();
                     let tuple = Tuple::new(vec!["element".into(), key.into(), payload.into()]).unwrap();
-                    let out = Operation::Out { tuple, lease_ms: None };
+                    let out = Operation::Out { tuple, lease: Lease::Forever };
                     service.ask(&out).0.unwrap();
                     plain(&mut model, "s", &out);
                 }
@@ -395,7 +395,7 @@ fn the_head_of_a_long_queue_costs_what_that_of_a_short_one_does() {
             service
                 .ask(&Operation::Out {
                     tuple,
-                    lease_ms: None,
+                    lease: Lease::Forever,
                 })
                 .0
                 .unwrap();
@@ -438,7 +438,7 @@ fn a_call_is_timed() {
         service
             .ask(&Operation::Out {
                 tuple,
-                lease_ms: None,
+                lease: Lease::Forever,
             })
             .0
             .unwrap();

@@ -12,7 +12,7 @@ mod common;
 use bezant_api::{ExtensionHash, Manifest, Refused, Rule};
 use bezant_extensions::Registry;
 use bezant_extensions::limits::{MAX_ACKNOWLEDGEMENTS_PER_CLIENT, MAX_EXTENSIONS_PER_OWNER};
-use bezant_tuplespace::{Operation, OperationKind};
+use bezant_tuplespace::{Lease, Operation, OperationKind};
 use common::{manifest, module, name, template, tuple};
 
 const ANNA: [u8; 32] = [1; 32];
@@ -91,7 +91,7 @@ fn space_kind_and_template_must_all_fit() {
     assert_eq!(found(&registry, &ANNA, &rdp("(_, _)")), None);
     let out = Operation::Out {
         tuple: tuple("(1)"),
-        lease_ms: None,
+        lease: Lease::Forever,
     };
     assert_eq!(found(&registry, &ANNA, &out), None);
     assert!(registry.find(&ANNA, &name("other"), &rdp("(_)")).is_none());

@@ -15,8 +15,12 @@ pub enum Call {
     OpenSession {
         /// Chosen by the client at random, so that a repeated request opens one session, not two.
         nonce: u64,
+        /// The session ends when so many milliseconds of agreed time pass without a request
+        /// of it; without one it ends when it is closed, or when its client opens too many.
+        ttl_ms: Option<u64>,
     },
-    /// Closes the session the call is made in: its waits end, its results are forgotten.
+    /// Closes the session the call is made in: its waits and its ephemeral tuples end, its
+    /// results are forgotten.
     CloseSession,
     /// Makes an empty space.
     CreateSpace {
@@ -52,6 +56,8 @@ pub enum Call {
     },
     /// Several operations, all or nothing, on conditions.
     Group(Group),
+    /// Does nothing but keep its session alive.
+    KeepAlive,
 }
 
 /// What the service says to a [`Call`]. The order of the variants is the wire format.
@@ -99,6 +105,8 @@ pub enum Answer {
         /// Why.
         why: Refused,
     },
+    /// The session lives on.
+    Alive,
 }
 
 impl Call {

@@ -5,6 +5,10 @@
 
 use bezant_tuple::limits::{MAX_TEMPLATE_BYTES, MAX_TUPLE_BYTES};
 
+/// Shortest time, in milliseconds of agreed time, that a session can live without a request:
+/// some round trips, so that it can be kept alive at all.
+pub const MIN_SESSION_MS: u64 = 100;
+
 /// Longest encoded [`Call`](crate::Call), in bytes. Both its largest members, a
 /// `cas` with a full template and a full tuple and a `Register` with a full
 /// module and a full manifest, fit.

@@ -9,7 +9,7 @@ use core::fmt;
 use bezant_tuplespace::Refusal;
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{MAX_GROUP_STEPS, MAX_MEMORY_PAGES, MAX_MODULE_BYTES};
+use crate::limits::{MAX_GROUP_STEPS, MAX_MEMORY_PAGES, MAX_MODULE_BYTES, MIN_SESSION_MS};
 use crate::manifest::ManifestError;
 
 /// Why a call was refused. It changed nothing. The order of the variants is the wire format.
@@ -49,6 +49,9 @@ pub enum Refused {
     GroupTooBroad,
     /// An operation that waits stands in a group.
     WaitInGroup,
+    /// A session would live for less than [`MIN_SESSION_MS`] or for more than a year without a
+    /// request.
+    TtlOutOfRange,
 }
 
 /// Which rule an extension broke, and where. Made by `bezant_extensions::check`.
@@ -200,6 +203,10 @@ impl fmt::Display for Refused {
             ),
             Self::WaitInGroup => f.write_str(
                 "an operation that waits cannot stand in a group; use rdp or inp, or require a match",
+            ),
+            Self::TtlOutOfRange => write!(
+                f,
+                "a session lives for {MIN_SESSION_MS} milliseconds to a year without a request; choose another time, or none"
             ),
             Self::TooManyAcknowledgements => f.write_str(
                 "as many extensions are acknowledged as may be, by this client or by all; acknowledge fewer",

@@ -14,7 +14,7 @@ use bezant_api::{
     Genesis, Group, Manifest, ManifestError, Refused, Rejection, Rule, Step, Subscription,
 };
 use bezant_tuple::{Field, Kind, Template, Tuple, Value};
-use bezant_tuplespace::{Operation, OperationKind, Outcome, Refusal, SpaceName, TupleId};
+use bezant_tuplespace::{Lease, Operation, OperationKind, Outcome, Refusal, SpaceName, TupleId};
 use proptest::prelude::*;
 
 fn values() -> impl Strategy<Value = Value> {
@@ -52,11 +52,18 @@ fn spaces() -> impl Strategy<Value = SpaceName> {
     "[a-z0-9._/-]{1,12}".prop_map(|name| SpaceName::new(&name).unwrap())
 }
 
+fn leases() -> impl Strategy<Value = Lease> {
+    prop_oneof![
+        Just(Lease::Forever),
+        any::<u64>().prop_map(Lease::Ms),
+        Just(Lease::Session)
+    ]
+}
+
 fn operations() -> impl Strategy<Value = Operation> {
     let pair = (templates(), tuples());
     prop_oneof![
-        (tuples(), any::<Option<u64>>())
-            .prop_map(|(tuple, lease_ms)| Operation::Out { tuple, lease_ms }),
+        (tuples(), leases()).prop_map(|(tuple, lease)| Operation::Out { tuple, lease }),
         (templates(), any::<u64>())
             .prop_map(|(template, lease_ms)| Operation::Renew { template, lease_ms }),
         templates().prop_map(|template| Operation::Rdp { template }),
@@ -69,7 +76,7 @@ fn operations() -> impl Strategy<Value = Operation> {
         pair.prop_map(|(template, tuple)| Operation::Cas {
             template,
             tuple,
-            lease_ms: None
+            lease: Lease::Forever
         }),
         (templates(), any::<u32>(), any::<Option<u64>>()).prop_map(|(template, limit, after)| {
             Operation::RdAll {
@@ -135,7 +142,8 @@ fn groups() -> impl Strategy<Value = Group> {
 fn calls() -> impl Strategy<Value = Call> {
     let module = proptest::collection::vec(any::<u8>(), 0..99);
     prop_oneof![
-        any::<u64>().prop_map(|nonce| Call::OpenSession { nonce }),
+        any::<(u64, Option<u64>)>().prop_map(|(nonce, ttl_ms)| Call::OpenSession { nonce, ttl_ms }),
+        Just(Call::KeepAlive),
         Just(Call::CloseSession),
         spaces().prop_map(|space| Call::CreateSpace { space }),
         Just(Call::ListSpaces),
@@ -327,7 +335,7 @@ fn the_wire_form_is_fixed() {
 #[test]
 fn another_spelling_is_refused() {
     assert_eq!(
-        Call::decode(&[0, 0x80, 0x00]),
+        Call::decode(&[0, 0x80, 0x00, 0]),
         Err(DecodeError::NotCanonical),
         "a number longer than need be"
     );

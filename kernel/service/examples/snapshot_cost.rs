@@ -17,7 +17,7 @@ use bezant_tuple::{
     Tuple, Value,
     codec::{put_bytes, put_varint},
 };
-use bezant_tuplespace::{Limits, Operation, SpaceName, Spaces};
+use bezant_tuplespace::{Lease, Limits, Operation, SpaceName, Spaces};
 
 fn main() {
     println!("  tuples sessions      bytes  restore    first    again  1 in 16  digest   (ms)");
@@ -101,7 +101,7 @@ fn filled(tuples: i64) -> Spaces {
         let tuple = Tuple::new(fields).unwrap();
         let operation = Operation::Out {
             tuple,
-            lease_ms: None,
+            lease: Lease::Forever,
         };
         spaces.apply(&space, &operation, None).unwrap();
     }

@@ -30,6 +30,7 @@ impl Kernel {
             // A session is opened outside of one.
             Call::OpenSession { .. } => return Err(Refused::Malformed),
             Call::CloseSession => Answer::Closed,
+            Call::KeepAlive => Answer::Alive,
             Call::CreateSpace { space } => {
                 refuse_reserved(&space)?;
                 self.spaces.create(&space)?;

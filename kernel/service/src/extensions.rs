@@ -9,7 +9,7 @@ use bezant_api::{ExtensionHash, Manifest, Refused};
 use bezant_bft::ids::ClientId;
 use bezant_extensions::{Engine, Host, Invocation, Registry};
 use bezant_tuple::{Tuple, Value};
-use bezant_tuplespace::{Applied, Operation, Outcome, Refusal, SpaceName, Spaces};
+use bezant_tuplespace::{Applied, Lease, Operation, Outcome, Refusal, SpaceName, Spaces};
 
 use crate::At;
 
@@ -92,7 +92,7 @@ impl Extensions {
                     &objects,
                     &Operation::Out {
                         tuple,
-                        lease_ms: None,
+                        lease: Lease::Forever,
                     },
                     None,
                 );

@@ -182,21 +182,25 @@ impl Kernel {
     /// which opened the session. A client that asked more than one replica may have its
     /// request ordered twice, and must find f+1 replies alike, whichever of the two it hears of.
     fn open(&mut self, request: &Request, position: SeqNo) -> (SeqNo, Answer) {
-        let nonce = match Call::decode(&request.op) {
-            Ok(Call::OpenSession { nonce }) if nonce == request.number.0 => nonce,
+        let (nonce, ttl_ms) = match Call::decode(&request.op) {
+            Ok(Call::OpenSession { nonce, ttl_ms }) if nonce == request.number.0 => (nonce, ttl_ms),
             _ => return (position, Refused::Malformed.into()),
         };
         if !self.may_open(&request.client) {
             return (position, Refused::NotEnrolled.into());
         }
-        match self.sessions.open(request.client, nonce, position) {
+        if ttl_ms.is_some_and(|ms| !limits::SESSION_MS.contains(&ms)) {
+            return (position, Refused::TtlOutOfRange.into());
+        }
+        let opener = (request.client, nonce);
+        match self.sessions.open(opener, position, ttl_ms, self.time.0) {
             Opening::Opened {
                 session,
                 opened: at,
                 evicted,
             } => {
                 if let Some(old) = evicted {
-                    self.spaces.cancel_owner(old.0);
+                    self.spaces.end_owner(old.0);
                     self.spaces.commit();
                 }
                 (at, opened(session))
@@ -217,6 +221,8 @@ impl Kernel {
             time: self.time,
             client: request.client,
         };
+        self.sessions.renew(id, self.time.0);
+        self.spaces.act_for(Some(id.0));
         match self.carry_out(&request.op, waiter, at) {
             Some(answer) => {
                 let reply = reply_to(request, position, &answer);
@@ -241,8 +247,7 @@ impl Kernel {
     ) {
         match answer {
             Answer::Closed => {
-                self.spaces.cancel_owner(request.session.0);
-                self.sessions.close(request.session);
+                self.end_session(request.session);
             }
             Answer::Cancelled(true) => {
                 if let Ok(Call::Cancel { number }) = Call::decode(&request.op) {
@@ -253,6 +258,12 @@ impl Kernel {
             }
             _ => {}
         }
+    }
+
+    /// A session ends with all that it had.
+    pub(crate) fn end_session(&mut self, session: SessionId) {
+        self.spaces.end_owner(session.0);
+        self.sessions.close(session);
     }
 
     /// Gives a waiting request its answer, kept until it is acknowledged.
@@ -324,7 +335,7 @@ impl Service for Kernel {
     }
 
     fn due(&self) -> Option<OrderedTime> {
-        self.spaces.due_ms().map(OrderedTime)
+        self.due_ms().map(OrderedTime)
     }
 
     fn snapshot(&self) -> Vec<u8> {

@@ -1,12 +1,19 @@
 //! Bounds on what clients can make the service hold, beside those of the spaces.
 
+use std::ops::RangeInclusive;
+
+use bezant_api::limits::MIN_SESSION_MS;
 use bezant_bft::limits::{MAX_OP_BYTES, MAX_PROPOSAL_BYTES, SESSION_WINDOW};
+use bezant_tuplespace::MAX_LEASE_MS;
 
 /// Most sessions of all clients together.
 pub const MAX_SESSIONS: usize = 65_536;
 
 /// Most sessions of one client; opening one more ends its least recently used one.
 pub const MAX_SESSIONS_PER_CLIENT: usize = 256;
+
+/// How long, in milliseconds of agreed time, a session can live without a request.
+pub const SESSION_MS: RangeInclusive<u64> = MIN_SESSION_MS..=MAX_LEASE_MS;
 
 /// Requests a session may have unanswered, unacknowledged or ahead of their turn.
 pub const WINDOW: u64 = SESSION_WINDOW;

@@ -8,7 +8,7 @@
 
 mod snapshot;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bezant_bft::{
     ids::{ClientId, RequestNumber, SeqNo, SessionId},
@@ -37,6 +37,10 @@ pub(crate) struct Session {
     opened: SeqNo,
     /// The position at which it was last used.
     used: SeqNo,
+    /// How long it lives without a request.
+    ttl_ms: Option<u64>,
+    /// When it ends then, by agreed time.
+    end_ms: u64,
     kept: BTreeMap<RequestNumber, Kept>,
     parked: BTreeMap<RequestNumber, Request>,
 }
@@ -70,6 +74,8 @@ pub(crate) enum Known<'a> {
 pub(crate) struct Sessions {
     sessions: BTreeMap<SessionId, Session>,
     by_client: BTreeMap<ClientId, BTreeMap<u64, SessionId>>,
+    /// Those that end by themselves, by when.
+    ends: BTreeSet<(u64, SessionId)>,
     last: SessionId,
 }
 
@@ -102,7 +108,14 @@ impl Sessions {
     }
 
     /// Opens a session for `owner`; the same nonce again gives the same session.
-    pub(crate) fn open(&mut self, owner: ClientId, nonce: u64, position: SeqNo) -> Opening {
+    /// It lives for `ttl_ms` without a request from `now_ms` on.
+    pub(crate) fn open(
+        &mut self,
+        (owner, nonce): (ClientId, u64),
+        position: SeqNo,
+        ttl_ms: Option<u64>,
+        now_ms: u64,
+    ) -> Opening {
         if let Some((session, opened)) = self.opened(&owner, nonce) {
             return Opening::Opened {
                 session,
@@ -136,14 +149,54 @@ impl Sessions {
                 next: 1,
                 opened: position,
                 used: position,
+                ttl_ms,
+                end_ms: 0,
                 kept: BTreeMap::new(),
                 parked: BTreeMap::new(),
             },
         );
+        self.renew(session, now_ms);
         Opening::Opened {
             session,
             opened: position,
             evicted,
+        }
+    }
+
+    /// A session lives on from now: a request of it was carried out. One that came again, or
+    /// before its turn, does not count, since others than its client can bring that about.
+    pub(crate) fn renew(&mut self, id: SessionId, now_ms: u64) {
+        if let Some(session) = self.sessions.get_mut(&id)
+            && let Some(ttl_ms) = session.ttl_ms
+        {
+            self.ends.remove(&(session.end_ms, id));
+            session.end_ms = now_ms.saturating_add(ttl_ms);
+            self.ends.insert((session.end_ms, id));
+        }
+    }
+
+    /// When the next session ends by itself.
+    pub(crate) fn due_ms(&self) -> Option<u64> {
+        self.ends.first().map(|(end_ms, _)| *end_ms)
+    }
+
+    /// The session that ended first, of those whose time has come.
+    pub(crate) fn over(&self, now_ms: u64) -> Option<SessionId> {
+        let (end_ms, id) = self.ends.first()?;
+        (*end_ms <= now_ms).then_some(*id)
+    }
+
+    /// Every session lives for so much longer: an outage, which is rare.
+    pub(crate) fn extend(&mut self, by_ms: u64) {
+        if by_ms == 0 {
+            return;
+        }
+        let ends = std::mem::take(&mut self.ends);
+        for (_, id) in ends {
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.end_ms = session.end_ms.saturating_add(by_ms);
+                self.ends.insert((session.end_ms, id));
+            }
         }
     }
 
@@ -161,12 +214,18 @@ impl Sessions {
         let Some(session) = self.sessions.remove(&id) else {
             return;
         };
+        self.ends.remove(&(session.end_ms, id));
         if let Some(own) = self.by_client.get_mut(&session.owner) {
             own.remove(&session.nonce);
             if own.is_empty() {
                 self.by_client.remove(&session.owner);
             }
         }
+    }
+
+    /// Whether there is this session.
+    pub(crate) fn contains(&self, id: SessionId) -> bool {
+        self.sessions.contains_key(&id)
     }
 
     /// Whose session this is.
@@ -296,7 +355,7 @@ mod tests {
     }
 
     fn opened(sessions: &mut Sessions, client: ClientId, nonce: u64) -> SessionId {
-        match sessions.open(client, nonce, SeqNo(1)) {
+        match sessions.open((client, nonce), SeqNo(1), None, 0) {
             Opening::Opened { session, .. } => session,
             Opening::Full => panic!("no room"),
         }
@@ -445,7 +504,8 @@ mod tests {
             opened(&mut sessions, ANN, nonce);
         }
         let _turn = sessions.arrive(&request(ANN, first, 1, &[]), SeqNo(9));
-        let Opening::Opened { evicted, .. } = sessions.open(ANN, u64::MAX, SeqNo(10)) else {
+        let Opening::Opened { evicted, .. } = sessions.open((ANN, u64::MAX), SeqNo(10), None, 0)
+        else {
             panic!("no room");
         };
         assert!(evicted.is_some_and(|id| id != first && id != others));

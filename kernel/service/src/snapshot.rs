@@ -6,7 +6,10 @@
 //! sums, compiled modules) and what is no part of the agreement (the genesis, logs)
 //! does not (docs/decisions/010-whole-state-checkpoints.md).
 
-use bezant_bft::{ids::OrderedTime, service::BadSnapshot};
+use bezant_bft::{
+    ids::{OrderedTime, SessionId},
+    service::BadSnapshot,
+};
 use bezant_extensions::Registry;
 use bezant_tuple::codec::{self, Reader};
 use bezant_tuplespace::{BadContent, Limits, Spaces, WaiterId};
@@ -55,7 +58,7 @@ impl Kernel {
         let time = OrderedTime(reader.varint()?);
         let read = Read {
             time,
-            sessions: Sessions::decode(&mut reader)?,
+            sessions: Sessions::decode(time.0, &mut reader)?,
             spaces: Spaces::decode(Limits::DEFAULT, time.0, &mut reader)?,
             registry: Registry::decode(&mut reader)?,
         };
@@ -72,6 +75,10 @@ impl Kernel {
             BadContent::unless(read.spaces.is_waiting(waiter), "a wait in no space")?;
             waiting += 1;
         }
+        let mut owners = read.spaces.owners();
+        let owned = owners.all(|owner| read.sessions.contains(SessionId(owner)));
+        BadContent::unless(owned, "an ephemeral tuple of no session")?;
+        drop(owners);
         BadContent::unless(waiting == read.spaces.waiters(), "a wait of no request")?;
         Ok(read)
     }

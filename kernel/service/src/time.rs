@@ -23,15 +23,25 @@ impl Kernel {
         replies: &mut Replies,
     ) {
         let now = self.time.next().max(proposed);
-        let lost_ms = lost_ms(self.time.0, self.spaces.due_ms(), now.0);
+        let lost_ms = lost_ms(self.time.0, self.due_ms(), now.0);
         self.time = now;
         self.spaces.extend(lost_ms);
+        self.sessions.extend(lost_ms);
         let ended = self.spaces.advance(now.0);
         let nothing = Answer::Outcome(Outcome::Match(None));
         for wait in ended.waits {
             let (session, number) = (SessionId(wait.owner), RequestNumber(wait.number));
             self.end_wait(session, number, &nothing, position, replies);
         }
+        while let Some(session) = self.sessions.over(now.0) {
+            self.end_session(session);
+        }
+    }
+
+    /// The agreed time at which something ends next.
+    pub(crate) fn due_ms(&self) -> Option<u64> {
+        let dues = [self.spaces.due_ms(), self.sessions.due_ms()];
+        dues.into_iter().flatten().min()
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bezant_bft::seal::Source;
 use bezant_client::{
-    Client, ClusterView, Error, Evidence, Group, Operation, Outcome, Refused, ReplicaId,
+    Client, ClusterView, Error, Evidence, Group, Lease, Operation, Outcome, Refused, ReplicaId,
     SigningKey, SpaceName, template, tuple,
 };
 use bezant_extensions::recipes;
@@ -124,11 +124,11 @@ fn a_group_happens_as_a_whole_or_not_at_all() {
             SpaceName::new("done").unwrap(),
         );
         let template = template!("build", 42);
-        let (tuple, lease_ms) = (tuple!("built", 42), None);
+        let (tuple, lease) = (tuple!("built", 42), Lease::Forever);
         let group = Group::new()
             .present(jobs.clone(), template.clone())
             .act(jobs.clone(), Operation::Inp { template })
-            .act(done, Operation::Out { tuple, lease_ms })
+            .act(done, Operation::Out { tuple, lease })
             .otherwise(
                 jobs,
                 Operation::Count {
@@ -146,6 +146,62 @@ fn a_group_happens_as_a_whole_or_not_at_all() {
         assert_eq!(was_late.outcomes, [Outcome::Count(0)]);
         let count = one.count("done", template!("built", 42)).await.unwrap();
         assert_eq!(count.value, 1);
+    });
+    cluster.stop().unwrap();
+}
+
+/// A silent client keeps its session, and with it what hangs on it; one that is gone does not.
+#[test]
+fn a_session_lives_as_long_as_its_client() {
+    let cluster = start();
+    runtime().block_on(async {
+        let ttl = Duration::from_millis(900);
+        let builder = Client::builder(cluster.view()).timeout(DEADLINE);
+        let member = builder.session_ttl(Some(ttl)).connect().await.unwrap();
+        let watcher = client(&cluster).await;
+        member
+            .out_ephemeral("members", tuple!("ann"))
+            .await
+            .unwrap();
+        let nobody = template!("nobody");
+        let long = watcher.rd_within("members", nobody.clone(), 3 * ttl).await;
+        assert!(matches!(long, Err(Error::NoMatchInTime(_))), "{long:?}");
+        let there = watcher.count("members", template!(_)).await.unwrap();
+        assert_eq!(there.value, 1, "kept alive by itself");
+        assert!(!member.is_over());
+        // Not closed: it falls silent, as one whose machine lost its power.
+        drop(member);
+        await_status(&cluster, |status| status.sessions == 1);
+        let there = watcher.count("members", template!(_)).await.unwrap();
+        assert_eq!(there.value, 0);
+    });
+    cluster.stop().unwrap();
+}
+
+/// A client that was away for too long learns that its session is over.
+#[test]
+fn a_session_that_is_over_is_known_to_be() {
+    let cluster = start();
+    runtime().block_on(async {
+        let builder = Client::builder(cluster.view()).timeout(DEADLINE);
+        let idle = builder.session_ttl(None).connect().await.unwrap();
+        assert!(!idle.is_over());
+        let waiting = idle.clone();
+        let wait = tokio::spawn(async move { waiting.take("jobs", template!("never")).await });
+        idle.out("jobs", tuple!("a")).await.unwrap();
+        // Another client of the same key closes nothing of this one; this one closes itself.
+        idle.clone().close().await.unwrap();
+        idle.over().await;
+        let refused = idle.out("jobs", tuple!("b")).await;
+        assert!(
+            matches!(refused, Err(Error::Refused(Refused::NoSession))),
+            "{refused:?}"
+        );
+        let ended = wait.await.unwrap();
+        assert!(
+            matches!(ended, Err(Error::Refused(Refused::NoSession))),
+            "{ended:?}"
+        );
     });
     cluster.stop().unwrap();
 }

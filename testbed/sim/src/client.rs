@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use bezant_api::{Answer, Call, Condition, Group};
+use bezant_api::{Answer, Call, Condition, Group, Refused};
 use bezant_bft::{
     ids::{Instant, RequestNumber, SessionId},
     message::{ClientMessage, Reply},
 };
 use bezant_session::{Event, Session, Target, Token};
 use bezant_tuple::{Field, Template, Tuple, Value};
-use bezant_tuplespace::{Operation, SpaceName};
+use bezant_tuplespace::{Lease, Operation, SpaceName};
 use bytes::Bytes;
 
 use crate::{
@@ -91,7 +91,9 @@ impl Actor {
         if self.session.id() == SessionId::NONE {
             if self.opening.is_none() {
                 let nonce = self.session.nonce();
-                let op = Bytes::from(Call::OpenSession { nonce }.encode());
+                // The same again if it is asked again. Some are over before their work is.
+                let ttl_ms = self.work.leases.then_some(2_000 + nonce % 30_000);
+                let op = Bytes::from(Call::OpenSession { nonce, ttl_ms }.encode());
                 self.opening = Some(self.session.open(Instant(now), op, None, &mut events));
             }
             self.absorb(now, events, rng, wishes);
@@ -214,6 +216,10 @@ impl Actor {
             .remove(&token.0)
             .and_then(|at| self.seen.get_mut(at))
         {
+            // Its session is over: whether it was carried out before is not known.
+            if answer == Some(Answer::Refused(Refused::NoSession)) {
+                return;
+            }
             seen.returned = Some(now);
             seen.answer = answer;
         }
@@ -277,7 +283,7 @@ fn draw_group(rng: &mut Rng, work: &Work) -> Group {
             to.clone(),
             Operation::Out {
                 tuple: moved,
-                lease_ms: None,
+                lease: Lease::Forever,
             },
         );
     if rng.chance(300) {
@@ -295,7 +301,7 @@ fn draw_group(rng: &mut Rng, work: &Work) -> Group {
         to,
         Operation::Out {
             tuple: instead,
-            lease_ms: None,
+            lease: Lease::Forever,
         },
     )
 }
@@ -307,10 +313,17 @@ fn draw_call(rng: &mut Rng, work: &Work, draining: bool) -> Call {
     let limit = u32::try_from(rng.between(1, 4)).unwrap_or(1);
     // Some end while the clients are at work, some when they have long done.
     let lease = rng.between(1, 2_000) * rng.between(1, 5);
-    let lease_ms = (rng.chance(250) && work.leases).then_some(lease);
+    let tuple_lease = match rng.below(8) {
+        0 | 1 if work.leases => Lease::Ms(lease),
+        2 => Lease::Session,
+        _ => Lease::Forever,
+    };
     let within_ms = (rng.chance(250) && work.leases).then_some(lease);
     let operation = match rng.below(100) {
-        0..=31 => Operation::Out { tuple, lease_ms },
+        0..=31 => Operation::Out {
+            tuple,
+            lease: tuple_lease,
+        },
         32..=39 => Operation::Rdp { template },
         40..=53 => Operation::Inp { template },
         54..=59 if !draining => Operation::Rd {
@@ -324,12 +337,12 @@ fn draw_call(rng: &mut Rng, work: &Work, draining: bool) -> Call {
         70..=77 => Operation::Cas {
             template,
             tuple,
-            lease_ms,
+            lease: tuple_lease,
         },
         78..=85 => Operation::Replace {
             template,
             tuple,
-            lease_ms,
+            lease: tuple_lease,
         },
         86..=88 => Operation::RdAll {
             template,
@@ -338,6 +351,7 @@ fn draw_call(rng: &mut Rng, work: &Work, draining: bool) -> Call {
         },
         89..=91 => Operation::InAll { template, limit },
         92 => return Call::ListSpaces,
+        93 if rng.chance(500) => return Call::KeepAlive,
         93 => return Call::CreateSpace { space },
         94 => return Call::Group(draw_group(rng, work)),
         95..=97 => Operation::Renew {

@@ -1,4 +1,5 @@
-//! When tuples end that live on a lease, in order, so that what is due is found without a search.
+//! What the lives of tuples hang on: an end in time, or an owner. Both are found in order,
+//! without a search.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +8,29 @@ use crate::{
     clock::{Clock, End},
 };
 
+/// What ends a tuple that nobody takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// Its time.
+    Until(End),
+    /// The end of its owner.
+    Owner(u64),
+}
+
 /// Where a tuple lies: its space, and the number of its fields.
 pub(crate) type Place = (SpaceName, usize);
 
-/// All leases, by their end and then by age of the tuple.
+/// All tuples that do not live for ever.
 #[derive(Debug, Default)]
 pub(crate) struct Leases {
+    /// By their end and then by age.
     ends: BTreeMap<(End, TupleId), Place>,
+    /// By their owner and then by age.
+    owned: BTreeMap<(u64, TupleId), Place>,
 }
 
 impl Leases {
+    /// Those that end at a time.
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
     }
@@ -27,18 +41,36 @@ impl Leases {
         Some(*end)
     }
 
-    pub(crate) fn insert(&mut self, end: End, id: TupleId, place: Place) {
-        self.ends.insert((end, id), place);
+    pub(crate) fn insert(&mut self, hold: Hold, id: TupleId, place: Place) {
+        match hold {
+            Hold::Until(end) => self.ends.insert((end, id), place),
+            Hold::Owner(owner) => self.owned.insert((owner, id), place),
+        };
     }
 
     /// Says whether it was there.
-    pub(crate) fn remove(&mut self, end: End, id: TupleId) -> bool {
-        self.ends.remove(&(end, id)).is_some()
+    pub(crate) fn remove(&mut self, hold: Hold, id: TupleId) -> bool {
+        match hold {
+            Hold::Until(end) => self.ends.remove(&(end, id)).is_some(),
+            Hold::Owner(owner) => self.owned.remove(&(owner, id)).is_some(),
+        }
     }
 
     /// The lease that ended first, of those that have.
     pub(crate) fn over(&self, clock: &Clock) -> Option<(TupleId, Place)> {
         let ((end, id), place) = self.ends.first_key_value()?;
         clock.is_over(*end).then(|| (*id, place.clone()))
+    }
+
+    /// The oldest tuple of an owner.
+    pub(crate) fn of_owner(&self, owner: u64) -> Option<(TupleId, Place)> {
+        let own = (owner, TupleId(0))..=(owner, TupleId(u64::MAX));
+        let ((_, id), place) = self.owned.range(own).next()?;
+        Some((*id, place.clone()))
+    }
+
+    /// The owner of each tuple that has one.
+    pub(crate) fn owners(&self) -> impl Iterator<Item = u64> {
+        self.owned.keys().map(|(owner, _)| *owner)
     }
 }

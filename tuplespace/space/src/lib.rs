@@ -13,7 +13,7 @@
 //! | `space`, `shelf` | one space; its tuples of one arity and which of them to look at |
 //! | `key`, `index`, `posting` | the ordered index that finds the oldest in any interval |
 //! | `pages` | what tuples look like in a snapshot, remembered |
-//! | `clock`, `leases` | agreed time; when tuples end that live on a lease |
+//! | `clock`, `leases` | agreed time; what the lives of tuples hang on |
 //! | `waiting` | who waits for what, found by what arrives |
 //! | `undo` | the one undo log behind savepoints |
 
@@ -49,7 +49,7 @@ mod waiting;
 pub use ids::{TupleId, WaiterId};
 pub use limits::{Limits, MAX_LEASE_MS};
 pub use name::{NameError, SpaceName};
-pub use operation::{Operation, OperationKind};
+pub use operation::{Lease, Operation, OperationKind};
 pub use outcome::{Applied, Outcome, Served, Wait};
 pub use refusal::Refusal;
 pub use spaces::{BadContent, Ended, Spaces};

@@ -5,6 +5,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::TupleId;
 
+/// How long a tuple lives that nobody takes. The order of the variants is the wire format.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Lease {
+    /// For ever.
+    #[default]
+    Forever,
+    /// So many milliseconds of agreed time.
+    Ms(u64),
+    /// As long as the session that inserts it: the tuple is ephemeral.
+    Session,
+}
+
 /// One operation on one space. The order of the variants is the wire format.
 ///
 /// Wherever several tuples match, the oldest by insertion is meant.
@@ -14,8 +26,8 @@ pub enum Operation {
     Out {
         /// The tuple.
         tuple: Tuple,
-        /// How long it lives, in milliseconds of agreed time; for ever without one.
-        lease_ms: Option<u64>,
+        /// How long it lives.
+        lease: Lease,
     },
     /// Reads a match, or says that there is none.
     Rdp {
@@ -48,8 +60,8 @@ pub enum Operation {
         template: Template,
         /// The tuple.
         tuple: Tuple,
-        /// How long it lives, if it is inserted; as of [`Operation::Out`].
-        lease_ms: Option<u64>,
+        /// How long it lives, if it is inserted.
+        lease: Lease,
     },
     /// Takes a match and inserts a tuple, or, without a match, does nothing.
     Replace {
@@ -57,8 +69,8 @@ pub enum Operation {
         template: Template,
         /// What to insert instead; it is a new tuple, the youngest.
         tuple: Tuple,
-        /// How long it lives; as of [`Operation::Out`], whatever lease the taken one had.
-        lease_ms: Option<u64>,
+        /// How long it lives, whatever lease the taken one had.
+        lease: Lease,
     },
     /// Reads matches in bulk, oldest first.
     RdAll {
@@ -209,12 +221,12 @@ impl Operation {
 
     /// The lease that `out`, `cas`, `replace` or `renew` would give.
     #[must_use]
-    pub const fn lease_ms(&self) -> Option<u64> {
+    pub const fn lease(&self) -> Option<Lease> {
         match self {
-            Self::Out { lease_ms, .. }
-            | Self::Cas { lease_ms, .. }
-            | Self::Replace { lease_ms, .. } => *lease_ms,
-            Self::Renew { lease_ms, .. } => Some(*lease_ms),
+            Self::Out { lease, .. } | Self::Cas { lease, .. } | Self::Replace { lease, .. } => {
+                Some(*lease)
+            }
+            Self::Renew { lease_ms, .. } => Some(Lease::Ms(*lease_ms)),
             _ => None,
         }
     }

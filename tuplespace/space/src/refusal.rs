@@ -52,11 +52,14 @@ pub enum Refusal {
     /// A wait of no time, or of more than [`crate::MAX_LEASE_MS`].
     #[error("a wait takes between a millisecond and a year; use rdp or inp, or set no end")]
     WaitOutOfRange,
+    /// An ephemeral tuple that no session would own.
+    #[error("an ephemeral tuple belongs to a session; insert it in one, or give it another lease")]
+    NoOwner,
 }
 
 impl Refusal {
     /// Every refusal, in wire order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NoSuchSpace,
         Self::SpaceExists,
         Self::TooManySpaces,
@@ -68,6 +71,7 @@ impl Refusal {
         Self::TooBroad,
         Self::LeaseOutOfRange,
         Self::WaitOutOfRange,
+        Self::NoOwner,
     ];
 
     /// The refusal's number in JSON, metrics and documents; never reused.
@@ -85,6 +89,7 @@ impl Refusal {
             Self::TooBroad => 9,
             Self::LeaseOutOfRange => 10,
             Self::WaitOutOfRange => 11,
+            Self::NoOwner => 12,
         }
     }
 }

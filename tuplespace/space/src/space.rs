@@ -6,8 +6,8 @@ use bezant_tuple::{Template, Tuple};
 
 use crate::{
     Refusal, TupleId, broken,
-    clock::End,
     key::Key,
+    leases::Hold,
     shelf::{Shelf, Work},
 };
 
@@ -16,8 +16,8 @@ use crate::{
 pub(crate) struct Space {
     /// By arity, of which there are few; no shelf is empty.
     shelves: BTreeMap<usize, Shelf>,
-    /// The tuples that live on a lease.
-    leases: BTreeMap<TupleId, End>,
+    /// The tuples that do not live for ever.
+    holds: BTreeMap<TupleId, Hold>,
 }
 
 impl Space {
@@ -43,36 +43,36 @@ impl Space {
         }
     }
 
-    /// The oldest match with a lease.
+    /// The oldest match that lives until some time.
     pub(crate) fn oldest_leased(
         &self,
         template: &Template,
         work: &mut Work,
     ) -> Result<Option<(TupleId, &Tuple)>, Refusal> {
-        let Some(shelf) = self.shelf_of(template).filter(|_| !self.leases.is_empty()) else {
+        let Some(shelf) = self.shelf_of(template).filter(|_| !self.holds.is_empty()) else {
             return Ok(None);
         };
         let leased = |found: &Result<(TupleId, _), _>| {
             let id = found.as_ref().map(|(id, _)| id);
-            id.map_or(true, |id| self.leases.contains_key(id))
+            id.map_or(true, |id| matches!(self.hold_of(*id), Some(Hold::Until(_))))
         };
         let mut matches = shelf.matches(template, None, work);
         matches.find(leased).transpose()
     }
 
-    /// When a tuple's lease ends.
-    pub(crate) fn end_of(&self, id: TupleId) -> Option<End> {
-        self.leases.get(&id).copied()
+    /// What a tuple's life hangs on.
+    pub(crate) fn hold_of(&self, id: TupleId) -> Option<Hold> {
+        self.holds.get(&id).copied()
     }
 
-    /// The leases, by age of the tuples.
-    pub(crate) fn leases(&self) -> impl ExactSizeIterator<Item = (TupleId, End)> {
-        self.leases.iter().map(|(id, end)| (*id, *end))
+    /// What lives hang on, by age of the tuples.
+    pub(crate) fn holds(&self) -> impl ExactSizeIterator<Item = (TupleId, Hold)> {
+        self.holds.iter().map(|(id, hold)| (*id, *hold))
     }
 
-    /// Gives a tuple, which is there, a lease or another one.
-    pub(crate) fn lease(&mut self, id: TupleId, end: End) {
-        self.leases.insert(id, end);
+    /// Lets the life of a tuple, which is there, hang on this.
+    pub(crate) fn hold(&mut self, id: TupleId, hold: Hold) {
+        self.holds.insert(id, hold);
     }
 
     /// How many fields the tuple has, if it is here.
@@ -103,8 +103,8 @@ impl Space {
             .insert(id, tuple, keys);
     }
 
-    /// Removes the tuple `id`, which has `arity` fields and is there, with its lease.
-    pub(crate) fn remove(&mut self, arity: usize, id: TupleId) -> (Tuple, Option<End>) {
+    /// Removes the tuple `id`, which has `arity` fields and is there, with its hold.
+    pub(crate) fn remove(&mut self, arity: usize, id: TupleId) -> (Tuple, Option<Hold>) {
         let Some(shelf) = self.shelves.get_mut(&arity) else {
             broken("a tuple to be removed has no shelf");
         };
@@ -114,7 +114,7 @@ impl Space {
         if shelf.is_empty() {
             self.shelves.remove(&arity);
         }
-        (tuple, self.leases.remove(&id))
+        (tuple, self.holds.remove(&id))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     TupleId, Wait, WaiterId, broken,
     clock::{Clock, End},
     key::Key,
-    leases::Leases,
+    leases::{Hold, Leases},
     limits::MAX_LEASE_MS,
     shelf::Work,
     space::{Space, keys_of},
@@ -36,6 +36,8 @@ pub struct Spaces {
     undo: UndoLog,
     clock: Clock,
     leases: Leases,
+    /// Who acts: the owner of the ephemeral tuples that are inserted.
+    owner: Option<u64>,
     /// The id last given out.
     last: TupleId,
     tuples: u64,
@@ -62,7 +64,7 @@ impl From<Page> for Outcome {
 /// A tuple on its way in: admitted, but nothing changed yet.
 struct Arriving {
     tuple: Tuple,
-    lease_ms: Option<u64>,
+    hold: Option<Hold>,
     keys: Vec<Key>,
     matched: Matched,
 }
@@ -79,6 +81,7 @@ impl Spaces {
             undo: UndoLog::default(),
             clock: Clock::default(),
             leases: Leases::default(),
+            owner: None,
             last: TupleId(0),
             tuples: 0,
             bytes: 0,
@@ -108,6 +111,12 @@ impl Spaces {
         self.spaces.contains_key(space)
     }
 
+    /// Names who acts from here on: the owner of the ephemeral tuples that are inserted. With
+    /// none, none can be.
+    pub const fn act_for(&mut self, owner: Option<u64>) {
+        self.owner = owner;
+    }
+
     /// The names of all spaces, in order.
     pub fn names(&self) -> impl Iterator<Item = &SpaceName> {
         self.spaces.keys()
@@ -131,17 +140,14 @@ impl Spaces {
         if !self.contains(space) {
             return Err(Refusal::NoSuchSpace);
         }
-        let lease_ms = operation.lease_ms();
-        if lease_ms.is_some_and(|ms| !(1..=MAX_LEASE_MS).contains(&ms)) {
-            return Err(Refusal::LeaseOutOfRange);
-        }
+        let hold = self.hold(operation)?;
         let within_ms = operation.within_ms();
         if within_ms.is_some_and(|ms| !(1..=MAX_LEASE_MS).contains(&ms)) {
             return Err(Refusal::WaitOutOfRange);
         }
         let outcome = match operation {
-            Operation::Out { tuple, lease_ms } => {
-                let arriving = self.admit(space, tuple, *lease_ms, None)?;
+            Operation::Out { tuple, .. } => {
+                let arriving = self.admit(space, tuple, hold, None)?;
                 self.insert(space, arriving);
                 Outcome::Done
             }
@@ -162,22 +168,18 @@ impl Spaces {
                 (found, _) => Outcome::Match(found),
             },
             Operation::Cas {
-                template,
-                tuple,
-                lease_ms,
+                template, tuple, ..
             } => {
                 let found = self.read(space, template)?;
                 if found.is_none() {
-                    let arriving = self.admit(space, tuple, *lease_ms, None)?;
+                    let arriving = self.admit(space, tuple, hold, None)?;
                     self.insert(space, arriving);
                 }
                 Outcome::Match(found)
             }
             Operation::Replace {
-                template,
-                tuple,
-                lease_ms,
-            } => Outcome::Match(self.replace(space, template, tuple, *lease_ms)?),
+                template, tuple, ..
+            } => Outcome::Match(self.replace(space, template, tuple, hold)?),
             Operation::RdAll {
                 template,
                 limit,
@@ -227,15 +229,6 @@ impl Spaces {
             }
             None => false,
         }
-    }
-
-    /// Ends all waits of an owner; says how many there were.
-    pub fn cancel_owner(&mut self, owner: u64) -> usize {
-        let arrivals = self.waiting.of_owner(owner);
-        for arrival in &arrivals {
-            self.leave(*arrival);
-        }
-        arrivals.len()
     }
 
     /// Begins to remember changes, or marks a place among those remembered.
@@ -362,7 +355,7 @@ impl Spaces {
         space: &SpaceName,
         template: &Template,
         tuple: &Tuple,
-        lease_ms: Option<u64>,
+        hold: Option<Hold>,
     ) -> Result<Option<Tuple>, Refusal> {
         let found = self.look(space, |space, work| {
             let found = space.oldest(template, work)?;
@@ -371,7 +364,7 @@ impl Spaces {
         let Some((id, freed)) = found else {
             return Ok(None);
         };
-        let arriving = self.admit(space, tuple, lease_ms, Some(freed))?;
+        let arriving = self.admit(space, tuple, hold, Some(freed))?;
         let old = self.remove(space, template.arity(), id);
         self.insert(space, arriving);
         Ok(Some(old))
@@ -451,7 +444,7 @@ impl Spaces {
         &mut self,
         space: &SpaceName,
         tuple: &Tuple,
-        lease_ms: Option<u64>,
+        hold: Option<Hold>,
         freed: Option<u64>,
     ) -> Result<Arriving, Refusal> {
         let keys = keys_of(tuple);
@@ -471,7 +464,7 @@ impl Spaces {
         let tuple = tuple.clone();
         Ok(Arriving {
             tuple,
-            lease_ms,
+            hold,
             keys,
             matched,
         })
@@ -481,7 +474,7 @@ impl Spaces {
     fn insert(&mut self, name: &SpaceName, arriving: Arriving) {
         let Arriving {
             tuple,
-            lease_ms,
+            hold,
             keys,
             matched,
         } = arriving;
@@ -495,8 +488,7 @@ impl Spaces {
             Some(arrival) => self.serve(arrival, id, tuple),
             None => {
                 let arity = tuple.arity();
-                let end = lease_ms.map(|ms| self.clock.end_after(ms));
-                self.put(name, id, tuple, keys, end);
+                self.put(name, id, tuple, keys, hold);
                 self.undo.record(|| Undo::Inserted {
                     space: name.clone(),
                     arity,
@@ -538,12 +530,12 @@ impl Spaces {
 
     /// Takes the tuple `id`, which is there, out of its space.
     fn remove(&mut self, name: &SpaceName, arity: usize, id: TupleId) -> Tuple {
-        let (tuple, end) = self.pull(name, arity, id);
+        let (tuple, hold) = self.pull(name, arity, id);
         self.undo.record(|| Undo::Removed {
             space: name.clone(),
             id,
             tuple: tuple.clone(),
-            end,
+            hold,
         });
         tuple
     }
@@ -554,25 +546,25 @@ impl Spaces {
         id: TupleId,
         tuple: Tuple,
         keys: Vec<Key>,
-        end: Option<End>,
+        hold: Option<Hold>,
     ) {
         self.tuples += 1;
         self.bytes += tuple.encoded_len() as u64;
         let arity = tuple.arity();
         self.space(name).insert(id, tuple, keys);
-        if let Some(end) = end {
-            self.lease(name, arity, id, end);
+        if let Some(hold) = hold {
+            self.attach(name, arity, id, hold);
         }
     }
 
-    fn pull(&mut self, name: &SpaceName, arity: usize, id: TupleId) -> (Tuple, Option<End>) {
-        let (tuple, end) = self.space(name).remove(arity, id);
+    fn pull(&mut self, name: &SpaceName, arity: usize, id: TupleId) -> (Tuple, Option<Hold>) {
+        let (tuple, hold) = self.space(name).remove(arity, id);
         self.tuples -= 1;
         self.bytes -= tuple.encoded_len() as u64;
-        if let Some(end) = end {
-            self.forget_lease(end, id);
+        if let Some(hold) = hold {
+            self.detach(hold, id);
         }
-        (tuple, end)
+        (tuple, hold)
     }
 
     fn space(&mut self, name: &SpaceName) -> &mut Space {
@@ -595,10 +587,10 @@ impl Spaces {
                 space,
                 id,
                 tuple,
-                end,
+                hold,
             } => {
                 let keys = keys_of(&tuple);
-                self.put(&space, id, tuple, keys, end);
+                self.put(&space, id, tuple, keys, hold);
             }
             Undo::Renewed {
                 space,

@@ -5,7 +5,7 @@ use bezant_tuple::Tuple;
 
 use crate::{
     Served, SpaceName, TupleId,
-    clock::End,
+    leases::Hold,
     waiting::{Arrival, Waiter},
 };
 
@@ -36,14 +36,14 @@ pub(crate) enum Undo {
         space: SpaceName,
         id: TupleId,
         tuple: Tuple,
-        end: Option<End>,
+        hold: Option<Hold>,
     },
     /// A tuple's lease was renewed.
     Renewed {
         space: SpaceName,
         arity: usize,
         id: TupleId,
-        before: End,
+        before: Hold,
     },
     /// A waiter came.
     Arrived(Arrival),

@@ -10,8 +10,8 @@
 
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
-    Applied, Limits, Operation, OperationKind, Outcome, Refusal, Served, SpaceName, Spaces,
-    TupleId, WaiterId,
+    Applied, Ended, Lease, Limits, Operation, OperationKind, Outcome, Refusal, Served, SpaceName,
+    Spaces, TupleId, WaiterId,
 };
 
 fn tuple(text: &str) -> Tuple {
@@ -26,7 +26,7 @@ fn out(text: &str) -> Operation {
     let tuple = tuple(text);
     Operation::Out {
         tuple,
-        lease_ms: None,
+        lease: Lease::Forever,
     }
 }
 
@@ -151,12 +151,12 @@ fn a_missing_space_is_an_error_for_every_operation_even_a_waiting_one() {
         Operation::Cas {
             template: any.clone(),
             tuple: one.clone(),
-            lease_ms: None,
+            lease: Lease::Forever,
         },
         Operation::Replace {
             template: any.clone(),
             tuple: one,
-            lease_ms: None,
+            lease: Lease::Forever,
         },
         Operation::RdAll {
             template: any.clone(),
@@ -314,14 +314,14 @@ fn cas_and_replace_wake_waiters_too() {
     let cas = Operation::Cas {
         template: template("(1)"),
         tuple: tuple("(1)"),
-        lease_ms: None,
+        lease: Lease::Forever,
     };
     assert_eq!(bench.apply(&cas), NOTHING);
     assert_eq!(bench.served(), [(1, OperationKind::In, "(1)".into())]);
     let replace = Operation::Replace {
         template: template("(\"old\")"),
         tuple: tuple("(2)"),
-        lease_ms: None,
+        lease: Lease::Forever,
     };
     assert_eq!(bench.apply(&replace), matched("(\"old\")"));
     assert_eq!(bench.served(), [(2, OperationKind::In, "(2)".into())]);
@@ -334,7 +334,7 @@ fn cas_inserts_unless_a_match_exists() {
     let cas = |template_: &str, tuple_: &str| Operation::Cas {
         template: template(template_),
         tuple: tuple(tuple_),
-        lease_ms: None,
+        lease: Lease::Forever,
     };
     assert_eq!(bench.apply(&cas("(\"lock\", _)", "(\"lock\", 1)")), NOTHING);
     let held = matched("(\"lock\", 1)");
@@ -351,7 +351,7 @@ fn replace_takes_the_oldest_and_inserts_the_youngest() {
     let replace = |template_: &str, tuple_: &str| Operation::Replace {
         template: template(template_),
         tuple: tuple(tuple_),
-        lease_ms: None,
+        lease: Lease::Forever,
     };
     let one = bench.apply(&replace("(\"n\", _)", "(\"n\", 3)"));
     assert_eq!(one, matched("(\"n\", 1)"));
@@ -381,8 +381,8 @@ fn a_cancelled_wait_is_not_served() {
     };
     let applied = bench.spaces.apply(&bench.space, &rd("(_)"), Some(other));
     assert_eq!(applied, Ok(Applied::Waiting));
-    assert_eq!(bench.spaces.cancel_owner(1), 3);
-    assert_eq!(bench.spaces.cancel_owner(1), 0);
+    assert_eq!(bench.spaces.end_owner(1).waits.len(), 3);
+    assert_eq!(bench.spaces.end_owner(1), Ended::default());
     assert!(bench.spaces.is_waiting(other));
 }
 
@@ -445,7 +445,7 @@ fn a_rollback_restores_age_waiters_ids_and_spaces() {
     bench.apply(&inp("(_, 2)"));
     bench.apply(&out("(\"a\", 2)"));
     bench.apply(&out("(\"w\", 1)"));
-    bench.spaces.cancel_owner(1);
+    bench.spaces.end_owner(1);
     bench.wait(&rd("(\"z\")"), 7);
     let other = SpaceName::new("other").unwrap();
     bench.spaces.create(&other).unwrap();
@@ -591,7 +591,7 @@ fn every_bound_refuses_and_what_is_refused_changes_nothing() {
     let replace = Operation::Replace {
         template: template("(1)"),
         tuple: tuple(&large),
-        lease_ms: None,
+        lease: Lease::Forever,
     };
     assert_eq!(bench.try_apply(&replace), Err(Refusal::TooManyBytes));
     let wait = bench
@@ -606,7 +606,7 @@ fn every_bound_refuses_and_what_is_refused_changes_nothing() {
     let cas = Operation::Cas {
         template: template("(3)"),
         tuple: tuple("(3)"),
-        lease_ms: None,
+        lease: Lease::Forever,
     };
     assert_eq!(bench.try_apply(&cas), Err(Refusal::TooManyTuples));
     assert_eq!(bench.content(), before);
@@ -614,7 +614,7 @@ fn every_bound_refuses_and_what_is_refused_changes_nothing() {
     let replace = Operation::Replace {
         template: template("(2)"),
         tuple: tuple("(3)"),
-        lease_ms: None,
+        lease: Lease::Forever,
     };
     assert_eq!(bench.apply(&replace), matched("(2)"));
     assert_eq!(bench.apply(&out("(\"w\")")), Outcome::Done);
@@ -660,7 +660,7 @@ fn an_operation_that_would_look_at_too_much_is_refused() {
 #[test]
 fn refusals_have_stable_codes() {
     let codes: Vec<u16> = Refusal::ALL.into_iter().map(Refusal::code).collect();
-    assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
     for (index, refusal) in (0u8..).zip(Refusal::ALL) {
         assert_eq!(postcard::to_allocvec(&refusal).unwrap(), [index]);
         assert!(refusal.to_string().contains([';', ',']), "{refusal}");
@@ -682,7 +682,7 @@ fn operations_are_spelled_as_documented() {
             Operation::Cas {
                 template: any(),
                 tuple: one(),
-                lease_ms: None,
+                lease: Lease::Forever,
             },
             "cas",
             vec![5, 1, 1, 1, 2, 2, 0],
@@ -691,7 +691,7 @@ fn operations_are_spelled_as_documented() {
             Operation::Replace {
                 template: any(),
                 tuple: one(),
-                lease_ms: None,
+                lease: Lease::Forever,
             },
             "replace",
             vec![6, 1, 1, 1, 2, 2, 0],

@@ -1,4 +1,5 @@
-//! Tuples that live on a lease and waits that end by themselves, promise by promise.
+//! Tuples that live on a lease or with their owner, and waits that end by themselves, promise
+//! by promise.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,7 +11,8 @@
 
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
-    Applied, Ended, Limits, MAX_LEASE_MS, Operation, Outcome, Refusal, SpaceName, Spaces, WaiterId,
+    Applied, Ended, Lease, Limits, MAX_LEASE_MS, Operation, Outcome, Refusal, SpaceName, Spaces,
+    WaiterId,
 };
 
 /// Whose waits these are.
@@ -31,8 +33,8 @@ fn matched(text: &str) -> Outcome {
 }
 
 fn out(text: &str) -> Operation {
-    let (tuple, lease_ms) = (tuple(text), None);
-    Operation::Out { tuple, lease_ms }
+    let (tuple, lease) = (tuple(text), Lease::Forever);
+    Operation::Out { tuple, lease }
 }
 
 fn inp(text: &str) -> Operation {
@@ -118,8 +120,8 @@ impl Bench {
 }
 
 fn leased(text: &str, lease_ms: u64) -> Operation {
-    let (tuple, lease_ms) = (tuple(text), Some(lease_ms));
-    Operation::Out { tuple, lease_ms }
+    let (tuple, lease) = (tuple(text), Lease::Ms(lease_ms));
+    Operation::Out { tuple, lease }
 }
 
 fn renew(text: &str, lease_ms: u64) -> Operation {
@@ -290,7 +292,7 @@ fn a_wait_that_is_over_does_not_end_again() {
     assert_eq!(bench.spaces.due_ms(), Some(70));
     bench.spaces.rollback(savepoint);
     assert_eq!(bench.spaces.due_ms(), Some(60));
-    bench.spaces.cancel_owner(OWNER);
+    bench.spaces.end_owner(OWNER);
     assert_eq!(bench.spaces.due_ms(), None);
     assert_eq!(bench.spaces.advance(100), Ended::default());
 }
@@ -307,4 +309,40 @@ fn a_wait_has_its_bounds_and_outages_are_granted_to_it() {
     bench.wait(&within(rd("(1)"), MAX_LEASE_MS), 1);
     bench.spaces.extend(7);
     assert_eq!(bench.spaces.due_ms(), Some(MAX_LEASE_MS + 7));
+}
+
+fn ephemeral(text: &str) -> Operation {
+    let (tuple, lease) = (tuple(text), Lease::Session);
+    Operation::Out { tuple, lease }
+}
+
+/// An ephemeral tuple is like any other until its owner ends, and is no lease to be renewed.
+#[test]
+fn an_ephemeral_tuple_ends_with_its_owner() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.try_apply(&ephemeral("(1)")), Err(Refusal::NoOwner));
+    for (owner, text) in [(7, "(1)"), (8, "(2)"), (7, "(3)"), (7, "(4)")] {
+        bench.spaces.act_for(Some(owner));
+        bench.apply(&ephemeral(text));
+    }
+    bench.apply(&out("(5)"));
+    assert_eq!(bench.apply(&renew("(1)", 10)), NOTHING);
+    assert_eq!((bench.spaces.due_ms(), bench.spaces.leases()), (None, 0));
+    assert_eq!(
+        bench.apply(&inp("(3)")),
+        matched("(3)"),
+        "anybody may take it"
+    );
+    bench.spaces.advance(1_000_000);
+    let owners: Vec<u64> = bench.spaces.owners().collect();
+    assert_eq!(owners, [7, 7, 8]);
+    let savepoint = bench.spaces.savepoint();
+    let before = bench.content();
+    assert_eq!(bench.spaces.end_owner(7).tuples, 2);
+    assert_eq!(bench.all("(_)"), ["(2)", "(5)"]);
+    assert_eq!(bench.spaces.end_owner(7), Ended::default());
+    bench.spaces.rollback(savepoint);
+    assert_eq!(bench.content(), before);
+    assert_eq!(bench.spaces.end_owner(7).tuples, 2);
+    assert_eq!(bench.spaces.end_owner(9), Ended::default());
 }

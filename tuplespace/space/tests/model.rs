@@ -13,8 +13,8 @@ mod common;
 
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
-    Applied, Ended, Limits, MAX_LEASE_MS, Operation, OperationKind, Outcome, Refusal, Savepoint,
-    Served, SpaceName, Spaces, TupleId, WaiterId,
+    Applied, Ended, Lease, Limits, MAX_LEASE_MS, Operation, OperationKind, Outcome, Refusal,
+    Savepoint, Served, SpaceName, Spaces, TupleId, WaiterId,
 };
 use common::{TIGHT, WIDE, content, name, operation, restored, space, tuple};
 use proptest::{prelude::*, sample::Index};
@@ -36,6 +36,7 @@ struct Placed {
     tuple: Tuple,
     /// When its lease ends.
     due: Option<u64>,
+    owner: Option<u64>,
 }
 
 /// What the documentation promises, spelled in the plainest way.
@@ -48,6 +49,8 @@ struct Model {
     served: Vec<Served>,
     last: u64,
     now: u64,
+    /// Who acts.
+    owner: Option<u64>,
 }
 
 impl Model {
@@ -60,6 +63,7 @@ impl Model {
             served: Vec::new(),
             last: 0,
             now: 0,
+            owner: None,
         }
     }
 
@@ -91,7 +95,7 @@ impl Model {
         &mut self,
         space: &SpaceName,
         tuple: &Tuple,
-        lease_ms: Option<u64>,
+        lease: Option<Lease>,
     ) -> Result<(), Refusal> {
         let (wanting, others): (Vec<Waiter>, Vec<Waiter>) = self
             .waiters
@@ -115,7 +119,14 @@ impl Model {
                 id: self.last,
                 space: space.clone(),
                 tuple: tuple.clone(),
-                due: lease_ms.map(|ms| self.now + ms),
+                due: match lease {
+                    Some(Lease::Ms(ms)) => Some(self.now + ms),
+                    _ => None,
+                },
+                owner: match lease {
+                    Some(Lease::Session) => self.owner,
+                    _ => None,
+                },
             });
         }
         for waiter in readers.into_iter().chain(taker) {
@@ -183,9 +194,13 @@ impl Model {
         if !self.spaces.contains(space) {
             return Err(Refusal::NoSuchSpace);
         }
-        let lease_ms = operation.lease_ms();
-        if lease_ms.is_some_and(|ms| ms == 0 || ms > MAX_LEASE_MS) {
-            return Err(Refusal::LeaseOutOfRange);
+        let lease = operation.lease();
+        match lease {
+            Some(Lease::Ms(ms)) if ms == 0 || ms > MAX_LEASE_MS => {
+                return Err(Refusal::LeaseOutOfRange);
+            }
+            Some(Lease::Session) if self.owner.is_none() => return Err(Refusal::NoOwner),
+            _ => {}
         }
         let within_ms = operation.within_ms();
         if within_ms.is_some_and(|ms| ms == 0 || ms > MAX_LEASE_MS) {
@@ -196,7 +211,7 @@ impl Model {
         let found = oldest.map(|at| self.tuples[at].tuple.clone());
         let outcome = match operation {
             Operation::Out { tuple, .. } => {
-                self.insert(space, tuple, lease_ms)?;
+                self.insert(space, tuple, lease)?;
                 Outcome::Done
             }
             Operation::Rd { template, .. } | Operation::In { template, .. }
@@ -212,14 +227,14 @@ impl Model {
             }
             Operation::Cas { tuple, .. } => {
                 if oldest.is_none() {
-                    self.insert(space, tuple, lease_ms)?;
+                    self.insert(space, tuple, lease)?;
                 }
                 Outcome::Match(found)
             }
             Operation::Replace { tuple, .. } => {
                 if let Some(at) = oldest {
                     self.tuples.remove(at);
-                    self.insert(space, tuple, lease_ms)?;
+                    self.insert(space, tuple, lease)?;
                 }
                 Outcome::Match(found)
             }
@@ -312,6 +327,16 @@ impl Model {
         leases.chain(waits).min()
     }
 
+    fn end_owner(&mut self, owner: u64) -> Ended {
+        let own = self.waiters.iter().map(|waiter| waiter.id);
+        let waits: Vec<_> = own.filter(|id| id.owner == owner).collect();
+        self.waiters.retain(|waiter| waiter.id.owner != owner);
+        let before = self.tuples.len();
+        self.tuples.retain(|placed| placed.owner != Some(owner));
+        let tuples = (before - self.tuples.len()) as u64;
+        Ended { tuples, waits }
+    }
+
     fn cancel(&mut self, gone: impl Fn(WaiterId) -> bool) -> usize {
         let before = self.waiters.len();
         self.waiters.retain(|waiter| !gone(waiter.id));
@@ -326,7 +351,7 @@ enum Step {
     Apply(SpaceName, Operation, Option<u64>),
     /// Cancels a wait, or what is none.
     Cancel(Index),
-    CancelOwner(u64),
+    EndOwner(u64),
     TakeServed,
     /// Time goes on by so much.
     Advance(u64),
@@ -343,7 +368,7 @@ fn step() -> impl Strategy<Value = Step> {
         40 => (space(), operation(), prop::option::weighted(0.8, 0u64..3))
             .prop_map(|(space, operation, owner)| Step::Apply(space, operation, owner)),
         2 => any::<Index>().prop_map(Step::Cancel),
-        1 => (0u64..3).prop_map(Step::CancelOwner),
+        1 => (0u64..3).prop_map(Step::EndOwner),
         2 => Just(Step::TakeServed),
         3 => prop_oneof![4 => 0u64..40, 1 => 0u64..300].prop_map(Step::Advance),
         1 => (0u64..60).prop_map(Step::Extend),
@@ -391,6 +416,8 @@ impl Twins {
             }
             Step::Apply(space, operation, owner) => {
                 waiter = self.waiter(*owner);
+                self.spaces.act_for(*owner);
+                self.model.owner = *owner;
                 self.apply(space, operation, waiter);
             }
             Step::Cancel(at) => {
@@ -405,9 +432,9 @@ impl Twins {
                 assert_eq!(self.spaces.cancel(id), cancelled);
                 waiter = Some(id);
             }
-            Step::CancelOwner(owner) => {
-                let cancelled = self.model.cancel(|id| id.owner == *owner);
-                assert_eq!(self.spaces.cancel_owner(*owner), cancelled);
+            Step::EndOwner(owner) => {
+                let ended = self.model.end_owner(*owner);
+                assert_eq!(self.spaces.end_owner(*owner), ended);
             }
             Step::TakeServed => {
                 let served = std::mem::take(&mut self.model.served);
@@ -503,9 +530,12 @@ impl Twins {
         for (step, waiter) in &self.done {
             match step {
                 Step::Create(space) => drop(other.create(space)),
-                Step::Apply(space, operation, _) => drop(other.apply(space, operation, *waiter)),
+                Step::Apply(space, operation, owner) => {
+                    other.act_for(*owner);
+                    drop(other.apply(space, operation, *waiter));
+                }
                 Step::Cancel(_) => drop(other.cancel(waiter.unwrap())),
-                Step::CancelOwner(owner) => drop(other.cancel_owner(*owner)),
+                Step::EndOwner(owner) => drop(other.end_owner(*owner)),
                 Step::TakeServed => drop(other.take_served()),
                 Step::Advance(by) => {
                     now += by;
@@ -524,6 +554,7 @@ impl Twins {
             let all = [&mut self.spaces, &mut other, &mut given];
             let [first, second, third] = all.map(|spaces| {
                 let ended = spaces.advance(now);
+                spaces.act_for(Some(1));
                 let before = spaces.examined();
                 let result = spaces.apply(&space, &operation, None);
                 (ended, result, spaces.examined() - before, content(spaces))
@@ -567,7 +598,7 @@ proptest! {
             let mut fields = tuple.into_fields();
             fields.push(number.into());
             let tuple = Tuple::new(fields).unwrap();
-            twins.step(Step::Apply(name("a"), Operation::Out { tuple, lease_ms: None }, None));
+            twins.step(Step::Apply(name("a"), Operation::Out { tuple, lease: Lease::Forever }, None));
         }
         for step in steps {
             twins.step(step);

@@ -10,7 +10,7 @@
 )]
 
 use bezant_tuple::{Template, Tuple, Value, codec::Reader};
-use bezant_tuplespace::{Applied, Limits, Operation, Outcome, SpaceName, Spaces, WaiterId};
+use bezant_tuplespace::{Applied, Lease, Limits, Operation, Outcome, SpaceName, Spaces, WaiterId};
 
 const MANY: i64 = 100_000;
 
@@ -45,7 +45,7 @@ impl Bench {
         self.apply(
             &Operation::Out {
                 tuple,
-                lease_ms: None,
+                lease: Lease::Forever,
             },
             None,
         );
@@ -212,7 +212,7 @@ fn unrelated_waiters_are_not_asked() {
         let tuple = text.parse().unwrap();
         let (_, cost) = bench.cost(&Operation::Out {
             tuple,
-            lease_ms: None,
+            lease: Lease::Forever,
         });
         assert!(cost <= most, "{text}: {cost}");
         assert_eq!(bench.spaces.take_served().len(), served, "{text}");
@@ -240,7 +240,7 @@ fn waiters_in_a_queue_are_asked_in_turn() {
         let tuple = job(number);
         let (_, cost) = bench.cost(&Operation::Out {
             tuple,
-            lease_ms: None,
+            lease: Lease::Forever,
         });
         assert_eq!(cost, 1);
         let served = bench.spaces.take_served();
@@ -280,7 +280,7 @@ fn a_snapshot_encodes_what_changed() {
     let tuple = job(1);
     let operation = Operation::Out {
         tuple,
-        lease_ms: None,
+        lease: Lease::Forever,
     };
     bench.spaces.apply(&other, &operation, None).unwrap();
     assert_eq!(anew(&bench), 1, "the other space was not touched");

@@ -254,7 +254,7 @@ mod tests {
         ));
         assert!(matches!(
             &group.steps[3],
-            Step::Do(act) if act.operation.lease_ms() == Some(5000)
+            Step::Do(act) if act.operation.lease() == Some(bezant_tuplespace::Lease::Ms(5000))
         ));
     }
 

@@ -7,7 +7,7 @@ use std::{str::FromStr, time::Duration};
 
 use bezant_api::{Answer, Call};
 use bezant_tuple::{Template, Tuple};
-use bezant_tuplespace::{NameError, Operation, Outcome, SpaceName, TupleId};
+use bezant_tuplespace::{Lease, NameError, Operation, Outcome, SpaceName, TupleId};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
@@ -67,8 +67,9 @@ pub(crate) struct Leased {
 }
 
 impl Leased {
-    fn ms(&self) -> Option<u64> {
-        self.lease.map(ms)
+    fn lease(&self) -> Lease {
+        self.lease
+            .map_or(Lease::Forever, |lease| Lease::Ms(ms(lease)))
     }
 }
 
@@ -152,8 +153,8 @@ impl OperationCommand {
     pub(super) fn into_operation(self) -> Result<(SpaceName, Operation), Failure> {
         let (space, operation) = match self {
             Self::Out(args) => {
-                let (tuple, lease_ms) = (tuple(&args.tuple)?, args.leased.ms());
-                (args.space, Operation::Out { tuple, lease_ms })
+                let (tuple, lease) = (tuple(&args.tuple)?, args.leased.lease());
+                (args.space, Operation::Out { tuple, lease })
             }
             Self::Rdp(args) => {
                 let template = template(&args.template)?;
@@ -185,25 +186,25 @@ impl OperationCommand {
             }
             Self::Cas(args) => {
                 let (template, tuple) = (template(&args.template)?, tuple(&args.tuple)?);
-                let lease_ms = args.leased.ms();
+                let lease = args.leased.lease();
                 (
                     args.space,
                     Operation::Cas {
                         template,
                         tuple,
-                        lease_ms,
+                        lease,
                     },
                 )
             }
             Self::Replace(args) => {
                 let (template, tuple) = (template(&args.template)?, tuple(&args.tuple)?);
-                let lease_ms = args.leased.ms();
+                let lease = args.leased.lease();
                 (
                     args.space,
                     Operation::Replace {
                         template,
                         tuple,
-                        lease_ms,
+                        lease,
                     },
                 )
             }

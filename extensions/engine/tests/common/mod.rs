@@ -5,7 +5,7 @@ use bezant_api::{Access, Capability, FailureCode, Manifest, Subscription};
 use bezant_extensions::{CallReport, Engine, Host, Invocation};
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
-    Applied, Limits, Operation, OperationKind, Outcome, Refusal, SpaceName, Spaces,
+    Applied, Lease, Limits, Operation, OperationKind, Outcome, Refusal, SpaceName, Spaces,
 };
 
 /// A host over real spaces.
@@ -133,7 +133,7 @@ impl Bench {
     pub(crate) fn out(&mut self, text: &str) {
         let operation = Operation::Out {
             tuple: tuple(text),
-            lease_ms: None,
+            lease: Lease::Forever,
         };
         plain(&mut self.spaces, "here", &operation);
     }

@@ -15,7 +15,7 @@ use bezant_tuplespace::BadContent;
 use bytes::Bytes;
 
 use super::{Kept, Session, Sessions};
-use crate::limits::{MAX_SESSIONS, MAX_SESSIONS_PER_CLIENT, WINDOW};
+use crate::limits::{MAX_SESSIONS, MAX_SESSIONS_PER_CLIENT, SESSION_MS, WINDOW};
 
 /// More than any run counts to, few enough that counting on from here never ends.
 const MAX_COUNT: u64 = 1 << 62;
@@ -31,8 +31,8 @@ impl Sessions {
         }
     }
 
-    /// Reads what [`Sessions::encode_into`] wrote.
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, BadContent> {
+    /// Reads what [`Sessions::encode_into`] wrote at agreed time `now_ms`.
+    pub(crate) fn decode(now_ms: u64, reader: &mut Reader<'_>) -> Result<Self, BadContent> {
         let mut sessions = Self {
             last: SessionId(reader.varint()?),
             ..Self::default()
@@ -49,7 +49,10 @@ impl Sessions {
             BadContent::unless(before < id, "sessions out of order")?;
             BadContent::unless(id <= sessions.last, "a session that was not opened")?;
             before = id;
-            let session = Session::decode(id, reader)?;
+            let session = Session::decode(id, now_ms, reader)?;
+            if session.ttl_ms.is_some() {
+                sessions.ends.insert((session.end_ms, id));
+            }
             let own = sessions.by_client.entry(session.owner).or_default();
             BadContent::unless(
                 own.len() < MAX_SESSIONS_PER_CLIENT,
@@ -86,6 +89,11 @@ impl Session {
         codec::put_varint(out, self.next);
         codec::put_varint(out, self.opened.0);
         codec::put_varint(out, self.used.0);
+        // No session lives for no time.
+        codec::put_varint(out, self.ttl_ms.unwrap_or(0));
+        if self.ttl_ms.is_some() {
+            codec::put_varint(out, self.end_ms);
+        }
         codec::put_varint(out, self.kept.len() as u64);
         for (number, kept) in &self.kept {
             codec::put_varint(out, number.0);
@@ -109,7 +117,7 @@ impl Session {
         }
     }
 
-    fn decode(id: SessionId, reader: &mut Reader<'_>) -> Result<Self, BadContent> {
+    fn decode(id: SessionId, now_ms: u64, reader: &mut Reader<'_>) -> Result<Self, BadContent> {
         let owner = reader.bytes()?.try_into();
         let owner = owner.map_err(|_| BadContent::Contradiction("a key of another length"))?;
         let mut session = Self {
@@ -118,6 +126,8 @@ impl Session {
             next: reader.varint()?,
             opened: SeqNo(reader.varint()?),
             used: SeqNo(reader.varint()?),
+            ttl_ms: Some(reader.varint()?).filter(|ms| *ms > 0),
+            end_ms: 0,
             kept: BTreeMap::new(),
             parked: BTreeMap::new(),
         };
@@ -129,6 +139,18 @@ impl Session {
             session.opened <= session.used,
             "a session used before it was opened",
         )?;
+        if let Some(ttl_ms) = session.ttl_ms {
+            session.end_ms = reader.varint()?;
+            let left_ms = session.end_ms.checked_sub(now_ms).unwrap_or_default();
+            BadContent::unless(
+                SESSION_MS.contains(&ttl_ms),
+                "a session's time out of range",
+            )?;
+            BadContent::unless(
+                (1..=ttl_ms).contains(&left_ms),
+                "a session that was over, or lives too long",
+            )?;
+        }
         session.decode_kept(id, reader)?;
         session.decode_parked(id, reader)?;
         Ok(session)

@@ -13,7 +13,7 @@ use bezant_bft::{
 };
 use bezant_kernel::Kernel;
 use bezant_tuple::{Template, Tuple};
-use bezant_tuplespace::{Operation, OperationKind, SpaceName};
+use bezant_tuplespace::{Lease, Operation, OperationKind, SpaceName};
 use bytes::Bytes;
 
 const CLUSTER: ClusterId = ClusterId([7; 32]);
@@ -146,7 +146,10 @@ pub(crate) fn opening(client: u8, nonce: u64) -> Request {
         SessionId::NONE,
         nonce,
         &[],
-        &Call::OpenSession { nonce },
+        &Call::OpenSession {
+            nonce,
+            ttl_ms: None,
+        },
     )
 }
 
@@ -189,14 +192,14 @@ pub(crate) fn out(text: &str) -> Call {
         space("a"),
         Operation::Out {
             tuple,
-            lease_ms: None,
+            lease: Lease::Forever,
         },
     )
 }
 
 pub(crate) fn leased(text: &str, lease_ms: u64) -> Call {
-    let (tuple, lease_ms) = (tuple(text), Some(lease_ms));
-    on(space("a"), Operation::Out { tuple, lease_ms })
+    let (tuple, lease) = (tuple(text), Lease::Ms(lease_ms));
+    on(space("a"), Operation::Out { tuple, lease })
 }
 
 pub(crate) fn inp(text: &str) -> Call {

@@ -6,7 +6,7 @@ use bezant_api::{
 };
 use bezant_bft::ids::SessionId;
 use bezant_tuple::{Tuple, Value};
-use bezant_tuplespace::{Operation, Outcome, Refusal};
+use bezant_tuplespace::{Lease, Operation, Outcome, Refusal};
 use proptest::prelude::*;
 
 use crate::fixture::{Bench, ask, inp, out, register, space, take, template, tuple};
@@ -14,7 +14,7 @@ use crate::fixture::{Bench, ask, inp, out, register, space, take, template, tupl
 fn put(text: &str) -> Operation {
     Operation::Out {
         tuple: tuple(text),
-        lease_ms: None,
+        lease: Lease::Forever,
     }
 }
 
@@ -150,7 +150,7 @@ fn a_group_has_bounds() {
     let large = Tuple::new(vec![Value::from(vec![7_u8; 60_000])]).unwrap();
     let insert = Operation::Out {
         tuple: large,
-        lease_ms: None,
+        lease: Lease::Forever,
     };
     let fits = MAX_GROUP_ANSWER_BYTES / 60_010;
     let put_it = Group::new().act(space("a"), insert);
@@ -230,7 +230,7 @@ fn operations() -> impl Strategy<Value = Operation> {
         (value.clone(), value).prop_map(|(a, b)| Operation::Replace {
             template: template(&format!("({a})")),
             tuple: tuple(&format!("({b})")),
-            lease_ms: None,
+            lease: Lease::Forever,
         }),
     ]
 }

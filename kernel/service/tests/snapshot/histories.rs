@@ -17,7 +17,7 @@ use bezant_kernel::{
     Kernel,
     limits::{MAX_SESSIONS_PER_CLIENT, WINDOW},
 };
-use bezant_tuplespace::{Operation, TupleId};
+use bezant_tuplespace::{Lease, Operation, TupleId};
 use bytes::Bytes;
 use proptest::{
     prelude::*,
@@ -98,25 +98,26 @@ fn operation() -> impl Strategy<Value = Operation> {
     let tuple = move || select(tuples.to_vec()).prop_map(tuple);
     let template = move || select(templates.to_vec()).prop_map(template);
     let limit = || 1u32..4;
-    let lease = || prop::option::of(prop_oneof![1u64..6, 1u64..2_000]);
+    let within = || prop::option::of(prop_oneof![1u64..6, 1u64..2_000]);
+    let lease = || prop_oneof![3 => Just(Lease::Forever), 3 => (1u64..2_000).prop_map(Lease::Ms), 1 => Just(Lease::Session)];
     prop_oneof![
-        7 => (tuple(), lease()).prop_map(|(tuple, lease_ms)| Operation::Out { tuple, lease_ms }),
+        7 => (tuple(), lease()).prop_map(|(tuple, lease)| Operation::Out { tuple, lease }),
         1 => template().prop_map(|template| Operation::Rdp { template }),
         2 => template().prop_map(|template| Operation::Inp { template }),
-        6 => (template(), lease())
+        6 => (template(), within())
             .prop_map(|(template, within_ms)| Operation::Rd { template, within_ms }),
-        9 => (template(), lease())
+        9 => (template(), within())
             .prop_map(|(template, within_ms)| Operation::In { template, within_ms }),
-        2 => (template(), tuple(), lease()).prop_map(|(template, tuple, lease_ms)| Operation::Cas {
+        2 => (template(), tuple(), lease()).prop_map(|(template, tuple, lease)| Operation::Cas {
             template,
             tuple,
-            lease_ms
+            lease
         }),
         2 => (template(), tuple())
             .prop_map(|(template, tuple)| Operation::Replace {
                 template,
                 tuple,
-                lease_ms: Some(7)
+                lease: Lease::Ms(7)
             }),
         1 => (template(), limit(), prop::option::of(0u64..20)).prop_map(
             |(template, limit, after)| Operation::RdAll {

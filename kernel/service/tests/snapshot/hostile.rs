@@ -163,6 +163,8 @@ struct Parts {
     spaces: Vec<(&'static str, Vec<(u64, &'static str)>)>,
     /// Spaces, tuples and ends.
     leases: Vec<(&'static str, u64, u64)>,
+    /// Of tuples whose lease ends at 0.
+    owner: u64,
     /// Owner, number, space, whether it takes, and when it ends; 0 for never.
     waiters: Vec<(u64, u64, &'static str, u8, u64)>,
     extensions: Vec<(u8, u32)>,
@@ -177,6 +179,8 @@ struct Session {
     next: u64,
     opened: u64,
     used: u64,
+    /// How long it lives without a request, if not for ever, and when it ends.
+    life: (u64, u64),
     /// Numbers, and the position of the reply unless the request waits.
     kept: Vec<(u64, Option<u64>)>,
     parked: Vec<(u64, Vec<u64>, usize)>,
@@ -190,6 +194,7 @@ fn session(id: u64, client: u8) -> Session {
         next: 4,
         opened: 2,
         used: 5,
+        life: (500, 505),
         kept: vec![(1, Some(3)), (3, None)],
         parked: vec![(5, vec![1, 2], 3)],
     }
@@ -205,7 +210,8 @@ fn sound() -> Parts {
             ("a", vec![(3, "(1)"), (9, "(1)"), (4, "(1, 2)")]),
             ("b", vec![(5, "()")]),
         ],
-        leases: vec![("a", 4, 600), ("a", 9, 6)],
+        leases: vec![("a", 4, 600), ("a", 9, 6), ("b", 5, 0)],
+        owner: 6,
         waiters: vec![(6, 3, "a", 1, 0), (2, 3, "b", 0, 6)],
         extensions: vec![(0, 1), (1, 2)],
         acknowledgements: vec![(2, vec![0, 1]), (3, vec![1])],
@@ -235,6 +241,9 @@ impl Parts {
             for (_, id, due) in self.leases.iter().filter(here) {
                 put_varint(put, *id);
                 put_varint(put, *due);
+                if *due == 0 {
+                    put_varint(put, self.owner);
+                }
             }
         }
         put_varint(put, self.waiters.len() as u64);
@@ -284,6 +293,11 @@ impl Session {
         put_bytes(put, &self.owner);
         for number in [self.nonce, self.next, self.opened, self.used] {
             put_varint(put, number);
+        }
+        let (ttl, end) = self.life;
+        put_varint(put, ttl);
+        if ttl > 0 {
+            put_varint(put, end);
         }
         put_varint(put, self.kept.len() as u64);
         for (number, position) in &self.kept {
@@ -336,7 +350,6 @@ fn leases_that_cannot_be_are_refused() {
         "leases out of order": |s| s.leases[1] = s.leases[0];
         "leases out of order": |s| s.leases[0].1 = 0;
         "a lease or a wait that was over": |s| s.leases[1].2 = 5;
-        "a lease or a wait that was over": |s| s.leases[1].2 = 0;
         "a lease or a wait that is too long": |s| s.leases[1].2 = u64::MAX;
         "lease of no tuple": |s| s.leases[1].1 = 10;
         "lease of no tuple": |s| s.leases[1].0 = "b";
@@ -372,6 +385,11 @@ fn sessions_that_cannot_be_are_refused() {
             s.sessions[0].parked.push(parked);
         };
         "too long": |s| s.sessions[0].parked[0].2 = 256 * 1024 + 1;
+        "a session's time out of range": |s| s.sessions[0].life.0 = 99;
+        "a session's time out of range": |s| s.sessions[0].life = (u64::MAX, 6);
+        "a session that was over": |s| s.sessions[0].life.1 = 5;
+        "lives too long": |s| s.sessions[0].life.1 = 506;
+        "an ephemeral tuple of no session": |s| s.owner = 7;
         "acknowledgements out of order": |s| s.sessions[0].parked[0].1 = vec![2, 2];
         "more acknowledged": |s| s.sessions[0].parked[0].1 = (0..65).collect();
         "too many sessions of a client": |s| {
@@ -393,8 +411,8 @@ fn spaces_that_cannot_be_are_refused() {
         "any run gives": |s| s.last_tuple = u64::MAX;
         "not given out": |s| s.last_tuple = 8;
         "not given out": |s| s.spaces[0].1[0].0 = 0;
-        "not given out": |s| s.spaces[1].1[0] = (0, "(7)");
-        "given out twice": |s| s.spaces[1].1[0].0 = 3;
+        "not given out": |s| { s.leases.pop(); s.spaces[1].1[0] = (0, "(7)"); };
+        "given out twice": |s| { s.leases.pop(); s.spaces[1].1[0].0 = 3; };
         "tuples out of order": |s| s.spaces[0].1.swap(0, 1);
         "tuples out of order": |s| s.spaces[0].1.swap(1, 2);
         "spaces out of order": |s| s.spaces.reverse();

@@ -13,4 +13,5 @@ mod groups;
 mod histories;
 mod hostile;
 mod leases;
+mod sessions;
 mod stories;

@@ -54,7 +54,13 @@ impl Flood {
         });
         let op = match rng.below(6) {
             0 => Bytes::from(rng.number().to_le_bytes().to_vec()),
-            1 => Bytes::from(Call::OpenSession { nonce: number.0 }.encode()),
+            1 => Bytes::from(
+                Call::OpenSession {
+                    nonce: number.0,
+                    ttl_ms: None,
+                }
+                .encode(),
+            ),
             2 if rng.chance(300) => Bytes::from(Call::CloseSession.encode()),
             3 => Bytes::from(Call::ListSpaces.encode()),
             _ => Bytes::from(hostile(rng).encode()),

@@ -31,7 +31,7 @@ use std::{
 
 use bezant_api::{Answer, Call, Refused, Step};
 use bezant_tuple::{Template, Tuple};
-use bezant_tuplespace::{Operation, Outcome, Refusal, SpaceName};
+use bezant_tuplespace::{Lease, Operation, Outcome, Refusal, SpaceName};
 
 use super::{History, Key, Seen, turn};
 use crate::model::Spaces;
@@ -367,9 +367,9 @@ fn first_takes(history: &History) -> BTreeMap<(&SpaceName, &Tuple), u64> {
 fn is_modelled(call: &Call) -> bool {
     let knows = |operation: &Operation| match operation {
         Operation::RdAll { after, .. } => after.is_none(),
-        Operation::Out { lease_ms, .. }
-        | Operation::Cas { lease_ms, .. }
-        | Operation::Replace { lease_ms, .. } => lease_ms.is_none(),
+        Operation::Out { lease, .. }
+        | Operation::Cas { lease, .. }
+        | Operation::Replace { lease, .. } => !matches!(lease, Lease::Ms(_)),
         Operation::Rd { within_ms, .. } | Operation::In { within_ms, .. } => within_ms.is_none(),
         _ => true,
     };
@@ -384,9 +384,11 @@ fn is_modelled(call: &Call) -> bool {
                 .chain(&group.otherwise)
                 .all(|act| knows(&act.operation))
         }
-        Call::CreateSpace { .. } | Call::ListSpaces | Call::Cancel { .. } | Call::CloseSession => {
-            true
-        }
+        Call::CreateSpace { .. }
+        | Call::ListSpaces
+        | Call::Cancel { .. }
+        | Call::KeepAlive
+        | Call::CloseSession => true,
         _ => false,
     }
 }
@@ -423,7 +425,7 @@ fn changes_nothing(seen: &Seen, spaces: &mut Spaces) -> bool {
     };
     let no_space = Answer::Refused(Refused::Space(Refusal::NoSuchSpace));
     match (&seen.call, answer) {
-        (Call::ListSpaces, None) => true,
+        (Call::ListSpaces, None) | (Call::KeepAlive, _) => true,
         (Call::ListSpaces, Some(Answer::Spaces(told))) => {
             let mut names = spaces.names().to_vec();
             names.sort_unstable();

@@ -5,7 +5,7 @@ use bezant_bft::ids::{RequestNumber, SessionId};
 use bezant_tuplespace::{Outcome, SpaceName};
 
 use super::Key;
-use crate::model::{self, Spaces};
+use crate::model::{self, Spaces, group::By};
 
 /// What came of a turn.
 #[derive(Debug)]
@@ -30,7 +30,13 @@ pub(super) fn take(spaces: &mut Spaces, makes_spaces: bool, key: Key, call: &Cal
             let outcome = spaces.operate(makes_spaces, (key.0.0, key.1.0), space, operation);
             outcome.map(|outcome| outcome.map(Answer::Outcome))
         }
-        Call::Group(group) => model::group::carry_out(spaces, makes_spaces, group).map(Some),
+        Call::Group(group) => {
+            let by = By {
+                makes_spaces,
+                session: key.0.0,
+            };
+            model::group::carry_out(spaces, by, group).map(Some)
+        }
         Call::Cancel { number } => {
             let was_waiting = spaces.cancel(key.0.0, *number);
             if was_waiting {
@@ -39,8 +45,9 @@ pub(super) fn take(spaces: &mut Spaces, makes_spaces: bool, key: Key, call: &Cal
             }
             Ok(Some(Answer::Cancelled(was_waiting)))
         }
+        Call::KeepAlive => Ok(Some(Answer::Alive)),
         Call::CloseSession => {
-            spaces.cancel_all(key.0.0);
+            spaces.end_owner(key.0.0);
             Ok(Some(Answer::Closed))
         }
         _ => Err(Refused::Malformed),

@@ -10,10 +10,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bezant_api::{Answer, Call};
-use bezant_bft::ids::{RequestNumber, SeqNo, SessionId};
+use bezant_bft::ids::{RequestNumber, SessionId};
+use bezant_tuplespace::Outcome;
 
 use super::{History, Key, Seen, turn};
-use crate::model::{Performed, Spaces};
+use crate::model::{Passed, Performed, Spaces};
 
 /// Why a history is not linearizable in the order given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,19 +51,16 @@ pub struct Checked {
     pub answers: u64,
 }
 
-/// Where an operation took effect: its own turn, or that of what served its wait.
+/// Where an operation took effect: its own turn, that of what served its wait, or the time
+/// after it that ended the wait.
 type Place = (u64, u8);
 
-/// Checks `history` against the order in which operations took effect, and the times at
-/// which the numbers of the log did.
+/// Checks `history` against the order in which operations took effect, and what passed with
+/// the times at which the numbers of the log did.
 ///
 /// # Errors
 /// The first [`Anomaly`] found.
-pub fn check(
-    history: &History,
-    order: &[Performed],
-    times: &[(SeqNo, u64)],
-) -> Result<Checked, Anomaly> {
+pub fn check(history: &History, order: &[Performed], times: &[Passed]) -> Result<Checked, Anomaly> {
     let operations = history.operations.iter();
     let by_key: BTreeMap<Key, &Seen> = operations.map(|seen| (seen.key(), seen)).collect();
     let mut replay = Replay {
@@ -84,8 +82,8 @@ pub fn check(
         {
             return Err(Anomaly::SessionOrder(session, number));
         }
-        while let Some((_, time)) = times.next_if(|(at, _)| *at <= performed.position) {
-            replay.spaces.pass_time(*time);
+        while let Some(passed) = times.next_if(|passed| passed.position <= performed.position) {
+            replay.pass(passed);
         }
         let decoded = Call::decode(&performed.op).ok();
         let call = match (by_key.get(&key), decoded) {
@@ -95,6 +93,9 @@ pub fn check(
             (None, None) => continue,
         };
         replay.perform(key, &call);
+    }
+    for passed in times {
+        replay.pass(passed);
     }
     let mut checked = Checked {
         operations: order.len() as u64,
@@ -154,6 +155,18 @@ struct Replay {
 }
 
 impl Replay {
+    /// Waits end with their time, after all that was done before.
+    fn pass(&mut self, passed: &Passed) {
+        for wait in self.spaces.pass_time(passed.time, passed.granted) {
+            let key = (SessionId(wait.session), RequestNumber(wait.number));
+            let nothing = Answer::Outcome(Outcome::Match(None));
+            self.results.insert(key, ((self.turn, 2), nothing));
+        }
+        for session in &passed.ended {
+            self.spaces.end_owner(*session);
+        }
+    }
+
     fn perform(&mut self, key: Key, call: &Call) {
         self.turn += 1;
         let taken = turn::take(&mut self.spaces, self.makes_spaces, key, call);

@@ -5,15 +5,19 @@ use bezant_tuplespace::{Operation, OperationKind, Outcome};
 
 use super::Spaces;
 
+/// For whom a group is carried out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct By {
+    /// Whether an `out` may make its space.
+    pub(crate) makes_spaces: bool,
+    pub(crate) session: u64,
+}
+
 /// Carries a group out.
 ///
 /// # Errors
 /// When it is too long.
-pub(crate) fn carry_out(
-    spaces: &mut Spaces,
-    makes_spaces: bool,
-    group: &Group,
-) -> Result<Answer, Refused> {
+pub(crate) fn carry_out(spaces: &mut Spaces, by: By, group: &Group) -> Result<Answer, Refused> {
     if group.len() > MAX_GROUP_STEPS {
         return Err(Refused::GroupTooLong);
     }
@@ -21,12 +25,12 @@ pub(crate) fn carry_out(
     let mut outcomes = Vec::new();
     for (step, number) in group.steps.iter().zip(0..) {
         let done = match step {
-            Step::Do(done) => act(spaces, makes_spaces, done).map(Some),
+            Step::Do(done) => act(spaces, by, done).map(Some),
             Step::Require(condition) => match holds(spaces, condition) {
                 Ok(true) => Ok(None),
                 Ok(false) => {
                     *spaces = before.clone();
-                    return Ok(otherwise(spaces, makes_spaces, group, number, before));
+                    return Ok(otherwise(spaces, by, group, number, before));
                 }
                 Err(why) => Err(why),
             },
@@ -44,17 +48,11 @@ pub(crate) fn carry_out(
 }
 
 /// What is done because condition `unmet` does not hold.
-fn otherwise(
-    spaces: &mut Spaces,
-    makes_spaces: bool,
-    group: &Group,
-    unmet: u32,
-    before: Spaces,
-) -> Answer {
+fn otherwise(spaces: &mut Spaces, by: By, group: &Group, unmet: u32, before: Spaces) -> Answer {
     let mut outcomes = Vec::new();
     let first = u32::try_from(group.steps.len()).unwrap_or(u32::MAX);
     for (done, step) in group.otherwise.iter().zip(first..) {
-        match act(spaces, makes_spaces, done) {
+        match act(spaces, by, done) {
             Ok(outcome) => outcomes.push(outcome),
             Err(why) => {
                 *spaces = before;
@@ -66,11 +64,11 @@ fn otherwise(
     Answer::Group { unmet, outcomes }
 }
 
-fn act(spaces: &mut Spaces, makes_spaces: bool, act: &Act) -> Result<Outcome, Refused> {
+fn act(spaces: &mut Spaces, by: By, act: &Act) -> Result<Outcome, Refused> {
     if [OperationKind::Rd, OperationKind::In].contains(&act.operation.kind()) {
         return Err(Refused::WaitInGroup);
     }
-    let done = spaces.operate(makes_spaces, (0, 0), &act.space, &act.operation)?;
+    let done = spaces.operate(by.makes_spaces, (by.session, 0), &act.space, &act.operation)?;
     done.ok_or(Refused::WaitInGroup)
 }
 

@@ -8,5 +8,5 @@ pub(crate) mod group;
 mod service;
 mod spaces;
 
-pub use service::{Performed, Service};
+pub use service::{Passed, Performed, Service};
 pub use spaces::{Served, Spaces, Wait};

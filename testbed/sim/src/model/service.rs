@@ -1,16 +1,16 @@
 //! The dumb service: sessions in a list, and the dumb spaces.
 
-use bezant_api::{Answer, Call, Refused};
+use bezant_api::{Answer, Call, Refused, limits::MIN_SESSION_MS};
 use bezant_bft::{
     ids::{ClientId, RequestNumber, SeqNo, SessionId},
     limits::SESSION_WINDOW,
     message::{Reply, Request},
     service::Replies,
 };
-use bezant_tuplespace::{Operation, Outcome, SpaceName};
+use bezant_tuplespace::{MAX_LEASE_MS, Operation, Outcome, SpaceName};
 use bytes::Bytes;
 
-use super::Spaces;
+use super::{Spaces, group::By};
 
 /// A request carried out, in the order in which that happened.
 #[derive(Clone, Debug)]
@@ -25,12 +25,28 @@ pub struct Performed {
     pub op: Bytes,
 }
 
+/// Time that passed with a number of the log.
+#[derive(Clone, Debug)]
+pub struct Passed {
+    /// The number.
+    pub position: SeqNo,
+    /// The time proposed.
+    pub time: u64,
+    /// How much later everything ends, since an outage took so long.
+    pub granted: u64,
+    /// Sessions that ended with it.
+    pub ended: Vec<u64>,
+}
+
 #[derive(Clone, Debug)]
 struct Session {
     id: u64,
     owner: ClientId,
     nonce: u64,
     opened: SeqNo,
+    ttl: Option<u64>,
+    /// When it ends unless it is used.
+    due: Option<u64>,
     next: u64,
     /// Numbers done and not acknowledged; without a reply they wait.
     kept: Vec<(u64, Option<Reply>)>,
@@ -45,8 +61,8 @@ pub struct Service {
     last: u64,
     spaces: Spaces,
     performed: Vec<Performed>,
-    /// The time of each number, but for null requests.
-    times: Vec<(SeqNo, u64)>,
+    /// What passed with each number, but for null requests.
+    times: Vec<Passed>,
 }
 
 impl Service {
@@ -81,9 +97,9 @@ impl Service {
         &self.performed
     }
 
-    /// The time of each number executed, but for null requests.
+    /// What passed with each number executed, but for null requests.
     #[must_use]
-    pub fn times(&self) -> &[(SeqNo, u64)] {
+    pub fn times(&self) -> &[Passed] {
         &self.times
     }
 
@@ -97,17 +113,39 @@ impl Service {
     ) -> Replies {
         let mut replies = Replies::new();
         if let Some(time) = time {
-            self.times.push((position, time));
-            for wait in self.spaces.pass_time(time) {
-                let nothing = Answer::Outcome(Outcome::Match(None));
-                let who = (wait.session, wait.number);
-                self.end_wait(who, &nothing, position, &mut replies);
-            }
+            self.pass_time(position, time, &mut replies);
         }
         for request in requests {
             self.request(request, position, &mut replies);
         }
         replies
+    }
+
+    fn pass_time(&mut self, position: SeqNo, time: u64, replies: &mut Replies) {
+        let sessions = self.sessions.iter().filter_map(|session| session.due);
+        let due = sessions.chain(self.spaces.due()).min();
+        let granted = self.spaces.outage(time, due);
+        for session in &mut self.sessions {
+            session.due = session.due.map(|due| due + granted);
+        }
+        for wait in self.spaces.pass_time(time, granted) {
+            let nothing = Answer::Outcome(Outcome::Match(None));
+            self.end_wait((wait.session, wait.number), &nothing, position, replies);
+        }
+        let now = self.spaces.now();
+        let is_over = |session: &Session| session.due.is_some_and(|due| due <= now);
+        let over = self.sessions.iter().filter(|session| is_over(session));
+        let ended: Vec<u64> = over.map(|session| session.id).collect();
+        self.sessions.retain(|session| !is_over(session));
+        for session in &ended {
+            self.spaces.end_owner(*session);
+        }
+        self.times.push(Passed {
+            position,
+            time,
+            granted,
+            ended,
+        });
     }
 
     fn request(&mut self, request: &Request, position: SeqNo, replies: &mut Replies) {
@@ -153,10 +191,13 @@ impl Service {
 
     /// The answer to an opening, and where it was opened first.
     fn open(&mut self, request: &Request, position: SeqNo) -> (SeqNo, Answer) {
-        let nonce = match Call::decode(&request.op) {
-            Ok(Call::OpenSession { nonce }) if nonce == request.number.0 => nonce,
+        let (nonce, ttl) = match Call::decode(&request.op) {
+            Ok(Call::OpenSession { nonce, ttl_ms }) if nonce == request.number.0 => (nonce, ttl_ms),
             _ => return (position, Refused::Malformed.into()),
         };
+        if ttl.is_some_and(|ms| !(MIN_SESSION_MS..=MAX_LEASE_MS).contains(&ms)) {
+            return (position, Refused::TtlOutOfRange.into());
+        }
         let known = self
             .sessions
             .iter()
@@ -170,6 +211,8 @@ impl Service {
                 owner: request.client,
                 nonce,
                 opened,
+                ttl,
+                due: ttl.map(|ttl| self.spaces.now() + ttl),
                 next: 1,
                 kept: Vec::new(),
                 parked: Vec::new(),
@@ -211,6 +254,10 @@ impl Service {
             position,
             op: request.op.clone(),
         });
+        let now = self.spaces.now();
+        if let Some(session) = self.session(session) {
+            session.due = session.ttl.map(|ttl| now + ttl);
+        }
         let answer = match Call::decode(&request.op) {
             Ok(call) => self.call((session, number), &call),
             Err(_) => Some(Refused::Malformed.into()),
@@ -235,6 +282,7 @@ impl Service {
     fn call(&mut self, who: (u64, u64), call: &Call) -> Option<Answer> {
         let answered = match call {
             Call::CloseSession => Ok(Some(Answer::Closed)),
+            Call::KeepAlive => Ok(Some(Answer::Alive)),
             Call::CreateSpace { space } if space.is_reserved() => Err(Refused::ReservedSpace),
             Call::CreateSpace { space } => {
                 self.spaces.create(space).map(|()| Some(Answer::Created))
@@ -249,7 +297,11 @@ impl Service {
                 Ok(Some(Answer::Cancelled(self.spaces.cancel(who.0, *number))))
             }
             Call::Group(group) => {
-                super::group::carry_out(&mut self.spaces, self.makes_spaces, group).map(Some)
+                let by = By {
+                    makes_spaces: self.makes_spaces,
+                    session: who.0,
+                };
+                super::group::carry_out(&mut self.spaces, by, group).map(Some)
             }
             _ => Err(Refused::Malformed),
         };
@@ -278,7 +330,7 @@ impl Service {
         let session = request.session.0;
         match answer {
             Answer::Closed => {
-                self.spaces.cancel_all(session);
+                self.spaces.end_owner(session);
                 self.sessions.retain(|other| other.id != session);
             }
             Answer::Cancelled(true) => {

@@ -7,7 +7,7 @@ use std::{
 
 use bezant_api::Refused;
 use bezant_tuple::{Template, Tuple};
-use bezant_tuplespace::{MAX_LEASE_MS, Operation, Outcome, Refusal, SpaceName, TupleId};
+use bezant_tuplespace::{Lease, MAX_LEASE_MS, Operation, Outcome, Refusal, SpaceName, TupleId};
 
 /// A tick later than this tells of an outage, as in the real service.
 const OUTAGE_MS: u64 = 30_000;
@@ -50,6 +50,8 @@ struct Placed {
     tuple: Tuple,
     /// When its lease ends.
     due: Option<u64>,
+    /// The session it ends with.
+    owner: Option<u64>,
 }
 
 /// All spaces.
@@ -86,25 +88,40 @@ impl Spaces {
         leases.chain(waits).min()
     }
 
+    /// Agreed time.
+    #[must_use]
+    pub const fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// How much an outage took if a proposal with this time comes and something was `due`.
+    #[must_use]
+    pub fn outage(&self, proposed: u64, due: Option<u64>) -> u64 {
+        let (last, now) = (self.now, proposed.max(self.now + 1));
+        match due {
+            Some(first) if now > first + OUTAGE_MS => {
+                let began = if first > last + OUTAGE_MS {
+                    first - OUTAGE_MS
+                } else {
+                    last
+                };
+                now - began
+            }
+            _ => 0,
+        }
+    }
+
     /// A proposal with this time is executed: agreed time is later than before, leases and
-    /// waits are spared an outage, and those that ended are over. Gives the waits that ended:
-    /// by when, then in order of arrival.
-    pub fn pass_time(&mut self, proposed: u64) -> Vec<Wait> {
-        let (last, first) = (self.now, self.due());
-        self.now = proposed.max(last + 1);
-        if let Some(first) = first
-            && self.now > first + OUTAGE_MS
-        {
-            let began = if first > last + OUTAGE_MS {
-                first - OUTAGE_MS
-            } else {
-                last
-            };
+    /// waits are granted what an outage took, and those that ended are over. Gives the waits
+    /// that ended: by when, then in order of arrival.
+    pub fn pass_time(&mut self, proposed: u64, granted: u64) -> Vec<Wait> {
+        self.now = proposed.max(self.now + 1);
+        if granted > 0 {
             for placed in &mut self.tuples {
-                placed.due = placed.due.map(|due| due + (self.now - began));
+                placed.due = placed.due.map(|due| due + granted);
             }
             for wait in Arc::make_mut(&mut self.waits) {
-                wait.due = wait.due.map(|due| due + (self.now - began));
+                wait.due = wait.due.map(|due| due + granted);
             }
         }
         let now = self.now;
@@ -169,10 +186,14 @@ impl Spaces {
         if !self.names.contains(space) {
             return Err(Refusal::NoSuchSpace.into());
         }
-        let lease = operation.lease_ms();
-        if lease.is_some_and(|ms| ms == 0 || ms > MAX_LEASE_MS) {
-            return Err(Refusal::LeaseOutOfRange.into());
-        }
+        let lease = match operation.lease() {
+            Some(Lease::Ms(ms)) if ms == 0 || ms > MAX_LEASE_MS => {
+                return Err(Refusal::LeaseOutOfRange.into());
+            }
+            // Sessions count from 1.
+            Some(Lease::Session) if session == 0 => return Err(Refusal::NoOwner.into()),
+            lease => (lease.unwrap_or_default(), session),
+        };
         let within = operation.within_ms();
         if within.is_some_and(|ms| ms == 0 || ms > MAX_LEASE_MS) {
             return Err(Refusal::WaitOutOfRange.into());
@@ -266,7 +287,7 @@ impl Spaces {
         for name in names {
             name.hash(hasher);
             for placed in self.tuples.iter().filter(|placed| placed.space == *name) {
-                (&placed.tuple, placed.due).hash(hasher);
+                (&placed.tuple, placed.due, placed.owner).hash(hasher);
             }
             hasher.write_u8(1);
             for wait in self.waits.iter().filter(|wait| wait.space == *name) {
@@ -286,9 +307,10 @@ impl Spaces {
         true
     }
 
-    /// Ends all waits of a session.
-    pub fn cancel_all(&mut self, session: u64) {
+    /// All that a session had ends.
+    pub fn end_owner(&mut self, session: u64) {
         Arc::make_mut(&mut self.waits).retain(|wait| wait.session != session);
+        self.tuples.retain(|placed| placed.owner != Some(session));
     }
 
     fn matches<'a>(
@@ -341,7 +363,7 @@ impl Spaces {
         Ok(Outcome::Page { tuples, next })
     }
 
-    fn insert(&mut self, space: &SpaceName, tuple: &Tuple, lease: Option<u64>) {
+    fn insert(&mut self, space: &SpaceName, tuple: &Tuple, (lease, session): (Lease, u64)) {
         self.last += 1;
         let wants = |wait: &Wait| wait.space == *space && wait.template.matches(tuple);
         let readers: Vec<Wait> = self
@@ -365,7 +387,11 @@ impl Spaces {
                 id: self.last,
                 space: space.clone(),
                 tuple: tuple.clone(),
-                due: lease.map(|ms| self.now + ms),
+                due: match lease {
+                    Lease::Ms(ms) => Some(self.now + ms),
+                    Lease::Forever | Lease::Session => None,
+                },
+                owner: (lease == Lease::Session).then_some(session),
             });
         }
     }

@@ -2,7 +2,7 @@
 
 use bezant_api::{Answer, Call};
 use bezant_tuple::{Template, Tuple};
-use bezant_tuplespace::{Operation, Outcome, SpaceName};
+use bezant_tuplespace::{Lease, Operation, Outcome, SpaceName};
 
 /// Reads a call: a word, a space, templates and tuples.
 pub(super) fn parse(text: &str) -> Result<Call, String> {
@@ -32,7 +32,7 @@ fn operation(word: &str, fields: &[&str]) -> Result<Operation, String> {
     Ok(match word {
         "out" => Operation::Out {
             tuple: only(fields).and_then(tuple)?,
-            lease_ms: None,
+            lease: Lease::Forever,
         },
         "rdp" => Operation::Rdp { template: one()? },
         "inp" => Operation::Inp { template: one()? },
@@ -63,13 +63,13 @@ fn operation(word: &str, fields: &[&str]) -> Result<Operation, String> {
                 Operation::Cas {
                     template,
                     tuple,
-                    lease_ms: None,
+                    lease: Lease::Forever,
                 }
             } else {
                 Operation::Replace {
                     template,
                     tuple,
-                    lease_ms: None,
+                    lease: Lease::Forever,
                 }
             }
         }
@@ -131,6 +131,7 @@ pub(super) fn describe(call: &Call) -> String {
             Call::OpenSession { .. } => "opens a session".to_owned(),
             Call::ListSpaces => "list".to_owned(),
             Call::CreateSpace { space } => format!("create {space}"),
+            Call::KeepAlive => "keep alive".to_owned(),
             Call::Cancel { number } => format!("cancel {number}"),
             other => format!("{other:?}"),
         };

@@ -14,7 +14,7 @@ use bezant_sim::{
     model::{Performed, Spaces},
     rng::Rng,
 };
-use bezant_tuplespace::{Operation, Outcome};
+use bezant_tuplespace::{Lease, Operation, Outcome};
 use bytes::Bytes;
 
 use crate::common::{
@@ -236,7 +236,7 @@ fn a_call_the_model_does_not_know_is_no_pass() {
     // When a lease ends is agreed, and no client can tell.
     let leased = call(Operation::Out {
         tuple: "(1)".parse().unwrap(),
-        lease_ms: Some(5),
+        lease: Lease::Ms(5),
     });
     let (seen, _) = history(&[(ANN, 1, leased, DONE, 0, 1)]);
     assert_eq!(search(&seen), Verdict::Undecided(Why::Unknown));

@@ -6,7 +6,7 @@ use bezant_sim::{
     linear::{History, Seen},
     model::Performed,
 };
-use bezant_tuplespace::{Operation, Outcome, SpaceName};
+use bezant_tuplespace::{Lease, Operation, Outcome, SpaceName};
 use bytes::Bytes;
 
 pub(crate) const ANN: SessionId = SessionId(1);
@@ -21,7 +21,7 @@ pub(crate) fn out(payload: i64) -> Call {
     let tuple = format!("(\"k\", {payload})").parse().unwrap();
     call(Operation::Out {
         tuple,
-        lease_ms: None,
+        lease: Lease::Forever,
     })
 }
 

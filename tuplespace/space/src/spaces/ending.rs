@@ -1,4 +1,5 @@
-//! What agreed time ends: tuples that live on a lease, and waits.
+//! What ends by itself: tuples that live on a lease and waits by agreed time, and what an
+//! owner had with the owner.
 //!
 //! Time comes from the log alone: whoever executes it says how far it has come,
 //! and what is over by then is gone before any operation looks.
@@ -6,14 +7,17 @@
 use bezant_tuple::{Template, Tuple};
 
 use super::Spaces;
-use crate::{Refusal, SpaceName, TupleId, WaiterId, broken, clock::End, undo::Undo};
+use crate::{
+    Lease, Operation, Refusal, SpaceName, TupleId, WaiterId, broken, leases::Hold,
+    limits::MAX_LEASE_MS, undo::Undo,
+};
 
-/// What ended as time passed.
+/// What ended by itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ended {
-    /// How many tuples whose leases were over.
+    /// How many tuples.
     pub tuples: u64,
-    /// Those who waited no longer: by the end of the waits, then by arrival.
+    /// The waits: by their end, then by arrival.
     pub waits: Vec<WaiterId>,
 }
 
@@ -35,6 +39,39 @@ impl Spaces {
             ended.waits.push(self.leave(arrival).id);
         }
         ended
+    }
+
+    /// All that `owner` had ends: its waits, in order of number, and its ephemeral tuples.
+    pub fn end_owner(&mut self, owner: u64) -> Ended {
+        let mut ended = Ended::default();
+        for arrival in self.waiting.of_owner(owner) {
+            ended.waits.push(self.leave(arrival).id);
+        }
+        while let Some((id, (space, arity))) = self.leases.of_owner(owner) {
+            self.remove(&space, arity, id);
+            ended.tuples += 1;
+        }
+        ended
+    }
+
+    /// The owner of each ephemeral tuple; one that has several is named as often.
+    pub fn owners(&self) -> impl Iterator<Item = u64> {
+        self.leases.owners()
+    }
+
+    /// What the life of the tuple that `operation` would insert is to hang on.
+    pub(super) fn hold(&self, operation: &Operation) -> Result<Option<Hold>, Refusal> {
+        match operation.lease() {
+            None | Some(Lease::Forever) => Ok(None),
+            Some(Lease::Ms(ms)) if (1..=MAX_LEASE_MS).contains(&ms) => {
+                Ok(Some(Hold::Until(self.clock.end_after(ms))))
+            }
+            Some(Lease::Ms(_)) => Err(Refusal::LeaseOutOfRange),
+            Some(Lease::Session) => match self.owner {
+                Some(owner) => Ok(Some(Hold::Owner(owner))),
+                None => Err(Refusal::NoOwner),
+            },
+        }
     }
 
     /// Moves the end of every lease and wait by so much, whatever their number at the same
@@ -72,7 +109,7 @@ impl Spaces {
             return Ok(None);
         };
         let (arity, end) = (tuple.arity(), self.clock.end_after(lease_ms));
-        let before = self.relet(name, arity, id, end);
+        let before = self.relet(name, arity, id, Hold::Until(end));
         self.undo.record(|| Undo::Renewed {
             space: name.clone(),
             arity,
@@ -82,24 +119,30 @@ impl Spaces {
         Ok(Some(tuple))
     }
 
-    /// Gives a tuple without one a lease.
-    pub(super) fn lease(&mut self, name: &SpaceName, arity: usize, id: TupleId, end: End) {
-        self.space(name).lease(id, end);
-        self.leases.insert(end, id, (name.clone(), arity));
+    /// Lets the life of a tuple hang on something.
+    pub(super) fn attach(&mut self, name: &SpaceName, arity: usize, id: TupleId, hold: Hold) {
+        self.space(name).hold(id, hold);
+        self.leases.insert(hold, id, (name.clone(), arity));
     }
 
-    /// Gives a tuple with a lease another one; the one it had.
-    pub(super) fn relet(&mut self, name: &SpaceName, arity: usize, id: TupleId, end: End) -> End {
-        let Some(before) = self.space(name).end_of(id) else {
+    /// Lets the life of a tuple hang on something else; what it hung on.
+    pub(super) fn relet(
+        &mut self,
+        name: &SpaceName,
+        arity: usize,
+        id: TupleId,
+        hold: Hold,
+    ) -> Hold {
+        let Some(before) = self.space(name).hold_of(id) else {
             broken("a lease to be renewed is not there");
         };
-        self.forget_lease(before, id);
-        self.lease(name, arity, id, end);
+        self.detach(before, id);
+        self.attach(name, arity, id, hold);
         before
     }
 
-    pub(super) fn forget_lease(&mut self, end: End, id: TupleId) {
-        if !self.leases.remove(end, id) {
+    pub(super) fn detach(&mut self, hold: Hold, id: TupleId) {
+        if !self.leases.remove(hold, id) {
             broken("a lease was not indexed");
         }
     }

@@ -11,6 +11,7 @@ use super::Spaces;
 use crate::{
     Limits, SpaceName, TupleId, WaiterId,
     clock::End,
+    leases::Hold,
     limits::MAX_LEASE_MS,
     space::{Space, keys_of},
 };
@@ -61,10 +62,17 @@ impl Spaces {
             codec::put_bytes(out, name.as_str().as_bytes());
             codec::put_varint(out, space.len());
             anew += space.encode_into(out);
-            codec::put_varint(out, space.leases().len() as u64);
-            for (id, end) in space.leases() {
+            codec::put_varint(out, space.holds().len() as u64);
+            for (id, hold) in space.holds() {
                 codec::put_varint(out, id.0);
-                codec::put_varint(out, self.clock.due_ms(end));
+                match hold {
+                    Hold::Until(end) => codec::put_varint(out, self.clock.due_ms(end)),
+                    // Nothing that is still to come is due at time 0.
+                    Hold::Owner(owner) => {
+                        codec::put_varint(out, 0);
+                        codec::put_varint(out, owner);
+                    }
+                }
             }
         }
         codec::put_varint(out, self.waiting.len() as u64);
@@ -73,7 +81,6 @@ impl Spaces {
             codec::put_varint(out, waiter.id.number);
             codec::put_bytes(out, waiter.space.as_str().as_bytes());
             out.push(u8::from(waiter.takes));
-            // Nothing that is still to come is due at time 0.
             let due_ms = waiter.end.map_or(0, |end| self.clock.due_ms(end));
             codec::put_varint(out, due_ms);
             codec::put_template(out, &waiter.template);
@@ -110,7 +117,7 @@ impl Spaces {
             BadContent::unless(spaces.spaces.len() < limits.spaces, "too many spaces")?;
             spaces.spaces.insert(name.clone(), Space::default());
             spaces.decode_tuples(&name, reader, &mut ids)?;
-            spaces.decode_leases(&name, reader)?;
+            spaces.decode_holds(&name, reader)?;
         }
         ids.sort_unstable();
         let within = ids.first().is_none_or(|id| id.0 > 0) && ids.last() <= Some(&spaces.last);
@@ -146,7 +153,7 @@ impl Spaces {
         BadContent::unless(self.bytes <= self.limits.bytes, "too many bytes of tuples")
     }
 
-    fn decode_leases(
+    fn decode_holds(
         &mut self,
         name: &SpaceName,
         reader: &mut Reader<'_>,
@@ -154,13 +161,15 @@ impl Spaces {
         let mut before = TupleId(0);
         for _ in 0..reader.length()? {
             let id = TupleId(reader.varint()?);
-            let due_ms = reader.varint()?;
             BadContent::unless(before < id, "leases out of order")?;
             before = id;
-            let end = self.end_to_come(due_ms)?;
+            let hold = match reader.varint()? {
+                0 => Hold::Owner(reader.varint()?),
+                due_ms => Hold::Until(self.end_to_come(due_ms)?),
+            };
             let arity = self.space(name).arity_of(id);
             let arity = arity.ok_or(BadContent::Contradiction("a lease of no tuple"))?;
-            self.lease(name, arity, id, end);
+            self.attach(name, arity, id, hold);
         }
         Ok(())
     }

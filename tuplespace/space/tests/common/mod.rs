@@ -1,7 +1,9 @@
 //! Spaces and random operations for the tests beside a model.
 
 use bezant_tuple::{Field, Kind, Template, Tuple, Value, codec::Reader};
-use bezant_tuplespace::{Limits, MAX_LEASE_MS, Operation, Served, SpaceName, Spaces, TupleId};
+use bezant_tuplespace::{
+    Lease, Limits, MAX_LEASE_MS, Operation, Served, SpaceName, Spaces, TupleId,
+};
 use proptest::{prelude::*, sample::select};
 
 /// Tight enough that every bound is met.
@@ -99,30 +101,34 @@ fn lease_ms() -> impl Strategy<Value = u64> {
     prop_oneof![20 => 1u64..100, 1 => Just(0), 1 => Just(MAX_LEASE_MS + 1)]
 }
 
-fn lease() -> impl Strategy<Value = Option<u64>> {
+fn within_ms() -> impl Strategy<Value = Option<u64>> {
     prop::option::weighted(0.4, lease_ms())
+}
+
+fn lease() -> impl Strategy<Value = Lease> {
+    prop_oneof![5 => Just(Lease::Forever), 4 => lease_ms().prop_map(Lease::Ms), 3 => Just(Lease::Session)]
 }
 
 pub(crate) fn operation() -> impl Strategy<Value = Operation> {
     let limit = || prop_oneof![1 => Just(0u32), 9 => 1u32..6, 2 => 1u32..60];
     let after = prop::option::of(prop_oneof![0u64..40, 0u64..600].prop_map(TupleId));
     prop_oneof![
-        8 => (tuple(), lease()).prop_map(|(tuple, lease_ms)| Operation::Out { tuple, lease_ms }),
+        8 => (tuple(), lease()).prop_map(|(tuple, lease)| Operation::Out { tuple, lease }),
         2 => template().prop_map(|template| Operation::Rdp { template }),
         3 => template().prop_map(|template| Operation::Inp { template }),
-        3 => (template(), lease())
+        3 => (template(), within_ms())
             .prop_map(|(template, within_ms)| Operation::Rd { template, within_ms }),
-        3 => (template(), lease())
+        3 => (template(), within_ms())
             .prop_map(|(template, within_ms)| Operation::In { template, within_ms }),
-        2 => (template(), tuple(), lease()).prop_map(|(template, tuple, lease_ms)| Operation::Cas {
+        2 => (template(), tuple(), lease()).prop_map(|(template, tuple, lease)| Operation::Cas {
             template,
             tuple,
-            lease_ms
+            lease
         }),
-        2 => (template(), tuple(), lease()).prop_map(|(template, tuple, lease_ms)| Operation::Replace {
+        2 => (template(), tuple(), lease()).prop_map(|(template, tuple, lease)| Operation::Replace {
             template,
             tuple,
-            lease_ms
+            lease
         }),
         2 => (template(), limit(), after)
             .prop_map(|(template, limit, after)| Operation::RdAll { template, limit, after }),

@@ -1,0 +1,173 @@
+//! Sessions that end by themselves, and what ends with them.
+
+use bezant_api::{Answer, Call, Refused, limits::MIN_SESSION_MS};
+use bezant_bft::{
+    ids::{RequestNumber, SeqNo, SessionId},
+    service::Service,
+};
+use bezant_kernel::limits::{MAX_SESSIONS_PER_CLIENT, OUTAGE_MS, SESSION_MS};
+use bezant_tuplespace::{Lease, Operation, Outcome};
+
+use crate::fixture::{Bench, answer, asking, on, out, space, take, tuple};
+
+const DONE: Answer = Answer::Outcome(Outcome::Done);
+const OVER: Answer = Answer::Refused(Refused::NoSession);
+
+/// What a client is told that opens a session living for `ttl_ms`, at `time`.
+fn opened(bench: &mut Bench, time: u64, (client, nonce): (u8, u64), ttl_ms: Option<u64>) -> Answer {
+    let call = Call::OpenSession { nonce, ttl_ms };
+    let request = asking(client, SessionId::NONE, nonce, &[], &call);
+    answer(&bench.execute(time, vec![request])[0].1)
+}
+
+/// A service whose time is 1000, with a session of client 0 that lives for `ttl_ms`.
+fn bench(ttl_ms: u64) -> (Bench, SessionId) {
+    let mut bench = Bench::new();
+    match opened(&mut bench, 1_000, (0, 1), Some(ttl_ms)) {
+        Answer::Opened { session, .. } => (bench, SessionId(session)),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn at(
+    bench: &mut Bench,
+    time: u64,
+    (client, session, number): (u8, SessionId, u64),
+    call: &Call,
+) -> Vec<Answer> {
+    let request = asking(client, session, number, &[], call);
+    let replies = bench.execute(time, vec![request]);
+    replies.iter().map(|(_, reply)| answer(reply)).collect()
+}
+
+fn due(bench: &Bench) -> Option<u64> {
+    bench.kernel.due().map(|due| due.0)
+}
+
+fn ephemeral(text: &str) -> Call {
+    let (tuple, lease) = (tuple(text), Lease::Session);
+    on(space("a"), Operation::Out { tuple, lease })
+}
+
+/// The tick alone ends it, with its waits and its tuples and those only; a restored replica
+/// does the same.
+#[test]
+fn a_silent_session_ends_with_all_it_had() {
+    let (mut bench, session) = bench(500);
+    let other = bench.open(1, 1);
+    assert_eq!(due(&bench), Some(1_500));
+    at(&mut bench, 1_100, (1, other, 1), &out("(0)"));
+    at(&mut bench, 1_100, (1, other, 2), &ephemeral("(1)"));
+    at(&mut bench, 1_100, (1, other, 3), &take("(9)"));
+    at(&mut bench, 1_200, (0, session, 1), &ephemeral("(2)"));
+    at(&mut bench, 1_200, (0, session, 2), &take("(9)"));
+    let end = due(&bench).unwrap();
+    assert!((1_700..1_710).contains(&end), "{end}");
+    let mut restored = bench.restored();
+    for bench in [&mut bench, &mut restored] {
+        bench.execute(end - 1, Vec::new());
+        let figures = bench.kernel.figures();
+        assert_eq!(
+            (figures.sessions, figures.tuples, figures.waiters),
+            (2, 3, 2)
+        );
+        assert_eq!(bench.execute(end, Vec::new()), [], "nobody waits for that");
+        let figures = bench.kernel.figures();
+        assert_eq!(
+            (figures.sessions, figures.tuples, figures.waiters),
+            (1, 2, 1)
+        );
+        assert_eq!(due(bench), None, "the other one lives for ever");
+        assert_eq!(at(bench, end + 1, (0, session, 3), &out("(3)")), [OVER]);
+        let waiting = at(bench, end + 2, (1, other, 4), &out("(9)"));
+        assert_eq!(
+            waiting.len(),
+            2,
+            "the wait that is left is served: {waiting:?}"
+        );
+    }
+    assert!(bench.snapshot() == restored.snapshot());
+}
+
+/// Whatever it asks keeps it alive; an old request that somebody has ordered again does not.
+#[test]
+fn a_session_lives_on_by_its_own_requests() {
+    let (mut bench, session) = bench(500);
+    let alive = at(&mut bench, 1_400, (0, session, 1), &Call::KeepAlive);
+    assert_eq!(alive, [Answer::Alive]);
+    assert_eq!(due(&bench), Some(1_900));
+    assert_eq!(at(&mut bench, 1_800, (0, session, 2), &out("(1)")), [DONE]);
+    assert_eq!(due(&bench), Some(2_300));
+    let again = at(&mut bench, 2_200, (0, session, 1), &Call::KeepAlive);
+    assert_eq!(again, [], "it was carried out long ago");
+    // Before its turn it is not carried out either.
+    assert_eq!(at(&mut bench, 2_210, (0, session, 4), &Call::KeepAlive), []);
+    assert_eq!(due(&bench), Some(2_300));
+    // Its turn comes, and that of the parked one.
+    let both = at(&mut bench, 2_220, (0, session, 3), &Call::KeepAlive);
+    assert_eq!(both, [Answer::Alive, Answer::Alive]);
+    assert_eq!(due(&bench), Some(2_720));
+}
+
+#[test]
+fn closing_and_making_room_end_a_session_too() {
+    let (mut bench, session) = bench(500);
+    at(&mut bench, 1_010, (0, session, 1), &out("(0)"));
+    at(&mut bench, 1_020, (0, session, 2), &ephemeral("(1)"));
+    let closed = at(&mut bench, 1_030, (0, session, 3), &Call::CloseSession);
+    assert_eq!(closed, [Answer::Closed]);
+    assert_eq!((due(&bench), bench.kernel.figures().tuples), (None, 1));
+    let first = bench.open(0, 100);
+    at(&mut bench, 1_040, (0, first, 1), &ephemeral("(2)"));
+    for nonce in 0..MAX_SESSIONS_PER_CLIENT as u64 {
+        bench.open(0, 200 + nonce);
+    }
+    assert_eq!(bench.kernel.figures().tuples, 1, "the first made room");
+}
+
+/// Nobody could be heard while the whole cluster was away.
+#[test]
+fn an_outage_ends_no_session() {
+    let (mut bench, session) = bench(500);
+    let back = 1_500 + OUTAGE_MS + 1;
+    bench.execute(back, Vec::new());
+    assert_eq!(due(&bench), Some(back + 500));
+    let kept = bench.restored();
+    assert!(kept.snapshot() == bench.snapshot());
+    assert_eq!(
+        at(&mut bench, back + 1, (0, session, 1), &out("(1)")),
+        [DONE]
+    );
+    assert_eq!(due(&bench), Some(back + 501));
+}
+
+#[test]
+fn a_session_has_its_bounds() {
+    let mut bench = Bench::new();
+    for ttl_ms in [0, MIN_SESSION_MS - 1, SESSION_MS.end() + 1, u64::MAX] {
+        let told = opened(&mut bench, 1, (0, 1), Some(ttl_ms));
+        assert_eq!(told, Answer::Refused(Refused::TtlOutOfRange));
+    }
+    assert_eq!(bench.kernel.figures().sessions, 0);
+    for ttl_ms in [MIN_SESSION_MS, *SESSION_MS.end()] {
+        let told = opened(&mut bench, 1, (0, ttl_ms), Some(ttl_ms));
+        assert!(matches!(told, Answer::Opened { .. }));
+    }
+}
+
+/// The reply to a request that was carried out goes with its session.
+#[test]
+fn what_was_kept_is_gone() {
+    let (mut bench, session) = bench(500);
+    at(&mut bench, 1_010, (0, session, 1), &out("(1)"));
+    assert!(bench.kernel.kept_reply(session, RequestNumber(1)).is_some());
+    bench.execute(1_510, Vec::new());
+    assert!(bench.kernel.kept_reply(session, RequestNumber(1)).is_none());
+    assert_eq!(at(&mut bench, 1_520, (0, session, 1), &out("(1)")), [OVER]);
+    assert_eq!(
+        bench.kernel.figures().tuples,
+        1,
+        "and is not carried out again"
+    );
+    assert_eq!(SeqNo(bench.number), SeqNo(4));
+}
