@@ -506,7 +506,10 @@ impl Replica {
             let digest = vote.body.digest;
             let here = slot.find(&digest).map(Arc::clone);
             let here = here.or_else(|| (digest == null.digest()).then(|| Arc::clone(&null)));
-            for request in here.iter().flat_map(|proposal| proposal.requests()) {
+            // One that was executed and came again since waits for another number: the
+            // service knows it no more, and this number is not executed again.
+            let ahead = here.iter().filter(|_| number > self.delivered);
+            for request in ahead.flat_map(|proposal| proposal.requests()) {
                 self.pool.mark_proposed(&request.digest());
             }
             slot.accept_vote(*vote, here);
@@ -567,7 +570,8 @@ impl Replica {
             .filter_map(|(number, slot)| slot.supply(proposal).then_some(*number))
             .collect();
         for number in &numbers {
-            for request in proposal.requests() {
+            let ahead = *number > self.delivered;
+            for request in proposal.requests().iter().filter(|_| ahead) {
                 self.pool.mark_proposed(&request.digest());
             }
             if self.is_primary() {

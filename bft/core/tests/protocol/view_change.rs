@@ -10,6 +10,7 @@ use bezant_bft::{
 
 use crate::common::{
     Cluster, client, digest_of,
+    service::FORGOTTEN,
     world::{Conditions, World},
 };
 
@@ -124,6 +125,34 @@ fn a_primary_that_leaves_a_request_out_is_replaced() {
     }
     assert_executed(&world, &[1, 2, 3], 61);
     assert!(!world.nodes[1].views.is_empty(), "the view changed");
+}
+
+/// A request that the service does not remember comes again after it was executed, and then a
+/// view change orders the number it had once more. That number is not executed again, so the
+/// request waits for another one, and not for ever.
+#[test]
+fn what_was_executed_and_forgotten_is_ordered_anew() {
+    let mut world = world(7, 4);
+    let forgotten = world.cluster.request(&client(1), 1, FORGOTTEN);
+    for to in 0..4 {
+        world.request(0, to, forgotten.clone());
+    }
+    world.run_for(100_000);
+    assert!(
+        world
+            .nodes
+            .iter()
+            .all(|node| node.replica.executed() == SeqNo(1))
+    );
+    world.nodes[0].down = true;
+    for to in 1..4 {
+        world.request(0, to, forgotten.clone());
+    }
+    world.run_for(10 * T);
+    for node in &world.nodes[1..] {
+        assert_eq!(node.replica.pooled(), 0, "{}", world.stand());
+        assert_eq!(node.views, [View(1)]);
+    }
 }
 
 /// One replica that leaves for a far view alone changes nothing; the others go on.
