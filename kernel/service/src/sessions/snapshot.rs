@@ -141,7 +141,7 @@ impl Session {
         )?;
         if let Some(ttl_ms) = session.ttl_ms {
             session.end_ms = reader.varint()?;
-            let left_ms = session.end_ms.checked_sub(now_ms).unwrap_or_default();
+            let left_ms = session.end_ms.saturating_sub(now_ms);
             BadContent::unless(
                 SESSION_MS.contains(&ttl_ms),
                 "a session's time out of range",

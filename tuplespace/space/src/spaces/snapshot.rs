@@ -176,7 +176,7 @@ impl Spaces {
 
     /// The end of a lease or a wait at an agreed time, which must be still to come.
     fn end_to_come(&self, due_ms: u64) -> Result<End, BadContent> {
-        let left_ms = due_ms.checked_sub(self.clock.now_ms()).unwrap_or_default();
+        let left_ms = due_ms.saturating_sub(self.clock.now_ms());
         BadContent::unless(left_ms > 0, "a lease or a wait that was over")?;
         BadContent::unless(
             left_ms <= MAX_LEASE_MS,
