@@ -39,7 +39,7 @@ impl Replica {
         // A client comes to a backup when it cannot reach the primary or got no answer, and
         // again while no proposal holds its request.
         let ordered = known && self.pool.is_proposed(&request.digest());
-        if !ordered && from.is_none() && !self.is_primary() {
+        if !ordered && from.is_none() && self.leader() != self.me {
             self.forward(request, out);
         }
         None
@@ -54,7 +54,7 @@ impl Replica {
 
     pub(super) fn forward(&self, request: &CheckedRequest, out: &mut Effects) {
         out.push(Effect::Send {
-            to: To::Replica(self.primary()),
+            to: To::Replica(self.leader()),
             message: PeerMessage::Forward(request.signed().clone()),
             after: None,
         });

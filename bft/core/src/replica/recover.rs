@@ -315,7 +315,7 @@ impl Replica {
                 self.ask(out);
                 self.consider_transfer(out);
             }
-            if !self.is_primary() {
+            if self.leader() != self.me {
                 self.forward_again(out);
                 self.pass_rejoins(out);
             }

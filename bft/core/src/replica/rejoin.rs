@@ -108,7 +108,7 @@ impl Replica {
             proposed: same.is_some_and(|wish| wish.proposed),
         };
         self.rejoining.wishes.insert(replica, wish);
-        if !self.is_primary() {
+        if self.leader() != self.me {
             self.pass_rejoin(signed, out);
         }
         None
@@ -116,7 +116,7 @@ impl Replica {
 
     fn pass_rejoin(&self, signed: Signed<Rejoin>, out: &mut Effects) {
         out.push(Effect::Send {
-            to: To::Replica(self.primary()),
+            to: To::Replica(self.leader()),
             message: PeerMessage::Rejoin(signed),
             after: None,
         });

@@ -594,6 +594,20 @@ impl Replica {
         }
     }
 
+    /// To whom requests and wishes are passed on: the primary; between views that of the
+    /// highest view in which more than f peers were heard to be, which this replica may have
+    /// missed, or left alone.
+    pub(super) fn leader(&self) -> ReplicaId {
+        if self.views.is_active() {
+            return self.primary();
+        }
+        let mut heard: Vec<View> = self.views.heard.values().copied().collect();
+        heard.sort_unstable_by(|a, b| b.cmp(a));
+        let heard = heard.get(self.quorum.weak() - 1).copied();
+        let view = heard.unwrap_or_default().max(self.view);
+        self.quorum.primary(view)
+    }
+
     /// Whether more than f peers are in a higher view: somebody correct is.
     pub(super) fn missed_a_view(&self) -> bool {
         let heard = self.views.heard.values();

@@ -5,9 +5,9 @@ use bezant_bft::{
     codec,
     crypto::Domain,
     effects::{Effect, To},
-    ids::{ReplicaId, SeqNo},
+    ids::{Epoch, ReplicaId, SeqNo, View},
     limits,
-    message::{PeerMessage, Request, SignedRequest},
+    message::{PeerMessage, Request, SignedRequest, Status},
     misbehaviour::{Fault, Misbehaviour},
     replica::Tuning,
     seal::Source,
@@ -54,6 +54,59 @@ fn a_backup_forwards_a_clients_request_and_again_when_nothing_is_proposed() {
     let other = PeerMessage::Forward(Cluster::new(4).request(&client(1), 2, b"op"));
     assert!(single.hear(2, &other).is_empty());
     assert_eq!(single.replica.pooled(), 2);
+}
+
+/// A replica that left alone, and is primary of the view it left, passes requests on to where
+/// more than f others say they are, once they do, and does not keep them for itself.
+#[test]
+fn between_views_requests_go_where_the_others_are() {
+    let mut single = Single::new(0);
+    let cluster = single.cluster.clone();
+    single.hear(1, &cluster.leaves(1, 1, Vec::new()));
+    let out = single.hear(2, &cluster.leaves(2, 1, Vec::new()));
+    let left = sent(&out).into_iter();
+    let left = left.filter(|message| matches!(message, PeerMessage::ViewChange(_)));
+    assert_eq!(left.count(), 1, "it joined them");
+    let sent_to = |effects: &[Effect]| -> Vec<To> {
+        let forwards = effects.iter().filter_map(|effect| match effect {
+            Effect::Send {
+                to,
+                message: PeerMessage::Forward(_),
+                ..
+            } => Some(*to),
+            _ => None,
+        });
+        forwards.collect()
+    };
+    assert_eq!(
+        sent_to(&single.ask(&request(1))),
+        [],
+        "nobody else leads yet"
+    );
+    let there = |view| {
+        PeerMessage::Status(Status {
+            epoch: Epoch(0),
+            view: View(view),
+            active: true,
+            executed: SeqNo(0),
+            wants: false,
+        })
+    };
+    // One of them may lie.
+    single.hear(1, &there(5));
+    assert_eq!(sent_to(&single.ask(&request(2))), []);
+    single.hear(2, &there(2));
+    assert_eq!(
+        sent_to(&single.ask(&request(3))),
+        [To::Replica(ReplicaId(2))]
+    );
+    let patience = Tuning::default().resend_after_us;
+    let again = sent_to(&single.tick(patience));
+    assert_eq!(
+        again,
+        [To::Replica(ReplicaId(2)); 3],
+        "those from before, too"
+    );
 }
 
 #[test]
