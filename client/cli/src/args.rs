@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 use crate::{
     commands::{
         audit, bench, cluster, completion, config, context, demo, dev, export, fault, group, node,
-        operation, sim, space, status,
+        operation, sim, space, status, watch,
     },
     print::Format,
 };
@@ -98,6 +98,7 @@ pub(crate) enum Command {
     Group(group::Group),
     Export(export::Export),
     Import(export::Import),
+    Watch(watch::Watch),
     /// Create and list spaces
     #[command(subcommand)]
     Space(space::Space),

@@ -19,6 +19,7 @@ use crate::{
     error::Error,
     network::{ClusterView, Ended, Network, SessionKey},
     reply::{Grouped, Page, Reply},
+    watch::{Since, Watch},
 };
 
 /// How long a session lives without a request by default: some times as long as the service
@@ -110,7 +111,7 @@ impl Builder {
 }
 
 /// Whole milliseconds; what is more than can be said is refused by the service.
-fn ms(duration: Duration) -> u64 {
+pub(crate) fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -276,7 +277,11 @@ impl Client {
         }
     }
 
-    async fn operate(&self, name: &str, operation: Operation) -> Result<Reply<Outcome>, Error> {
+    pub(crate) async fn operate(
+        &self,
+        name: &str,
+        operation: Operation,
+    ) -> Result<Reply<Outcome>, Error> {
         let call = Call::Space {
             space: space(name)?,
             operation,
@@ -387,7 +392,7 @@ impl Client {
             template,
             within_ms,
         };
-        self.wait(space, operation, None).await
+        self.match_of(space, operation, None).await
     }
 
     /// Reads the oldest match, waiting for one no longer than `within` by the agreed time.
@@ -405,7 +410,7 @@ impl Client {
             template,
             within_ms,
         };
-        self.wait(space, operation, Some(within)).await
+        self.match_of(space, operation, Some(within)).await
     }
 
     /// Takes the oldest match, waiting for one. Linda's `in`, which Rust keeps for itself.
@@ -418,7 +423,7 @@ impl Client {
             template,
             within_ms,
         };
-        self.wait(space, operation, None).await
+        self.match_of(space, operation, None).await
     }
 
     /// Takes the oldest match, waiting for one no longer than `within` by the agreed time.
@@ -438,7 +443,7 @@ impl Client {
             template,
             within_ms,
         };
-        self.wait(space, operation, Some(within)).await
+        self.match_of(space, operation, Some(within)).await
     }
 
     /// Inserts `tuple` unless something matches `template`, which is then the answer.
@@ -580,6 +585,23 @@ impl Client {
             })
     }
 
+    /// Watches the matches of a template: what is there, if that is asked for, and then what
+    /// happens to them.
+    ///
+    /// ```no_run
+    /// use bezant_client::{Client, Since, template};
+    /// # async fn example(client: Client) -> Result<(), bezant_client::Error> {
+    /// let mut members = client.watch("members", template!(?text), Since::Present);
+    /// loop {
+    ///     println!("{:?}", members.next().await?);
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn watch(&self, space: &str, template: Template, since: Since) -> Watch {
+        Watch::new(self.clone(), space, template, since)
+    }
+
     /// Carries out a group: several operations, on any spaces, that happen together or not
     /// at all, and only if its conditions hold where they stand.
     ///
@@ -665,13 +687,28 @@ impl Client {
             })
     }
 
-    /// A waiting operation: answered when it is served, or when its time is up.
-    async fn wait(
+    /// A wait for a tuple.
+    async fn match_of(
         &self,
         name: &str,
         operation: Operation,
         within: Option<Duration>,
     ) -> Result<Reply<Tuple>, Error> {
+        let answered = self.wait(name, operation, within).await?;
+        answered.try_map(|outcome| match outcome {
+            Outcome::Match(Some(tuple)) => Ok(tuple),
+            Outcome::Match(None) => Err(Error::NoMatchInTime(within.unwrap_or_default())),
+            _ => Err(Error::Unexpected),
+        })
+    }
+
+    /// A waiting operation: answered when it is served, or when its time is up.
+    pub(crate) async fn wait(
+        &self,
+        name: &str,
+        operation: Operation,
+        within: Option<Duration>,
+    ) -> Result<Reply<Outcome>, Error> {
         let call = Call::Space {
             space: space(name)?,
             operation,
@@ -690,17 +727,10 @@ impl Client {
             answered => answered,
         };
         // Given up without an answer it may still wait.
-        let (is_over, within) = (answered.is_ok(), within.unwrap_or_default());
-        if is_over {
+        if answered.is_ok() {
             guard.disarm();
         }
-        refused(answered?)?
-            .try_map(outcome)?
-            .try_map(|outcome| match outcome {
-                Outcome::Match(Some(tuple)) => Ok(tuple),
-                Outcome::Match(None) => Err(Error::NoMatchInTime(within)),
-                _ => Err(Error::Unexpected),
-            })
+        refused(answered?)?.try_map(outcome)
     }
 }
 

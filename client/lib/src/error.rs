@@ -42,6 +42,14 @@ pub enum Error {
     /// A wait ended without a match. Nothing was taken.
     #[error("nothing matched within {0:?}; nothing was taken")]
     NoMatchInTime(Duration),
+    /// Events that were to be told are kept no more.
+    #[error(
+        "the service keeps events from number {first} on and no earlier ones; begin anew with what is there"
+    )]
+    Compacted {
+        /// The oldest event that is kept.
+        first: u64,
+    },
     /// The service refused; nothing was changed.
     #[error("refused: {0}")]
     Refused(#[from] Refused),

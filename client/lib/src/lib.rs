@@ -2,8 +2,8 @@
 //!
 //! A [`Client`] is one session with the service: cheap to clone, used through
 //! `&self`, and believing nothing that fewer than f+1 replicas say alike.
-//! `network` is the links and the task behind them, `client` the operations, `alive` what
-//! keeps a session from ending, `error` what can go wrong. All decisions are made by the pure
+//! `network` is the links and the task behind them, `client` the operations, `watch` what
+//! happens to tuples, `alive` what keeps a session from ending, `error` what can go wrong. All decisions are made by the pure
 //! `bezant_session::Session`.
 //!
 //! ```no_run
@@ -41,6 +41,7 @@ mod error;
 mod macros;
 mod network;
 mod reply;
+mod watch;
 
 pub use bezant_api::{Act, Answer, Call, Condition, ExtensionHash, Group, Manifest, Refused, Step};
 pub use bezant_bft::{
@@ -49,11 +50,12 @@ pub use bezant_bft::{
     ids::{ClientId, ClusterId, ReplicaId, SeqNo},
 };
 pub use bezant_tuple::{Field, Kind, Template, Tuple, Value};
-pub use bezant_tuplespace::{Lease, Operation, Outcome, SpaceName, TupleId};
+pub use bezant_tuplespace::{Change, Event, Lease, Operation, Outcome, SpaceName, TupleId};
 pub use client::{Builder, Client};
 pub use error::Error;
 pub use network::{ClusterView, Network};
 pub use reply::{Grouped, Page, Reply};
+pub use watch::{Sight, Since, Watch};
 
 #[doc(hidden)]
 pub use macros::rt;

@@ -87,7 +87,14 @@ impl Kernel {
         {
             self.spaces.create(space)?;
         }
-        if let Some(outcome) = self.extensions.run(&mut self.spaces, at, space, operation) {
+        // What happened is not an extension's to tell.
+        let is_told = matches!(
+            operation,
+            Operation::Watch { .. } | Operation::Survey { .. }
+        );
+        if !is_told
+            && let Some(outcome) = self.extensions.run(&mut self.spaces, at, space, operation)
+        {
             return outcome.map(|outcome| Some(Answer::Outcome(outcome)));
         }
         match self.spaces.apply(space, operation, waiter)? {

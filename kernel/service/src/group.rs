@@ -78,7 +78,7 @@ impl Kernel {
     }
 
     fn act(&mut self, act: &Act, at: At) -> Result<Outcome, Refused> {
-        if matches!(act.operation, Operation::Rd { .. } | Operation::In { .. }) {
+        if act.operation.waits() {
             return Err(Refused::WaitInGroup);
         }
         match self.operate(&act.space, &act.operation, None, at)? {

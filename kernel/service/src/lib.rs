@@ -155,9 +155,11 @@ impl Kernel {
     /// Executes one ordered request and everything its execution lets go.
     fn request(&mut self, request: &Request, position: SeqNo, replies: &mut Replies) {
         if request.session == SessionId::NONE {
-            let (position, answer) = self.open(request, position);
-            let reply = reply_to(request, position, &answer);
+            let (first, answer) = self.open(request, position);
+            let reply = reply_to(request, first, &answer);
             replies.push((request.client, reply));
+            // It may have made room by ending another session.
+            self.answer_served(position, replies);
             return;
         }
         match self.sessions.arrive(request, position) {
@@ -290,12 +292,17 @@ impl Kernel {
         replies.push((client, reply));
     }
 
-    /// Answers those whose wait ended.
-    fn answer_served(&mut self, position: SeqNo, replies: &mut Replies) {
+    /// Answers those whose wait ended: who got a tuple, and who watched.
+    pub(crate) fn answer_served(&mut self, position: SeqNo, replies: &mut Replies) {
         for served in self.spaces.take_served() {
             let session = SessionId(served.waiter.owner);
             let number = RequestNumber(served.waiter.number);
             let answer = Answer::Outcome(Outcome::Match(Some(served.tuple)));
+            self.end_wait(session, number, &answer, position, replies);
+        }
+        for (watch, outcome) in self.spaces.take_told() {
+            let (session, number) = (SessionId(watch.owner), RequestNumber(watch.number));
+            let answer = Answer::Outcome(outcome);
             self.end_wait(session, number, &answer, position, replies);
         }
     }

@@ -17,7 +17,7 @@ use bezant_tuplespace::{BadContent, Limits, Spaces, WaiterId};
 use crate::{Kernel, sessions::Sessions};
 
 /// The version of the layout; a replica restores no other.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// A state that was read and found possible.
 struct Read {

@@ -10,7 +10,6 @@ use bezant_bft::{
     ids::{OrderedTime, RequestNumber, SeqNo, SessionId},
     service::Replies,
 };
-use bezant_tuplespace::Outcome;
 
 use crate::{Kernel, limits::OUTAGE_MS};
 
@@ -28,14 +27,15 @@ impl Kernel {
         self.spaces.extend(lost_ms);
         self.sessions.extend(lost_ms);
         let ended = self.spaces.advance(now.0);
-        let nothing = Answer::Outcome(Outcome::Match(None));
-        for wait in ended.waits {
+        for (wait, nothing) in ended.waits {
             let (session, number) = (SessionId(wait.owner), RequestNumber(wait.number));
-            self.end_wait(session, number, &nothing, position, replies);
+            let answer = Answer::Outcome(nothing);
+            self.end_wait(session, number, &answer, position, replies);
         }
         while let Some(session) = self.sessions.over(now.0) {
             self.end_session(session);
         }
+        self.answer_served(position, replies);
     }
 
     /// The agreed time at which something ends next.

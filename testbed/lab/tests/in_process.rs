@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use bezant_bft::seal::Source;
 use bezant_client::{
-    Client, ClusterView, Error, Evidence, Group, Lease, Operation, Outcome, Refused, ReplicaId,
-    SigningKey, SpaceName, template, tuple,
+    Change, Client, ClusterView, Error, Evidence, Group, Lease, Operation, Outcome, Refused,
+    ReplicaId, Sight, SigningKey, Since, SpaceName, template, tuple,
 };
 use bezant_extensions::recipes;
 use bezant_lab::{LocalCluster, LocalOptions};
@@ -202,6 +202,113 @@ fn a_session_that_is_over_is_known_to_be() {
             matches!(ended, Err(Error::Refused(Refused::NoSession))),
             "{ended:?}"
         );
+    });
+    cluster.stop().unwrap();
+}
+
+/// What was there and all that happens is told, once and in order: over a change of view, over
+/// a client that goes and another one that goes on from where it was, and beside a liar.
+#[test]
+fn a_watch_misses_nothing_and_repeats_nothing() {
+    const NUMBERS: std::ops::Range<i64> = 0..40;
+    let cluster = start();
+    runtime().block_on(async {
+        let writer = client(&cluster).await;
+        for number in NUMBERS {
+            writer.out("log", tuple!(number)).await.unwrap();
+        }
+        let first = client(&cluster).await;
+        let mut watch = first.watch("log", template!(?int), Since::Present);
+        for number in NUMBERS {
+            let sight = watch.next().await.unwrap();
+            let Sight::There { tuple, .. } = &sight else {
+                panic!("{sight:?}");
+            };
+            assert_eq!(*tuple, tuple!(number));
+        }
+        cluster.nodes[2].set_fault(Some(Fault::LieReplies));
+        let work = tokio::spawn(async move {
+            for number in NUMBERS {
+                writer
+                    .inp("log", template!(in number..number + 1))
+                    .await
+                    .unwrap();
+                writer.out("other", tuple!(number)).await.unwrap();
+                writer.out("log", tuple!(100 + number)).await.unwrap();
+            }
+        });
+        let mut seen = Vec::new();
+        let mut position = None;
+        for step in 0..2 * NUMBERS.end {
+            if step == 20 {
+                // The primary falls silent, with the watch waiting.
+                cluster.nodes[2].set_fault(None);
+                cluster.nodes[0].set_fault(Some(Fault::Silent));
+            }
+            if step == 50 {
+                position = watch.position();
+                break;
+            }
+            seen.push(watch.next().await.unwrap());
+        }
+        drop((watch, first));
+        let second = client(&cluster).await;
+        let since = Since::Event(position.unwrap());
+        let mut watch = second.watch("log", template!(?int), since);
+        while seen.len() < 80 {
+            seen.push(watch.next().await.unwrap());
+        }
+        work.await.unwrap();
+        assert_eq!(watch.position(), Some(40 + 3 * 40));
+        let seen: Vec<(Change, String)> = seen
+            .into_iter()
+            .map(|sight| match sight {
+                Sight::Happened(event) => (event.change, event.tuple.to_string()),
+                there @ Sight::There { .. } => panic!("{there:?}"),
+            })
+            .collect();
+        let expected: Vec<(Change, String)> = NUMBERS
+            .flat_map(|number| {
+                [
+                    (Change::Taken, format!("({number})")),
+                    (Change::Inserted, format!("({})", 100 + number)),
+                ]
+            })
+            .collect();
+        assert_eq!(seen, expected);
+    });
+    cluster.nodes[0].set_fault(None);
+    cluster.stop().unwrap();
+}
+
+/// Events are kept for a while only; whoever comes too late is told where they begin.
+#[test]
+fn a_watch_that_comes_too_late_is_told_so() {
+    let cluster = start();
+    runtime().block_on(async {
+        let client = client(&cluster).await;
+        // A mebibyte of tuples is kept.
+        let large = "x".repeat(60_000);
+        for number in 0..20 {
+            client
+                .out("log", tuple!(number, large.clone()))
+                .await
+                .unwrap();
+        }
+        let mut late = client.watch("log", template!(_, _), Since::Event(0));
+        let Err(Error::Compacted { first }) = late.next().await else {
+            panic!("it was told events that are kept no more");
+        };
+        let mut rest = client.watch("log", template!(_, _), Since::Event(first - 1));
+        let Ok(Sight::Happened(event)) = rest.next().await else {
+            panic!("the first event kept");
+        };
+        assert_eq!(event.number, first);
+        let ahead = client
+            .watch("log", template!(_), Since::Event(99))
+            .next()
+            .await;
+        assert!(matches!(ahead, Err(Error::Refused(_))), "{ahead:?}");
     });
     cluster.stop().unwrap();
 }

@@ -9,7 +9,7 @@ use bezant_bft::{
 };
 use bezant_session::{Event, Session, Target, Token};
 use bezant_tuple::{Field, Template, Tuple, Value};
-use bezant_tuplespace::{Lease, Operation, SpaceName};
+use bezant_tuplespace::{Lease, Operation, SpaceName, TupleId};
 use bytes::Bytes;
 
 use crate::{
@@ -124,10 +124,7 @@ impl Actor {
             .submit(Instant(now), op, deadline, events)
             .ok()?;
         match &call {
-            Call::Space {
-                operation: Operation::Rd { .. } | Operation::In { .. },
-                ..
-            } => {
+            Call::Space { operation, .. } if operation.waits() => {
                 self.waits.insert(token.0, false);
             }
             Call::Cancel { number } => {
@@ -354,6 +351,17 @@ fn draw_call(rng: &mut Rng, work: &Work, draining: bool) -> Call {
         93 if rng.chance(500) => return Call::KeepAlive,
         93 => return Call::CreateSpace { space },
         94 => return Call::Group(draw_group(rng, work)),
+        95 if work.leases && !draining => Operation::Watch {
+            template,
+            after: rng.chance(900).then(|| rng.below(150)),
+            limit,
+            within_ms: Some(lease),
+        },
+        96 if work.leases => Operation::Survey {
+            template,
+            limit,
+            after: rng.chance(300).then(|| TupleId(rng.below(200))),
+        },
         95..=97 => Operation::Renew {
             template,
             lease_ms: lease,

@@ -24,6 +24,10 @@ pub struct Limits {
     pub page_tuples: u32,
     /// A page ends with the tuple that brings it to this many bytes or more.
     pub page_bytes: usize,
+    /// Most events kept for those who watch, of all spaces together.
+    pub events: usize,
+    /// Most bytes of their tuples, in canonical encoding.
+    pub event_bytes: u64,
     /// Most tuples one operation may look at before it is refused as too broad.
     pub candidates: u64,
 }
@@ -39,6 +43,8 @@ impl Limits {
         waiter_bytes: 1 << 26,
         page_tuples: 1_000,
         page_bytes: 256 * 1024,
+        events: 16_384,
+        event_bytes: 1 << 20,
         candidates: 1_000_000,
     };
 }
@@ -48,6 +54,7 @@ impl Limits {
 const _: () = assert!(Limits::DEFAULT.bytes >= MAX_TUPLE_BYTES as u64);
 const _: () = assert!(Limits::DEFAULT.waiter_bytes >= MAX_TEMPLATE_BYTES as u64);
 const _: () = assert!(Limits::DEFAULT.page_bytes >= MAX_TUPLE_BYTES);
+const _: () = assert!(Limits::DEFAULT.event_bytes >= MAX_TUPLE_BYTES as u64);
 const _: () = assert!(Limits::DEFAULT.candidates > Limits::DEFAULT.page_tuples as u64);
 
 impl Default for Limits {

@@ -101,6 +101,29 @@ pub enum Operation {
         /// How long it lives from now, in milliseconds of agreed time.
         lease_ms: u64,
     },
+    /// Tells what happened to tuples that match, waiting for something to happen.
+    Watch {
+        /// Which tuples.
+        template: Template,
+        /// Tells what happened after the event with this number: the `next` of the answer
+        /// before. Without one it answers at once with the number of the latest event.
+        after: Option<u64>,
+        /// Most events wanted, at least 1; the service's page size bounds it too.
+        limit: u32,
+        /// How long to wait at most; as of [`Operation::Rd`]. The answer then says that
+        /// nothing happened, and up to where.
+        within_ms: Option<u64>,
+    },
+    /// Reads matches in bulk with their ids, and the number of the latest event of that
+    /// moment: where to go on with [`Operation::Watch`].
+    Survey {
+        /// What to read.
+        template: Template,
+        /// Most tuples wanted, at least 1; the service's page size bounds it too.
+        limit: u32,
+        /// Reads only what was inserted after this one: the `next` of the page before.
+        after: Option<TupleId>,
+    },
 }
 
 /// Which [`Operation`]; the order of the variants is the wire format.
@@ -128,11 +151,15 @@ pub enum OperationKind {
     Count,
     /// [`Operation::Renew`].
     Renew,
+    /// [`Operation::Watch`].
+    Watch,
+    /// [`Operation::Survey`].
+    Survey,
 }
 
 impl OperationKind {
     /// Every kind, in wire order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Out,
         Self::Rdp,
         Self::Inp,
@@ -144,6 +171,8 @@ impl OperationKind {
         Self::InAll,
         Self::Count,
         Self::Renew,
+        Self::Watch,
+        Self::Survey,
     ];
 
     /// The operation's name as people write it.
@@ -161,6 +190,8 @@ impl OperationKind {
             Self::InAll => "in_all",
             Self::Count => "count",
             Self::Renew => "renew",
+            Self::Watch => "watch",
+            Self::Survey => "survey",
         }
     }
 }
@@ -187,6 +218,8 @@ impl Operation {
             Self::InAll { .. } => OperationKind::InAll,
             Self::Count { .. } => OperationKind::Count,
             Self::Renew { .. } => OperationKind::Renew,
+            Self::Watch { .. } => OperationKind::Watch,
+            Self::Survey { .. } => OperationKind::Survey,
         }
     }
 
@@ -204,7 +237,9 @@ impl Operation {
             | Self::RdAll { template, .. }
             | Self::InAll { template, .. }
             | Self::Count { template }
-            | Self::Renew { template, .. } => Some(template),
+            | Self::Renew { template, .. }
+            | Self::Watch { template, .. }
+            | Self::Survey { template, .. } => Some(template),
         }
     }
 
@@ -231,13 +266,21 @@ impl Operation {
         }
     }
 
-    /// How long `rd` or `in` waits at most.
+    /// How long `rd`, `in` or `watch` waits at most.
     #[must_use]
     pub const fn within_ms(&self) -> Option<u64> {
         match self {
-            Self::Rd { within_ms, .. } | Self::In { within_ms, .. } => *within_ms,
+            Self::Rd { within_ms, .. }
+            | Self::In { within_ms, .. }
+            | Self::Watch { within_ms, .. } => *within_ms,
             _ => None,
         }
+    }
+
+    /// Whether the operation may enter the list of those who wait.
+    #[must_use]
+    pub const fn waits(&self) -> bool {
+        matches!(self, Self::Rd { .. } | Self::In { .. } | Self::Watch { .. })
     }
 
     /// Whether the operation can never change anything. A waiting `rd` is not
@@ -246,7 +289,7 @@ impl Operation {
     pub const fn is_read_only(&self) -> bool {
         matches!(
             self,
-            Self::Rdp { .. } | Self::RdAll { .. } | Self::Count { .. }
+            Self::Rdp { .. } | Self::RdAll { .. } | Self::Count { .. } | Self::Survey { .. }
         )
     }
 }

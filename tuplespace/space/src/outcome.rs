@@ -3,7 +3,7 @@
 use bezant_tuple::{Template, Tuple};
 use serde::{Deserialize, Serialize};
 
-use crate::{OperationKind, SpaceName, TupleId, WaiterId};
+use crate::{Event, OperationKind, SpaceName, TupleId, WaiterId};
 
 /// The answer of an operation. The order of the variants is the wire format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,29 @@ pub enum Outcome {
     },
     /// `count`.
     Count(u64),
+    /// `watch`: what happened, oldest first; without events, that nothing did up to `next`.
+    Events {
+        /// The events.
+        events: Vec<Event>,
+        /// Everything up to this number was looked at: where to go on.
+        next: u64,
+        /// The number of the latest event of all: how far behind this answer is.
+        newest: u64,
+    },
+    /// `watch`: of the events asked for not all are kept any more. Begin anew with a survey.
+    Compacted {
+        /// The oldest event that is kept.
+        first: u64,
+    },
+    /// `survey`.
+    Survey {
+        /// The matches with their ids, oldest first.
+        found: Vec<(TupleId, Tuple)>,
+        /// The last of them, unless the page is known to hold the last match.
+        next: Option<TupleId>,
+        /// The number of the latest event of that moment.
+        newest: u64,
+    },
 }
 
 /// What became of an operation.
@@ -30,8 +53,23 @@ pub enum Outcome {
 pub enum Applied {
     /// It was carried out.
     Outcome(Outcome),
-    /// It waits for a match; the answer comes from [`crate::Spaces::take_served`].
+    /// It waits for a match; the answer comes from [`crate::Spaces::take_served`], or, if it
+    /// watches, from [`crate::Spaces::take_told`].
     Waiting,
+}
+
+/// What a waiting operation is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wants {
+    /// `rd`: a tuple.
+    Read,
+    /// `in`: a tuple of its own.
+    Take,
+    /// `watch`: at most so many events.
+    Watch {
+        /// See there.
+        limit: u32,
+    },
 }
 
 /// An operation that waits.
@@ -43,8 +81,8 @@ pub struct Wait<'a> {
     pub space: &'a SpaceName,
     /// For what.
     pub template: &'a Template,
-    /// Whether it takes what it gets: `in`, not `rd`.
-    pub takes: bool,
+    /// To what end.
+    pub wants: Wants,
     /// The agreed time at which it waits no longer.
     pub due_ms: Option<u64>,
 }

@@ -55,11 +55,14 @@ pub enum Refusal {
     /// An ephemeral tuple that no session would own.
     #[error("an ephemeral tuple belongs to a session; insert it in one, or give it another lease")]
     NoOwner,
+    /// A watch that would go on behind an event that did not happen yet.
+    #[error("no event has this number yet; go on from the `next` of an answer of this service")]
+    NoSuchEvent,
 }
 
 impl Refusal {
     /// Every refusal, in wire order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NoSuchSpace,
         Self::SpaceExists,
         Self::TooManySpaces,
@@ -72,6 +75,7 @@ impl Refusal {
         Self::LeaseOutOfRange,
         Self::WaitOutOfRange,
         Self::NoOwner,
+        Self::NoSuchEvent,
     ];
 
     /// The refusal's number in JSON, metrics and documents; never reused.
@@ -90,6 +94,7 @@ impl Refusal {
             Self::LeaseOutOfRange => 10,
             Self::WaitOutOfRange => 11,
             Self::NoOwner => 12,
+            Self::NoSuchEvent => 13,
         }
     }
 }

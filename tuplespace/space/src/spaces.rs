@@ -2,6 +2,7 @@
 
 mod ending;
 mod snapshot;
+mod watching;
 
 use std::collections::BTreeMap;
 
@@ -9,11 +10,13 @@ use bezant_tuple::{Template, Tuple};
 
 pub use ending::Ended;
 pub use snapshot::BadContent;
+use watching::Watch;
 
 use crate::{
-    Applied, Limits, Operation, OperationKind, Outcome, Refusal, Savepoint, Served, SpaceName,
-    TupleId, Wait, WaiterId, broken,
+    Applied, Change, Limits, Operation, OperationKind, Outcome, Refusal, Savepoint, Served,
+    SpaceName, TupleId, Wait, WaiterId, Wants, broken,
     clock::{Clock, End},
+    history::{Entry, History},
     key::Key,
     leases::{Hold, Leases},
     limits::MAX_LEASE_MS,
@@ -32,6 +35,11 @@ pub struct Spaces {
     limits: Limits,
     spaces: BTreeMap<SpaceName, Space>,
     waiting: Waiting,
+    /// What happened and may still be undone.
+    happening: Vec<Entry>,
+    history: History,
+    /// Answers to watches.
+    told: Vec<(WaiterId, Outcome)>,
     served: Vec<Served>,
     undo: UndoLog,
     clock: Clock,
@@ -77,6 +85,9 @@ impl Spaces {
             limits,
             spaces: BTreeMap::new(),
             waiting: Waiting::default(),
+            happening: Vec::new(),
+            history: History::default(),
+            told: Vec::new(),
             served: Vec::new(),
             undo: UndoLog::default(),
             clock: Clock::default(),
@@ -137,6 +148,19 @@ impl Spaces {
         operation: &Operation,
         waiter: Option<WaiterId>,
     ) -> Result<Applied, Refusal> {
+        let applied = self.try_apply(space, operation, waiter);
+        if !self.undo.is_recording() {
+            self.publish();
+        }
+        applied
+    }
+
+    fn try_apply(
+        &mut self,
+        space: &SpaceName,
+        operation: &Operation,
+        waiter: Option<WaiterId>,
+    ) -> Result<Applied, Refusal> {
         if !self.contains(space) {
             return Err(Refusal::NoSuchSpace);
         }
@@ -145,6 +169,7 @@ impl Spaces {
         if within_ms.is_some_and(|ms| !(1..=MAX_LEASE_MS).contains(&ms)) {
             return Err(Refusal::WaitOutOfRange);
         }
+        let end = within_ms.map(|ms| self.clock.end_after(ms));
         let outcome = match operation {
             Operation::Out { tuple, .. } => {
                 let arriving = self.admit(space, tuple, hold, None)?;
@@ -155,15 +180,13 @@ impl Spaces {
             Operation::Inp { template } => Outcome::Match(self.take(space, template)?),
             Operation::Rd { template, .. } => match (self.read(space, template)?, waiter) {
                 (None, Some(id)) => {
-                    let end = within_ms.map(|ms| self.clock.end_after(ms));
-                    return self.wait(space, template, id, false, end);
+                    return self.wait(space, template, id, Wants::Read, end);
                 }
                 (found, _) => Outcome::Match(found),
             },
             Operation::In { template, .. } => match (self.take(space, template)?, waiter) {
                 (None, Some(id)) => {
-                    let end = within_ms.map(|ms| self.clock.end_after(ms));
-                    return self.wait(space, template, id, true, end);
+                    return self.wait(space, template, id, Wants::Take, end);
                 }
                 (found, _) => Outcome::Match(found),
             },
@@ -198,6 +221,26 @@ impl Spaces {
             Operation::Renew { template, lease_ms } => {
                 Outcome::Match(self.renew(space, template, *lease_ms)?)
             }
+            Operation::Watch {
+                template,
+                after,
+                limit,
+                ..
+            } => {
+                let watch = Watch {
+                    template,
+                    after: *after,
+                    limit: *limit,
+                    waiter,
+                    end,
+                };
+                return self.watch(space, &watch);
+            }
+            Operation::Survey {
+                template,
+                limit,
+                after,
+            } => self.survey(space, template, *limit, *after)?,
         };
         Ok(Applied::Outcome(outcome))
     }
@@ -251,9 +294,11 @@ impl Spaces {
         }
     }
 
-    /// Makes every change permanent and ends all savepoints.
+    /// Makes every change permanent and ends all savepoints. What happened to tuples becomes
+    /// events, and who waited for these has an answer: see [`Spaces::take_told`].
     pub fn commit(&mut self) {
         self.undo.commit();
+        self.publish();
     }
 
     /// Number of tuples in `space`; 0 when it does not exist.
@@ -286,7 +331,7 @@ impl Spaces {
             id: waiter.id,
             space: &waiter.space,
             template: &waiter.template,
-            takes: waiter.takes,
+            wants: waiter.wants,
             due_ms: waiter.end.map(|end| self.clock.due_ms(end)),
         })
     }
@@ -417,7 +462,7 @@ impl Spaces {
         space: &SpaceName,
         template: &Template,
         id: WaiterId,
-        takes: bool,
+        wants: Wants,
         end: Option<End>,
     ) -> Result<Applied, Refusal> {
         if self.waiting.contains(id) {
@@ -431,7 +476,7 @@ impl Spaces {
             id,
             space: space.clone(),
             template: template.clone(),
-            takes,
+            wants,
             end,
         });
         self.undo.record(|| Undo::Arrived(arrival));
@@ -481,11 +526,15 @@ impl Spaces {
         self.last.0 += 1;
         self.undo.record(|| Undo::Numbered);
         let id = self.last;
+        self.note(name, Change::Inserted, id, &tuple);
         for arrival in matched.readers {
             self.serve(arrival, id, tuple.clone());
         }
         match matched.taker {
-            Some(arrival) => self.serve(arrival, id, tuple),
+            Some(arrival) => {
+                self.note(name, Change::Taken, id, &tuple);
+                self.serve(arrival, id, tuple);
+            }
             None => {
                 let arity = tuple.arity();
                 self.put(name, id, tuple, keys, hold);
@@ -502,10 +551,10 @@ impl Spaces {
         let Waiter {
             id: waiter,
             space,
-            takes,
+            wants,
             ..
         } = self.leave(arrival);
-        let kind = if takes {
+        let kind = if wants == Wants::Take {
             OperationKind::In
         } else {
             OperationKind::Rd
@@ -528,9 +577,15 @@ impl Spaces {
         waiter
     }
 
-    /// Takes the tuple `id`, which is there, out of its space.
+    /// Takes the tuple `id`, which is there, out of its space, for somebody.
     fn remove(&mut self, name: &SpaceName, arity: usize, id: TupleId) -> Tuple {
+        self.let_go(name, arity, id, Change::Taken)
+    }
+
+    /// Lets go of the tuple `id`, which is there.
+    fn let_go(&mut self, name: &SpaceName, arity: usize, id: TupleId, change: Change) -> Tuple {
         let (tuple, hold) = self.pull(name, arity, id);
+        self.note(name, change, id, &tuple);
         self.undo.record(|| Undo::Removed {
             space: name.clone(),
             id,
@@ -604,6 +659,9 @@ impl Spaces {
             Undo::Left(arrival, waiter) => self.waiting.restore(arrival, waiter),
             Undo::Served => {
                 self.served.pop();
+            }
+            Undo::Happened => {
+                self.happening.pop();
             }
             Undo::HandedOut(served) => self.served = served,
         }

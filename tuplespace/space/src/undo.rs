@@ -51,6 +51,8 @@ pub(crate) enum Undo {
     Left(Arrival, Waiter),
     /// A waiter was served.
     Served,
+    /// Something happened to a tuple.
+    Happened,
     /// Those served were handed out.
     HandedOut(Vec<Served>),
 }
@@ -69,6 +71,11 @@ impl UndoLog {
         if self.recording {
             self.changes.push(change());
         }
+    }
+
+    /// Whether changes can be undone.
+    pub(crate) const fn is_recording(&self) -> bool {
+        self.recording
     }
 
     pub(crate) const fn savepoint(&mut self) -> Savepoint {

@@ -11,19 +11,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use bezant_tuple::{Field, Template, Tuple};
 
 use crate::{
-    SpaceName, WaiterId,
+    SpaceName, WaiterId, Wants,
     clock::{Clock, End},
     key::{FNV_START, Key},
+    space::keys_of,
 };
 
-/// A waiting `rd` or `in`.
+/// A waiting `rd`, `in` or `watch`.
 #[derive(Clone, Debug)]
 pub(crate) struct Waiter {
     pub(crate) id: WaiterId,
     pub(crate) space: SpaceName,
     pub(crate) template: Template,
-    /// Whether it takes what it gets: `in`, not `rd`.
-    pub(crate) takes: bool,
+    pub(crate) wants: Wants,
     /// When it waits no longer.
     pub(crate) end: Option<End>,
 }
@@ -67,6 +67,7 @@ struct Group {
 struct Queue {
     readers: BTreeSet<Arrival>,
     takers: BTreeSet<Arrival>,
+    watchers: BTreeSet<Arrival>,
 }
 
 impl Waiting {
@@ -134,7 +135,7 @@ impl Waiting {
             .or_default()
             .entry(digest)
             .or_default();
-        queue.side(waiter.takes).insert(arrival);
+        queue.side(waiter.wants).insert(arrival);
         self.bytes += waiter.template.encoded_len() as u64;
         self.ends.extend(waiter.end.map(|end| (end, arrival)));
         self.arrivals.insert(waiter.id, arrival);
@@ -152,8 +153,8 @@ impl Waiting {
         if let Some(groups) = self.groups.get_mut(&waiter.space) {
             if let Some(queues) = groups.get_mut(&group) {
                 if let Some(queue) = queues.get_mut(&digest) {
-                    queue.side(waiter.takes).remove(&arrival);
-                    if queue.readers.is_empty() && queue.takers.is_empty() {
+                    queue.side(waiter.wants).remove(&arrival);
+                    if queue.is_empty() {
                         queues.remove(&digest);
                     }
                 }
@@ -206,15 +207,58 @@ impl Waiting {
         matched.readers.sort_unstable();
         matched
     }
+
+    /// Who watches `tuple`, to which something happened in `space`. Adds the waiters asked
+    /// to `examined`.
+    pub(crate) fn watching(
+        &self,
+        space: &SpaceName,
+        tuple: &Tuple,
+        examined: &mut u64,
+    ) -> Vec<Arrival> {
+        let mut watching = Vec::new();
+        let Some(groups) = self.groups.get(space) else {
+            return watching;
+        };
+        let keys = keys_of(tuple);
+        let arity = tuple.arity();
+        let group = |fixed| Group { arity, fixed };
+        for (group, queues) in groups.range(group(0)..=group(u32::MAX)) {
+            let Some(queue) = queues.get(&group.digest_of(&keys)) else {
+                continue;
+            };
+            *examined += queue.watchers.len() as u64;
+            let wants = |arrival: &&Arrival| {
+                let waiter = self.waiters.get(arrival);
+                waiter.is_some_and(|waiter| waiter.template.matches(tuple))
+            };
+            watching.extend(queue.watchers.iter().filter(wants).copied());
+        }
+        watching
+    }
+
+    /// A waiter that waits.
+    pub(crate) fn get(&self, arrival: Arrival) -> Option<&Waiter> {
+        self.waiters.get(&arrival)
+    }
+
+    /// Whether anybody waits in a space.
+    pub(crate) fn is_anybody_in(&self, space: &SpaceName) -> bool {
+        self.groups.contains_key(space)
+    }
 }
 
 impl Queue {
-    const fn side(&mut self, takes: bool) -> &mut BTreeSet<Arrival> {
-        if takes {
-            &mut self.takers
-        } else {
-            &mut self.readers
+    const fn side(&mut self, wants: Wants) -> &mut BTreeSet<Arrival> {
+        match wants {
+            Wants::Read => &mut self.readers,
+            Wants::Take => &mut self.takers,
+            Wants::Watch { .. } => &mut self.watchers,
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.readers.is_empty() && self.takers.is_empty() && self.watchers.is_empty()
     }
 }
 

@@ -660,7 +660,7 @@ fn an_operation_that_would_look_at_too_much_is_refused() {
 #[test]
 fn refusals_have_stable_codes() {
     let codes: Vec<u16> = Refusal::ALL.into_iter().map(Refusal::code).collect();
-    assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
     for (index, refusal) in (0u8..).zip(Refusal::ALL) {
         assert_eq!(postcard::to_allocvec(&refusal).unwrap(), [index]);
         assert!(refusal.to_string().contains([';', ',']), "{refusal}");
@@ -721,6 +721,25 @@ fn operations_are_spelled_as_documented() {
             },
             "renew",
             vec![10, 1, 1, 0xac, 2],
+        ),
+        (
+            Operation::Watch {
+                template: any(),
+                after: Some(300),
+                limit: 9,
+                within_ms: None,
+            },
+            "watch",
+            vec![11, 1, 1, 1, 0xac, 2, 9, 0],
+        ),
+        (
+            Operation::Survey {
+                template: any(),
+                limit: 9,
+                after,
+            },
+            "survey",
+            vec![12, 1, 1, 9, 1, 0xac, 2],
         ),
     ];
     for ((operation, name, bytes), kind) in operations.into_iter().zip(OperationKind::ALL) {

@@ -262,7 +262,8 @@ fn a_wait_ends_at_its_time() {
     bench.wait(&rd("(1)"), 4);
     assert_eq!(bench.spaces.due_ms(), Some(1_020));
     assert_eq!(bench.spaces.advance(1_019), Ended::default());
-    let numbers = |ended: Ended| -> Vec<u64> { ended.waits.iter().map(|id| id.number).collect() };
+    let numbers =
+        |ended: Ended| -> Vec<u64> { ended.waits.iter().map(|(id, _)| id.number).collect() };
     assert_eq!(numbers(bench.spaces.advance(1_020)), [2]);
     assert_eq!(waits(&bench), [1, 3, 4]);
     assert_eq!(bench.spaces.due_ms(), Some(1_050));

@@ -13,8 +13,8 @@ mod common;
 
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
-    Applied, Ended, Lease, Limits, MAX_LEASE_MS, Operation, OperationKind, Outcome, Refusal,
-    Savepoint, Served, SpaceName, Spaces, TupleId, WaiterId,
+    Applied, Change, Ended, Event, Lease, Limits, MAX_LEASE_MS, Operation, OperationKind, Outcome,
+    Refusal, Savepoint, Served, SpaceName, Spaces, TupleId, WaiterId,
 };
 use common::{TIGHT, WIDE, content, name, operation, restored, space, tuple};
 use proptest::{prelude::*, sample::Index};
@@ -26,6 +26,8 @@ struct Waiter {
     template: Template,
     kind: OperationKind,
     due: Option<u64>,
+    /// Of a watch.
+    limit: u32,
 }
 
 /// A tuple in its place.
@@ -51,6 +53,13 @@ struct Model {
     now: u64,
     /// Who acts.
     owner: Option<u64>,
+    /// What happened and may be undone.
+    happening: Vec<(SpaceName, Change, u64, Tuple)>,
+    /// All that ever happened.
+    events: Vec<(SpaceName, Change, u64, Tuple)>,
+    told: Vec<(WaiterId, Outcome)>,
+    /// Whether changes may be undone.
+    recording: bool,
 }
 
 impl Model {
@@ -64,6 +73,10 @@ impl Model {
             last: 0,
             now: 0,
             owner: None,
+            happening: Vec::new(),
+            events: Vec::new(),
+            told: Vec::new(),
+            recording: false,
         }
     }
 
@@ -97,10 +110,12 @@ impl Model {
         tuple: &Tuple,
         lease: Option<Lease>,
     ) -> Result<(), Refusal> {
-        let (wanting, others): (Vec<Waiter>, Vec<Waiter>) = self
-            .waiters
-            .drain(..)
-            .partition(|waiter| waiter.space == *space && waiter.template.matches(tuple));
+        let (wanting, others): (Vec<Waiter>, Vec<Waiter>) =
+            self.waiters.drain(..).partition(|waiter| {
+                waiter.kind != OperationKind::Watch
+                    && waiter.space == *space
+                    && waiter.template.matches(tuple)
+            });
         let (readers, mut takers): (Vec<Waiter>, Vec<Waiter>) = wanting
             .into_iter()
             .partition(|waiter| waiter.kind == OperationKind::Rd);
@@ -114,6 +129,10 @@ impl Model {
         }
         self.last += 1;
         let taker = (!takers.is_empty()).then(|| takers.remove(0));
+        self.note(space, Change::Inserted, self.last, tuple);
+        if taker.is_some() {
+            self.note(space, Change::Taken, self.last, tuple);
+        }
         if taker.is_none() {
             self.tuples.push(Placed {
                 id: self.last,
@@ -182,6 +201,9 @@ impl Model {
         if result.is_err() {
             *self = before;
         }
+        if !self.recording {
+            self.publish();
+        }
         result
     }
 
@@ -218,11 +240,11 @@ impl Model {
                 if oldest.is_none() && waiter.is_some() =>
             {
                 let due = within_ms.map(|ms| self.now + ms);
-                return self.wait(space, template, operation.kind(), waiter.unwrap(), due);
+                return self.wait(space, template, operation.kind(), (waiter.unwrap(), due, 0));
             }
             Operation::Rdp { .. } | Operation::Rd { .. } => Outcome::Match(found),
             Operation::Inp { .. } | Operation::In { .. } => {
-                oldest.map(|at| self.tuples.remove(at));
+                oldest.map(|at| self.take(at));
                 Outcome::Match(found)
             }
             Operation::Cas { tuple, .. } => {
@@ -233,7 +255,7 @@ impl Model {
             }
             Operation::Replace { tuple, .. } => {
                 if let Some(at) = oldest {
-                    self.tuples.remove(at);
+                    self.take(at);
                     self.insert(space, tuple, lease)?;
                 }
                 Outcome::Match(found)
@@ -254,13 +276,61 @@ impl Model {
             }
             Operation::InAll { template, limit } => {
                 let (page, next) = self.page(space, template, *limit, 0);
-                let places = page.into_iter().rev();
-                let mut tuples: Vec<_> = places.map(|at| self.tuples.remove(at).tuple).collect();
-                tuples.reverse();
+                // Each that goes moves those behind it.
+                let places = page.iter().enumerate();
+                let tuples = places.map(|(gone, at)| self.take(at - gone)).collect();
                 Outcome::Page { tuples, next }
             }
             Operation::Count { template } => {
                 Outcome::Count(self.matches(space, template).len() as u64)
+            }
+            Operation::Watch { limit: 0, .. } | Operation::Survey { limit: 0, .. } => {
+                return Err(Refusal::EmptyPage);
+            }
+            Operation::Watch { after: None, .. } => self.nothing_happened(),
+            Operation::Watch {
+                after: Some(after), ..
+            } if *after > self.events.len() as u64 => return Err(Refusal::NoSuchEvent),
+            Operation::Watch {
+                after: Some(after), ..
+            } if after + 1 < self.first_event() => Outcome::Compacted {
+                first: self.first_event(),
+            },
+            Operation::Watch {
+                template,
+                after: Some(after),
+                limit,
+                ..
+            } => {
+                let (events, next) = self.tell(space, template, *limit, *after);
+                if let Some(id) = waiter.filter(|_| events.is_empty()) {
+                    let due = within_ms.map(|ms| self.now + ms);
+                    let kind = OperationKind::Watch;
+                    return self.wait(space, template, kind, (id, due, *limit));
+                }
+                let newest = self.events.len() as u64;
+                Outcome::Events {
+                    events,
+                    next,
+                    newest,
+                }
+            }
+            Operation::Survey {
+                template,
+                limit,
+                after,
+            } => {
+                let after = after.map_or(0, |id| id.0);
+                let (page, next) = self.page(space, template, *limit, after);
+                let found = |at: &usize| {
+                    let placed = &self.tuples[*at];
+                    (TupleId(placed.id), placed.tuple.clone())
+                };
+                Outcome::Survey {
+                    found: page.iter().map(found).collect(),
+                    next,
+                    newest: self.events.len() as u64,
+                }
             }
             Operation::Renew { template, lease_ms } => {
                 let mut matches = self.matches(space, template).into_iter();
@@ -279,8 +349,7 @@ impl Model {
         space: &SpaceName,
         template: &Template,
         kind: OperationKind,
-        id: WaiterId,
-        due: Option<u64>,
+        (id, due, limit): (WaiterId, Option<u64>, u32),
     ) -> Result<Applied, Refusal> {
         if self.waiters.iter().any(|other| other.id == id) {
             return Err(Refusal::AlreadyWaiting);
@@ -299,16 +368,134 @@ impl Model {
             template: template.clone(),
             kind,
             due,
+            limit,
         });
         Ok(Applied::Waiting)
     }
 
+    fn note(&mut self, space: &SpaceName, change: Change, id: u64, tuple: &Tuple) {
+        let happened = (space.clone(), change, id, tuple.clone());
+        self.happening.push(happened);
+    }
+
+    /// Takes the tuple in this place.
+    fn take(&mut self, at: usize) -> Tuple {
+        let Placed {
+            id, space, tuple, ..
+        } = self.tuples.remove(at);
+        self.note(&space, Change::Taken, id, &tuple);
+        tuple
+    }
+
+    /// Lets go of tuples that nobody took, in this order.
+    fn expire(&mut self, mut places: Vec<usize>) {
+        for at in &places {
+            let Placed {
+                id, space, tuple, ..
+            } = self.tuples[*at].clone();
+            self.note(&space, Change::Expired, id, &tuple);
+        }
+        places.sort_unstable();
+        for at in places.into_iter().rev() {
+            self.tuples.remove(at);
+        }
+    }
+
+    /// The number of the oldest event that is kept.
+    fn first_event(&self) -> u64 {
+        let (mut first, mut bytes) = (self.events.len() as u64 + 1, 0);
+        for (count, (.., tuple)) in self.events.iter().rev().enumerate() {
+            bytes += tuple.encoded_len() as u64;
+            if count == self.limits.events || bytes > self.limits.event_bytes {
+                break;
+            }
+            first -= 1;
+        }
+        first
+    }
+
+    fn nothing_happened(&self) -> Outcome {
+        let newest = self.events.len() as u64;
+        Outcome::Events {
+            events: Vec::new(),
+            next: newest,
+            newest,
+        }
+    }
+
+    /// What happened after an event, and where to go on.
+    fn tell(
+        &self,
+        space: &SpaceName,
+        template: &Template,
+        limit: u32,
+        after: u64,
+    ) -> (Vec<Event>, u64) {
+        let most = limit.min(self.limits.page_tuples) as usize;
+        let (mut told, mut bytes): (Vec<Event>, usize) = (Vec::new(), 0);
+        for (number, (place, change, id, tuple)) in (1..).zip(&self.events) {
+            if number <= after || place != space || !template.matches(tuple) {
+                continue;
+            }
+            if !told.is_empty() && (told.len() == most || bytes >= self.limits.page_bytes) {
+                let next = told.last().unwrap().number;
+                return (told, next);
+            }
+            bytes += tuple.encoded_len();
+            told.push(Event {
+                number,
+                change: *change,
+                id: TupleId(*id),
+                tuple: tuple.clone(),
+            });
+        }
+        (told, self.events.len() as u64)
+    }
+
+    fn publish(&mut self) {
+        let before = self.events.len() as u64;
+        self.events.append(&mut self.happening);
+        let newest = self.events.len() as u64;
+        for waiter in std::mem::take(&mut self.waiters) {
+            let (events, next) = match waiter.kind {
+                OperationKind::Watch => {
+                    self.tell(&waiter.space, &waiter.template, waiter.limit, before)
+                }
+                _ => (Vec::new(), 0),
+            };
+            if events.is_empty() {
+                self.waiters.push(waiter);
+            } else {
+                let outcome = Outcome::Events {
+                    events,
+                    next,
+                    newest,
+                };
+                self.told.push((waiter.id, outcome));
+            }
+        }
+    }
+
+    /// What a wait answers that is over.
+    fn nothing(&self, waiter: &Waiter) -> (WaiterId, Outcome) {
+        match waiter.kind {
+            OperationKind::Watch => (waiter.id, self.nothing_happened()),
+            _ => (waiter.id, Outcome::Match(None)),
+        }
+    }
+
     fn advance(&mut self, by: u64) -> Ended {
+        self.recording = false;
+        self.publish();
         self.now += by;
-        let before = self.tuples.len();
         let now = self.now;
         let is_over = |due: Option<u64>| due.is_some_and(|due| due <= now);
-        self.tuples.retain(|placed| !is_over(placed.due));
+        let places = 0..self.tuples.len();
+        let mut over: Vec<usize> = places.filter(|at| is_over(self.tuples[*at].due)).collect();
+        over.sort_by_key(|at| self.tuples[*at].due);
+        let tuples = over.len() as u64;
+        self.expire(over);
+        self.publish();
         let (mut over, others): (Vec<Waiter>, Vec<Waiter>) = self
             .waiters
             .drain(..)
@@ -316,8 +503,8 @@ impl Model {
         self.waiters = others;
         over.sort_by_key(|waiter| waiter.due);
         Ended {
-            tuples: (before - self.tuples.len()) as u64,
-            waits: over.iter().map(|waiter| waiter.id).collect(),
+            tuples,
+            waits: over.iter().map(|waiter| self.nothing(waiter)).collect(),
         }
     }
 
@@ -328,12 +515,21 @@ impl Model {
     }
 
     fn end_owner(&mut self, owner: u64) -> Ended {
-        let own = self.waiters.iter().map(|waiter| waiter.id);
-        let waits: Vec<_> = own.filter(|id| id.owner == owner).collect();
+        let own = self
+            .waiters
+            .iter()
+            .filter(|waiter| waiter.id.owner == owner);
+        let waits = own.map(|waiter| self.nothing(waiter)).collect();
         self.waiters.retain(|waiter| waiter.id.owner != owner);
-        let before = self.tuples.len();
-        self.tuples.retain(|placed| placed.owner != Some(owner));
-        let tuples = (before - self.tuples.len()) as u64;
+        let places = 0..self.tuples.len();
+        let own: Vec<usize> = places
+            .filter(|at| self.tuples[*at].owner == Some(owner))
+            .collect();
+        let tuples = own.len() as u64;
+        self.expire(own);
+        if !self.recording {
+            self.publish();
+        }
         Ended { tuples, waits }
     }
 
@@ -418,6 +614,11 @@ impl Twins {
                 waiter = self.waiter(*owner);
                 self.spaces.act_for(*owner);
                 self.model.owner = *owner;
+                // What may still be undone is no event yet, which those who saw no savepoint
+                // would not know.
+                if let Operation::Watch { .. } | Operation::Survey { .. } = operation {
+                    self.commit();
+                }
                 self.apply(space, operation, waiter);
             }
             Step::Cancel(at) => {
@@ -454,29 +655,37 @@ impl Twins {
                 let ends = leases.chain(waits).flatten();
                 ends.for_each(|due| *due += by);
             }
-            Step::Savepoint => self.saved.push(Saved {
-                savepoint: self.spaces.savepoint(),
-                model: self.model.clone(),
-                content: content(&self.spaces),
-                done: self.done.len(),
-            }),
+            Step::Savepoint => {
+                self.model.recording = true;
+                self.saved.push(Saved {
+                    savepoint: self.spaces.savepoint(),
+                    model: self.model.clone(),
+                    content: content(&self.spaces),
+                    done: self.done.len(),
+                });
+            }
             Step::Rollback(at) if !self.saved.is_empty() => {
                 let at = at.index(self.saved.len());
                 let saved = self.saved.drain(at..).next().unwrap();
                 self.spaces.rollback(saved.savepoint);
                 self.model = saved.model;
+                self.model.recording = true;
                 self.done.truncate(saved.done);
                 assert_eq!(content(&self.spaces), saved.content);
             }
             Step::Rollback(_) => {}
             Step::Commit => self.commit(),
         }
+        let told = std::mem::take(&mut self.model.told);
+        assert_eq!(self.spaces.take_told(), told);
         self.done.push((step, waiter));
         self.compare();
     }
 
     fn commit(&mut self) {
         self.spaces.commit();
+        self.model.recording = false;
+        self.model.publish();
         self.saved.clear();
     }
 
@@ -525,6 +734,7 @@ impl Twins {
     /// A replica that saw only what was not undone, and one that was given nothing but
     /// the content, hold the same, and answer the same at the same cost.
     fn compare_with_others(mut self, probes: Vec<(SpaceName, Operation)>) {
+        self.commit();
         let mut other = Spaces::new(self.model.limits);
         let mut now = 0;
         for (step, waiter) in &self.done {

@@ -16,6 +16,7 @@ pub(crate) mod operation;
 pub(crate) mod sim;
 pub(crate) mod space;
 pub(crate) mod status;
+pub(crate) mod watch;
 
 use std::{future::Future, time::Duration};
 
@@ -46,6 +47,7 @@ pub(crate) fn run(cli: Cli, printer: &Printer) -> Result<Exit, Failure> {
         Command::Group(command) => with_links(command.run(global, printer)),
         Command::Export(command) => with_links(command.run(global, printer)),
         Command::Import(command) => with_links(command.run(global, printer)),
+        Command::Watch(command) => with_links(command.run(global, printer)),
         Command::Space(command) => with_links(command.run(global, printer)),
         Command::Fault(command) => block_on(command.run(global, printer)),
         Command::Audit(command) => command.run(global, printer),

@@ -307,6 +307,8 @@ pub(super) fn data(outcome: &Outcome) -> Vec<String> {
         Outcome::Match(Some(tuple)) => vec![tuple.to_string()],
         Outcome::Page { tuples, .. } => tuples.iter().map(Tuple::to_string).collect(),
         Outcome::Count(count) => vec![count.to_string()],
+        // No command makes the calls that are answered so: `watch` does, in its own words.
+        Outcome::Events { .. } | Outcome::Compacted { .. } | Outcome::Survey { .. } => Vec::new(),
     }
 }
 
@@ -407,6 +409,7 @@ pub(super) fn fields(
         Outcome::Count(count) => {
             object.insert("count".to_owned(), json!(count));
         }
+        Outcome::Events { .. } | Outcome::Compacted { .. } | Outcome::Survey { .. } => {}
     }
     object
 }

@@ -167,6 +167,9 @@ struct Parts {
     owner: u64,
     /// Owner, number, space, whether it takes, and when it ends; 0 for never.
     waiters: Vec<(u64, u64, &'static str, u8, u64)>,
+    last_event: u64,
+    /// Space, kind and tuple.
+    events: Vec<(&'static str, u8, u64)>,
     extensions: Vec<(u8, u32)>,
     acknowledgements: Vec<(u8, Vec<u64>)>,
 }
@@ -202,7 +205,7 @@ fn session(id: u64, client: u8) -> Session {
 
 fn sound() -> Parts {
     Parts {
-        version: 3,
+        version: 4,
         last_session: 9,
         sessions: vec![session(2, 0), session(6, 1)],
         last_tuple: 40,
@@ -213,6 +216,8 @@ fn sound() -> Parts {
         leases: vec![("a", 4, 600), ("a", 9, 6), ("b", 5, 0)],
         owner: 6,
         waiters: vec![(6, 3, "a", 1, 0), (2, 3, "b", 0, 6)],
+        last_event: 12,
+        events: vec![("a", 0, 9), ("gone", 1, 2), ("b", 2, 40)],
         extensions: vec![(0, 1), (1, 2)],
         acknowledgements: vec![(2, vec![0, 1]), (3, vec![1])],
     }
@@ -254,6 +259,14 @@ impl Parts {
             put.push(*takes);
             put_varint(put, *due);
             bezant_tuple::codec::put_template(put, &template("(\"w\")"));
+        }
+        put_varint(put, self.last_event);
+        put_varint(put, self.events.len() as u64);
+        for (space, change, id) in &self.events {
+            put_bytes(put, space.as_bytes());
+            put.push(*change);
+            put_varint(put, *id);
+            put_tuple(put, &tuple("(1)"));
         }
         self.encode_extensions(put);
         out
@@ -420,9 +433,16 @@ fn spaces_that_cannot_be_are_refused() {
         "name that is none": |s| s.spaces[0].0 = "A";
         "in a space that is not there": |s| s.waiters[0].2 = "c";
         "a wait too many": |s| s.waiters[1].0 = 6;
-        "unknown tag": |s| s.waiters[1].3 = 2;
+        "a wait of no kind": |s| s.waiters[1].3 = 3;
         "a lease or a wait that was over": |s| s.waiters[1].4 = 5;
         "a lease or a wait that is too long": |s| s.waiters[0].4 = u64::MAX;
+        "an event of no kind": |s| s.events[0].1 = 3;
+        "an event of a tuple that was not given out": |s| s.events[0].2 = 41;
+        "an event of a tuple that was not given out": |s| s.events[0].2 = 0;
+        "events without numbers": |s| s.last_event = 2;
+        "more events than any run makes": |s| s.last_event = u64::MAX;
+        "name that is none": |s| s.events[1].0 = "A";
+        "too many events": |s| (s.last_event, s.events) = (20_000, vec![("a", 0, 1); 16_385]);
         "a wait in no space": |s| { s.waiters.pop(); };
         "a wait in no space": |s| s.waiters[0].1 = 2;
         "a wait of no request": |s| s.waiters.push((6, 1, "a", 0, 0));

@@ -15,3 +15,4 @@ mod hostile;
 mod leases;
 mod sessions;
 mod stories;
+mod watching;

@@ -24,7 +24,7 @@ fn both(original: &mut Bench, restored: &mut Bench, requests: &[Request]) -> Vec
 #[test]
 fn an_empty_service_restores_to_an_empty_one() {
     let snapshot = new_kernel().snapshot();
-    assert_eq!(snapshot, [3, 0, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(snapshot, [4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     let mut bench = Bench::new();
     let session = bench.open(0, 1);
     bench.call((0, session, 1), &out("(1)"));
@@ -209,6 +209,12 @@ fn equal_states_have_equal_bytes_whatever_came_before() {
             call(&Call::CreateSpace { space: space("a") }, &mut bench);
         } else {
             call(&Call::ListSpaces, &mut bench);
+        }
+        // The order in which tuples went is an event for a while, until later ones take its place.
+        let large = format!("(\"{}\")", "x".repeat(60_000));
+        for _ in 0..10 {
+            call(&out(&large), &mut bench);
+            call(&inp("(?text)"), &mut bench);
         }
         let everything: Vec<u64> = (1..=number).filter(|n| *n != 703 && *n != 704).collect();
         for acked in everything.chunks(60) {

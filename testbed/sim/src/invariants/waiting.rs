@@ -53,7 +53,7 @@ fn same_waits(service: &Kernel, model: &[Wait]) -> Result<(), String> {
             number,
             space,
             template,
-            takes,
+            wants,
             due,
         } = expected;
         let id = WaiterId {
@@ -64,7 +64,7 @@ fn same_waits(service: &Kernel, model: &[Wait]) -> Result<(), String> {
             id,
             space,
             template,
-            takes: *takes,
+            wants: *wants,
             due_ms: *due,
         };
         if here != there {

@@ -57,6 +57,11 @@ pub(super) fn take(spaces: &mut Spaces, makes_spaces: bool, key: Key, call: &Cal
         let answer = Answer::Outcome(Outcome::Match(Some(served.tuple)));
         ended.push((wait, answer));
     }
+    spaces.publish();
+    for told in spaces.take_told() {
+        let watch = (SessionId(told.session), RequestNumber(told.number));
+        ended.push((watch, Answer::Outcome(told.outcome)));
+    }
     Turn {
         answer: answered.unwrap_or_else(|refused| Some(refused.into())),
         ended,

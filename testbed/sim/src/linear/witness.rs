@@ -11,7 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bezant_api::{Answer, Call};
 use bezant_bft::ids::{RequestNumber, SessionId};
-use bezant_tuplespace::Outcome;
 
 use super::{History, Key, Seen, turn};
 use crate::model::{Passed, Performed, Spaces};
@@ -159,11 +158,17 @@ impl Replay {
     fn pass(&mut self, passed: &Passed) {
         for wait in self.spaces.pass_time(passed.time, passed.granted) {
             let key = (SessionId(wait.session), RequestNumber(wait.number));
-            let nothing = Answer::Outcome(Outcome::Match(None));
+            let nothing = Answer::Outcome(self.spaces.nothing(&wait));
             self.results.insert(key, ((self.turn, 2), nothing));
         }
         for session in &passed.ended {
             self.spaces.end_owner(*session);
+            self.spaces.publish();
+        }
+        for told in self.spaces.take_told() {
+            let key = (SessionId(told.session), RequestNumber(told.number));
+            let answer = Answer::Outcome(told.outcome);
+            self.results.insert(key, ((self.turn, 2), answer));
         }
     }
 

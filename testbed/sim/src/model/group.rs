@@ -1,7 +1,7 @@
 //! Groups on the dumb spaces: all or nothing, by keeping a copy of everything.
 
 use bezant_api::{Act, Answer, Condition, Group, Refused, Step, limits::MAX_GROUP_STEPS};
-use bezant_tuplespace::{Operation, OperationKind, Outcome};
+use bezant_tuplespace::{Operation, Outcome};
 
 use super::Spaces;
 
@@ -65,7 +65,7 @@ fn otherwise(spaces: &mut Spaces, by: By, group: &Group, unmet: u32, before: Spa
 }
 
 fn act(spaces: &mut Spaces, by: By, act: &Act) -> Result<Outcome, Refused> {
-    if [OperationKind::Rd, OperationKind::In].contains(&act.operation.kind()) {
+    if act.operation.waits() {
         return Err(Refused::WaitInGroup);
     }
     let done = spaces.operate(by.makes_spaces, (by.session, 0), &act.space, &act.operation)?;

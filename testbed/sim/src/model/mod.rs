@@ -9,4 +9,4 @@ mod service;
 mod spaces;
 
 pub use service::{Passed, Performed, Service};
-pub use spaces::{Served, Spaces, Wait};
+pub use spaces::{Served, Spaces, Told, Wait};

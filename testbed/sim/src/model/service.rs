@@ -129,7 +129,7 @@ impl Service {
             session.due = session.due.map(|due| due + granted);
         }
         for wait in self.spaces.pass_time(time, granted) {
-            let nothing = Answer::Outcome(Outcome::Match(None));
+            let nothing = Answer::Outcome(self.spaces.nothing(&wait));
             self.end_wait((wait.session, wait.number), &nothing, position, replies);
         }
         let now = self.spaces.now();
@@ -139,13 +139,23 @@ impl Service {
         self.sessions.retain(|session| !is_over(session));
         for session in &ended {
             self.spaces.end_owner(*session);
+            self.spaces.publish();
         }
+        self.tell(position, replies);
         self.times.push(Passed {
             position,
             time,
             granted,
             ended,
         });
+    }
+
+    /// Answers those who watched.
+    fn tell(&mut self, position: SeqNo, replies: &mut Replies) {
+        for told in self.spaces.take_told() {
+            let answer = Answer::Outcome(told.outcome);
+            self.end_wait((told.session, told.number), &answer, position, replies);
+        }
     }
 
     fn request(&mut self, request: &Request, position: SeqNo, replies: &mut Replies) {
@@ -277,6 +287,8 @@ impl Service {
             let answer = Answer::Outcome(Outcome::Match(Some(served.tuple)));
             self.end_wait((served.session, served.number), &answer, position, replies);
         }
+        self.spaces.publish();
+        self.tell(position, replies);
     }
 
     fn call(&mut self, who: (u64, u64), call: &Call) -> Option<Answer> {

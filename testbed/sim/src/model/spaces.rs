@@ -7,13 +7,19 @@ use std::{
 
 use bezant_api::Refused;
 use bezant_tuple::{Template, Tuple};
-use bezant_tuplespace::{Lease, MAX_LEASE_MS, Operation, Outcome, Refusal, SpaceName, TupleId};
+use bezant_tuplespace::{
+    Change, Event, Lease, MAX_LEASE_MS, Operation, Outcome, Refusal, SpaceName, TupleId, Wants,
+};
 
 /// A tick later than this tells of an outage, as in the real service.
 const OUTAGE_MS: u64 = 30_000;
 
 /// Most tuples in one page, as the real space has it by default.
 const PAGE_TUPLES: usize = 1_000;
+
+/// Most events that are kept, as the real space has it by default. Their bytes are not
+/// counted: no run makes so many.
+const EVENTS: u64 = 16_384;
 
 /// An operation that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +32,8 @@ pub struct Wait {
     pub space: SpaceName,
     /// For what.
     pub template: Template,
-    /// Whether it takes what it gets.
-    pub takes: bool,
+    /// To what end.
+    pub wants: Wants,
     /// When it waits no longer.
     pub due: Option<u64>,
 }
@@ -42,6 +48,29 @@ pub struct Served {
     /// What it got.
     pub tuple: Tuple,
 }
+
+/// Something that happened to a tuple.
+#[derive(Clone, Debug)]
+struct Happened {
+    space: SpaceName,
+    change: Change,
+    id: u64,
+    tuple: Tuple,
+}
+
+/// A watch that ended with events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Whose.
+    pub session: u64,
+    /// Which request watched.
+    pub number: u64,
+    /// What it was told.
+    pub outcome: Outcome,
+}
+
+/// A page of matches with their ids, and where the next begins.
+type Matching = (Vec<(TupleId, Tuple)>, Option<TupleId>);
 
 #[derive(Clone, Debug)]
 struct Placed {
@@ -65,6 +94,11 @@ pub struct Spaces {
     last: u64,
     now: u64,
     served: Vec<Served>,
+    /// All that ever happened.
+    events: Arc<Vec<Happened>>,
+    /// What the present request did so far.
+    happening: Vec<Happened>,
+    told: Vec<Told>,
 }
 
 impl Spaces {
@@ -125,8 +159,16 @@ impl Spaces {
             }
         }
         let now = self.now;
-        self.tuples
-            .retain(|placed| placed.due.is_none_or(|due| due > now));
+        let mut over: Vec<Placed> = Vec::new();
+        self.tuples.retain(|placed| {
+            let is_over = placed.due.is_some_and(|due| due <= now);
+            over.extend(is_over.then(|| placed.clone()));
+            !is_over
+        });
+        over.sort_by_key(|placed| placed.due);
+        over.iter()
+            .for_each(|placed| self.happens(placed, Change::Expired));
+        self.publish();
         let is_over = |wait: &Wait| wait.due.is_some_and(|due| due <= now);
         let mut over: Vec<Wait> = self.waits.iter().filter(|w| is_over(w)).cloned().collect();
         if !over.is_empty() {
@@ -203,6 +245,53 @@ impl Spaces {
                 self.insert(space, tuple, lease);
                 Outcome::Done
             }
+            Operation::Watch {
+                template,
+                after,
+                limit,
+                ..
+            } => {
+                if *limit == 0 {
+                    return Err(Refusal::EmptyPage.into());
+                }
+                let newest = self.events.len() as u64;
+                let Some(after) = *after else {
+                    return Ok(Some(self.nothing_happened()));
+                };
+                if after > newest {
+                    return Err(Refusal::NoSuchEvent.into());
+                }
+                let first = (newest + 1).saturating_sub(EVENTS).max(1);
+                if after + 1 < first {
+                    return Ok(Some(Outcome::Compacted { first }));
+                }
+                let told = self.tell(space, template, *limit, after);
+                if told.is_none() && number != 0 {
+                    Arc::make_mut(&mut self.waits).push(Wait {
+                        session,
+                        number,
+                        space: space.clone(),
+                        template: template.clone(),
+                        wants: Wants::Watch { limit: *limit },
+                        due: within.map(|ms| self.now + ms),
+                    });
+                    return Ok(None);
+                }
+                told.unwrap_or_else(|| self.nothing_happened())
+            }
+            Operation::Survey {
+                template,
+                limit,
+                after,
+            } => {
+                let page =
+                    self.matching_page(space, template, *limit, after.map_or(0, |id| id.0))?;
+                Outcome::Survey {
+                    found: page.0,
+                    next: page.1,
+                    newest: (self.events.len() + self.happening.len()) as u64,
+                }
+            }
             Operation::Rdp { template } => Outcome::Match(self.read(space, template)),
             Operation::Inp { template } => Outcome::Match(self.take(space, template)),
             Operation::Rd { template, .. } | Operation::In { template, .. } => {
@@ -218,7 +307,7 @@ impl Spaces {
                         number,
                         space: space.clone(),
                         template: template.clone(),
-                        takes,
+                        wants: if takes { Wants::Take } else { Wants::Read },
                         due: within.map(|ms| self.now + ms),
                     });
                     return Ok(None);
@@ -310,7 +399,103 @@ impl Spaces {
     /// All that a session had ends.
     pub fn end_owner(&mut self, session: u64) {
         Arc::make_mut(&mut self.waits).retain(|wait| wait.session != session);
-        self.tuples.retain(|placed| placed.owner != Some(session));
+        let mut own: Vec<Placed> = Vec::new();
+        self.tuples.retain(|placed| {
+            let is_own = placed.owner == Some(session);
+            own.extend(is_own.then(|| placed.clone()));
+            !is_own
+        });
+        own.iter()
+            .for_each(|placed| self.happens(placed, Change::Expired));
+    }
+
+    fn happens(&mut self, placed: &Placed, change: Change) {
+        self.happening.push(Happened {
+            space: placed.space.clone(),
+            change,
+            id: placed.id,
+            tuple: placed.tuple.clone(),
+        });
+    }
+
+    /// What a watch answers to which nothing happened.
+    fn nothing_happened(&self) -> Outcome {
+        let newest = self.events.len() as u64;
+        Outcome::Events {
+            events: Vec::new(),
+            next: newest,
+            newest,
+        }
+    }
+
+    /// What a wait answers whose time is up.
+    #[must_use]
+    pub fn nothing(&self, wait: &Wait) -> Outcome {
+        match wait.wants {
+            Wants::Read | Wants::Take => Outcome::Match(None),
+            Wants::Watch { .. } => self.nothing_happened(),
+        }
+    }
+
+    /// What happened after an event, if anything did.
+    fn tell(
+        &self,
+        space: &SpaceName,
+        template: &Template,
+        limit: u32,
+        after: u64,
+    ) -> Option<Outcome> {
+        let all = (1..).zip(self.events.iter());
+        let all = all.filter(|(number, happened)| {
+            *number > after && happened.space == *space && template.matches(&happened.tuple)
+        });
+        let mut events: Vec<Event> = all
+            .map(|(number, happened)| Event {
+                number,
+                change: happened.change,
+                id: TupleId(happened.id),
+                tuple: happened.tuple.clone(),
+            })
+            .collect();
+        let most = usize::try_from(limit).map_or(PAGE_TUPLES, |limit| limit.min(PAGE_TUPLES));
+        let newest = self.events.len() as u64;
+        let is_all = events.len() <= most;
+        events.truncate(most);
+        let last = events.last()?.number;
+        let next = if is_all { newest } else { last };
+        Some(Outcome::Events {
+            events,
+            next,
+            newest,
+        })
+    }
+
+    /// What the present request did becomes events, and those who watch are told.
+    pub fn publish(&mut self) {
+        if self.happening.is_empty() {
+            return;
+        }
+        let before = self.events.len() as u64;
+        Arc::make_mut(&mut self.events).append(&mut self.happening);
+        let waits = Arc::clone(&self.waits);
+        for wait in waits.iter() {
+            if let Wants::Watch { limit } = wait.wants
+                && let Some(outcome) = self.tell(&wait.space, &wait.template, limit, before)
+            {
+                let (session, number) = (wait.session, wait.number);
+                self.cancel(session, number);
+                self.told.push(Told {
+                    session,
+                    number,
+                    outcome,
+                });
+            }
+        }
+    }
+
+    /// The watches that ended with events since the last call, in order.
+    pub fn take_told(&mut self) -> Vec<Told> {
+        std::mem::take(&mut self.told)
     }
 
     fn matches<'a>(
@@ -330,7 +515,32 @@ impl Spaces {
 
     fn take(&mut self, space: &SpaceName, template: &Template) -> Option<Tuple> {
         let (index, ..) = self.matches(space, template).next()?;
-        Some(self.tuples.remove(index).tuple)
+        let placed = self.tuples.remove(index);
+        self.happens(&placed, Change::Taken);
+        Some(placed.tuple)
+    }
+
+    fn matching_page(
+        &self,
+        space: &SpaceName,
+        template: &Template,
+        limit: u32,
+        after: u64,
+    ) -> Result<Matching, Refused> {
+        if limit == 0 {
+            return Err(Refusal::EmptyPage.into());
+        }
+        let most = usize::try_from(limit).map_or(PAGE_TUPLES, |limit| limit.min(PAGE_TUPLES));
+        let mut found: Vec<(TupleId, Tuple)> = self
+            .matches(space, template)
+            .filter(|(_, id, _)| *id > after)
+            .map(|(_, id, tuple)| (TupleId(id), tuple.clone()))
+            .take(most + 1)
+            .collect();
+        let more = found.len() > most;
+        found.truncate(most);
+        let next = found.last().filter(|_| more).map(|(id, _)| *id);
+        Ok((found, next))
     }
 
     fn page(
@@ -341,25 +551,14 @@ impl Spaces {
         after: u64,
         takes: bool,
     ) -> Result<Outcome, Refused> {
-        if limit == 0 {
-            return Err(Refusal::EmptyPage.into());
-        }
-        let most = usize::try_from(limit).map_or(PAGE_TUPLES, |limit| limit.min(PAGE_TUPLES));
-        let found: Vec<(u64, Tuple)> = self
-            .matches(space, template)
-            .filter(|(_, id, _)| *id > after)
-            .map(|(_, id, tuple)| (id, tuple.clone()))
-            .take(most + 1)
-            .collect();
-        let page = &found[..found.len().min(most)];
-        let more = found.len() > most;
-        let next = page.last().filter(|_| more).map(|(id, _)| TupleId(*id));
-        let tuples = page.iter().map(|(_, tuple)| tuple.clone()).collect();
-        if takes {
-            for (taken, _) in page {
-                self.tuples.retain(|placed| placed.id != *taken);
+        let (page, next) = self.matching_page(space, template, limit, after)?;
+        for (taken, _) in page.iter().filter(|_| takes) {
+            if let Some(at) = self.tuples.iter().position(|placed| placed.id == taken.0) {
+                let placed = self.tuples.remove(at);
+                self.happens(&placed, Change::Taken);
             }
         }
+        let tuples = page.into_iter().map(|(_, tuple)| tuple).collect();
         Ok(Outcome::Page { tuples, next })
     }
 
@@ -369,10 +568,14 @@ impl Spaces {
         let readers: Vec<Wait> = self
             .waits
             .iter()
-            .filter(|w| !w.takes && wants(w))
+            .filter(|w| w.wants == Wants::Read && wants(w))
             .cloned()
             .collect();
-        let taker = self.waits.iter().find(|w| w.takes && wants(w)).cloned();
+        let taker = self
+            .waits
+            .iter()
+            .find(|w| w.wants == Wants::Take && wants(w))
+            .cloned();
         let taken = taker.is_some();
         for wait in readers.into_iter().chain(taker) {
             self.cancel(wait.session, wait.number);
@@ -382,17 +585,21 @@ impl Spaces {
                 tuple: tuple.clone(),
             });
         }
-        if !taken {
-            self.tuples.push(Placed {
-                id: self.last,
-                space: space.clone(),
-                tuple: tuple.clone(),
-                due: match lease {
-                    Lease::Ms(ms) => Some(self.now + ms),
-                    Lease::Forever | Lease::Session => None,
-                },
-                owner: (lease == Lease::Session).then_some(session),
-            });
+        let placed = Placed {
+            id: self.last,
+            space: space.clone(),
+            tuple: tuple.clone(),
+            due: match lease {
+                Lease::Ms(ms) => Some(self.now + ms),
+                Lease::Forever | Lease::Session => None,
+            },
+            owner: (lease == Lease::Session).then_some(session),
+        };
+        self.happens(&placed, Change::Inserted);
+        if taken {
+            self.happens(&placed, Change::Taken);
+        } else {
+            self.tuples.push(placed);
         }
     }
 }

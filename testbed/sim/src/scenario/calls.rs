@@ -144,6 +144,10 @@ pub(super) fn describe(call: &Call) -> String {
         Operation::Rd { template, .. } => format!("rd {space} {template}"),
         Operation::In { template, .. } => format!("in {space} {template}"),
         Operation::Count { template } => format!("count {space} {template}"),
+        Operation::Watch {
+            template, after, ..
+        } => format!("watch {space} {template} after {after:?}"),
+        Operation::Survey { template, .. } => format!("survey {space} {template}"),
         Operation::InAll { template, .. } => format!("inall {space} {template}"),
         Operation::RdAll { template, .. } => format!("rdall {space} {template}"),
         Operation::Cas {

@@ -1,7 +1,6 @@
 //! What all clients saw together, and whether one order explains it.
 
 use bezant_api::Call;
-use bezant_tuplespace::Operation;
 
 use super::World;
 use crate::{
@@ -61,7 +60,7 @@ impl World {
                 && match Call::decode(&performed.op) {
                     Ok(Call::CreateSpace { .. }) => true,
                     Ok(Call::Space { operation, .. }) => {
-                        !operation.is_read_only() || matches!(operation, Operation::Rd { .. })
+                        !operation.is_read_only() || operation.waits()
                     }
                     _ => false,
                 }

@@ -8,8 +8,8 @@ use bezant_tuple::{Template, Tuple};
 
 use super::Spaces;
 use crate::{
-    Lease, Operation, Refusal, SpaceName, TupleId, WaiterId, broken, leases::Hold,
-    limits::MAX_LEASE_MS, undo::Undo,
+    Change, Lease, Operation, Outcome, Refusal, SpaceName, TupleId, WaiterId, Wants, broken,
+    leases::Hold, limits::MAX_LEASE_MS, undo::Undo, waiting::Arrival,
 };
 
 /// What ended by itself.
@@ -17,8 +17,9 @@ use crate::{
 pub struct Ended {
     /// How many tuples.
     pub tuples: u64,
-    /// The waits: by their end, then by arrival.
-    pub waits: Vec<WaiterId>,
+    /// The waits, by their end, then by arrival; and what they answer if they answer: that
+    /// nothing matched, or that nothing happened.
+    pub waits: Vec<(WaiterId, Outcome)>,
 }
 
 impl Spaces {
@@ -32,11 +33,12 @@ impl Spaces {
         self.clock.advance(now_ms);
         let mut ended = Ended::default();
         while let Some((id, (space, arity))) = self.leases.over(&self.clock) {
-            self.pull(&space, arity, id);
+            self.let_go(&space, arity, id, Change::Expired);
             ended.tuples += 1;
         }
+        self.publish();
         while let Some(arrival) = self.waiting.over(&self.clock) {
-            ended.waits.push(self.leave(arrival).id);
+            ended.waits.push(self.give_up(arrival));
         }
         ended
     }
@@ -45,13 +47,26 @@ impl Spaces {
     pub fn end_owner(&mut self, owner: u64) -> Ended {
         let mut ended = Ended::default();
         for arrival in self.waiting.of_owner(owner) {
-            ended.waits.push(self.leave(arrival).id);
+            ended.waits.push(self.give_up(arrival));
         }
         while let Some((id, (space, arity))) = self.leases.of_owner(owner) {
-            self.remove(&space, arity, id);
+            self.let_go(&space, arity, id, Change::Expired);
             ended.tuples += 1;
         }
+        if !self.undo.is_recording() {
+            self.publish();
+        }
         ended
+    }
+
+    /// Ends a wait; whose it was and what it answers.
+    fn give_up(&mut self, arrival: Arrival) -> (WaiterId, Outcome) {
+        let waiter = self.leave(arrival);
+        let nothing = match waiter.wants {
+            Wants::Read | Wants::Take => Outcome::Match(None),
+            Wants::Watch { .. } => self.nothing_happened(),
+        };
+        (waiter.id, nothing)
     }
 
     /// The owner of each ephemeral tuple; one that has several is named as often.

@@ -9,8 +9,9 @@ use bezant_tuple::codec::{self, DecodeError, Reader};
 
 use super::Spaces;
 use crate::{
-    Limits, SpaceName, TupleId, WaiterId,
+    Change, Limits, SpaceName, TupleId, WaiterId, Wants,
     clock::End,
+    history::{Entry, History},
     leases::Hold,
     limits::MAX_LEASE_MS,
     space::{Space, keys_of},
@@ -46,7 +47,7 @@ impl BadContent {
 
 impl Spaces {
     /// Appends the whole content but agreed time: spaces, tuples with their places in the
-    /// order of insertion, leases with their ends, and who waits. Says how many tuples had to be encoded, because they or
+    /// order of insertion, leases with their ends, who waits, and what happened lately. Says how many tuples had to be encoded, because they or
     /// their neighbours changed since the last time.
     ///
     /// Waiters served and not yet [taken](Spaces::take_served), and savepoints, are of the
@@ -80,10 +81,25 @@ impl Spaces {
             codec::put_varint(out, waiter.id.owner);
             codec::put_varint(out, waiter.id.number);
             codec::put_bytes(out, waiter.space.as_str().as_bytes());
-            out.push(u8::from(waiter.takes));
+            match waiter.wants {
+                Wants::Read => out.push(0),
+                Wants::Take => out.push(1),
+                Wants::Watch { limit } => {
+                    out.push(2);
+                    codec::put_varint(out, u64::from(limit));
+                }
+            }
             let due_ms = waiter.end.map_or(0, |end| self.clock.due_ms(end));
             codec::put_varint(out, due_ms);
             codec::put_template(out, &waiter.template);
+        }
+        codec::put_varint(out, self.history.last());
+        codec::put_varint(out, self.history.len() as u64);
+        for entry in self.history.entries() {
+            codec::put_bytes(out, entry.space.as_str().as_bytes());
+            out.push(entry.change as u8);
+            codec::put_varint(out, entry.id.0);
+            codec::put_tuple(out, &entry.tuple);
         }
         anew
     }
@@ -129,7 +145,37 @@ impl Spaces {
         for _ in 0..reader.length()? {
             spaces.decode_waiter(reader)?;
         }
+        spaces.decode_history(reader)?;
         Ok(spaces)
+    }
+
+    fn decode_history(&mut self, reader: &mut Reader<'_>) -> Result<(), BadContent> {
+        let last = reader.varint()?;
+        let count = reader.length()?;
+        BadContent::unless(last <= MAX_ID.0, "more events than any run makes")?;
+        BadContent::unless(count <= self.limits.events, "too many events")?;
+        let before = last.checked_sub(count as u64);
+        let before = before.ok_or(BadContent::Contradiction("events without numbers"))?;
+        let mut history = History::after(before);
+        for _ in 0..count {
+            let space = read_name(reader)?;
+            let change = Change::ALL.get(usize::from(reader.byte()?)).copied();
+            let change = change.ok_or(BadContent::Contradiction("an event of no kind"))?;
+            let id = TupleId(reader.varint()?);
+            let given_out = (TupleId(1)..=self.last).contains(&id);
+            BadContent::unless(given_out, "an event of a tuple that was not given out")?;
+            let tuple = reader.tuple()?;
+            let entry = Entry {
+                space,
+                change,
+                id,
+                tuple,
+            };
+            history.push(entry, &self.limits);
+        }
+        BadContent::unless(history.len() == count, "too many bytes of events")?;
+        self.history = history;
+        Ok(())
     }
 
     fn decode_tuples(
@@ -191,14 +237,23 @@ impl Spaces {
             number: reader.varint()?,
         };
         let space = read_name(reader)?;
-        let takes = reader.truth()?;
+        let wants = match reader.byte()? {
+            0 => Wants::Read,
+            1 => Wants::Take,
+            2 => {
+                let limit = u32::try_from(reader.varint()?).unwrap_or(0);
+                BadContent::unless(limit > 0, "a watch for no events")?;
+                Wants::Watch { limit }
+            }
+            _ => return Err(BadContent::Contradiction("a wait of no kind")),
+        };
         let end = match reader.varint()? {
             0 => None,
             due_ms => Some(self.end_to_come(due_ms)?),
         };
         let template = reader.template()?;
         BadContent::unless(self.contains(&space), "a wait in a space that is not there")?;
-        let applied = self.wait(&space, &template, id, takes, end);
+        let applied = self.wait(&space, &template, id, wants, end);
         BadContent::unless(applied.is_ok(), "a wait too many")
     }
 }

@@ -15,6 +15,8 @@ pub(crate) const TIGHT: Limits = Limits {
     waiter_bytes: 400,
     page_tuples: 3,
     page_bytes: 150,
+    events: 9,
+    event_bytes: 300,
     candidates: u64::MAX,
 };
 
@@ -26,6 +28,8 @@ pub(crate) const WIDE: Limits = Limits {
     waiter_bytes: 4_000,
     page_tuples: 40,
     page_bytes: 2_000,
+    events: 200,
+    event_bytes: 9_000,
     ..TIGHT
 };
 
@@ -111,7 +115,7 @@ fn lease() -> impl Strategy<Value = Lease> {
 
 pub(crate) fn operation() -> impl Strategy<Value = Operation> {
     let limit = || prop_oneof![1 => Just(0u32), 9 => 1u32..6, 2 => 1u32..60];
-    let after = prop::option::of(prop_oneof![0u64..40, 0u64..600].prop_map(TupleId));
+    let after = || prop::option::of(prop_oneof![0u64..40, 0u64..600].prop_map(TupleId));
     prop_oneof![
         8 => (tuple(), lease()).prop_map(|(tuple, lease)| Operation::Out { tuple, lease }),
         2 => template().prop_map(|template| Operation::Rdp { template }),
@@ -130,11 +134,20 @@ pub(crate) fn operation() -> impl Strategy<Value = Operation> {
             tuple,
             lease
         }),
-        2 => (template(), limit(), after)
+        2 => (template(), limit(), after())
             .prop_map(|(template, limit, after)| Operation::RdAll { template, limit, after }),
         1 => (template(), limit())
             .prop_map(|(template, limit)| Operation::InAll { template, limit }),
         1 => template().prop_map(|template| Operation::Count { template }),
+        3 => (template(), prop::option::weighted(0.9, 0u64..300), limit(), within_ms())
+            .prop_map(|(template, after, limit, within_ms)| Operation::Watch {
+                template,
+                after,
+                limit,
+                within_ms
+            }),
+        1 => (template(), limit(), after())
+            .prop_map(|(template, limit, after)| Operation::Survey { template, limit, after }),
         3 => (template(), lease_ms())
             .prop_map(|(template, lease_ms)| Operation::Renew { template, lease_ms }),
     ]

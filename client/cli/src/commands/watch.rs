@@ -1,0 +1,134 @@
+//! `bezant watch`: what happens to tuples, a line each, as it happens.
+
+use bezant_client::{Change, Error, Refused, Sight, Since, Watch as Watching};
+use bezant_tuple::Template;
+use bezant_tuplespace::SpaceName;
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::operation;
+use crate::{
+    args::Global,
+    connect::{Service, failure_of},
+    exit::{Exit, Failure},
+    print::{Format, Printer},
+    values,
+};
+
+/// Tell what happens to the tuples that match, until interrupted
+///
+/// Every event is told once and in order, also after a session that was lost. A line is the
+/// event's number, what happened, and the tuple.
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// The space
+    space: String,
+    /// The template
+    template: String,
+    /// Begin with what is there
+    #[arg(long, conflicts_with = "after")]
+    existing: bool,
+    /// Go on after the event with this number, as long as the events since are kept
+    #[arg(long, value_name = "NUMBER")]
+    after: Option<u64>,
+    /// End after so many lines
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+}
+
+impl Watch {
+    pub(crate) async fn run(self, global: &Global, printer: &Printer) -> Result<Exit, Failure> {
+        let space = operation::space_name(&self.space)?;
+        let template = operation::template(&self.template)?;
+        let since = match self.after {
+            Some(after) => Since::Event(after),
+            None if self.existing => Since::Present,
+            None => Since::Now,
+        };
+        let told = tell(global, printer, (&space, &template, since), self.count);
+        tokio::select! {
+            told = told => told?,
+            interrupted = super::interrupted() => interrupted?,
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+/// Tells what is seen; with a new session from where it was when one is over.
+async fn tell(
+    global: &Global,
+    printer: &Printer,
+    (space, template, mut since): (&SpaceName, &Template, Since),
+    count: Option<u64>,
+) -> Result<(), Failure> {
+    let mut left = count.unwrap_or(u64::MAX);
+    loop {
+        let service = Service::connect(global).await?;
+        let client = service.client();
+        let mut watching = client.watch(space.as_str(), template.clone(), since);
+        let ended = lines(&mut watching, printer, &mut left).await;
+        let position = watching.position();
+        drop(watching);
+        match (ended, position) {
+            (Ok(()), _) => {
+                service.close().await;
+                return Ok(());
+            }
+            (Err(Ended::Watch(Error::Refused(Refused::NoSession))), Some(position)) => {
+                since = Since::Event(position);
+            }
+            (Err(Ended::Watch(error)), _) => return Err(failure_of(&error)),
+            (Err(Ended::Output(failure)), _) => return Err(failure),
+        }
+    }
+}
+
+/// Why no more is told.
+enum Ended {
+    Watch(Error),
+    Output(Failure),
+}
+
+async fn lines(watching: &mut Watching, printer: &Printer, left: &mut u64) -> Result<(), Ended> {
+    while *left > 0 {
+        match watching.next().await {
+            Ok(sight) => line(&sight, printer).map_err(Ended::Output)?,
+            // The service is slow or away: it goes on where it was.
+            Err(error) if error.is_retryable() => {
+                printer.note(&error.to_string());
+                continue;
+            }
+            Err(error) => return Err(Ended::Watch(error)),
+        }
+        *left -= 1;
+    }
+    Ok(())
+}
+
+fn line(sight: &Sight, printer: &Printer) -> Result<(), Failure> {
+    let (number, what, id, tuple) = match sight {
+        Sight::There { id, tuple } => (None, "there", id, tuple),
+        Sight::Happened(event) => {
+            let what = match event.change {
+                Change::Inserted => "inserted",
+                Change::Taken => "taken",
+                Change::Expired => "expired",
+            };
+            (Some(event.number), what, &event.id, &event.tuple)
+        }
+    };
+    match printer.format {
+        Format::Json | Format::Jsonl => {
+            let mut object = values::tuple(tuple);
+            object.insert("event".to_owned(), json!(what));
+            object.insert("number".to_owned(), json!(number));
+            object.insert("id".to_owned(), json!(id.0));
+            printer.json_line(&Value::Object(object))
+        }
+        Format::Raw => printer.line(&tuple.to_string()),
+        Format::Table => {
+            let number = number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+            printer.line(&format!("{number:>8}  {what:<8}  {tuple}"))
+        }
+    }
+}
