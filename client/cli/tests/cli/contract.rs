@@ -393,3 +393,40 @@ fn what_is_exported_can_be_imported() {
     let ran = world.bezant(["import", "c", "no-such-file"]).ends_with(1);
     assert!(ran.stderr.contains("no-such-file"), "{}", ran.stderr);
 }
+
+/// What is there, then what happened, each with its number; and on behind any of them.
+#[test]
+fn a_watch_tells_what_happens() {
+    let world = World::new();
+    let _dev = world.dev();
+    for tuple in ["(1)", "(\"other\")", "(2)"] {
+        world.bezant(["out", "jobs", tuple]).ends_with(0);
+    }
+    world.bezant(["inp", "jobs", "(1)"]).ends_with(0);
+    let there = world
+        .bezant(["watch", "jobs", "(?int)", "--existing", "--count", "1"])
+        .ends_with(0);
+    assert_eq!(there.stdout, "       -  there     (2)\n");
+    let told = world
+        .bezant(["watch", "jobs", "(?int)", "--after", "0", "--count", "3"])
+        .ends_with(0);
+    let expected = "       1  inserted  (1)\n       3  inserted  (2)\n       4  taken     (1)\n";
+    assert_eq!(told.stdout, expected);
+    let line = world
+        .bezant([
+            "watch", "jobs", "(?int)", "--after", "3", "--count", "1", "-o", "json",
+        ])
+        .ends_with(0)
+        .json();
+    let expected = json!({
+        "event": "taken", "number": 4, "id": 1, "tuple": [1], "text": "(1)",
+    });
+    assert_eq!(line, expected);
+    let ahead = world
+        .bezant(["watch", "jobs", "(?int)", "--after", "99"])
+        .ends_with(1);
+    assert!(ahead.stderr.contains("\n  next: "), "{}", ahead.stderr);
+    world
+        .bezant(["watch", "nowhere", "(_)", "--existing"])
+        .ends_with(1);
+}
