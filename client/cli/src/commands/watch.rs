@@ -1,6 +1,6 @@
 //! `bezant watch`: what happens to tuples, a line each, as it happens.
 
-use bezant_client::{Change, Error, Refused, Sight, Since, Watch as Watching};
+use bezant_client::{Error, Refused, Sight, Since, Watch as Watching};
 use bezant_tuple::Template;
 use bezant_tuplespace::SpaceName;
 use clap::Args;
@@ -109,11 +109,7 @@ fn line(sight: &Sight, printer: &Printer) -> Result<(), Failure> {
     let (number, what, id, tuple) = match sight {
         Sight::There { id, tuple } => (None, "there", id, tuple),
         Sight::Happened(event) => {
-            let what = match event.change {
-                Change::Inserted => "inserted",
-                Change::Taken => "taken",
-                Change::Expired => "expired",
-            };
+            let what = event.change.name();
             (Some(event.number), what, &event.id, &event.tuple)
         }
     };
