@@ -57,10 +57,21 @@ impl Transfer {
         self.sources.get(at).copied()
     }
 
-    /// Times to resend that the source asked now may take.
+    /// How often all sources were tried.
+    fn rounds(&self) -> usize {
+        self.at.checked_div(self.sources.len()).unwrap_or(0)
+    }
+
+    /// Times to resend that the source asked now may take for a part: twice as many after each
+    /// round, since the way or the source's disk may be slower than was thought.
+    fn part_resends(&self) -> u64 {
+        let most = usize::try_from(limits::MAX_RESEND_DOUBLINGS).unwrap_or(usize::MAX);
+        1 << self.rounds().min(most)
+    }
+
+    /// Times to resend that it may take for the whole.
     fn resends(&self) -> u64 {
-        let rounds = self.at.checked_div(self.sources.len()).unwrap_or(0);
-        SOURCE_RESENDS << rounds.min(MAX_SOURCE_DOUBLINGS)
+        SOURCE_RESENDS << self.rounds().min(MAX_SOURCE_DOUBLINGS)
     }
 }
 
@@ -128,7 +139,8 @@ impl Replica {
         let transfer = self.transfer.as_ref().filter(|t| !t.installing)?;
         let resend_us = self.tuning.resend_after_us;
         let whole_us = resend_us.saturating_mul(transfer.resends());
-        let part = transfer.asked.after_us(resend_us);
+        let part_us = resend_us.saturating_mul(transfer.part_resends());
+        let part = transfer.asked.after_us(part_us);
         Some(part.min(transfer.begun.after_us(whole_us)))
     }
 

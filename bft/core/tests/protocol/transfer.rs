@@ -161,6 +161,21 @@ fn news_of_newer_states_does_not_interrupt_one_that_comes() {
     assert!(behind > SeqNo(170), "{}", world.stand());
 }
 
+/// Every part takes longer than a source has for one at first. With patience that does not
+/// grow, each of them would be left in the midst of it, again and again.
+#[test]
+fn parts_that_take_long_arrive_all_the_same() {
+    let tuning = Tuning {
+        resend_after_us: 50_000,
+        ..Tuning::default()
+    };
+    let mut world = far_behind_in(World::new(17, 4, 4, tuning), |_| {});
+    world.conditions.latency_us = (35_000, 35_000);
+    world.heal();
+    world.run_for(10 * T);
+    assert_executed(&world, &[0, 1, 2, 3], 80);
+}
+
 /// A source that tells of ever newer states and sends none of them is left like one that is
 /// silent.
 #[test]
