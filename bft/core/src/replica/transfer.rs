@@ -98,16 +98,17 @@ impl Replica {
             return;
         }
         let members = self.quorum.members();
-        let others = members.filter(|member| *member != self.me);
+        let sources: Vec<_> = members.filter(|member| *member != self.me).collect();
         // Replicas that lag together should not all ask the same peer.
-        let first = (usize::from(self.me.0), self.now);
+        let at = usize::from(self.me.0).checked_rem(sources.len());
+        let first = (at.unwrap_or(0), self.now);
         let older = self.transfer.as_ref();
         let (at, begun) = older.map_or(first, |older| (older.at, older.begun));
         self.transfer = Some(Transfer {
             number,
             digest,
             at,
-            sources: others.collect(),
+            sources,
             proof,
             bytes: Vec::new(),
             lives: Lives::default(),
