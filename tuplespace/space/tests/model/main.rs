@@ -1,0 +1,297 @@
+//! The spaces beside a dumb model: a vector and a linear scan, copied whole at
+//! every savepoint.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may stop"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod twin;
+
+use bezant_tuple::Tuple;
+use bezant_tuplespace::{Lease, Limits, Operation, Savepoint, Served, SpaceName, Spaces, WaiterId};
+use common::{TIGHT, WIDE, content, name, operation, restored, space, tuple};
+use proptest::{prelude::*, sample::Index};
+use twin::{Model, Placed, Waiter};
+
+#[derive(Clone, Debug)]
+enum Step {
+    Create(SpaceName),
+    /// With the owner under which to wait, if at all.
+    Apply(SpaceName, Operation, Option<u64>),
+    /// Cancels a wait, or what is none.
+    Cancel(Index),
+    EndOwner(u64),
+    TakeServed,
+    /// Time goes on by so much.
+    Advance(u64),
+    /// Every lease is extended by so much.
+    Extend(u64),
+    Savepoint,
+    Rollback(Index),
+    Commit,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        2 => space().prop_map(Step::Create),
+        40 => (space(), operation(), prop::option::weighted(0.8, 0u64..3))
+            .prop_map(|(space, operation, owner)| Step::Apply(space, operation, owner)),
+        2 => any::<Index>().prop_map(Step::Cancel),
+        1 => (0u64..3).prop_map(Step::EndOwner),
+        2 => Just(Step::TakeServed),
+        3 => prop_oneof![4 => 0u64..40, 1 => 0u64..300].prop_map(Step::Advance),
+        1 => (0u64..60).prop_map(Step::Extend),
+        3 => Just(Step::Savepoint),
+        2 => any::<Index>().prop_map(Step::Rollback),
+        1 => Just(Step::Commit),
+    ]
+}
+
+/// What a savepoint must restore.
+struct Saved {
+    savepoint: Savepoint,
+    model: Model,
+    content: (Vec<u8>, Vec<Served>),
+    done: usize,
+}
+
+/// Spaces and model under the same steps.
+struct Twins {
+    spaces: Spaces,
+    model: Model,
+    saved: Vec<Saved>,
+    /// The steps that were not undone, with the waiter each is about.
+    done: Vec<(Step, Option<WaiterId>)>,
+    /// The number of the next wait; undone by nothing, as requests are not.
+    next: u64,
+}
+
+impl Twins {
+    fn new(limits: Limits) -> Self {
+        Self {
+            spaces: Spaces::new(limits),
+            model: Model::new(limits),
+            saved: Vec::new(),
+            done: Vec::new(),
+            next: 0,
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        let mut waiter = None;
+        match &step {
+            Step::Create(space) => {
+                assert_eq!(self.spaces.create(space), self.model.create(space));
+            }
+            Step::Apply(space, operation, owner) => {
+                waiter = self.waiter(*owner);
+                self.spaces.act_for(*owner);
+                self.model.owner = *owner;
+                // What may still be undone is no event yet, which those who saw no savepoint
+                // would not know.
+                if let Operation::Watch { .. } | Operation::Survey { .. } = operation {
+                    self.commit();
+                }
+                self.apply(space, operation, waiter);
+            }
+            Step::Cancel(at) => {
+                let at = at.index(self.model.waiters.len() + 1);
+                let stranger = WaiterId {
+                    owner: 1,
+                    number: 0,
+                };
+                let waiting = self.model.waiters.get(at).map(|waiter| waiter.id);
+                let id = waiting.unwrap_or(stranger);
+                let cancelled = self.model.cancel(|other| other == id) == 1;
+                assert_eq!(self.spaces.cancel(id), cancelled);
+                waiter = Some(id);
+            }
+            Step::EndOwner(owner) => {
+                let ended = self.model.end_owner(*owner);
+                assert_eq!(self.spaces.end_owner(*owner), ended);
+            }
+            Step::TakeServed => {
+                let served = std::mem::take(&mut self.model.served);
+                assert_eq!(self.spaces.take_served(), served);
+            }
+            Step::Advance(by) => {
+                // Time is not undone.
+                self.saved.clear();
+                let ended = self.model.advance(*by);
+                assert_eq!(self.spaces.advance(self.model.now), ended);
+            }
+            Step::Extend(by) => {
+                self.commit();
+                self.spaces.extend(*by);
+                let leases = self.model.tuples.iter_mut().map(|placed| &mut placed.due);
+                let waits = self.model.waiters.iter_mut().map(|waiter| &mut waiter.due);
+                let ends = leases.chain(waits).flatten();
+                ends.for_each(|due| *due += by);
+            }
+            Step::Savepoint => {
+                self.model.recording = true;
+                self.saved.push(Saved {
+                    savepoint: self.spaces.savepoint(),
+                    model: self.model.clone(),
+                    content: content(&self.spaces),
+                    done: self.done.len(),
+                });
+            }
+            Step::Rollback(at) if !self.saved.is_empty() => {
+                let at = at.index(self.saved.len());
+                let saved = self.saved.drain(at..).next().unwrap();
+                self.spaces.rollback(saved.savepoint);
+                self.model = saved.model;
+                self.model.recording = true;
+                self.done.truncate(saved.done);
+                assert_eq!(content(&self.spaces), saved.content);
+            }
+            Step::Rollback(_) => {}
+            Step::Commit => self.commit(),
+        }
+        let told = std::mem::take(&mut self.model.told);
+        assert_eq!(self.spaces.take_told(), told);
+        self.done.push((step, waiter));
+        self.compare();
+    }
+
+    fn commit(&mut self) {
+        self.spaces.commit();
+        self.model.recording = false;
+        self.model.publish();
+        self.saved.clear();
+    }
+
+    /// Under which id to wait: now and then one that waits already.
+    fn waiter(&mut self, owner: Option<u64>) -> Option<WaiterId> {
+        self.next += 1;
+        let number = self.next;
+        match self.model.waiters.first() {
+            Some(other) if number.is_multiple_of(16) => Some(other.id),
+            _ => owner.map(|owner| WaiterId { owner, number }),
+        }
+    }
+
+    fn apply(&mut self, space: &SpaceName, operation: &Operation, waiter: Option<WaiterId>) {
+        let before = content(&self.spaces);
+        let result = self.spaces.apply(space, operation, waiter);
+        let expected = self.model.apply(space, operation, waiter);
+        assert_eq!(result, expected, "{operation:?}");
+        if result.is_err() || operation.is_read_only() {
+            assert_eq!(content(&self.spaces), before, "{operation:?}");
+        }
+    }
+
+    fn compare(&self) {
+        let Self { spaces, model, .. } = self;
+        assert_eq!(spaces.served(), model.served);
+        assert_eq!(spaces.waiters(), model.waiters.len());
+        let waits = |waiter: &Waiter| spaces.is_waiting(waiter.id);
+        assert!(model.waiters.iter().all(waits));
+        assert_eq!(spaces.total_tuples(), model.tuples.len() as u64);
+        assert_eq!(spaces.total_bytes(), model.bytes());
+        assert_eq!(spaces.due_ms(), model.due());
+        let leased = model.tuples.iter().filter(|placed| placed.due.is_some());
+        assert_eq!(spaces.leases(), leased.count());
+        let mut names = model.spaces.clone();
+        names.sort();
+        assert!(spaces.names().eq(&names));
+        for space in ["a", "b", "c"].map(name) {
+            let here = |placed: &&Placed| placed.space == space;
+            let count = model.tuples.iter().filter(here).count();
+            assert_eq!(spaces.tuples(&space), count as u64);
+            assert_eq!(spaces.contains(&space), model.spaces.contains(&space));
+        }
+    }
+
+    /// A replica that saw only what was not undone, and one that was given nothing but
+    /// the content, hold the same, and answer the same at the same cost.
+    fn compare_with_others(mut self, probes: Vec<(SpaceName, Operation)>) {
+        self.commit();
+        let mut other = Spaces::new(self.model.limits);
+        let mut now = 0;
+        for (step, waiter) in &self.done {
+            match step {
+                Step::Create(space) => drop(other.create(space)),
+                Step::Apply(space, operation, owner) => {
+                    other.act_for(*owner);
+                    drop(other.apply(space, operation, *waiter));
+                }
+                Step::Cancel(_) => drop(other.cancel(waiter.unwrap())),
+                Step::EndOwner(owner) => drop(other.end_owner(*owner)),
+                Step::TakeServed => drop(other.take_served()),
+                Step::Advance(by) => {
+                    now += by;
+                    other.advance(now);
+                }
+                Step::Extend(by) => other.extend(*by),
+                Step::Savepoint | Step::Rollback(_) | Step::Commit => {}
+            }
+        }
+        assert_eq!(content(&self.spaces), content(&other));
+        // Those served meanwhile are no part of the content.
+        assert_eq!(self.spaces.take_served(), other.take_served());
+        let mut given = restored(&self.spaces, self.model.limits, self.model.now);
+        for (space, operation) in probes {
+            now += 9;
+            let all = [&mut self.spaces, &mut other, &mut given];
+            let [first, second, third] = all.map(|spaces| {
+                let ended = spaces.advance(now);
+                spaces.act_for(Some(1));
+                let before = spaces.examined();
+                let result = spaces.apply(&space, &operation, None);
+                (ended, result, spaces.examined() - before, content(spaces))
+            });
+            assert_eq!(first, second, "{operation:?}");
+            assert_eq!(first, third, "{operation:?}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn spaces_do_what_the_model_does(
+        steps in prop::collection::vec(step(), 1..150),
+        probes in prop::collection::vec((space(), operation()), 10),
+    ) {
+        let mut twins = Twins::new(TIGHT);
+        twins.step(Step::Create(name("a")));
+        for step in steps {
+            twins.step(step);
+        }
+        twins.compare_with_others(probes);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// Enough tuples for indices of several levels.
+    #[test]
+    fn many_tuples_do_what_the_model_does(
+        tuples in prop::collection::vec((tuple(), 0i64..500), 300..500),
+        steps in prop::collection::vec(step(), 1..150),
+        probes in prop::collection::vec((space(), operation()), 10),
+    ) {
+        let mut twins = Twins::new(WIDE);
+        twins.step(Step::Create(name("a")));
+        for (tuple, number) in tuples {
+            let mut fields = tuple.into_fields();
+            fields.push(number.into());
+            let tuple = Tuple::new(fields).unwrap();
+            twins.step(Step::Apply(name("a"), Operation::Out { tuple, lease: Lease::Forever }, None));
+        }
+        for step in steps {
+            twins.step(step);
+        }
+        twins.compare_with_others(probes);
+    }
+}
