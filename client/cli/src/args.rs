@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 
 use crate::{
     commands::{
-        audit, bench, cluster, completion, config, context, demo, dev, export, fault, group, node,
-        operation, sim, space, status, watch,
+        audit, bench, cluster, completion, config, context, demo, dev, export, fault, group, hold,
+        node, operation, shell, sim, space, status, watch,
     },
     print::Format,
 };
@@ -99,6 +99,9 @@ pub(crate) enum Command {
     Export(export::Export),
     Import(export::Import),
     Watch(watch::Watch),
+    Lock(hold::LockCommand),
+    Elect(hold::Elect),
+    Shell(shell::Shell),
     /// Create and list spaces
     #[command(subcommand)]
     Space(space::Space),

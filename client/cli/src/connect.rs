@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bezant_api::{Answer, Call, Refused};
-use bezant_client::{Client, ClusterView, Error, Reply};
+use bezant_client::{Builder, Client, ClusterView, Error, Reply};
 use bezant_lab::local::view;
 use bezant_tuplespace::{Operation, Outcome, Refusal};
 
@@ -36,12 +36,25 @@ pub(crate) struct Service {
 impl Service {
     /// Opens a session as the flags say.
     pub(crate) async fn connect(global: &Global) -> Result<Self, Failure> {
+        Self::open(global, |builder| builder.linger(LINGER)).await
+    }
+
+    /// Opens a session that ends so long after this process was last heard of, for what is
+    /// held meanwhile.
+    pub(crate) async fn steady(global: &Global, time: Duration) -> Result<Self, Failure> {
+        Self::open(global, |builder| builder.session_ttl(Some(time))).await
+    }
+
+    async fn open(
+        global: &Global,
+        set_up: impl FnOnce(Builder) -> Builder,
+    ) -> Result<Self, Failure> {
         let target = Target::resolve(global)?;
         let view = view(&target.cluster);
-        let client = Client::builder(view.clone())
+        let builder = Client::builder(view.clone())
             .identity(target.identity()?)
-            .timeout(global.timeout)
-            .linger(LINGER)
+            .timeout(global.timeout);
+        let client = set_up(builder)
             .connect()
             .await
             .map_err(|error| failure(&error, &target))?;
@@ -155,7 +168,7 @@ pub(crate) fn failure_of(error: &Error) -> Failure {
             why: Refused::ReservedSpace,
             ..
         } => Exit::Denied,
-        Error::Name(_) | Error::TooLarge { .. } => Exit::Usage,
+        Error::Name(_) | Error::TooLarge { .. } | Error::Limit(_) => Exit::Usage,
         error if error.outcome_unknown() => Exit::OutcomeUnknown,
         _ => Exit::Error,
     };

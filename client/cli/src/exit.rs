@@ -6,27 +6,37 @@ use bezant_node::config::ConfigError;
 
 /// The exit codes, a stable contract (docs/cli.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum Exit {
     /// Done.
-    Ok = 0,
+    Ok,
     /// Failed for a reason none of the others names.
-    Error = 1,
+    Error,
     /// The command was not understood, or lacks something only its user can give.
-    Usage = 2,
+    Usage,
     /// No tuple matched; for `cas`: not inserted, because one did.
-    NoMatch = 3,
+    NoMatch,
     /// The service refused this client.
-    Denied = 4,
+    Denied,
     /// Too few replicas agreed on an answer.
-    NoQuorum = 5,
+    NoQuorum,
     /// Timed out, and whether the operation took place is not known.
-    OutcomeUnknown = 6,
+    OutcomeUnknown,
+    /// As a command ended that was run.
+    Command(u8),
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(match exit {
+            Exit::Ok => 0,
+            Exit::Error => 1,
+            Exit::Usage => 2,
+            Exit::NoMatch => 3,
+            Exit::Denied => 4,
+            Exit::NoQuorum => 5,
+            Exit::OutcomeUnknown => 6,
+            Exit::Command(code) => code,
+        })
     }
 }
 

@@ -6,12 +6,12 @@
 
 use std::{
     sync::{Mutex, PoisonError, Weak},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bezant_api::{Answer, Call, Refused};
 use bytes::Bytes;
-use tokio::{sync::watch, time::Instant};
+use tokio::sync::watch;
 use tracing::debug;
 
 use crate::client::Inner;
@@ -19,15 +19,22 @@ use crate::client::Inner;
 /// The life of one session, as its client sees it.
 #[derive(Debug)]
 pub(crate) struct Life {
+    /// How long the session lives for certain after a request; without end without one.
+    lives_for: Option<Duration>,
     /// When the last request was sent.
     used: Mutex<Instant>,
+    /// When the last request was sent that was answered.
+    heard: watch::Sender<Instant>,
     over: watch::Sender<bool>,
 }
 
 impl Life {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(lives_for: Option<Duration>) -> Self {
+        let now = Instant::now();
         Self {
-            used: Mutex::new(Instant::now()),
+            lives_for,
+            used: Mutex::new(now),
+            heard: watch::Sender::new(now),
             over: watch::Sender::new(false),
         }
     }
@@ -42,10 +49,43 @@ impl Life {
         used.elapsed()
     }
 
-    /// The service was heard to say something in answer to a request.
-    pub(crate) fn hear(&self, answer: &Answer) {
+    /// The service was heard to say something in answer to a request sent then.
+    pub(crate) fn hear(&self, sent: Instant, answer: &Answer) {
         if matches!(answer, Answer::Refused(Refused::NoSession) | Answer::Closed) {
             self.over.send_replace(true);
+            return;
+        }
+        if matches!(answer, Answer::Refused(Refused::WindowExceeded)) {
+            // Its turn never came: it kept nothing alive.
+            return;
+        }
+        self.heard.send_if_modified(|heard| {
+            let newer = sent > *heard;
+            *heard = sent.max(*heard);
+            newer
+        });
+    }
+
+    /// Until when the session lives for certain; see [`crate::Client::certain_until`].
+    pub(crate) fn certain_until(&self) -> Option<Instant> {
+        let heard = *self.heard.borrow();
+        self.lives_for.and_then(|time| heard.checked_add(time))
+    }
+
+    /// Returns once [`Self::certain_until`] has passed, or the session is over.
+    pub(crate) async fn uncertain(&self) {
+        let passed = async {
+            loop {
+                match self.certain_until() {
+                    Some(until) if until <= Instant::now() => return,
+                    Some(until) => tokio::time::sleep_until(until.into()).await,
+                    None => std::future::pending().await,
+                }
+            }
+        };
+        tokio::select! {
+            () = passed => {}
+            () = self.over() => {}
         }
     }
 
@@ -75,6 +115,7 @@ pub(crate) async fn keep(inner: Weak<Inner>, ttl: Duration) {
             continue;
         }
         // The client may be dropped while this waits for the answer.
+        let sent = Instant::now();
         let asked = match inner.upgrade() {
             Some(inner) => {
                 let op = Bytes::from(Call::KeepAlive.encode());
@@ -88,7 +129,7 @@ pub(crate) async fn keep(inner: Weak<Inner>, ttl: Duration) {
                 if let (Ok(Ok(accepted)), Some(inner)) = (ended.await, inner.upgrade())
                     && let Ok(answer) = Answer::decode(&accepted.reply.result)
                 {
-                    inner.life.hear(&answer);
+                    inner.life.hear(sent, &answer);
                 }
             }
             // As many requests are under way as may be: these keep it alive.

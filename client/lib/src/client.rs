@@ -1,137 +1,51 @@
 //! The client: a session with its operations.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bezant_api::{Answer, Call, ExtensionHash, Group, Manifest, limits::MAX_CALL_BYTES};
 use bezant_bft::{
-    crypto::SigningKey,
     evidence::Evidence,
     ids::{ClientId, ReplicaId, SessionId},
 };
-use bezant_session::{Accepted, Config, Failure, Session, Token};
+use bezant_session::{Accepted, Failure, Submit, Token};
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{Lease, Operation, Outcome, SpaceName, TupleId};
 use bytes::Bytes;
 use tokio::sync::oneshot;
+use tracing::debug;
 
 use crate::{
-    alive::{self, Life},
+    alive::Life,
+    builder::Builder,
     error::Error,
     network::{ClusterView, Ended, Network, SessionKey},
     reply::{Grouped, Page, Reply},
     watch::{Since, Watch},
 };
 
-/// How long a session lives without a request by default: some times as long as the service
-/// needs to replace a primary.
-const DEFAULT_SESSION_TTL: Duration = Duration::from_secs(10);
-
-/// How long an operation may take by default.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Sets up a [`Client`].
-#[derive(Debug)]
-#[must_use]
-pub struct Builder {
-    cluster: ClusterView,
-    identity: Option<SigningKey>,
-    network: Option<Network>,
-    timeout: Duration,
-    session_ttl: Option<Duration>,
-    config: Config,
-}
-
-impl Builder {
-    /// The client's key; a fresh one if none is given (clusters with open enrolment only).
-    pub fn identity(mut self, key: SigningKey) -> Self {
-        self.identity = Some(key);
-        self
-    }
-
-    /// Uses the links of `network` instead of links of its own.
-    pub fn network(mut self, network: &Network) -> Self {
-        self.network = Some(network.clone());
-        self
-    }
-
-    /// How long an operation may take; 10 s if nothing is said. Waiting operations wait
-    /// without end unless they are told otherwise.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// The session ends, with its waits and its ephemeral tuples, when so much agreed time
-    /// passes without a request of it; 10 s if nothing is said. The client keeps it alive
-    /// while it runs and reaches the service. Without a time (`None`) the session lives
-    /// until it is [closed](Client::close).
-    pub fn session_ttl(mut self, ttl: Option<Duration>) -> Self {
-        self.session_ttl = ttl;
-        self
-    }
-
-    /// Holds every accepted answer back for up to this long to see the other replicas'
-    /// votes too; for people, not for programs.
-    pub fn linger(mut self, linger: Duration) -> Self {
-        self.config.linger_us = u64::try_from(linger.as_micros()).unwrap_or(u64::MAX);
-        self
-    }
-
-    /// Links to the cluster and opens a session.
-    ///
-    /// # Errors
-    /// [`Error::Unreachable`] if too few replicas answer, and whatever opening a session meets.
-    pub async fn connect(self) -> Result<Client, Error> {
-        let key = match self.identity {
-            Some(key) => key,
-            None => random_key()?,
-        };
-        let network = match self.network {
-            Some(network) => network,
-            None => Network::new(&self.cluster, key.clone())?,
-        };
-        network.ready(self.timeout).await?;
-        let nonce = random::<8>().map(u64::from_le_bytes)?.max(1);
-        let session = Session::new(key.clone(), network.keyring().clone(), self.config, nonce);
-        let name = network.add(session, key.clone());
-        let inner = Arc::new(Inner {
-            network,
-            name,
-            timeout: self.timeout,
-            client: key.client(),
-            life: Life::new(),
-        });
-        let client = Client { inner };
-        client.open(nonce, self.session_ttl.map(ms)).await?;
-        if let Some(ttl) = self.session_ttl {
-            tokio::spawn(alive::keep(Arc::downgrade(&client.inner), ttl));
-        }
-        Ok(client)
-    }
-}
-
 /// Whole milliseconds; what is more than can be said is refused by the service.
 pub(crate) fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn random<const N: usize>() -> Result<[u8; N], Error> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| Error::Random(error.to_string()))?;
-    Ok(bytes)
-}
-
-fn random_key() -> Result<SigningKey, Error> {
-    Ok(SigningKey::from_seed(random()?))
 }
 
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) network: Network,
     pub(crate) name: SessionKey,
-    timeout: Duration,
-    client: ClientId,
+    pub(crate) timeout: Duration,
+    pub(crate) client: ClientId,
     pub(crate) life: Life,
+}
+
+/// A request that was sent, until it is answered.
+pub(crate) struct Asked {
+    pub(crate) token: Token,
+    sent: Instant,
+    ended: oneshot::Receiver<Ended>,
 }
 
 impl Drop for Inner {
@@ -143,25 +57,18 @@ impl Drop for Inner {
 /// One session with the service. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Client {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 /// What names a space: a [`SpaceName`] or text that is one.
-fn space(name: &str) -> Result<SpaceName, Error> {
+pub(crate) fn space(name: &str) -> Result<SpaceName, Error> {
     Ok(name.parse()?)
 }
 
 impl Client {
     /// Begins to set up a client of `cluster`.
     pub fn builder(cluster: ClusterView) -> Builder {
-        Builder {
-            cluster,
-            identity: None,
-            network: None,
-            timeout: DEFAULT_TIMEOUT,
-            session_ttl: Some(DEFAULT_SESSION_TTL),
-            config: Config::default(),
-        }
+        Builder::new(cluster)
     }
 
     /// The client's key.
@@ -194,17 +101,32 @@ impl Client {
         self.inner.life.over().await;
     }
 
-    async fn open(&self, nonce: u64, ttl_ms: Option<u64>) -> Result<(), Error> {
+    /// Until when the session lives for certain, judged by this client alone: from the moment
+    /// at which it sent the last request that was answered, the session's
+    /// [time](Builder::session_ttl) less the [bound on clocks](Builder::clock_bound). `None`
+    /// if the session lives until it is closed.
+    ///
+    /// Whoever was cut off from the service for so long must no longer do what only the
+    /// owner of an ephemeral tuple may do: the service may have ended the session.
+    #[must_use]
+    pub fn certain_until(&self) -> Option<Instant> {
+        self.inner.life.certain_until()
+    }
+
+    /// Returns once [`Self::certain_until`] has passed, or the session is over.
+    pub async fn uncertain(&self) {
+        self.inner.life.uncertain().await;
+    }
+
+    pub(crate) async fn open(&self, nonce: u64, ttl_ms: Option<u64>) -> Result<(), Error> {
         let op = Bytes::from(Call::OpenSession { nonce, ttl_ms }.encode());
-        let ended = self
-            .inner
-            .network
-            .open(self.inner.name, op, self.inner.timeout)?;
-        match self.answer(ended).await?.value {
+        let sent = Instant::now();
+        let inner = &*self.inner;
+        let ended = inner.network.open(inner.name, op, inner.timeout)?;
+        let answer = self.answer(sent, ended).await?;
+        match answer.value {
             Answer::Opened { session, .. } => {
-                self.inner
-                    .network
-                    .opened(self.inner.name, SessionId(session));
+                inner.network.opened(inner.name, SessionId(session));
                 Ok(())
             }
             Answer::Refused(refused) => Err(refused.into()),
@@ -229,33 +151,62 @@ impl Client {
     /// # Errors
     /// [`Error`].
     pub async fn call(&self, call: Call) -> Result<Reply<Answer>, Error> {
-        let (_, ended) = self.submit(&call, Some(self.inner.timeout)).await?;
-        refused(self.answer(ended).await?)
+        let asked = self.submit(&call, Some(self.inner.timeout)).await?;
+        refused(self.answer_to(asked).await?)
     }
 
-    async fn submit(
+    /// Makes a call whose answer nobody waits for: now, if the session has room for it, or as
+    /// soon as it has.
+    pub(crate) fn tell(&self, call: Call) {
+        let op = Bytes::from(call.encode());
+        let inner = &*self.inner;
+        let told = inner
+            .network
+            .try_submit(inner.name, op, Some(inner.timeout));
+        // Outside of a runtime nobody could wait for room, and nothing would be sent either.
+        if let (Ok(Err(Submit::WindowFull)), Ok(runtime)) =
+            (told, tokio::runtime::Handle::try_current())
+        {
+            let client = self.clone();
+            runtime.spawn(async move {
+                if let Err(error) = client.call(call).await {
+                    debug!(%error, "something was not told");
+                }
+            });
+        }
+    }
+
+    pub(crate) async fn submit(
         &self,
         call: &Call,
         timeout: Option<Duration>,
-    ) -> Result<(Token, oneshot::Receiver<Ended>), Error> {
+    ) -> Result<Asked, Error> {
         let op = Bytes::from(call.encode());
         let (bytes, limit) = (op.len(), MAX_CALL_BYTES);
         if bytes > limit {
             return Err(Error::TooLarge { bytes, limit });
         }
-        self.inner.life.note_use();
-        self.inner
-            .network
-            .submit(self.inner.name, op, timeout)
-            .await
+        let sent = Instant::now();
+        let inner = &*self.inner;
+        inner.life.note_use();
+        let (token, ended) = inner.network.submit(inner.name, op, timeout).await?;
+        Ok(Asked { token, sent, ended })
     }
 
-    async fn answer(&self, ended: oneshot::Receiver<Ended>) -> Result<Reply<Answer>, Error> {
+    pub(crate) async fn answer_to(&self, asked: Asked) -> Result<Reply<Answer>, Error> {
+        self.answer(asked.sent, asked.ended).await
+    }
+
+    async fn answer(
+        &self,
+        sent: Instant,
+        ended: oneshot::Receiver<Ended>,
+    ) -> Result<Reply<Answer>, Error> {
         let of = self.inner.network.keyring().quorum().n();
         match ended.await {
             Ok(Ok(accepted)) => {
                 let reply = read(accepted, of)?;
-                self.inner.life.hear(&reply.value);
+                self.inner.life.hear(sent, &reply.value);
                 Ok(reply)
             }
             Ok(Err(Failure::NoQuorum {
@@ -380,70 +331,6 @@ impl Client {
         template: Template,
     ) -> Result<Reply<Option<Tuple>>, Error> {
         self.matching(space, Operation::Inp { template }).await
-    }
-
-    /// Reads the oldest match, waiting for one.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub async fn rd(&self, space: &str, template: Template) -> Result<Reply<Tuple>, Error> {
-        let within_ms = None;
-        let operation = Operation::Rd {
-            template,
-            within_ms,
-        };
-        self.match_of(space, operation, None).await
-    }
-
-    /// Reads the oldest match, waiting for one no longer than `within` by the agreed time.
-    ///
-    /// # Errors
-    /// [`Error::NoMatchInTime`] and the others.
-    pub async fn rd_within(
-        &self,
-        space: &str,
-        template: Template,
-        within: Duration,
-    ) -> Result<Reply<Tuple>, Error> {
-        let within_ms = Some(ms(within).max(1));
-        let operation = Operation::Rd {
-            template,
-            within_ms,
-        };
-        self.match_of(space, operation, Some(within)).await
-    }
-
-    /// Takes the oldest match, waiting for one. Linda's `in`, which Rust keeps for itself.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub async fn take(&self, space: &str, template: Template) -> Result<Reply<Tuple>, Error> {
-        let within_ms = None;
-        let operation = Operation::In {
-            template,
-            within_ms,
-        };
-        self.match_of(space, operation, None).await
-    }
-
-    /// Takes the oldest match, waiting for one no longer than `within` by the agreed time.
-    /// The service decides whether the match or the end of the wait came first, so that
-    /// [`Error::NoMatchInTime`] means that nothing was taken.
-    ///
-    /// # Errors
-    /// [`Error::NoMatchInTime`] and the others.
-    pub async fn take_within(
-        &self,
-        space: &str,
-        template: Template,
-        within: Duration,
-    ) -> Result<Reply<Tuple>, Error> {
-        let within_ms = Some(ms(within).max(1));
-        let operation = Operation::In {
-            template,
-            within_ms,
-        };
-        self.match_of(space, operation, Some(within)).await
     }
 
     /// Inserts `tuple` unless something matches `template`, which is then the answer.
@@ -686,86 +573,6 @@ impl Client {
                 _ => Err(Error::Unexpected),
             })
     }
-
-    /// A wait for a tuple.
-    async fn match_of(
-        &self,
-        name: &str,
-        operation: Operation,
-        within: Option<Duration>,
-    ) -> Result<Reply<Tuple>, Error> {
-        let answered = self.wait(name, operation, within).await?;
-        answered.try_map(|outcome| match outcome {
-            Outcome::Match(Some(tuple)) => Ok(tuple),
-            Outcome::Match(None) => Err(Error::NoMatchInTime(within.unwrap_or_default())),
-            _ => Err(Error::Unexpected),
-        })
-    }
-
-    /// A waiting operation: answered when it is served, or when its time is up.
-    pub(crate) async fn wait(
-        &self,
-        name: &str,
-        operation: Operation,
-        within: Option<Duration>,
-    ) -> Result<Reply<Outcome>, Error> {
-        let call = Call::Space {
-            space: space(name)?,
-            operation,
-        };
-        // The service ends the wait, by its own time; what is waited for longer is its answer.
-        let patience = within.map(|within| within.saturating_add(self.inner.timeout));
-        let (token, ended) = self.submit(&call, patience).await?;
-        // Dropped early, the wait must not take a tuple for nobody.
-        let guard = CancelOnDrop {
-            client: self,
-            token,
-            armed: true,
-        };
-        let answered = match self.answer(ended).await {
-            Err(Error::TimedOut(_)) => Err(Error::TimedOut(patience.unwrap_or_default())),
-            answered => answered,
-        };
-        // Given up without an answer it may still wait.
-        if answered.is_ok() {
-            guard.disarm();
-        }
-        refused(answered?)?.try_map(outcome)
-    }
-}
-
-/// Cancels a wait whose future is dropped.
-struct CancelOnDrop<'a> {
-    client: &'a Client,
-    token: Token,
-    armed: bool,
-}
-
-impl CancelOnDrop<'_> {
-    fn disarm(mut self) {
-        self.armed = false;
-    }
-}
-
-impl Drop for CancelOnDrop<'_> {
-    fn drop(&mut self) {
-        if self.armed {
-            let op = Bytes::from(
-                Call::Cancel {
-                    number: self.token.0.0,
-                }
-                .encode(),
-            );
-            let Inner {
-                network,
-                name,
-                timeout,
-                ..
-            } = &*self.client.inner;
-            // Nobody is left to be told if there is no room for it.
-            let _forgotten = network.try_submit(*name, op, Some(*timeout));
-        }
-    }
 }
 
 fn read(accepted: Accepted, of: usize) -> Result<Reply<Answer>, Error> {
@@ -784,7 +591,7 @@ fn read(accepted: Accepted, of: usize) -> Result<Reply<Answer>, Error> {
     })
 }
 
-fn refused(reply: Reply<Answer>) -> Result<Reply<Answer>, Error> {
+pub(crate) fn refused(reply: Reply<Answer>) -> Result<Reply<Answer>, Error> {
     match reply.value {
         Answer::Refused(refused) => Err(refused.into()),
         Answer::GroupRefused { step, why } => Err(Error::GroupRefused { step, why }),
@@ -792,7 +599,7 @@ fn refused(reply: Reply<Answer>) -> Result<Reply<Answer>, Error> {
     }
 }
 
-fn outcome(answer: Answer) -> Result<Outcome, Error> {
+pub(crate) fn outcome(answer: Answer) -> Result<Outcome, Error> {
     match answer {
         Answer::Outcome(outcome) => Ok(outcome),
         _ => Err(Error::Unexpected),

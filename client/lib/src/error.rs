@@ -84,6 +84,9 @@ pub enum Error {
     /// The name of a space is none.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// A tuple or template that a recipe made of what it was given is none.
+    #[error("what was given does not fit a tuple: {0}")]
+    Limit(#[from] bezant_tuple::Limit),
     /// The operation is too large to be sent.
     #[error("the operation has {bytes} bytes, {limit} are allowed; store less in one tuple")]
     TooLarge {
@@ -100,6 +103,16 @@ pub enum Error {
     /// The system gave no random numbers.
     #[error("the system gave no random numbers: {0}")]
     Random(String),
+    /// The bound on clocks leaves nothing of the session's time.
+    #[error(
+        "the bound on clocks is not below the session's time, so that it would never be certain to live; choose a longer session or a smaller bound"
+    )]
+    ClockBound,
+    /// Somebody took the tuple with which this client stood in line.
+    #[error(
+        "another client took this one's place in the line; stand in it again, and see who may take tuples of that space"
+    )]
+    PlaceTaken,
     /// The client's network task has ended.
     #[error("the client was closed")]
     Closed,

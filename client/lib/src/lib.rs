@@ -2,8 +2,10 @@
 //!
 //! A [`Client`] is one session with the service: cheap to clone, used through
 //! `&self`, and believing nothing that fewer than f+1 replicas say alike.
-//! `network` is the links and the task behind them, `client` the operations, `watch` what
-//! happens to tuples, `alive` what keeps a session from ending, `error` what can go wrong. All decisions are made by the pure
+//! `network` is the links and the task behind them, `builder` how a client comes to be, `client`
+//! the operations, `waiting` those that wait, `watch` what happens to tuples, `alive` what keeps
+//! a session from ending, `error` what can go wrong; [`recipes`] are locks, elections and the
+//! like, made of these. All decisions about answers are made by the pure
 //! `bezant_session::Session`.
 //!
 //! ```no_run
@@ -36,11 +38,14 @@
 )]
 
 mod alive;
+mod builder;
 mod client;
 mod error;
 mod macros;
 mod network;
+pub mod recipes;
 mod reply;
+mod waiting;
 mod watch;
 
 pub use bezant_api::{Act, Answer, Call, Condition, ExtensionHash, Group, Manifest, Refused, Step};
@@ -51,7 +56,8 @@ pub use bezant_bft::{
 };
 pub use bezant_tuple::{Field, Kind, Template, Tuple, Value};
 pub use bezant_tuplespace::{Change, Event, Lease, Operation, Outcome, SpaceName, TupleId};
-pub use client::{Builder, Client};
+pub use builder::Builder;
+pub use client::Client;
 pub use error::Error;
 pub use network::{ClusterView, Network};
 pub use reply::{Grouped, Page, Reply};

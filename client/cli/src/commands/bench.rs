@@ -50,9 +50,9 @@ pub(crate) struct Bench {
     /// The space to work in; made if it does not exist
     #[arg(long, value_name = "NAME", default_value = "bench")]
     space: String,
-    /// How counter and queue are done
-    #[arg(long, value_enum, default_value_t = Way::Extension)]
-    mode: Way,
+    /// How a recipe is done; by an extension if there is one and nothing is said
+    #[arg(long, value_enum)]
+    mode: Option<Way>,
     /// Where the replicas keep their log; only for a cluster that bench starts itself
     #[arg(long, value_enum, default_value_t = Keeping::Memory, conflicts_with_all = ["cluster", "context"])]
     storage: Keeping,
@@ -83,6 +83,10 @@ enum Workload {
     Counter,
     /// Add to a queue that all clients share, and take its head
     Queue,
+    /// Pass a barrier together with all clients
+    Barrier,
+    /// Be elected, and step down at once
+    Election,
 }
 
 /// What clients share.
@@ -152,6 +156,13 @@ impl Bench {
         })
     }
 
+    fn way(&self) -> Way {
+        self.mode.unwrap_or(match self.op {
+            Workload::Barrier | Workload::Election => Way::Plain,
+            _ => Way::Extension,
+        })
+    }
+
     fn options(&self, global: &Global) -> Result<Options, Failure> {
         let sound = |seconds: f64| seconds.is_finite() && (0.0..=86_400.0).contains(&seconds);
         if !sound(self.seconds) || !sound(self.warmup) || self.seconds == 0.0 {
@@ -167,8 +178,10 @@ impl Bench {
                 Workload::Pair => Op::Pair,
                 Workload::Counter => Op::Counter,
                 Workload::Queue => Op::Queue,
+                Workload::Barrier => Op::Barrier,
+                Workload::Election => Op::Election,
             },
-            mode: match self.mode {
+            mode: match self.way() {
                 Way::Plain => Mode::Plain,
                 Way::Extension => Mode::Extension,
             },

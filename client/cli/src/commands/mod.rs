@@ -11,8 +11,10 @@ pub(crate) mod dev;
 pub(crate) mod export;
 pub(crate) mod fault;
 pub(crate) mod group;
+pub(crate) mod hold;
 pub(crate) mod node;
 pub(crate) mod operation;
+pub(crate) mod shell;
 pub(crate) mod sim;
 pub(crate) mod space;
 pub(crate) mod status;
@@ -33,10 +35,15 @@ const FAREWELL: Duration = Duration::from_millis(5);
 
 /// Runs the command that was typed.
 pub(crate) fn run(cli: Cli, printer: &Printer) -> Result<Exit, Failure> {
-    let global = &cli.global;
     if !matches!(cli.command, Command::Node(_)) {
-        crate::log::to_stderr(global.verbose);
+        crate::log::to_stderr(cli.global.verbose);
     }
+    dispatch(cli, printer)
+}
+
+/// Runs a command of a program that is set up.
+fn dispatch(cli: Cli, printer: &Printer) -> Result<Exit, Failure> {
+    let global = &cli.global;
     match cli.command {
         Command::Demo(command) => command.run(printer),
         Command::Dev(command) => command.run(printer),
@@ -48,6 +55,9 @@ pub(crate) fn run(cli: Cli, printer: &Printer) -> Result<Exit, Failure> {
         Command::Export(command) => with_links(command.run(global, printer)),
         Command::Import(command) => with_links(command.run(global, printer)),
         Command::Watch(command) => with_links(command.run(global, printer)),
+        Command::Lock(command) => with_links(command.run(global, printer)),
+        Command::Elect(command) => with_links(command.run(global, printer)),
+        Command::Shell(command) => command.run(global, printer),
         Command::Space(command) => with_links(command.run(global, printer)),
         Command::Fault(command) => block_on(command.run(global, printer)),
         Command::Audit(command) => command.run(global, printer),

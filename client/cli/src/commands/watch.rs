@@ -1,5 +1,7 @@
 //! `bezant watch`: what happens to tuples, a line each, as it happens.
 
+use std::time::Duration;
+
 use bezant_client::{Error, Refused, Sight, Since, Watch as Watching};
 use bezant_tuple::Template;
 use bezant_tuplespace::SpaceName;
@@ -14,6 +16,9 @@ use crate::{
     print::{Format, Printer},
     values,
 };
+
+/// How long the service is let be after an error that may pass.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Tell what happens to the tuples that match, until interrupted
 ///
@@ -93,9 +98,10 @@ async fn lines(watching: &mut Watching, printer: &Printer, left: &mut u64) -> Re
     while *left > 0 {
         match watching.next().await {
             Ok(sight) => line(&sight, printer).map_err(Ended::Output)?,
-            // The service is slow or away: it goes on where it was.
+            // The service is slow, away or full: it goes on where it was.
             Err(error) if error.is_retryable() => {
                 printer.note(&error.to_string());
+                tokio::time::sleep(PAUSE).await;
                 continue;
             }
             Err(error) => return Err(Ended::Watch(error)),

@@ -13,5 +13,7 @@ mod bench;
 mod contract;
 mod documents;
 mod fixture;
+mod hold;
 mod processes;
+mod shell;
 mod transcripts;

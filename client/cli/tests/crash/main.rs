@@ -8,6 +8,8 @@
     reason = "a test may stop"
 )]
 
+mod recipes;
+
 use std::{
     collections::BTreeSet,
     path::Path,

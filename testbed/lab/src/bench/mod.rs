@@ -28,6 +28,7 @@ use bezant_client::{Client, ClusterView, Error, Network, SigningKey};
 use bezant_node::{NodeStatus, StorageKind};
 use hdrhistogram::Histogram;
 use serde::Serialize;
+use tokio::sync::watch;
 
 use self::{
     busy::Busy,
@@ -60,6 +61,21 @@ pub enum Op {
     Counter,
     /// Adding to and removing the head from a queue shared by all clients.
     Queue,
+    /// Passing a barrier together with all clients.
+    Barrier,
+    /// Being elected, and stepping down at once.
+    Election,
+}
+
+impl Op {
+    /// Whether it is a recipe, which is done in one [`Mode`] or another.
+    #[must_use]
+    pub const fn is_recipe(self) -> bool {
+        matches!(
+            self,
+            Self::Counter | Self::Queue | Self::Barrier | Self::Election
+        )
+    }
 }
 
 /// How a recipe is done.
@@ -91,7 +107,7 @@ pub enum Connections {
 pub struct Options {
     /// The workload.
     pub op: Op,
-    /// For [`Op::Counter`] and [`Op::Queue`].
+    /// For [recipes](Op::is_recipe).
     pub mode: Mode,
     /// Clients with one operation under way each.
     pub clients: usize,
@@ -204,19 +220,30 @@ pub(crate) struct Counts {
     pub(crate) calls: AtomicU64,
     pulse: Pulse,
     measuring: AtomicBool,
-    stop: AtomicBool,
+    stop: watch::Sender<bool>,
 }
 
 impl Counts {
     /// One call of the service was made.
     pub(crate) fn call(&self) {
+        self.calls(1);
+    }
+
+    /// So many calls of the service were made.
+    pub(crate) fn calls(&self, calls: u64) {
         if self.measuring.load(Ordering::Relaxed) {
-            self.calls.fetch_add(1, Ordering::Relaxed);
+            self.calls.fetch_add(calls, Ordering::Relaxed);
         }
     }
 
     pub(crate) fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        *self.stop.borrow()
+    }
+
+    pub(crate) async fn until_stopped(&self) {
+        let mut stop = self.stop.subscribe();
+        // The sender is here: it cannot be gone.
+        let _gone = stop.wait_for(|stop| *stop).await;
     }
 }
 
@@ -299,6 +326,7 @@ fn check(options: &Options, own: bool) -> Result<(), BenchError> {
             "clients and seconds must be more than nothing",
         ));
     }
+    recipes::check(options)?;
     let Some(Strike { blow, at }) = options.strike else {
         return Ok(());
     };
@@ -411,7 +439,7 @@ async fn window(
     let seconds = begun.elapsed().as_secs_f64();
     let (own, struck) = struck?;
     let after = asked(&own).await;
-    counts.stop.store(true, Ordering::Relaxed);
+    counts.stop.send_replace(true);
     Ok(Window {
         seconds,
         own,
@@ -457,7 +485,7 @@ fn report(
     let longest_stall = total.counts.pulse.longest();
     Report {
         op: options.op,
-        mode: matches!(options.op, Op::Counter | Op::Queue).then_some(options.mode),
+        mode: options.op.is_recipe().then_some(options.mode),
         clients: options.clients,
         connections: options.connections,
         size: options.size,
@@ -509,9 +537,10 @@ async fn prepare(first: &Client, clients: &[Client], options: &Options) -> Resul
     if !spaces.iter().any(|space| space.as_str() == options.space) {
         first.create_space(&options.space).await?;
     }
-    match options.op {
-        Op::Counter | Op::Queue => recipes::prepare(first, clients, options).await,
-        _ => simple::prepare(clients, options).await,
+    if options.op.is_recipe() {
+        recipes::prepare(first, clients, options).await
+    } else {
+        simple::prepare(clients, options).await
     }
 }
 
@@ -529,16 +558,10 @@ impl Work {
             client,
             options,
         } = self;
-        match (options.op, options.mode) {
-            (Op::Counter, Mode::Plain) => recipes::counter_plain(&client, &options, tally).await,
-            (Op::Counter, Mode::Extension) => {
-                recipes::counter_extension(&client, &options, tally).await
-            }
-            (Op::Queue, Mode::Plain) => recipes::queue_plain(&client, index, &options, tally).await,
-            (Op::Queue, Mode::Extension) => {
-                recipes::queue_extension(&client, index, &options, tally).await
-            }
-            _ => simple::run(&client, index, &options, tally).await,
+        if options.op.is_recipe() {
+            recipes::run(&client, index, &options, tally).await
+        } else {
+            simple::run(&client, index, &options, tally).await
         }
     }
 }

@@ -1,18 +1,32 @@
-//! The paper's counter and queue, in plain form and through an extension.
+//! The paper's recipes, in plain form and, for two of them, through an extension.
 //!
-//! The plain forms are those of "Extensible Distributed Coordination" (EuroSys
-//! 2015) without sleep, back-off or extra call: the counter is a conditional
-//! replace, read again only after a failure; the queue reads all elements,
-//! sorts them by key, tries to take each in order, and reads again only when
-//! none was left to take.
+//! The plain forms are the client library's ([`bezant_client::recipes`]), those of "Extensible
+//! Distributed Coordination" (EuroSys 2015) without sleep or back-off. Of a barrier an
+//! operation is one party's passing of it, of an election one candidate's term: to be elected,
+//! and to step down at once.
 
-use bezant_client::{Client, Error, SpaceName, Tuple, Value, template, tuple};
+use std::{sync::Arc, time::Duration};
+
+use bezant_client::{
+    Client, Error, SpaceName, Tuple, Value,
+    recipes::{Barrier, Counter, LeasedElection, Queue},
+    template, tuple,
+};
 use bezant_extensions::recipes::{self, Recipe};
 
 use super::{BenchError, Mode, Op, Options, Tally};
 
-/// Most elements one reading of the queue asks for.
-const PAGE: u32 = 1000;
+/// How long a leader leads before its lease is over; it steps down long before.
+const LEASE: Duration = Duration::from_secs(10);
+
+pub(super) fn check(options: &Options) -> Result<(), BenchError> {
+    if matches!(options.op, Op::Barrier | Op::Election) && options.mode == Mode::Extension {
+        return Err(BenchError::Options(
+            "barriers and elections have no extension yet; use --mode plain",
+        ));
+    }
+    Ok(())
+}
 
 pub(super) async fn prepare(
     first: &Client,
@@ -20,11 +34,9 @@ pub(super) async fn prepare(
     options: &Options,
 ) -> Result<(), BenchError> {
     if options.op == Op::Counter && options.mode == Mode::Plain {
-        let (template, zero) = (
-            template!("counter", "shared", ?int),
-            tuple!("counter", "shared", 0),
-        );
-        first.cas(&options.space, template, zero).await?;
+        Counter::new(first, &options.space, "shared")
+            .create()
+            .await?;
     }
     if options.mode == Mode::Extension {
         let recipe = if options.op == Op::Counter {
@@ -57,66 +69,30 @@ pub(crate) async fn install(
     Ok(())
 }
 
-fn number(tuple: Option<&Tuple>) -> Option<i64> {
-    match tuple?.get(2) {
-        Some(Value::Int(number)) => Some(*number),
-        _ => None,
+/// One client's part of a recipe.
+pub(super) async fn run(client: &Client, index: usize, options: &Options, tally: Tally) -> Tally {
+    match (options.op, options.mode) {
+        (Op::Counter, Mode::Plain) => counter_plain(client, options, tally).await,
+        (Op::Counter, Mode::Extension) => counter_extension(client, options, tally).await,
+        (Op::Barrier, _) => barrier(client, options, tally).await,
+        (Op::Election, _) => election(client, index, options, tally).await,
+        (_, Mode::Plain) => queue_plain(client, index, options, tally).await,
+        (_, Mode::Extension) => queue_extension(client, index, options, tally).await,
     }
 }
 
-pub(super) async fn counter_plain(client: &Client, options: &Options, mut tally: Tally) -> Tally {
-    let mut known = None;
+async fn counter_plain(client: &Client, options: &Options, mut tally: Tally) -> Tally {
+    let mut counter = Counter::new(client, &options.space, "shared");
     while !tally.counts().stopped() {
-        let counts = std::sync::Arc::clone(&tally.counts);
-        tally
-            .measure(increment_plain(client, &options.space, &mut known, &counts))
-            .await;
+        let before = counter.calls();
+        let adding = async { counter.add(1).await.map(|_| true) };
+        tally.measure(adding).await;
+        tally.counts().calls(counter.calls() - before);
     }
     tally
 }
 
-/// One increment; `known` is the value this client believes in.
-pub(crate) async fn increment_plain(
-    client: &Client,
-    space: &str,
-    known: &mut Option<i64>,
-    counts: &super::Counts,
-) -> Result<bool, Error> {
-    loop {
-        let value = match *known {
-            Some(value) => value,
-            None => {
-                counts.call();
-                let read = client
-                    .rdp(space, template!("counter", "shared", ?int))
-                    .await?;
-                number(read.value.as_ref()).unwrap_or_default()
-            }
-        };
-        let next = value.wrapping_add(1);
-        counts.call();
-        let old = client
-            .replace(
-                space,
-                template!("counter", "shared", value),
-                tuple!("counter", "shared", next),
-            )
-            .await?;
-        *known = old.value.is_some().then_some(next);
-        if known.is_some() {
-            return Ok(true);
-        }
-        if counts.stopped() {
-            return Ok(false);
-        }
-    }
-}
-
-pub(super) async fn counter_extension(
-    client: &Client,
-    options: &Options,
-    mut tally: Tally,
-) -> Tally {
+async fn counter_extension(client: &Client, options: &Options, mut tally: Tally) -> Tally {
     while !tally.counts().stopped() {
         tally.counts().call();
         tally
@@ -127,78 +103,39 @@ pub(super) async fn counter_extension(
 }
 
 /// One increment in one call.
-pub(crate) async fn increment_extension(client: &Client, space: &str) -> Result<bool, Error> {
+async fn increment_extension(client: &Client, space: &str) -> Result<bool, Error> {
     let answer = client
         .inp(space, template!("increment", "shared", 1))
         .await?;
-    Ok(number(answer.value.as_ref()).is_some())
+    let value = answer.value.as_ref().and_then(|tuple| tuple.get(2));
+    Ok(matches!(value, Some(Value::Int(_))))
 }
 
-/// An element that sorts by its key.
-fn element(index: usize, round: u64, size: usize) -> Tuple {
+/// A key that is higher for later rounds.
+fn key(index: usize, round: u64) -> i64 {
     let key = i64::try_from(round).unwrap_or(i64::MAX).wrapping_mul(1024);
-    let key = key.wrapping_add(i64::try_from(index).unwrap_or(i64::MAX));
-    tuple!("element", key, vec![b'x'; size])
+    key.wrapping_add(i64::try_from(index).unwrap_or(i64::MAX))
 }
 
-pub(super) async fn queue_plain(
-    client: &Client,
-    index: usize,
-    options: &Options,
-    mut tally: Tally,
-) -> Tally {
+async fn queue_plain(client: &Client, index: usize, options: &Options, mut tally: Tally) -> Tally {
+    let mut queue = Queue::new(client, &options.space);
     let mut round = 0;
     while !tally.counts().stopped() {
         round += 1;
-        let counts = std::sync::Arc::clone(&tally.counts);
-        add(client, index, round, options, &mut tally).await;
+        let before = queue.calls();
+        let payload = vec![b'x'; options.size];
         tally
-            .measure(remove_plain(client, &options.space, &counts))
+            .measure(async { queue.add(key(index, round), payload).await.map(|()| true) })
             .await;
+        tally
+            .measure(async { queue.remove().await.map(|head| head.is_some()) })
+            .await;
+        tally.counts().calls(queue.calls() - before);
     }
     tally
 }
 
-async fn add(client: &Client, index: usize, round: u64, options: &Options, tally: &mut Tally) {
-    tally.counts().call();
-    let tuple = element(index, round, options.size);
-    tally
-        .measure(async { client.out(&options.space, tuple).await.map(|_| true) })
-        .await;
-}
-
-/// Removes the head by plain calls.
-pub(crate) async fn remove_plain(
-    client: &Client,
-    space: &str,
-    counts: &super::Counts,
-) -> Result<bool, Error> {
-    loop {
-        counts.call();
-        let all = client
-            .rd_all(space, template!("element", ?int, ?bytes), PAGE, None)
-            .await?;
-        let mut elements = all.into_inner().tuples;
-        elements.sort_by_key(|element| match element.get(1) {
-            Some(Value::Int(key)) => *key,
-            _ => i64::MAX,
-        });
-        for element in elements {
-            counts.call();
-            if client.inp(space, element.into()).await?.value.is_some() {
-                return Ok(true);
-            }
-            if counts.stopped() {
-                return Ok(false);
-            }
-        }
-        if counts.stopped() {
-            return Ok(false);
-        }
-    }
-}
-
-pub(super) async fn queue_extension(
+async fn queue_extension(
     client: &Client,
     index: usize,
     options: &Options,
@@ -207,7 +144,11 @@ pub(super) async fn queue_extension(
     let mut round = 0;
     while !tally.counts().stopped() {
         round += 1;
-        add(client, index, round, options, &mut tally).await;
+        let element: Tuple = tuple!("element", key(index, round), vec![b'x'; options.size]);
+        tally.counts().call();
+        tally
+            .measure(async { client.out(&options.space, element).await.map(|_| true) })
+            .await;
         tally.counts().call();
         tally
             .measure(remove_extension(client, &options.space))
@@ -217,6 +158,57 @@ pub(super) async fn queue_extension(
 }
 
 /// Removes the head in one call.
-pub(crate) async fn remove_extension(client: &Client, space: &str) -> Result<bool, Error> {
+async fn remove_extension(client: &Client, space: &str) -> Result<bool, Error> {
     Ok(client.inp(space, template!("head")).await?.value.is_some())
+}
+
+/// All clients pass a barrier, and the next one.
+async fn barrier(client: &Client, options: &Options, mut tally: Tally) -> Tally {
+    let counts = Arc::clone(&tally.counts);
+    for round in 0_u64.. {
+        let name = format!("round-{round}");
+        let parties = options.clients;
+        let passing = async {
+            let barrier = Barrier::new(client, &options.space, &name, parties)?;
+            barrier.wait().await.map(|()| true)
+        };
+        // Whoever is still there in the end waits for nobody.
+        tokio::select! {
+            biased;
+            () = counts.until_stopped() => break,
+            () = tally.measure(passing) => {}
+        }
+        tally.counts().calls(Barrier::CALLS);
+    }
+    tally
+}
+
+/// All clients want to lead, each for a moment.
+async fn election(client: &Client, index: usize, options: &Options, mut tally: Tally) -> Tally {
+    let counts = Arc::clone(&tally.counts);
+    let candidate = i64::try_from(index).unwrap_or(i64::MAX);
+    while !counts.stopped() {
+        let leading = async {
+            let election = LeasedElection::new(client, &options.space, "leader", LEASE)?;
+            let term = election.campaign(candidate).await?;
+            term.release().await
+        };
+        tokio::select! {
+            biased;
+            () = counts.until_stopped() => break,
+            () = tally.measure(leading) => {}
+        }
+    }
+    tally
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_go_by_rounds_and_are_different() {
+        assert!(key(49, 1) < key(0, 2));
+        assert_ne!(key(0, 1), key(1, 1));
+    }
 }

@@ -1,0 +1,147 @@
+//! What a word of the shell may become: a command, a flag, or the name of a space.
+
+use std::{cell::RefCell, time::Duration};
+
+use clap::CommandFactory as _;
+use rustyline::{
+    Context, Helper, completion::Completer, highlight::Highlighter, hint::Hinter,
+    validate::Validator,
+};
+
+use super::words;
+use crate::{
+    args::{Cli, Global},
+    commands::with_links,
+    connect::Service,
+};
+
+/// How long a person waits for the names of spaces.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Knows the commands, and which spaces there are.
+pub(super) struct Commands {
+    root: clap::Command,
+    global: Global,
+    spaces: RefCell<Option<Vec<String>>>,
+}
+
+impl Commands {
+    pub(super) fn new(global: &Global) -> Self {
+        let mut root = Cli::command();
+        root.build();
+        Self {
+            root,
+            global: global.clone(),
+            spaces: RefCell::default(),
+        }
+    }
+
+    /// There may be other spaces now.
+    pub(super) fn forget(&mut self) {
+        self.spaces.take();
+    }
+
+    /// All that the word after these may be.
+    fn candidates(&self, before: &[String], word: &str) -> Vec<String> {
+        let mut command = &self.root;
+        let mut given = 0;
+        for word in before {
+            match command.find_subcommand(word) {
+                Some(found) => command = found,
+                None if word.starts_with('-') => {}
+                None => given += 1,
+            }
+        }
+        if word.starts_with('-') {
+            let flags = command.get_arguments().filter_map(clap::Arg::get_long);
+            return flags.map(|flag| format!("--{flag}")).collect();
+        }
+        if command.has_subcommands() {
+            let visible = command.get_subcommands().filter(|sub| !sub.is_hide_set());
+            return visible.map(|sub| sub.get_name().to_owned()).collect();
+        }
+        let mut positionals = command.get_positionals();
+        match positionals.nth(given) {
+            Some(argument) if argument.get_id() == "space" => self.spaces(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn spaces(&self) -> Vec<String> {
+        let mut spaces = self.spaces.borrow_mut();
+        // Whoever completes a word is not told of errors: there is just nothing to offer.
+        spaces
+            .get_or_insert_with(|| self.ask().unwrap_or_default())
+            .clone()
+    }
+
+    fn ask(&self) -> Option<Vec<String>> {
+        let global = Global {
+            timeout: PATIENCE,
+            ..self.global.clone()
+        };
+        let asked = with_links(async {
+            let service = Service::connect(&global).await?;
+            let spaces = service.client().spaces().await;
+            service.close().await;
+            Ok(spaces)
+        });
+        let spaces = asked.ok()?.ok()?.into_inner();
+        Some(
+            spaces
+                .iter()
+                .map(|space| space.as_str().to_owned())
+                .collect(),
+        )
+    }
+}
+
+impl Completer for Commands {
+    type Candidate = String;
+
+    fn complete(
+        &self,
+        line: &str,
+        pos: usize,
+        _: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<String>)> {
+        let (before, at, word) = words::unfinished(line.get(..pos).unwrap_or(line));
+        let mut found = self.candidates(&before, &word);
+        found.retain(|candidate| candidate.starts_with(&word));
+        found.sort();
+        Ok((at, found))
+    }
+}
+
+impl Helper for Commands {}
+impl Highlighter for Commands {}
+impl Hinter for Commands {
+    type Hint = String;
+}
+impl Validator for Commands {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser as _;
+
+    fn candidates(line: &str) -> Vec<String> {
+        let cli = Cli::try_parse_from(["bezant", "shell"]).unwrap();
+        let commands = Commands::new(&cli.global);
+        *commands.spaces.borrow_mut() = Some(vec!["jobs".to_owned(), "locks".to_owned()]);
+        let history = rustyline::history::DefaultHistory::new();
+        let context = Context::new(&history);
+        commands.complete(line, line.len(), &context).unwrap().1
+    }
+
+    #[test]
+    fn commands_flags_and_spaces_are_completed() {
+        assert_eq!(candidates("rd"), ["rd", "rd-all", "rdp"]);
+        assert_eq!(candidates("space c"), ["create"]);
+        assert_eq!(candidates("rdp "), ["jobs", "locks"]);
+        assert_eq!(candidates("rdp jo"), ["jobs"]);
+        assert_eq!(candidates("rdp jobs "), [""; 0]);
+        assert!(candidates("rd-all jobs (_) --li").contains(&"--limit".to_owned()));
+        assert_eq!(candidates("nonsense jo"), [""; 0]);
+    }
+}

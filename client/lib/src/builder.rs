@@ -1,0 +1,143 @@
+//! Setting up a client.
+
+use std::{sync::Arc, time::Duration};
+
+use bezant_bft::crypto::SigningKey;
+use bezant_session::{Config, Session};
+
+use crate::{
+    alive::{self, Life},
+    client::{Client, Inner, ms},
+    error::Error,
+    network::{ClusterView, Network},
+};
+
+/// How long a session lives without a request by default: some times as long as the service
+/// needs to replace a primary.
+const DEFAULT_SESSION_TTL: Duration = Duration::from_secs(10);
+
+/// How long an operation may take by default.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Sets up a [`Client`].
+#[derive(Debug)]
+#[must_use]
+pub struct Builder {
+    cluster: ClusterView,
+    identity: Option<SigningKey>,
+    network: Option<Network>,
+    timeout: Duration,
+    session_ttl: Option<Duration>,
+    clock_bound: Option<Duration>,
+    config: Config,
+}
+
+impl Builder {
+    pub(crate) fn new(cluster: ClusterView) -> Self {
+        Self {
+            cluster,
+            identity: None,
+            network: None,
+            timeout: DEFAULT_TIMEOUT,
+            session_ttl: Some(DEFAULT_SESSION_TTL),
+            clock_bound: None,
+            config: Config::default(),
+        }
+    }
+
+    /// The client's key; a fresh one if none is given (clusters with open enrolment only).
+    pub fn identity(mut self, key: SigningKey) -> Self {
+        self.identity = Some(key);
+        self
+    }
+
+    /// Uses the links of `network` instead of links of its own.
+    pub fn network(mut self, network: &Network) -> Self {
+        self.network = Some(network.clone());
+        self
+    }
+
+    /// How long an operation may take; 10 s if nothing is said. Waiting operations wait
+    /// without end unless they are told otherwise.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The session ends, with its waits and its ephemeral tuples, when so much agreed time
+    /// passes without a request of it; 10 s if nothing is said. The client keeps it alive
+    /// while it runs and reaches the service. Without a time (`None`) the session lives
+    /// until it is [closed](Client::close).
+    pub fn session_ttl(mut self, ttl: Option<Duration>) -> Self {
+        self.session_ttl = ttl;
+        self
+    }
+
+    /// How far agreed time may run ahead of this client's own within the session's
+    /// [time](Self::session_ttl), for [`Client::certain_until`]; a tenth of that time if
+    /// nothing is said, which is far more than clocks kept by NTP are apart.
+    ///
+    /// A faulty primary can put agreed time ahead by up to twice what backups grant
+    /// (10 s): whoever must be certain even then says 20 s, and more for the session. What
+    /// is written elsewhere is safer with a fence, which needs no clock.
+    pub fn clock_bound(mut self, bound: Duration) -> Self {
+        self.clock_bound = Some(bound);
+        self
+    }
+
+    /// Holds every accepted answer back for up to this long to see the other replicas'
+    /// votes too; for people, not for programs.
+    pub fn linger(mut self, linger: Duration) -> Self {
+        self.config.linger_us = u64::try_from(linger.as_micros()).unwrap_or(u64::MAX);
+        self
+    }
+
+    /// Links to the cluster and opens a session.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] if too few replicas answer, [`Error::ClockBound`], and whatever opening a session meets.
+    pub async fn connect(self) -> Result<Client, Error> {
+        let lives_for = self.session_ttl.map(|ttl| {
+            let bound = self.clock_bound.unwrap_or(ttl / 10);
+            ttl.saturating_sub(bound)
+        });
+        if lives_for.is_some_and(|time| time.is_zero()) {
+            return Err(Error::ClockBound);
+        }
+        let key = match self.identity {
+            Some(key) => key,
+            None => random_key()?,
+        };
+        let network = match self.network {
+            Some(network) => network,
+            None => Network::new(&self.cluster, key.clone())?,
+        };
+        network.ready(self.timeout).await?;
+        let nonce = random::<8>().map(u64::from_le_bytes)?.max(1);
+        let session = Session::new(key.clone(), network.keyring().clone(), self.config, nonce);
+        let name = network.add(session, key.clone());
+        let inner = Arc::new(Inner {
+            network,
+            name,
+            timeout: self.timeout,
+            client: key.client(),
+            life: Life::new(lives_for),
+        });
+        let client = Client { inner };
+        client.open(nonce, self.session_ttl.map(ms)).await?;
+        if let Some(ttl) = self.session_ttl {
+            tokio::spawn(alive::keep(Arc::downgrade(&client.inner), ttl));
+        }
+        Ok(client)
+    }
+}
+
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| Error::Random(error.to_string()))?;
+    Ok(bytes)
+}
+
+fn random_key() -> Result<SigningKey, Error> {
+    Ok(SigningKey::from_seed(random()?))
+}

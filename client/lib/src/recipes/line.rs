@@ -1,0 +1,319 @@
+//! A line of claims: who came first stands first, who goes makes room.
+//!
+//! A claim is the ephemeral tuple `(kind, name, what, token)`. Its place is its id, the order
+//! of insertion, which all replicas agree on; so nobody has to write down whose turn it is,
+//! and a claim that goes with its session just makes the line shorter. Whoever has to wait
+//! watches for claims before its own to go, from the very moment at which it saw them, so
+//! that nothing is missed in between. ZooKeeper's recipes do the same with sequential
+//! ephemeral nodes, in more calls (ZooKeeper Recipes and Solutions, "Locks").
+
+use std::time::Duration;
+
+use bezant_api::{Condition, Group};
+use bezant_tuple::{Field, Kind, Template, Tuple, Value};
+use bezant_tuplespace::{Change, Lease, Operation, Outcome, SpaceName, TupleId};
+
+use super::guard::{Claim, Guard};
+use crate::{
+    builder::random,
+    client::{Client, space},
+    error::Error,
+    watch::{Sight, Since},
+};
+
+/// Most claims read at a time.
+const PAGE: u32 = 500;
+
+/// How long whoever waits lets the service be after an error that may pass.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Where in a claim its `what` is.
+const WHAT: usize = 2;
+
+/// One line.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    client: Client,
+    space: SpaceName,
+    kind: &'static str,
+    name: String,
+}
+
+/// A claim that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) id: TupleId,
+    pub(super) tuple: Tuple,
+}
+
+impl Standing {
+    /// What it is for.
+    pub(super) fn what(&self) -> Option<&Value> {
+        self.tuple.get(WHAT)
+    }
+
+    /// That it goes, seen at this event.
+    pub(super) fn goes(&self, after: u64) -> Goes {
+        Goes::of(&self.id, &self.tuple, after)
+    }
+}
+
+/// What a claim is told by those before it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It holds.
+    Holds,
+    /// It looks again when this one has gone.
+    After(Tuple),
+    /// It looks again when so many of those before it have gone.
+    AfterAny(usize),
+}
+
+/// What is waited for: that so many matches go which are older than some tuple.
+#[derive(Debug)]
+pub(super) struct Goes {
+    pub(super) template: Template,
+    pub(super) below: TupleId,
+    pub(super) count: usize,
+    /// After the event with this number.
+    pub(super) after: u64,
+}
+
+impl Goes {
+    /// That this very tuple goes, which was there at the event with this number.
+    pub(super) fn of(id: &TupleId, tuple: &Tuple, after: u64) -> Self {
+        Self {
+            template: tuple.clone().into(),
+            below: TupleId(id.0.saturating_add(1)),
+            count: 1,
+            after,
+        }
+    }
+}
+
+/// The verdict of a line in which each waits for the one before it.
+pub(super) fn after_the_last(before: &[Standing]) -> Verdict {
+    before
+        .last()
+        .map_or(Verdict::Holds, |last| Verdict::After(last.tuple.clone()))
+}
+
+/// Waits until as many have gone, or so long ago that it is no longer known.
+pub(super) async fn wait_until_gone(
+    client: &Client,
+    space: &SpaceName,
+    goes: Goes,
+) -> Result<(), Error> {
+    let mut left = goes.count;
+    let since = Since::Event(goes.after);
+    let mut watch = client.watch(space.as_str(), goes.template, since);
+    while left > 0 {
+        match watch.next().await {
+            Ok(Sight::Happened(event)) => {
+                if event.change != Change::Inserted && event.id < goes.below {
+                    left -= 1;
+                }
+            }
+            Ok(Sight::There { .. }) => {}
+            Err(Error::Compacted { .. }) => return Ok(()),
+            // The service is slow, away or full, and the watch goes on where it was.
+            Err(error) if error.is_retryable() => tokio::time::sleep(PAUSE).await,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+impl Line {
+    pub(super) fn new(
+        client: &Client,
+        space_name: &str,
+        kind: &'static str,
+        name: &str,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            client: client.clone(),
+            space: space(space_name)?,
+            kind,
+            name: name.to_owned(),
+        })
+    }
+
+    pub(super) const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) const fn space(&self) -> &SpaceName {
+        &self.space
+    }
+
+    /// All claims.
+    pub(super) fn template(&self) -> Result<Template, Error> {
+        let (kind, name) = (Value::from(self.kind), Value::from(self.name.as_str()));
+        let fields = [
+            Field::Exact(kind),
+            Field::Exact(name),
+            Field::Any,
+            Field::OfKind(Kind::Bytes),
+        ];
+        Ok(Template::new(fields.into())?)
+    }
+
+    fn claim(&self, what: Value) -> Result<Claim, Error> {
+        let token = Value::from(random::<16>()?.to_vec());
+        let (kind, name) = (Value::from(self.kind), Value::from(self.name.as_str()));
+        let tuple = Tuple::new(vec![kind, name, what, token])?;
+        Ok(Claim::new(&self.client, &self.space, tuple))
+    }
+
+    fn insertion(claim: &Claim, lease: Lease) -> Operation {
+        Operation::Out {
+            tuple: claim.tuple().clone(),
+            lease,
+        }
+    }
+
+    fn survey(template: Template, after: Option<TupleId>) -> Operation {
+        Operation::Survey {
+            template,
+            limit: PAGE,
+            after,
+        }
+    }
+
+    /// Stands in the line until `judge`, given those before it, says that it holds.
+    ///
+    /// # Cancel safety
+    /// Dropped, it leaves the line.
+    pub(super) async fn hold(
+        &self,
+        what: Value,
+        judge: impl Fn(&[Standing]) -> Verdict,
+    ) -> Result<Guard, Error> {
+        let mut claim = self.claim(what)?;
+        let insertion = Self::insertion(&claim, Lease::Session);
+        let first = Self::survey(self.template()?, None);
+        let group = Group::new()
+            .act(self.space.clone(), insertion)
+            .act(self.space.clone(), first);
+        let mut outcomes = self.grouped(group, &mut claim).await?;
+        let mut page = outcomes.pop();
+        loop {
+            let (before, id, newest) = self.before(claim.tuple(), page.take()).await?;
+            let goes = match judge(&before) {
+                Verdict::Holds => return Ok(Guard::new(claim, id, newest)),
+                Verdict::After(tuple) => (tuple.into(), 1),
+                Verdict::AfterAny(count) => (self.template()?, count),
+            };
+            let goes = Goes {
+                template: goes.0,
+                below: id,
+                count: goes.1,
+                after: newest,
+            };
+            wait_until_gone(&self.client, &self.space, goes).await?;
+        }
+    }
+
+    /// Stands in the line if `most` or fewer stand there then, itself among them.
+    pub(super) async fn try_hold(
+        &self,
+        what: Value,
+        most: u64,
+        lease: Lease,
+    ) -> Result<Option<Guard>, Error> {
+        let mut claim = self.claim(what)?;
+        let counted = Condition::Counted {
+            space: self.space.clone(),
+            template: self.template()?,
+            at_least: 1,
+            at_most: most,
+        };
+        let own = Self::survey(claim.tuple().clone().into(), None);
+        let group = Group::new()
+            .act(self.space.clone(), Self::insertion(&claim, lease))
+            .require(counted)
+            .act(self.space.clone(), own);
+        let outcomes = self.grouped(group, &mut claim).await?;
+        let Some(Outcome::Survey { found, newest, .. }) = outcomes.into_iter().nth(1) else {
+            // The condition did not hold: nothing was inserted.
+            claim.forget();
+            return Ok(None);
+        };
+        let (id, _) = found.into_iter().next().ok_or(Error::Unexpected)?;
+        Ok(Some(Guard::new(claim, id, newest)))
+    }
+
+    /// Who stands there, the first one first, and the event up to which that is known.
+    pub(super) async fn standing(&self) -> Result<(Vec<Standing>, u64), Error> {
+        self.survey_on(None, |_| false).await
+    }
+
+    async fn grouped(&self, group: Group, claim: &mut Claim) -> Result<Vec<Outcome>, Error> {
+        match self.client.group(group).await {
+            Ok(grouped) => Ok(grouped.into_inner().outcomes),
+            Err(error) => {
+                if !error.outcome_unknown() {
+                    claim.forget();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Those before the claim, its id, and the event from which on it is to be watched.
+    async fn before(
+        &self,
+        own: &Tuple,
+        first: Option<Outcome>,
+    ) -> Result<(Vec<Standing>, TupleId, u64), Error> {
+        let is_own = |standing: &Standing| standing.tuple == *own;
+        let (mut standing, newest) = self.survey_on(first, is_own).await?;
+        match standing.pop() {
+            Some(last) if is_own(&last) => Ok((standing, last.id, newest)),
+            _ => Err(Error::PlaceTaken),
+        }
+    }
+
+    /// Reads on from a first page until the end, or up to the one meant. Of several pages the
+    /// event is that of the first: what went between them is heard of once more.
+    async fn survey_on(
+        &self,
+        first: Option<Outcome>,
+        is_last: impl Fn(&Standing) -> bool,
+    ) -> Result<(Vec<Standing>, u64), Error> {
+        let mut all = Vec::new();
+        let (mut page, mut after, mut known) = (first, None, None);
+        loop {
+            let outcome = match page.take() {
+                Some(outcome) => outcome,
+                None => {
+                    let operation = Self::survey(self.template()?, after);
+                    let answered = self.client.operate(self.space.as_str(), operation);
+                    answered.await?.into_inner()
+                }
+            };
+            let Outcome::Survey {
+                found,
+                next,
+                newest,
+            } = outcome
+            else {
+                return Err(Error::Unexpected);
+            };
+            let newest = *known.get_or_insert(newest);
+            for (id, tuple) in found {
+                let standing = Standing { id, tuple };
+                let last = is_last(&standing);
+                all.push(standing);
+                if last {
+                    return Ok((all, newest));
+                }
+            }
+            after = next;
+            if after.is_none() {
+                return Ok((all, newest));
+            }
+        }
+    }
+}
