@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 
 use crate::{
     commands::{
-        audit, bench, cluster, completion, config, context, demo, dev, export, fault, group, hold,
-        node, operation, shell, sim, space, status, watch,
+        access, audit, bench, cluster, completion, config, context, demo, dev, export, fault,
+        group, hold, node, operation, shell, sim, space, status, watch,
     },
     print::Format,
 };
@@ -102,9 +102,12 @@ pub(crate) enum Command {
     Lock(hold::LockCommand),
     Elect(hold::Elect),
     Shell(shell::Shell),
-    /// Create and list spaces
+    /// Create, list, show and remove spaces, and say who may do what in them
     #[command(subcommand)]
     Space(space::Space),
+    /// Say who is a client and in which group, and ask what one may do
+    #[command(subcommand)]
+    Access(access::Access),
     /// Make a replica of a development cluster misbehave
     #[command(subcommand)]
     Fault(fault::Fault),

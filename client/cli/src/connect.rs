@@ -157,17 +157,28 @@ fn failure(error: &Error, target: &Target) -> Failure {
     failure
 }
 
+/// Whether the service refused this client, and not just this operation.
+const fn is_denial(refused: &Refused) -> bool {
+    matches!(
+        refused,
+        Refused::NotEnrolled
+            | Refused::ReservedSpace
+            | Refused::NotOperator
+            | Refused::Space(Refusal::Forbidden)
+    )
+}
+
 /// The failure that `error` is: its exit code, and its sentence cut into what happened
 /// and what to do.
 pub(crate) fn failure_of(error: &Error) -> Failure {
     let exit = match error {
         Error::NoQuorum { .. } | Error::Unreachable { .. } => Exit::NoQuorum,
         Error::NoMatchInTime(_) => Exit::NoMatch,
-        Error::Refused(Refused::NotEnrolled | Refused::ReservedSpace)
-        | Error::GroupRefused {
-            why: Refused::ReservedSpace,
-            ..
-        } => Exit::Denied,
+        Error::Refused(refused) | Error::GroupRefused { why: refused, .. }
+            if is_denial(refused) =>
+        {
+            Exit::Denied
+        }
         Error::Name(_) | Error::TooLarge { .. } | Error::Limit(_) => Exit::Usage,
         error if error.outcome_unknown() => Exit::OutcomeUnknown,
         _ => Exit::Error,
@@ -179,6 +190,12 @@ pub(crate) fn failure_of(error: &Error) -> Failure {
             why: Refused::Space(Refusal::NoSuchSpace),
             ..
         } => failure.next("bezant space create NAME makes it; bezant space ls lists what there is"),
+        Error::Refused(Refused::Space(Refusal::Forbidden)) => failure.next(
+            "bezant space show NAME tells who may do what; whoever may administer it can bezant space grant",
+        ),
+        Error::Refused(Refused::Space(Refusal::SpaceNotEmpty)) => {
+            failure.next("bezant space rm NAME --all takes them first")
+        }
         Error::TimedOut(_) => failure.next(
             "read the space to see what happened; bezant status shows which replicas are there",
         ),

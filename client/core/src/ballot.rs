@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use bezant_bft::{ids::ReplicaId, message::Reply, quorum::Quorum};
+use bezant_bft::{
+    ids::{ReplicaId, SeqNo},
+    message::Reply,
+    quorum::Quorum,
+};
 
 /// A reply that f+1 replicas gave alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,11 +53,19 @@ impl Ballot {
     }
 
     /// The reply that f+1 replicas gave, once there is one: at least one of them is correct.
+    ///
+    /// What a replica says outside the log, at position 0, is what it knows so far, and a
+    /// correct one may lag. So 2f+1 have to say so: whatever at least as many had executed, one
+    /// of these knew of and was honest about. What was decided a moment ago may be missing.
     pub(crate) fn accepted(&self, quorum: Quorum) -> Option<Accepted> {
+        let enough = |reply: &Reply| match reply.position {
+            SeqNo(0) => quorum.strong(),
+            _ => quorum.weak(),
+        };
         let reply = self
             .replies
             .values()
-            .find(|reply| self.count(reply) >= quorum.weak())?;
+            .find(|reply| self.count(reply) >= enough(reply))?;
         Some(Accepted {
             reply: reply.clone(),
             votes: self.count(reply),
@@ -116,6 +128,19 @@ mod tests {
         ballot.add(ReplicaId(1), reply(5, "lie"));
         ballot.add(ReplicaId(1), reply(5, "lie"));
         assert_eq!(ballot.accepted(Quorum::new(4).unwrap()), None);
+    }
+
+    /// f liars and one that lags are not enough outside of the log.
+    #[test]
+    fn outside_the_log_a_strong_quorum_has_to_say_so() {
+        let mut ballot = Ballot::default();
+        let quorum = Quorum::new(4).unwrap();
+        for replica in 1..=2 {
+            ballot.add(ReplicaId(replica), reply(0, "stranger"));
+            assert_eq!(ballot.accepted(quorum), None);
+        }
+        ballot.add(ReplicaId(3), reply(0, "stranger"));
+        assert_eq!(ballot.accepted(quorum).unwrap().votes, 3);
     }
 
     #[test]

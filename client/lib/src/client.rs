@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bezant_api::{Answer, Call, ExtensionHash, Group, Manifest, limits::MAX_CALL_BYTES};
+use bezant_api::{
+    Answer, Call, Decree, ExtensionHash, Group, Lists, Manifest, Right, SpaceInfo, Standing, Whom,
+    limits::MAX_CALL_BYTES,
+};
 use bezant_bft::{
     evidence::Evidence,
     ids::{ClientId, ReplicaId, SessionId},
@@ -526,6 +529,91 @@ impl Client {
         };
         self.call(call).await?.try_map(|answer| match answer {
             Answer::Created => Ok(()),
+            _ => Err(Error::Unexpected),
+        })
+    }
+
+    /// Makes an empty space in which those listed may do what is listed, and this client all.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn create_space_for(&self, name: &str, lists: Lists) -> Result<Reply<()>, Error> {
+        let space = space(name)?;
+        let call = Call::CreateSpaceFor { space, lists };
+        self.call(call).await?.try_map(|answer| match answer {
+            Answer::Created => Ok(()),
+            _ => Err(Error::Unexpected),
+        })
+    }
+
+    /// Removes an empty space.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if it holds tuples, and the others.
+    pub async fn remove_space(&self, name: &str) -> Result<Reply<()>, Error> {
+        let space = space(name)?;
+        let call = Call::RemoveSpace { space };
+        self.call(call).await?.try_map(|answer| match answer {
+            Answer::Removed => Ok(()),
+            _ => Err(Error::Unexpected),
+        })
+    }
+
+    /// Who made a space, who may do what there, and how much it holds.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn inspect(&self, name: &str) -> Result<Reply<SpaceInfo>, Error> {
+        let space = space(name)?;
+        let answered = self.call(Call::Inspect { space }).await?;
+        answered.try_map(|answer| match answer {
+            Answer::Space(info) => Ok(info),
+            _ => Err(Error::Unexpected),
+        })
+    }
+
+    /// Gives a right in a space; whether nobody had it by this entry before.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for one who may not administer the space, and the others.
+    pub async fn grant(&self, name: &str, right: Right, whom: Whom) -> Result<Reply<bool>, Error> {
+        let space = space(name)?;
+        self.change(Call::Grant { space, right, whom }).await
+    }
+
+    /// Takes an entry from a list of a space; whether it was there. Waits of clients that may
+    /// no longer wait end refused.
+    ///
+    /// # Errors
+    /// As of [`Self::grant`].
+    pub async fn revoke(&self, name: &str, right: Right, whom: Whom) -> Result<Reply<bool>, Error> {
+        let space = space(name)?;
+        self.change(Call::Revoke { space, right, whom }).await
+    }
+
+    /// What this client may do, of up to a thousand spaces after one.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn standing(&self, after: Option<SpaceName>) -> Result<Reply<Standing>, Error> {
+        let answered = self.call(Call::Standing { after }).await?;
+        answered.try_map(|answer| match answer {
+            Answer::Standing(standing) => Ok(standing),
+            _ => Err(Error::Unexpected),
+        })
+    }
+
+    /// An operator says who is a client, or who is in a group; whether that was otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for one who is no operator, and the others.
+    pub async fn decree(&self, decree: Decree) -> Result<Reply<bool>, Error> {
+        self.change(Call::Decree(decree)).await
+    }
+
+    async fn change(&self, call: Call) -> Result<Reply<bool>, Error> {
+        self.call(call).await?.try_map(|answer| match answer {
+            Answer::Changed(changed) => Ok(changed),
             _ => Err(Error::Unexpected),
         })
     }

@@ -48,7 +48,10 @@ mod reply;
 mod waiting;
 mod watch;
 
-pub use bezant_api::{Act, Answer, Call, Condition, ExtensionHash, Group, Manifest, Refused, Step};
+pub use bezant_api::{
+    Act, Answer, Call, Condition, Decree, ExtensionHash, Group, GroupName, Lists, Manifest,
+    Refused, Right, SpaceInfo, Standing, Step, Whom,
+};
 pub use bezant_bft::{
     crypto::{PublicKey, SigningKey},
     evidence::Evidence,

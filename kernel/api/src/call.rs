@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, DecodeError};
 use crate::limits::MAX_CALL_BYTES;
-use crate::{ExtensionHash, Group, Manifest, Refused};
+use crate::{
+    Decree, ExtensionHash, Group, Lists, Manifest, Refused, Right, SpaceInfo, Standing, Whom,
+};
 
 /// Everything a client can ask of the service. The order of the variants is the wire format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +60,51 @@ pub enum Call {
     Group(Group),
     /// Does nothing but keep its session alive.
     KeepAlive,
+    /// Makes an empty space in which those listed may do what is listed. One made by
+    /// [`Call::CreateSpace`] is open to anyone.
+    CreateSpaceFor {
+        /// Its name.
+        space: SpaceName,
+        /// Who may do what; each list has at most
+        /// [`MAX_LIST`](crate::limits::MAX_LIST) entries.
+        lists: Lists,
+    },
+    /// Gives a right in a space.
+    Grant {
+        /// The space.
+        space: SpaceName,
+        /// The right.
+        right: Right,
+        /// To whom.
+        whom: Whom,
+    },
+    /// Takes a right in a space from those who have it by this entry of its list. Waits of
+    /// clients that have lost the right for it end refused.
+    Revoke {
+        /// The space.
+        space: SpaceName,
+        /// The right.
+        right: Right,
+        /// The entry.
+        whom: Whom,
+    },
+    /// Removes an empty space; who waits in it is told that there is none.
+    RemoveSpace {
+        /// Its name.
+        space: SpaceName,
+    },
+    /// Asks what is known of a space.
+    Inspect {
+        /// Its name.
+        space: SpaceName,
+    },
+    /// Asks what the caller may do.
+    Standing {
+        /// Tells of the spaces after this one.
+        after: Option<SpaceName>,
+    },
+    /// Says who is a client, and who is in which group: an operator's word.
+    Decree(Decree),
 }
 
 /// What the service says to a [`Call`]. The order of the variants is the wire format.
@@ -107,6 +154,14 @@ pub enum Answer {
     },
     /// The session lives on.
     Alive,
+    /// Whether a right, an enrolment or a membership is otherwise than before.
+    Changed(bool),
+    /// The space is gone.
+    Removed,
+    /// What is known of a space.
+    Space(SpaceInfo),
+    /// What the caller may do.
+    Standing(Standing),
 }
 
 impl Call {

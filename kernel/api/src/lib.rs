@@ -21,6 +21,7 @@
 pub mod codec;
 pub mod limits;
 
+mod access;
 mod call;
 mod genesis;
 mod group;
@@ -28,6 +29,7 @@ mod hex;
 mod manifest;
 mod refused;
 
+pub use access::{Decree, GroupName, Lists, NoRight, Right, SpaceInfo, Standing, Whom};
 pub use call::{Answer, Call};
 pub use genesis::Genesis;
 pub use group::{Act, Condition, Group, Step};

@@ -20,6 +20,12 @@ pub const MAX_GROUP_STEPS: usize = 64;
 /// Longest encoded answer to a [`Group`](crate::Group), in bytes: that of two full pages.
 pub const MAX_GROUP_ANSWER_BYTES: usize = 640 * 1024;
 
+/// Most entries of a space's list of those who have a right.
+pub const MAX_LIST: usize = 256;
+
+/// Most spaces told in one answer to what a client may do.
+pub const MAX_STANDING_SPACES: usize = 1_000;
+
 /// Longest extension module, in bytes. The recipes shipped with the service need a
 /// twentieth of it.
 pub const MAX_MODULE_BYTES: usize = 128 * 1024;

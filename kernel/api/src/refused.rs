@@ -52,6 +52,10 @@ pub enum Refused {
     /// A session would live for less than [`MIN_SESSION_MS`] or for more than a year without a
     /// request.
     TtlOutOfRange,
+    /// Only an operator may do that.
+    NotOperator,
+    /// A list, the groups or the enrolled clients are as many as there may be.
+    TooManyGrants,
 }
 
 /// Which rule an extension broke, and where. Made by `bezant_extensions::check`.
@@ -177,7 +181,7 @@ impl fmt::Display for Refused {
                 "the operation's bytes are not a call of this service; use a client library of the service's version",
             ),
             Self::NotEnrolled => f.write_str(
-                "this key is not enrolled in the cluster; have its public half added to the genesis, or use an enrolled key",
+                "this key is not enrolled in the cluster; have an operator enrol its public half, or use an enrolled key",
             ),
             Self::TooManySessions => f.write_str(
                 "the service has as many sessions as it may have; close one or try later",
@@ -207,6 +211,12 @@ impl fmt::Display for Refused {
             Self::TtlOutOfRange => write!(
                 f,
                 "a session lives for {MIN_SESSION_MS} milliseconds to a year without a request; choose another time, or none"
+            ),
+            Self::NotOperator => f.write_str(
+                "only an operator may do that: a client of the genesis, or a member of the group operators; ask one",
+            ),
+            Self::TooManyGrants => f.write_str(
+                "there are as many entries as there may be; name a group instead of its members, or take entries away",
             ),
             Self::TooManyAcknowledgements => f.write_str(
                 "as many extensions are acknowledged as may be, by this client or by all; acknowledge fewer",

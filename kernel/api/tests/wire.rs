@@ -10,8 +10,9 @@
 use bezant_api::codec::{self, DecodeError};
 use bezant_api::limits::{MAX_CALL_BYTES, MAX_FUEL, MAX_MEMORY_PAGES, MAX_MODULE_BYTES};
 use bezant_api::{
-    Access, Act, Answer, Call, Capability, Condition, ExtensionFailure, ExtensionHash, FailureCode,
-    Genesis, Group, Manifest, ManifestError, Refused, Rejection, Rule, Step, Subscription,
+    Access, Act, Answer, Call, Capability, Condition, Decree, ExtensionFailure, ExtensionHash,
+    FailureCode, Genesis, Group, GroupName, Lists, Manifest, ManifestError, Refused, Rejection,
+    Right, Rule, SpaceInfo, Standing, Step, Subscription, Whom,
 };
 use bezant_tuple::{Field, Kind, Template, Tuple, Value};
 use bezant_tuplespace::{Lease, Operation, OperationKind, Outcome, Refusal, SpaceName, TupleId};
@@ -151,6 +152,57 @@ fn calls() -> impl Strategy<Value = Call> {
         (manifests(), module).prop_map(|(manifest, module)| Call::Register { manifest, module }),
         any::<[u8; 32]>().prop_map(|hash| Call::Acknowledge { hash: hash.into() }),
         groups().prop_map(Call::Group),
+        (spaces(), lists()).prop_map(|(space, lists)| Call::CreateSpaceFor { space, lists }),
+        (spaces(), rights(), whom()).prop_map(|(space, right, whom)| Call::Grant {
+            space,
+            right,
+            whom
+        }),
+        (spaces(), rights(), whom()).prop_map(|(space, right, whom)| Call::Revoke {
+            space,
+            right,
+            whom
+        }),
+        spaces().prop_map(|space| Call::RemoveSpace { space }),
+        spaces().prop_map(|space| Call::Inspect { space }),
+        proptest::option::of(spaces()).prop_map(|after| Call::Standing { after }),
+        decrees().prop_map(Call::Decree),
+    ]
+}
+
+fn rights() -> impl Strategy<Value = Right> {
+    proptest::sample::select(Right::ALL.to_vec())
+}
+
+fn group_names() -> impl Strategy<Value = GroupName> {
+    "[a-z0-9._/-]{1,12}".prop_map(|name| name.parse().unwrap())
+}
+
+fn whom() -> impl Strategy<Value = Whom> {
+    prop_oneof![
+        Just(Whom::Anyone),
+        any::<[u8; 32]>().prop_map(Whom::Client),
+        group_names().prop_map(Whom::Members),
+    ]
+}
+
+fn lists() -> impl Strategy<Value = Lists> {
+    let list = || proptest::collection::btree_set(whom(), 0..4);
+    (list(), list(), list(), list()).prop_map(|(insert, read, take, administer)| Lists {
+        insert,
+        read,
+        take,
+        administer,
+    })
+}
+
+fn decrees() -> impl Strategy<Value = Decree> {
+    let member = || (group_names(), any::<[u8; 32]>());
+    prop_oneof![
+        any::<[u8; 32]>().prop_map(Decree::Enrol),
+        any::<[u8; 32]>().prop_map(Decree::Expel),
+        member().prop_map(|(group, client)| Decree::Join(group, client)),
+        member().prop_map(|(group, client)| Decree::Leave(group, client)),
     ]
 }
 
@@ -204,6 +256,23 @@ fn answers() -> impl Strategy<Value = Answer> {
         any::<u64>().prop_map(|count| Answer::Outcome(Outcome::Count(count))),
         any::<[u8; 32]>().prop_map(|hash| Answer::Registered { hash: hash.into() }),
         refusals().prop_map(Answer::Refused),
+        any::<bool>().prop_map(Answer::Changed),
+        Just(Answer::Removed),
+        (any::<Option<[u8; 32]>>(), lists(), any::<u64>()).prop_map(|(creator, lists, tuples)| {
+            Answer::Space(SpaceInfo {
+                creator,
+                lists,
+                tuples,
+            })
+        }),
+        (any::<bool>(), spaces(), group_names()).prop_map(|(operator, space, group)| {
+            Answer::Standing(Standing {
+                operator,
+                groups: vec![group],
+                spaces: vec![(space.clone(), Right::ALL.to_vec())],
+                next: Some(space),
+            })
+        }),
         (any::<u32>(), refusals()).prop_map(|(step, why)| Answer::GroupRefused { step, why }),
         (any::<Option<u32>>(), any::<u64>()).prop_map(|(unmet, count)| Answer::Group {
             unmet,
@@ -241,6 +310,8 @@ fn every_refusal() -> Vec<Refused> {
         Refused::GroupTooLong,
         Refused::GroupTooBroad,
         Refused::WaitInGroup,
+        Refused::NotOperator,
+        Refused::TooManyGrants,
     ];
     all.extend(Refusal::ALL.map(Refused::Space));
     all.extend(

@@ -1,10 +1,10 @@
 //! One call, carried out all or nothing.
 //!
-//! The order of judgement: decode, then the extension that matches, else the
-//! plain operation. Whatever refuses leaves no trace in the spaces: the caller
+//! The order of judgement: decode, whether the client may, then the extension that matches,
+//! else the plain operation. Whatever refuses leaves no trace in the spaces: the caller
 //! takes a savepoint before and rolls back to it here.
 
-use bezant_api::{Answer, Call, Refused};
+use bezant_api::{Answer, Call, Lists, Refused};
 use bezant_tuplespace::{Applied, Operation, SpaceName, WaiterId};
 
 use crate::{At, Kernel};
@@ -16,13 +16,15 @@ impl Kernel {
             return Some(Refused::Malformed.into());
         };
         let savepoint = self.spaces.savepoint();
-        match self.call(call, waiter, at) {
+        let answer = match self.call(call, waiter, at) {
             Ok(answer) => answer,
             Err(refused) => {
                 self.spaces.rollback(savepoint);
                 Some(refused.into())
             }
-        }
+        };
+        self.forget_undone_spaces();
+        answer
     }
 
     fn call(&mut self, call: Call, waiter: WaiterId, at: At) -> Result<Option<Answer>, Refused> {
@@ -33,9 +35,24 @@ impl Kernel {
             Call::KeepAlive => Answer::Alive,
             Call::CreateSpace { space } => {
                 refuse_reserved(&space)?;
-                self.spaces.create(&space)?;
+                self.create_space(at.client, &space, Lists::open())?;
                 Answer::Created
             }
+            Call::CreateSpaceFor { space, lists } => {
+                refuse_reserved(&space)?;
+                self.create_space(at.client, &space, lists)?;
+                Answer::Created
+            }
+            Call::Grant { space, right, whom } => self.entitle((&space, right, whom), true, at)?,
+            Call::Revoke { space, right, whom } => {
+                self.entitle((&space, right, whom), false, at)?
+            }
+            Call::RemoveSpace { space } => self.remove_space(&space, at)?,
+            Call::Inspect { space } => self.inspect(&space)?,
+            Call::Standing { after } => {
+                Answer::Standing(self.access.standing(&at.client, after.as_ref()))
+            }
+            Call::Decree(decree) => self.decree(decree, at)?,
             Call::ListSpaces => Answer::Spaces(
                 self.spaces
                     .names()
@@ -85,7 +102,10 @@ impl Kernel {
             && matches!(operation, Operation::Out { .. })
             && !self.spaces.contains(space)
         {
-            self.spaces.create(space)?;
+            self.create_space(at.client, space, Lists::open())?;
+        }
+        if self.spaces.contains(space) {
+            self.access.check(&at.client, space, operation)?;
         }
         // What happened is not an extension's to tell.
         let is_told = matches!(
@@ -93,7 +113,9 @@ impl Kernel {
             Operation::Watch { .. } | Operation::Survey { .. }
         );
         if !is_told
-            && let Some(outcome) = self.extensions.run(&mut self.spaces, at, space, operation)
+            && let Some(outcome) =
+                self.extensions
+                    .run((&mut self.spaces, &self.access), at, space, operation)
         {
             return outcome.map(|outcome| Some(Answer::Outcome(outcome)));
         }

@@ -11,7 +11,7 @@ use bezant_extensions::{Engine, Host, Invocation, Registry};
 use bezant_tuple::{Tuple, Value};
 use bezant_tuplespace::{Applied, Lease, Operation, Outcome, Refusal, SpaceName, Spaces};
 
-use crate::At;
+use crate::{At, access::Access};
 
 /// Most lines extensions may leave for the log between two collections; more are dropped.
 const MAX_LOG_LINES: usize = 256;
@@ -113,7 +113,7 @@ impl Extensions {
     /// After an error the caller undoes everything.
     pub(crate) fn run(
         &mut self,
-        spaces: &mut Spaces,
+        (spaces, access): (&mut Spaces, &Access),
         at: At,
         space: &SpaceName,
         operation: &Operation,
@@ -132,6 +132,8 @@ impl Extensions {
         };
         let mut hands = Hands {
             spaces,
+            access,
+            owner: ClientId(found.extension.owner),
             logs: &mut self.logs,
         };
         let manifest = &found.extension.manifest;
@@ -159,11 +161,17 @@ impl Extensions {
 /// What a running extension can do here.
 struct Hands<'a> {
     spaces: &'a mut Spaces,
+    access: &'a Access,
+    /// By whose rights it acts: whoever calls it has lent it none.
+    owner: ClientId,
     logs: &'a mut Vec<String>,
 }
 
 impl Host for Hands<'_> {
     fn apply(&mut self, space: &SpaceName, operation: Operation) -> Result<Outcome, Refusal> {
+        if self.spaces.contains(space) {
+            self.access.check(&self.owner, space, &operation)?;
+        }
         match self.spaces.apply(space, &operation, None)? {
             Applied::Outcome(outcome) => Ok(outcome),
             // Without a waiter's name nothing waits.

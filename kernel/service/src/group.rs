@@ -4,10 +4,10 @@
 //! what the steps did before a condition that does not hold.
 
 use bezant_api::{
-    Act, Answer, Condition, Group, Refused, Step,
+    Act, Answer, Condition, Group, Refused, Right, Step,
     limits::{MAX_GROUP_ANSWER_BYTES, MAX_GROUP_STEPS},
 };
-use bezant_tuplespace::{Applied, Operation, Outcome};
+use bezant_tuplespace::{Applied, Operation, Outcome, Refusal};
 
 use crate::{At, Kernel};
 
@@ -48,7 +48,7 @@ impl Kernel {
             let in_step = |why| (number, why);
             match step {
                 Step::Require(condition) => {
-                    if !self.holds(condition).map_err(in_step)? {
+                    if !self.holds(condition, at).map_err(in_step)? {
                         unmet = Some(number);
                         break;
                     }
@@ -88,8 +88,11 @@ impl Kernel {
         }
     }
 
-    fn holds(&mut self, condition: &Condition) -> Result<bool, Refused> {
+    fn holds(&mut self, condition: &Condition, at: At) -> Result<bool, Refused> {
         let space = condition.space();
+        if self.spaces.contains(space) && !self.access.may(&at.client, space, Right::Read) {
+            return Err(Refusal::Forbidden.into());
+        }
         let operation = match condition {
             Condition::Present { template, .. } | Condition::Absent { template, .. } => {
                 Operation::Rdp {

@@ -2,7 +2,8 @@
 //!
 //! The way of a decided proposal, request by request: `sessions` says whose
 //! turn it is, `calls` carries out the call, all or nothing, on the spaces or
-//! through `extensions`, and waiting clients that were served are answered.
+//! through `extensions`, and waiting clients that were served are answered. `access` is who
+//! may do what, `decrees` the calls that change that.
 //! `time` moves agreed time on and ends what is over before any of that.
 //! `snapshot` is all of it as bytes, for checkpoints, transfer and restart.
 //! The crate is pure: every correct replica that executes the same proposals
@@ -18,7 +19,9 @@
     )
 )]
 
+mod access;
 mod calls;
+mod decrees;
 mod extensions;
 mod group;
 pub mod limits;
@@ -26,7 +29,7 @@ mod sessions;
 mod snapshot;
 mod time;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use bezant_api::{Answer, Call, Genesis, Refused};
 use bezant_bft::{
@@ -35,10 +38,11 @@ use bezant_bft::{
     seal::CheckedProposal,
     service::{Admission, BadSnapshot, Replies, Service},
 };
-use bezant_tuplespace::{Outcome, Spaces, Wait, WaiterId};
+use bezant_tuplespace::{Outcome, Refusal, SpaceName, Spaces, Wait, WaiterId};
 use bytes::Bytes;
 
 use crate::{
+    access::Access,
     extensions::Extensions,
     sessions::{Kept, Known, Opening, Sessions, Turn},
 };
@@ -74,11 +78,19 @@ pub struct Figures {
 /// The service of one replica.
 pub struct Kernel {
     genesis: Genesis,
-    enrolled: BTreeSet<ClientId>,
+    access: Access,
     sessions: Sessions,
     spaces: Spaces,
     extensions: Extensions,
     time: OrderedTime,
+    /// Spaces that the request being executed made; it may still be undone.
+    created: Vec<SpaceName>,
+    /// Waits that the request being executed ended, and why.
+    refused: Vec<(WaiterId, Refusal)>,
+    /// Clients that it expelled.
+    expelled: Vec<ClientId>,
+    /// Whether it took a right from anybody.
+    rights_changed: bool,
 }
 
 impl core::fmt::Debug for Kernel {
@@ -92,12 +104,16 @@ impl Kernel {
     #[must_use]
     pub fn new(genesis: Genesis) -> Self {
         Self {
-            enrolled: genesis.clients.iter().copied().map(ClientId).collect(),
+            access: Access::new(&genesis),
             genesis,
             sessions: Sessions::default(),
             spaces: Spaces::new(bezant_tuplespace::Limits::DEFAULT),
             extensions: Extensions::new(),
             time: OrderedTime(0),
+            created: Vec::new(),
+            refused: Vec::new(),
+            expelled: Vec::new(),
+            rights_changed: false,
         }
     }
 
@@ -148,10 +164,6 @@ impl Kernel {
         self.extensions.take_logs()
     }
 
-    fn may_open(&self, client: &ClientId) -> bool {
-        self.genesis.open_enrolment || self.enrolled.contains(client)
-    }
-
     /// Executes one ordered request and everything its execution lets go.
     fn request(&mut self, request: &Request, position: SeqNo, replies: &mut Replies) {
         if request.session == SessionId::NONE {
@@ -188,7 +200,7 @@ impl Kernel {
             Ok(Call::OpenSession { nonce, ttl_ms }) if nonce == request.number.0 => (nonce, ttl_ms),
             _ => return (position, Refused::Malformed.into()),
         };
-        if !self.may_open(&request.client) {
+        if !self.access.is_client(&request.client) {
             return (position, Refused::NotEnrolled.into());
         }
         if ttl_ms.is_some_and(|ms| !limits::SESSION_MS.contains(&ms)) {
@@ -235,6 +247,7 @@ impl Kernel {
             }
             None => self.sessions.keep(id, request.number, Kept::Waiting),
         }
+        self.enforce(position, replies);
         self.spaces.commit();
         self.answer_served(position, replies);
     }
@@ -310,9 +323,10 @@ impl Kernel {
 
 impl Service for Kernel {
     fn admit(&self, request: &Request) -> Admission {
-        // Only what follows from the genesis may be refused outside the log, at position 0:
-        // a replica that lags knows no better than to order the rest.
-        if !self.may_open(&request.client) {
+        // A stranger must not be able to fill the log. A replica that lags may take somebody
+        // for one who is enrolled by now: so a client believes what is said outside the log,
+        // at position 0, only if a strong quorum says so.
+        if !self.access.is_client(&request.client) {
             let answer = Answer::Refused(Refused::NotEnrolled);
             return Admission::Refuse(reply_to(request, SeqNo(0), &answer));
         }

@@ -12,6 +12,12 @@ pub const MAX_SESSIONS: usize = 65_536;
 /// Most sessions of one client; opening one more ends its least recently used one.
 pub const MAX_SESSIONS_PER_CLIENT: usize = 256;
 
+/// Most clients that operators can enrol or expel, beside what the genesis says.
+pub const MAX_ENROLLED: usize = 65_536;
+
+/// Most memberships of clients in groups, all together.
+pub const MAX_MEMBERSHIPS: usize = 65_536;
+
 /// How long, in milliseconds of agreed time, a session can live without a request.
 pub const SESSION_MS: RangeInclusive<u64> = MIN_SESSION_MS..=MAX_LEASE_MS;
 

@@ -223,6 +223,14 @@ impl Sessions {
         }
     }
 
+    /// The sessions of a client, in the order in which they were opened.
+    pub(crate) fn of_client(&self, client: &ClientId) -> Vec<SessionId> {
+        let own = self.by_client.get(client).into_iter().flatten();
+        let mut own: Vec<SessionId> = own.map(|(_, id)| *id).collect();
+        own.sort_unstable();
+        own
+    }
+
     /// Whether there is this session.
     pub(crate) fn contains(&self, id: SessionId) -> bool {
         self.sessions.contains_key(&id)

@@ -1,8 +1,8 @@
 //! The whole service as bytes, and back: what checkpoints are taken of.
 //!
 //! Everything replicas agree on stands here once, in the one spelling of
-//! `bezant_tuple::codec`, after the version of this layout: agreed time, sessions,
-//! spaces with who waits in them, extensions. What follows from these (indices,
+//! `bezant_tuple::codec`, after the version of this layout: agreed time, who may
+//! do what, sessions, spaces with who waits in them, extensions. What follows from these (indices,
 //! sums, compiled modules) and what is no part of the agreement (the genesis, logs)
 //! does not (docs/decisions/010-whole-state-checkpoints.md).
 
@@ -14,14 +14,15 @@ use bezant_extensions::Registry;
 use bezant_tuple::codec::{self, Reader};
 use bezant_tuplespace::{BadContent, Limits, Spaces, WaiterId};
 
-use crate::{Kernel, sessions::Sessions};
+use crate::{Kernel, access::Access, sessions::Sessions};
 
 /// The version of the layout; a replica restores no other.
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 
 /// A state that was read and found possible.
 struct Read {
     time: OrderedTime,
+    access: Access,
     sessions: Sessions,
     spaces: Spaces,
     registry: Registry,
@@ -31,6 +32,7 @@ impl Kernel {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
         codec::put_varint(&mut out, self.time.0);
+        self.access.encode_into(&mut out);
         self.sessions.encode_into(&mut out);
         self.spaces.encode_into(&mut out);
         self.extensions.registry().encode_into(&mut out);
@@ -41,11 +43,13 @@ impl Kernel {
         let read = self.read(snapshot);
         let Read {
             time,
+            access,
             sessions,
             spaces,
             registry,
         } = read.map_err(|bad| BadSnapshot(bad.to_string()))?;
         self.time = time;
+        self.access = access;
         self.sessions = sessions;
         self.spaces = spaces;
         self.extensions.replace(registry);
@@ -58,13 +62,20 @@ impl Kernel {
         let time = OrderedTime(reader.varint()?);
         let read = Read {
             time,
+            access: Access::decode(&self.genesis, &mut reader)?,
             sessions: Sessions::decode(time.0, &mut reader)?,
             spaces: Spaces::decode(Limits::DEFAULT, time.0, &mut reader)?,
             registry: Registry::decode(&mut reader)?,
         };
         reader.finish()?;
-        let enrolled = read.sessions.owners().all(|owner| self.may_open(owner));
+        let enrolled = read
+            .sessions
+            .owners()
+            .all(|owner| read.access.is_client(owner));
         BadContent::unless(enrolled, "a session of a client that is not enrolled")?;
+        // Every space that is not the service's own was made by somebody.
+        let made = read.spaces.names().filter(|name| !name.is_reserved());
+        BadContent::unless(made.eq(read.access.spaces()), "rights in no space")?;
         // A request that waits does so in a space, and nobody else waits there.
         let mut waiting = 0;
         for (session, number) in read.sessions.waiting() {

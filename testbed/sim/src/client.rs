@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use bezant_api::{Answer, Call, Condition, Group, Refused};
+use bezant_api::{Answer, Call, Condition, Decree, Group, GroupName, Lists, Refused, Right, Whom};
 use bezant_bft::{
-    ids::{Instant, RequestNumber, SessionId},
+    ids::{ClientId, Instant, RequestNumber, SessionId},
     message::{ClientMessage, Reply},
 };
 use bezant_session::{Event, Session, Target, Token};
@@ -35,6 +35,8 @@ pub(crate) struct Wishes {
 pub(crate) struct Actor {
     /// The client whose key it uses.
     pub(crate) client: usize,
+    /// Its key.
+    key: ClientId,
     pub(crate) session: Session,
     work: Work,
     /// Operations not begun yet.
@@ -53,9 +55,10 @@ pub(crate) struct Actor {
 }
 
 impl Actor {
-    pub(crate) fn new(client: usize, session: Session, work: Work) -> Self {
+    pub(crate) fn new(client: usize, key: ClientId, session: Session, work: Work) -> Self {
         Self {
             client,
+            key,
             session,
             work,
             left: work.operations,
@@ -163,6 +166,9 @@ impl Actor {
         if self.left == 0 || busy >= self.work.pipeline {
             return None;
         }
+        if self.work.leases && rng.chance(30) {
+            return Some(draw_ruling(rng, self.key));
+        }
         Some(draw_call(rng, &self.work, self.draining))
     }
 
@@ -223,11 +229,53 @@ impl Actor {
     }
 }
 
-fn space(rng: &mut Rng) -> SpaceName {
-    let name = *rng.pick(&["a", "a", "a", "b"]);
+fn name(name: &str) -> SpaceName {
     match SpaceName::new(name) {
         Ok(name) => name,
         Err(error) => unreachable!("{name} is a name: {error}"),
+    }
+}
+
+/// The space in which rights are given and taken.
+const RULED: &str = "c";
+
+fn space(rng: &mut Rng, work: &Work) -> SpaceName {
+    if work.leases && rng.chance(150) {
+        return name(RULED);
+    }
+    let plain = *rng.pick(&["a", "a", "a", "b"]);
+    name(plain)
+}
+
+/// Gives or takes a right, or says who is in a group, or makes or removes the space that all
+/// of this is about.
+fn draw_ruling(rng: &mut Rng, key: ClientId) -> Call {
+    let space = name(RULED);
+    let Ok(group) = GroupName::try_from(name("team")) else {
+        unreachable!("a space's name names a group");
+    };
+    let right = *rng.pick(&Right::ALL);
+    let whom = match rng.below(3) {
+        0 => Whom::Anyone,
+        1 => Whom::Client(key.0),
+        _ => Whom::Members(group.clone()),
+    };
+    match rng.below(16) {
+        0 => Call::CreateSpaceFor {
+            space,
+            lists: if rng.chance(500) {
+                Lists::closed()
+            } else {
+                Lists::open()
+            },
+        },
+        1..=5 => Call::Grant { space, right, whom },
+        6..=9 => Call::Revoke { space, right, whom },
+        10 | 11 => Call::Decree(Decree::Join(group, key.0)),
+        12 => Call::Decree(Decree::Leave(group, key.0)),
+        13 => Call::Inspect { space },
+        14 => Call::Standing { after: None },
+        _ => Call::RemoveSpace { space },
     }
 }
 
@@ -265,7 +313,7 @@ fn template(rng: &mut Rng, work: &Work) -> Template {
 /// Moves a tuple from one space to another if there is one, and perhaps only if another
 /// condition holds; else it looks, or puts a tuple.
 fn draw_group(rng: &mut Rng, work: &Work) -> Group {
-    let (from, to) = (space(rng), space(rng));
+    let (from, to) = (space(rng, work), space(rng, work));
     let template = template(rng, work);
     let (moved, instead) = (tuple(rng, work), tuple(rng, work));
     let mut group = Group::new()
@@ -304,7 +352,7 @@ fn draw_group(rng: &mut Rng, work: &Work) -> Group {
 }
 
 fn draw_call(rng: &mut Rng, work: &Work, draining: bool) -> Call {
-    let space = space(rng);
+    let space = space(rng, work);
     let template = template(rng, work);
     let tuple = tuple(rng, work);
     let limit = u32::try_from(rng.between(1, 4)).unwrap_or(1);

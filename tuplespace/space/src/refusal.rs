@@ -58,11 +58,17 @@ pub enum Refusal {
     /// A watch that would go on behind an event that did not happen yet.
     #[error("no event has this number yet; go on from the `next` of an answer of this service")]
     NoSuchEvent,
+    /// Whoever asks has not the right to.
+    #[error("this client may not do that in this space; ask one who administers it for the right")]
+    Forbidden,
+    /// A space that is to be removed holds tuples.
+    #[error("the space holds tuples; take them first")]
+    SpaceNotEmpty,
 }
 
 impl Refusal {
     /// Every refusal, in wire order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::NoSuchSpace,
         Self::SpaceExists,
         Self::TooManySpaces,
@@ -76,6 +82,8 @@ impl Refusal {
         Self::WaitOutOfRange,
         Self::NoOwner,
         Self::NoSuchEvent,
+        Self::Forbidden,
+        Self::SpaceNotEmpty,
     ];
 
     /// The refusal's number in JSON, metrics and documents; never reused.
@@ -95,6 +103,8 @@ impl Refusal {
             Self::WaitOutOfRange => 11,
             Self::NoOwner => 12,
             Self::NoSuchEvent => 13,
+            Self::Forbidden => 14,
+            Self::SpaceNotEmpty => 15,
         }
     }
 }

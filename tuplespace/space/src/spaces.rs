@@ -116,6 +116,20 @@ impl Spaces {
         Ok(())
     }
 
+    /// Removes an empty space, in which nobody waits any more.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchSpace`], [`Refusal::SpaceNotEmpty`].
+    pub fn remove_space(&mut self, space: &SpaceName) -> Result<(), Refusal> {
+        let tuples = self.spaces.get(space).ok_or(Refusal::NoSuchSpace)?.len();
+        if tuples > 0 || self.waiting.all().any(|waiter| waiter.space == *space) {
+            return Err(Refusal::SpaceNotEmpty);
+        }
+        self.spaces.remove(space);
+        self.undo.record(|| Undo::Destroyed(space.clone()));
+        Ok(())
+    }
+
     /// Whether the space exists.
     #[must_use]
     pub fn contains(&self, space: &SpaceName) -> bool {
@@ -633,6 +647,9 @@ impl Spaces {
         match change {
             Undo::Created(name) => {
                 self.spaces.remove(&name);
+            }
+            Undo::Destroyed(name) => {
+                self.spaces.insert(name, Space::default());
             }
             Undo::Numbered => self.last.0 -= 1,
             Undo::Inserted { space, arity, id } => {

@@ -23,6 +23,8 @@ pub struct Savepoint {
 pub(crate) enum Undo {
     /// A space was created.
     Created(SpaceName),
+    /// An empty space was removed.
+    Destroyed(SpaceName),
     /// The next tuple id was given out.
     Numbered,
     /// A tuple was put into a space.

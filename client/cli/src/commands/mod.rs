@@ -1,5 +1,6 @@
 //! The commands, one file each; a family with one subject shares a file.
 
+pub(crate) mod access;
 pub(crate) mod audit;
 pub(crate) mod bench;
 pub(crate) mod cluster;
@@ -58,6 +59,7 @@ fn dispatch(cli: Cli, printer: &Printer) -> Result<Exit, Failure> {
         Command::Lock(command) => with_links(command.run(global, printer)),
         Command::Elect(command) => with_links(command.run(global, printer)),
         Command::Shell(command) => command.run(global, printer),
+        Command::Access(command) => with_links(command.run(global, printer)),
         Command::Space(command) => with_links(command.run(global, printer)),
         Command::Fault(command) => block_on(command.run(global, printer)),
         Command::Audit(command) => command.run(global, printer),

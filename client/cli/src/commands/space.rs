@@ -1,6 +1,8 @@
-//! `bezant space`: create and list spaces.
+//! `bezant space`: make, list, show and remove spaces, and say who may do what in them.
 
-use bezant_api::{Answer, Call};
+use bezant_api::{Answer, Call, GroupName, Lists, Right, SpaceInfo, Whom};
+use bezant_node::config::{from_hex, to_hex};
+use bezant_tuple::{Field, Template};
 use bezant_tuplespace::SpaceName;
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
@@ -8,11 +10,14 @@ use serde_json::{Map, Value, json};
 use super::operation::space_name;
 use crate::{
     args::Global,
-    connect::{Service, unexpected},
+    connect::{Service, failure_of, unexpected},
     exit::{Exit, Failure},
     print::{Format, Printer},
     said::Said,
 };
+
+/// Most tuples taken at a time from a space that is to be removed.
+const PAGE: u32 = 1_000;
 
 /// The commands of `bezant space`.
 #[derive(Debug, Subcommand)]
@@ -21,23 +26,82 @@ pub(crate) enum Space {
     Create {
         /// Its name: a-z 0-9 . _ / -
         name: String,
+        /// For nobody but this client, until others are granted something; otherwise anyone
+        /// may put, read and take
+        #[arg(long)]
+        private: bool,
     },
     /// List all spaces
     Ls,
+    /// Remove a space
+    Rm {
+        /// The space
+        name: String,
+        /// Take all of its tuples first
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show who made a space and who may do what there
+    Show {
+        /// The space
+        name: String,
+    },
+    /// Give a right in a space
+    Grant(Entry),
+    /// Take a right in a space
+    Revoke(Entry),
+}
+
+/// `SPACE RIGHT WHOM`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Entry {
+    /// The space
+    name: String,
+    /// What: insert, read, take or administer
+    right: Right,
+    /// Whom: anyone, a client's key in hexadecimal, or group:NAME
+    whom: String,
 }
 
 impl Space {
     pub(crate) async fn run(self, global: &Global, printer: &Printer) -> Result<Exit, Failure> {
         let call = match self {
-            Self::Create { name } => Call::CreateSpace {
+            Self::Create { name, private } => {
+                let space = space_name(&name)?;
+                if private {
+                    let lists = Lists::closed();
+                    Call::CreateSpaceFor { space, lists }
+                } else {
+                    Call::CreateSpace { space }
+                }
+            }
+            Self::Ls => Call::ListSpaces,
+            Self::Rm { name, all } => {
+                let space = space_name(&name)?;
+                if all {
+                    empty(&space, global).await?;
+                }
+                Call::RemoveSpace { space }
+            }
+            Self::Show { name } => Call::Inspect {
                 space: space_name(&name)?,
             },
-            Self::Ls => Call::ListSpaces,
+            Self::Grant(entry) => {
+                let (space, right, whom) = entry.read()?;
+                Call::Grant { space, right, whom }
+            }
+            Self::Revoke(entry) => {
+                let (space, right, whom) = entry.read()?;
+                Call::Revoke { space, right, whom }
+            }
         };
         let service = Service::connect(global).await?;
         let said = service.call(call, printer.proves()).await?;
         match &said.answer {
-            Answer::Created => created(&said, printer)?,
+            Answer::Created => done("space-create", &said, printer)?,
+            Answer::Removed => done("space-rm", &said, printer)?,
+            Answer::Changed(changed) => changed_or_not(*changed, &said, printer)?,
+            Answer::Space(info) => shown(info, &said, printer)?,
             Answer::Spaces(spaces) => listed(spaces, &said, printer)?,
             other => return Err(unexpected(other)),
         }
@@ -45,27 +109,132 @@ impl Space {
     }
 }
 
-fn created(said: &Said, printer: &Printer) -> Result<(), Failure> {
+impl Entry {
+    fn read(self) -> Result<(SpaceName, Right, Whom), Failure> {
+        Ok((space_name(&self.name)?, self.right, whom(&self.whom)?))
+    }
+}
+
+/// Reads `anyone`, a key or `group:NAME`.
+fn whom(text: &str) -> Result<Whom, Failure> {
+    if text == "anyone" {
+        return Ok(Whom::Anyone);
+    }
+    match text.strip_prefix("group:") {
+        Some(name) => group(name).map(Whom::Members),
+        None => client(text).map(Whom::Client),
+    }
+}
+
+/// Reads the name of a group.
+pub(super) fn group(name: &str) -> Result<GroupName, Failure> {
+    name.parse().map_err(|_| {
+        Failure::usage(format!("{name:?} is no name of a group")).next("use a-z 0-9 . _ / -")
+    })
+}
+
+/// Reads a client's key.
+pub(super) fn client(text: &str) -> Result<[u8; 32], Failure> {
+    from_hex(text).ok_or_else(|| {
+        Failure::usage(format!("{text:?} names no client"))
+            .next("write anyone, group:NAME, or a client's public key: 64 hexadecimal digits")
+    })
+}
+
+fn spelled(whom: &Whom) -> String {
+    match whom {
+        Whom::Anyone => "anyone".to_owned(),
+        Whom::Client(key) => to_hex(key),
+        Whom::Members(group) => format!("group:{group}"),
+    }
+}
+
+/// Takes all tuples out of a space, whatever their length.
+async fn empty(space: &SpaceName, global: &Global) -> Result<(), Failure> {
+    let service = Service::connect(global).await?;
+    for arity in 0..=bezant_tuple::limits::MAX_FIELDS {
+        let any = Template::new(vec![Field::Any; arity]);
+        let any = any.map_err(|limit| Failure::error(limit.to_string()))?;
+        loop {
+            let taken = service.client().in_all(space.as_str(), any.clone(), PAGE);
+            match taken.await {
+                Ok(page) if page.next.is_some() => {}
+                Ok(_) => break,
+                Err(error) => {
+                    service.close().await;
+                    return Err(failure_of(&error));
+                }
+            }
+        }
+    }
+    service.close().await;
+    Ok(())
+}
+
+fn object(op: &str, said: &Said) -> Map<String, Value> {
+    let mut object = Map::from_iter([("op".to_owned(), json!(op))]);
+    object.extend(said.fields());
+    object
+}
+
+fn done(op: &str, said: &Said, printer: &Printer) -> Result<(), Failure> {
     match printer.format {
         Format::Raw => Ok(()),
-        Format::Json | Format::Jsonl => {
-            let mut object = Map::from_iter([("op".to_owned(), json!("space-create"))]);
-            object.extend(said.fields());
-            printer.json(&object)
-        }
+        Format::Json | Format::Jsonl => printer.json(&object(op, said)),
         Format::Table => printer.line(&said.done(printer.verbose)),
     }
+}
+
+/// Whether something is otherwise than before.
+pub(super) fn changed_or_not(changed: bool, said: &Said, printer: &Printer) -> Result<(), Failure> {
+    match printer.format {
+        Format::Raw => printer.line(if changed { "changed" } else { "as before" }),
+        Format::Json | Format::Jsonl => {
+            let mut object = object("change", said);
+            object.insert("changed".to_owned(), json!(changed));
+            printer.json(&object)
+        }
+        Format::Table if changed => printer.line(&said.done(printer.verbose)),
+        Format::Table => {
+            let done = said.done(printer.verbose);
+            printer.line(&format!("{done}  (it was so before)"))
+        }
+    }
+}
+
+fn shown(info: &SpaceInfo, said: &Said, printer: &Printer) -> Result<(), Failure> {
+    let creator = info.creator.map(|key| to_hex(&key));
+    let list = |right| -> Vec<String> { info.lists.of(right).iter().map(spelled).collect() };
+    if printer.is_json() {
+        let mut object = object("space-show", said);
+        object.insert("creator".to_owned(), json!(creator));
+        object.insert("tuples".to_owned(), json!(info.tuples));
+        for right in Right::ALL {
+            object.insert(right.name().to_owned(), json!(list(right)));
+        }
+        return printer.json(&object);
+    }
+    let creator = creator.unwrap_or_else(|| "the service".to_owned());
+    printer.line(&format!("creator     {creator}"))?;
+    printer.line(&format!("tuples      {}", info.tuples))?;
+    for right in Right::ALL {
+        let names = list(right);
+        let names = if names.is_empty() {
+            "-".to_owned()
+        } else {
+            names.join(" ")
+        };
+        printer.line(&format!("{:<11} {names}", right.name()))?;
+    }
+    Ok(())
 }
 
 fn listed(spaces: &[SpaceName], said: &Said, printer: &Printer) -> Result<(), Failure> {
     match printer.format {
         Format::Json => {
             let names: Vec<&str> = spaces.iter().map(SpaceName::as_str).collect();
-            let mut object = Map::from_iter([
-                ("op".to_owned(), json!("space-ls")),
-                ("spaces".to_owned(), json!(names)),
-            ]);
-            object.extend(said.fields());
+            let mut object = object("space-ls", said);
+            object.insert("spaces".to_owned(), json!(names));
             printer.json(&object)
         }
         Format::Jsonl => spaces

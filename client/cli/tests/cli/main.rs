@@ -8,6 +8,7 @@
     reason = "a test may stop"
 )]
 
+mod access;
 mod audit;
 mod bench;
 mod contract;

@@ -10,14 +10,14 @@ use serde_json::json;
 use crate::fixture::{BEZANT, Ran, Running, World};
 
 /// A cluster of processes.
-struct Cluster {
+pub(crate) struct Cluster {
     world: World,
     replicas: Vec<Running>,
 }
 
 impl Cluster {
     /// Sets up and starts a cluster; `extra` goes to `cluster init`.
-    fn start(extra: &[&str]) -> Self {
+    pub(crate) fn start(extra: &[&str]) -> Self {
         let world = World::new();
         // All are held until all are known, so that no two are the same.
         let held: Vec<_> = (0..4)
@@ -44,7 +44,7 @@ impl Cluster {
     }
 
     /// Runs a command as the client with this key.
-    fn as_client(&self, key: &Path, args: &[&str]) -> Ran {
+    pub(crate) fn as_client(&self, key: &Path, args: &[&str]) -> Ran {
         let cluster = self.world.path().join("cluster").join("cluster.toml");
         let flags = [
             "--cluster",
@@ -55,7 +55,7 @@ impl Cluster {
         self.world.bezant(args.iter().chain(&flags))
     }
 
-    fn enrolled(&self) -> PathBuf {
+    pub(crate) fn enrolled(&self) -> PathBuf {
         self.world
             .path()
             .join("cluster")

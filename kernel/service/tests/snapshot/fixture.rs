@@ -33,7 +33,7 @@ pub(crate) fn new_kernel() -> Kernel {
     Kernel::new(genesis())
 }
 
-/// Clients 0 to 3 are enrolled.
+/// Clients 0 to 3 are enrolled, 4 and 5 are not.
 pub(crate) fn client_key(client: u8) -> SigningKey {
     SigningKey::from_seed([100 + client; 32])
 }
@@ -53,7 +53,7 @@ impl Door {
     pub(crate) fn new() -> Self {
         let replicas = (0..4).map(|i| SigningKey::from_seed([i; 32]).public());
         Self {
-            keys: (0..4).map(client_key).collect(),
+            keys: (0..6).map(client_key).collect(),
             keyring: Keyring::new(CLUSTER, Epoch(0), replicas.collect()).unwrap(),
             checker: Checker::default(),
         }

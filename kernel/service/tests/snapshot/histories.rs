@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use bezant_api::{Answer, Call, Refused};
+use bezant_api::{Answer, Call, Decree, GroupName, Lists, Refused, Right, Whom};
 use bezant_bft::{
     ids::{ClientId, OrderedTime, RequestNumber, SeqNo, SessionId},
     message::{Reply, Request},
@@ -133,6 +133,45 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
+/// Calls about who may do what. All clients here are operators.
+fn ruling() -> impl Strategy<Value = Call> {
+    let name = || select(vec!["a", "b", "c"]).prop_map(space);
+    let client = || (0u8..4).prop_map(|client| client_id(client).0);
+    let team = || Just("team".parse::<GroupName>().unwrap());
+    let whom = || {
+        prop_oneof![
+            Just(Whom::Anyone),
+            client().prop_map(Whom::Client),
+            team().prop_map(Whom::Members)
+        ]
+    };
+    let right = || select(Right::ALL.to_vec());
+    prop_oneof![
+        (name(), right(), whom()).prop_map(|(space, right, whom)| Call::Grant {
+            space,
+            right,
+            whom
+        }),
+        (name(), right(), whom()).prop_map(|(space, right, whom)| Call::Revoke {
+            space,
+            right,
+            whom
+        }),
+        name().prop_map(|space| Call::CreateSpaceFor {
+            space,
+            lists: Lists::closed()
+        }),
+        name().prop_map(|space| Call::RemoveSpace { space }),
+        name().prop_map(|space| Call::Inspect { space }),
+        Just(Call::Standing { after: None }),
+        (team(), client()).prop_map(|(team, client)| Call::Decree(Decree::Join(team, client))),
+        (team(), client()).prop_map(|(team, client)| Call::Decree(Decree::Leave(team, client))),
+        // Client 3 only, so that there is somebody to enrol it again.
+        Just(Call::Decree(Decree::Expel(client_id(3).0))),
+        Just(Call::Decree(Decree::Enrol(client_id(3).0))),
+    ]
+}
+
 fn what() -> impl Strategy<Value = What> {
     let operation = (select(vec!["a", "a", "b"]).prop_map(space), operation());
     prop_oneof![
@@ -142,6 +181,7 @@ fn what() -> impl Strategy<Value = What> {
         3 => (0u32..4).prop_map(|version| What::Call(ask(version))),
         3 => (1u64..6).prop_map(What::Cancel),
         1 => select(vec!["a", "c"]).prop_map(|name| What::Call(Call::CreateSpace { space: space(name) })),
+        4 => ruling().prop_map(What::Call),
         1 => Just(What::Call(Call::ListSpaces)),
         1 => Just(What::Call(Call::CloseSession)),
         1 => Just(What::Garbage),

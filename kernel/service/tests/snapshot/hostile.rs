@@ -1,15 +1,15 @@
 //! Bytes that are no state: refused as a whole, without a panic, and what is taken
 //! is the one spelling of a state.
 
-use bezant_api::Call;
+use bezant_api::{Call, Decree, GroupName, Right, Whom};
 use bezant_bft::{ids::SessionId, service::Service};
 use bezant_kernel::Kernel;
 use bezant_tuple::codec::{put_bytes, put_tuple, put_varint};
 use proptest::{prelude::*, sample::Index};
 
 use crate::fixture::{
-    Bench, asking, client_id, extension, leased, new_kernel, opening, out, rd, register, take,
-    template, tuple,
+    Bench, asking, client_id, extension, leased, new_kernel, opening, out, rd, register, space,
+    take, template, tuple,
 };
 
 /// A state with something of everything, small enough to break at every bit.
@@ -29,6 +29,26 @@ fn something_of_everything() -> Bench {
     let parked = asking(1, sessions[1], 3, &[1, 2], &out("(3)"));
     bench.execute(1_700_000_000_000, vec![parked]);
     bench.call(ann(6), &leased("(4)", 60_000));
+    let team: GroupName = "t".parse().unwrap();
+    let someone = client_id(4).0;
+    let about_clients = [
+        Call::Decree(Decree::Enrol(someone)),
+        Call::Decree(Decree::Expel(client_id(3).0)),
+        Call::Decree(Decree::Join(team.clone(), someone)),
+        Call::Grant {
+            space: space("a"),
+            right: Right::Administer,
+            whom: Whom::Members(team),
+        },
+        Call::Grant {
+            space: space("a"),
+            right: Right::Read,
+            whom: Whom::Client(someone),
+        },
+    ];
+    for (call, number) in about_clients.iter().zip(7..) {
+        bench.call(ann(number), call);
+    }
     bench
 }
 
@@ -51,7 +71,7 @@ fn take_or_refuse(kernel: &mut Kernel, bytes: &[u8]) -> bool {
     for client in 0..2 {
         bench.execute(5, vec![opening(client, 1)]);
         let session = SessionId(1 + u64::from(client));
-        let next = [2, 6].map(|number| asking(client, session, number, &[], &out("(\"b\")")));
+        let next = [2, 6, 12].map(|number| asking(client, session, number, &[], &out("(\"b\")")));
         bench.execute(5, next.to_vec());
     }
     bench.restored();
@@ -153,10 +173,18 @@ proptest! {
 static DAMAGED: std::sync::LazyLock<Vec<u8>> =
     std::sync::LazyLock::new(|| something_of_everything().snapshot());
 
+type Rights = (&'static str, Vec<u8>, Vec<(u8, Vec<u8>)>);
+
 /// A state put together by hand, part by part.
 #[derive(Clone)]
 struct Parts {
     version: u8,
+    enrolled: Vec<Vec<u8>>,
+    expelled: Vec<Vec<u8>>,
+    /// With their members.
+    groups: Vec<(&'static str, Vec<Vec<u8>>)>,
+    /// Space, creator, and the list of those who may insert: a kind and what names them.
+    rights: Vec<Rights>,
     last_session: u64,
     sessions: Vec<Session>,
     last_tuple: u64,
@@ -203,9 +231,36 @@ fn session(id: u64, client: u8) -> Session {
     }
 }
 
+fn key(client: u8) -> Vec<u8> {
+    client_id(client).0.to_vec()
+}
+
+/// The keys of clients, in order.
+fn keys(clients: &[u8]) -> Vec<Vec<u8>> {
+    let mut keys: Vec<_> = clients.iter().copied().map(key).collect();
+    keys.sort();
+    keys
+}
+
+fn put_keys(out: &mut Vec<u8>, keys: &[Vec<u8>]) {
+    put_varint(out, keys.len() as u64);
+    keys.iter().for_each(|key| put_bytes(out, key));
+}
+
 fn sound() -> Parts {
     Parts {
-        version: 4,
+        version: 5,
+        enrolled: vec![key(4)],
+        expelled: vec![key(3)],
+        groups: vec![("t", keys(&[0, 4])), ("u", vec![key(1)])],
+        rights: vec![
+            (
+                "a",
+                key(0),
+                vec![(0, vec![]), (1, key(4)), (2, b"t".to_vec())],
+            ),
+            ("b", key(4), vec![(2, b"x".to_vec())]),
+        ],
         last_session: 9,
         sessions: vec![session(2, 0), session(6, 1)],
         last_tuple: 40,
@@ -227,6 +282,7 @@ impl Parts {
     fn encode(&self) -> Vec<u8> {
         let mut out = vec![self.version, 5];
         let put = &mut out;
+        self.encode_access(put);
         put_varint(put, self.last_session);
         put_varint(put, self.sessions.len() as u64);
         for session in &self.sessions {
@@ -270,6 +326,30 @@ impl Parts {
         }
         self.encode_extensions(put);
         out
+    }
+
+    fn encode_access(&self, put: &mut Vec<u8>) {
+        put_keys(put, &self.enrolled);
+        put_keys(put, &self.expelled);
+        put_varint(put, self.groups.len() as u64);
+        for (name, members) in &self.groups {
+            put_bytes(put, name.as_bytes());
+            put_keys(put, members);
+        }
+        put_varint(put, self.rights.len() as u64);
+        for (space, creator, insert) in &self.rights {
+            put_bytes(put, space.as_bytes());
+            put_bytes(put, creator);
+            put_varint(put, insert.len() as u64);
+            for (kind, name) in insert {
+                put.push(*kind);
+                if *kind > 0 {
+                    put_bytes(put, name);
+                }
+            }
+            // Nobody may read, take or administer.
+            put.extend([0, 0, 0]);
+        }
     }
 
     fn encode_extensions(&self, put: &mut Vec<u8>) {
@@ -415,6 +495,33 @@ fn sessions_that_cannot_be_are_refused() {
                 s.sessions.push(more);
             }
         };
+    }
+}
+
+#[test]
+fn rights_that_cannot_be_are_refused() {
+    refused! {
+        "clients out of order": |s| s.enrolled.push(key(4));
+        "clients out of order": |s| s.groups[0].1.reverse();
+        "a key that is none": |s| { s.enrolled[0].pop(); };
+        "a key that is none": |s| { s.rights[0].1.pop(); };
+        "what the genesis says": |s| s.enrolled = vec![key(1)];
+        "what the genesis says": |s| s.expelled = vec![key(5)];
+        "not enrolled": |s| s.expelled = vec![key(0)];
+        "a group of nobody": |s| s.groups[1].1.clear();
+        "groups out of order": |s| s.groups.reverse();
+        "groups out of order": |s| s.groups[1].0 = "t";
+        "a name that is none": |s| s.groups[0].0 = "T";
+        "a group's name that is none": |s| s.groups[0].0 = "$t";
+        "a group's name that is none": |s| s.rights[0].2[2].1 = b"$t".to_vec();
+        "a list out of order": |s| s.rights[0].2.swap(0, 1);
+        "a list out of order": |s| s.rights[0].2[1] = (0, vec![]);
+        "a right of nobody known": |s| s.rights[0].2[2].0 = 3;
+        "a list that is too long": |s| s.rights[0].2 = vec![(0, vec![]); 257];
+        "rights out of order": |s| s.rights.reverse();
+        "rights in no space": |s| { s.rights.pop(); };
+        "rights in no space": |s| s.rights[1].0 = "c";
+        "rights in no space": |s| s.rights.push(("c", key(0), vec![]));
     }
 }
 

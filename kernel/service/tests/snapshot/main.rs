@@ -8,6 +8,7 @@
     reason = "a test may stop"
 )]
 
+mod access;
 mod fixture;
 mod groups;
 mod histories;

@@ -1,6 +1,6 @@
 //! One call's turn on the dumb spaces: what it answers, and which waits it ends.
 
-use bezant_api::{Answer, Call, Refused};
+use bezant_api::{Answer, Call, Lists, Refused};
 use bezant_bft::ids::{RequestNumber, SessionId};
 use bezant_tuplespace::{Outcome, SpaceName};
 
@@ -20,7 +20,10 @@ pub(super) struct Turn {
 pub(super) fn take(spaces: &mut Spaces, makes_spaces: bool, key: Key, call: &Call) -> Turn {
     let mut ended = Vec::new();
     let answered = match call {
-        Call::CreateSpace { space } => spaces.create(space).map(|()| Some(Answer::Created)),
+        Call::CreateSpace { space } => {
+            let made = spaces.create(key.0.0, space, Lists::open());
+            made.map(|()| Some(Answer::Created))
+        }
         Call::ListSpaces => {
             let mut names: Vec<SpaceName> = spaces.names().to_vec();
             names.sort_unstable();
@@ -50,8 +53,15 @@ pub(super) fn take(spaces: &mut Spaces, makes_spaces: bool, key: Key, call: &Cal
             spaces.end_owner(key.0.0);
             Ok(Some(Answer::Closed))
         }
-        _ => Err(Refused::Malformed),
+        other => match spaces.rule(key.0.0, other) {
+            Some(ruled) => ruled.map(Some),
+            None => Err(Refused::Malformed),
+        },
     };
+    for refused in spaces.take_refused() {
+        let wait = (SessionId(refused.session), RequestNumber(refused.number));
+        ended.push((wait, Answer::Refused(refused.why.into())));
+    }
     for served in spaces.take_served() {
         let wait = (SessionId(served.session), RequestNumber(served.number));
         let answer = Answer::Outcome(Outcome::Match(Some(served.tuple)));

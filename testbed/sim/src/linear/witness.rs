@@ -91,6 +91,7 @@ pub fn check(history: &History, order: &[Performed], times: &[Passed]) -> Result
             (None, Some(call)) => call,
             (None, None) => continue,
         };
+        replay.spaces.introduce(session.0, performed.client.0);
         replay.perform(key, &call);
     }
     for passed in times {

@@ -1,6 +1,6 @@
 //! Groups on the dumb spaces: all or nothing, by keeping a copy of everything.
 
-use bezant_api::{Act, Answer, Condition, Group, Refused, Step, limits::MAX_GROUP_STEPS};
+use bezant_api::{Act, Answer, Condition, Group, Refused, Right, Step, limits::MAX_GROUP_STEPS};
 use bezant_tuplespace::{Operation, Outcome};
 
 use super::Spaces;
@@ -26,7 +26,7 @@ pub(crate) fn carry_out(spaces: &mut Spaces, by: By, group: &Group) -> Result<An
     for (step, number) in group.steps.iter().zip(0..) {
         let done = match step {
             Step::Do(done) => act(spaces, by, done).map(Some),
-            Step::Require(condition) => match holds(spaces, condition) {
+            Step::Require(condition) => match holds(spaces, by, condition) {
                 Ok(true) => Ok(None),
                 Ok(false) => {
                     *spaces = before.clone();
@@ -72,7 +72,8 @@ fn act(spaces: &mut Spaces, by: By, act: &Act) -> Result<Outcome, Refused> {
     done.ok_or(Refused::WaitInGroup)
 }
 
-fn holds(spaces: &mut Spaces, condition: &Condition) -> Result<bool, Refused> {
+fn holds(spaces: &mut Spaces, by: By, condition: &Condition) -> Result<bool, Refused> {
+    spaces.demand(by.session, condition.space(), Right::Read)?;
     let (template, fewest, most) = match condition {
         Condition::Present { template, .. } => (template, 1, u64::MAX),
         Condition::Absent { template, .. } => (template, 0, 0),

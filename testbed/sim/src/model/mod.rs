@@ -4,9 +4,10 @@
 //! service but for what a template means. [`Service`] replays the agreed log;
 //! [`Spaces`] is its tuple space, which the check of client histories uses alone.
 
+mod access;
 pub(crate) mod group;
 mod service;
 mod spaces;
 
 pub use service::{Passed, Performed, Service};
-pub use spaces::{Served, Spaces, Told, Wait};
+pub use spaces::{Ended, Served, Spaces, Told, Wait};

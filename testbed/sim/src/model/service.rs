@@ -1,6 +1,6 @@
 //! The dumb service: sessions in a list, and the dumb spaces.
 
-use bezant_api::{Answer, Call, Refused, limits::MIN_SESSION_MS};
+use bezant_api::{Answer, Call, Lists, Refused, limits::MIN_SESSION_MS};
 use bezant_bft::{
     ids::{ClientId, RequestNumber, SeqNo, SessionId},
     limits::SESSION_WINDOW,
@@ -19,6 +19,8 @@ pub struct Performed {
     pub session: SessionId,
     /// The request.
     pub number: RequestNumber,
+    /// Whose.
+    pub client: ClientId,
     /// The number of the log.
     pub position: SeqNo,
     /// What was asked.
@@ -261,9 +263,11 @@ impl Service {
         self.performed.push(Performed {
             session: request.session,
             number: request.number,
+            client: request.client,
             position,
             op: request.op.clone(),
         });
+        self.spaces.introduce(session, request.client.0);
         let now = self.spaces.now();
         if let Some(session) = self.session(session) {
             session.due = session.ttl.map(|ttl| now + ttl);
@@ -283,6 +287,10 @@ impl Service {
             replies.push((request.client, reply(request, position, &answer)));
             self.after(request, &answer, position, replies);
         }
+        for ended in self.spaces.take_refused() {
+            let answer = Answer::Refused(ended.why.into());
+            self.end_wait((ended.session, ended.number), &answer, position, replies);
+        }
         for served in self.spaces.take_served() {
             let answer = Answer::Outcome(Outcome::Match(Some(served.tuple)));
             self.end_wait((served.session, served.number), &answer, position, replies);
@@ -297,7 +305,8 @@ impl Service {
             Call::KeepAlive => Ok(Some(Answer::Alive)),
             Call::CreateSpace { space } if space.is_reserved() => Err(Refused::ReservedSpace),
             Call::CreateSpace { space } => {
-                self.spaces.create(space).map(|()| Some(Answer::Created))
+                let made = self.spaces.create(who.0, space, Lists::open());
+                made.map(|()| Some(Answer::Created))
             }
             Call::ListSpaces => {
                 let mut names = self.spaces.names().to_vec();
@@ -315,7 +324,13 @@ impl Service {
                 };
                 super::group::carry_out(&mut self.spaces, by, group).map(Some)
             }
-            _ => Err(Refused::Malformed),
+            Call::CreateSpaceFor { space, .. } if space.is_reserved() => {
+                Err(Refused::ReservedSpace)
+            }
+            other => match self.spaces.rule(who.0, other) {
+                Some(ruled) => ruled.map(Some),
+                None => Err(Refused::Malformed),
+            },
         };
         answered.unwrap_or_else(|refused| Some(refused.into()))
     }

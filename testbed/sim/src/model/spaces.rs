@@ -5,11 +5,13 @@ use std::{
     sync::Arc,
 };
 
-use bezant_api::Refused;
+use bezant_api::{Lists, Refused};
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
     Change, Event, Lease, MAX_LEASE_MS, Operation, Outcome, Refusal, SpaceName, TupleId, Wants,
 };
+
+use super::access::Access;
 
 /// A tick later than this tells of an outage, as in the real service.
 const OUTAGE_MS: u64 = 30_000;
@@ -47,6 +49,17 @@ pub struct Served {
     pub number: u64,
     /// What it got.
     pub tuple: Tuple,
+}
+
+/// A wait that ended refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Whose.
+    pub session: u64,
+    /// Which request waited.
+    pub number: u64,
+    /// Why.
+    pub why: Refusal,
 }
 
 /// Something that happened to a tuple.
@@ -99,6 +112,8 @@ pub struct Spaces {
     /// What the present request did so far.
     happening: Vec<Happened>,
     told: Vec<Told>,
+    refused: Vec<Ended>,
+    pub(super) access: Arc<Access>,
 }
 
 impl Spaces {
@@ -192,8 +207,9 @@ impl Spaces {
         }
         let is_out = matches!(operation, Operation::Out { .. });
         if makes_spaces && is_out && !self.names.contains(space) {
-            self.create(space)?;
+            self.create(who.0, space, Lists::open())?;
         }
+        self.check(who.0, space, operation)?;
         self.apply(who, space, operation)
     }
 
@@ -207,12 +223,39 @@ impl Spaces {
     ///
     /// # Errors
     /// If it exists.
-    pub fn create(&mut self, name: &SpaceName) -> Result<(), Refused> {
+    pub fn create(&mut self, session: u64, name: &SpaceName, lists: Lists) -> Result<(), Refused> {
         if self.names.contains(name) {
             return Err(Refusal::SpaceExists.into());
         }
         self.names.push(name.clone());
+        self.made(session, name, lists);
         Ok(())
+    }
+
+    /// A space is no more.
+    pub(super) fn forget(&mut self, name: &SpaceName) {
+        self.names.retain(|other| other != name);
+    }
+
+    /// How many tuples a space holds.
+    pub(super) fn count_in(&self, name: &SpaceName) -> u64 {
+        let here = self.tuples.iter().filter(|placed| placed.space == *name);
+        here.count() as u64
+    }
+
+    /// Ends a wait with a refusal.
+    pub(super) fn refuse(&mut self, session: u64, number: u64, why: Refusal) {
+        self.cancel(session, number);
+        self.refused.push(Ended {
+            session,
+            number,
+            why,
+        });
+    }
+
+    /// The waits that ended refused since the last call, in order.
+    pub fn take_refused(&mut self) -> Vec<Ended> {
+        std::mem::take(&mut self.refused)
     }
 
     /// Applies an operation of request `number` of `session`; `None` if it waits now.

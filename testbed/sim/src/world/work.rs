@@ -35,7 +35,7 @@ impl World {
                 session.on_link(replica, true, &mut nothing_open);
             }
             self.actors
-                .push(Actor::new(client, session, self.options.work));
+                .push(Actor::new(client, key.client(), session, self.options.work));
         }
     }
 

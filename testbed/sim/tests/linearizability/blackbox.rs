@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use bezant_api::{Answer, Call, Refused};
-use bezant_bft::ids::{RequestNumber, SeqNo, SessionId};
+use bezant_api::{Answer, Call, Lists, Refused};
+use bezant_bft::ids::{ClientId, RequestNumber, SeqNo, SessionId};
 use bezant_sim::{
     linear::{
         History, Seen,
@@ -246,7 +246,7 @@ fn a_call_the_model_does_not_know_is_no_pass() {
 fn honest(rng: &mut Rng) -> Vec<Seen> {
     let sessions = rng.between(2, 3);
     let mut spaces = Spaces::default();
-    spaces.create(&space()).unwrap();
+    spaces.create(1, &space(), Lists::open()).unwrap();
     let (made, _) = history(&[(
         SessionId(9),
         1,
@@ -363,6 +363,7 @@ fn some_order_fits(history: &History, order: &mut Vec<Performed>) -> bool {
         order.push(Performed {
             session: seen.session,
             number: seen.number,
+            client: ClientId([0; 32]),
             position: SeqNo(1),
             op: Bytes::from(seen.call.encode()),
         });

@@ -1,7 +1,7 @@
 //! What tests of both checks share: two clients, their calls, and histories.
 
 use bezant_api::{Answer, Call};
-use bezant_bft::ids::{RequestNumber, SeqNo, SessionId};
+use bezant_bft::ids::{ClientId, RequestNumber, SeqNo, SessionId};
 use bezant_sim::{
     linear::{History, Seen},
     model::Performed,
@@ -70,6 +70,7 @@ pub(crate) fn history(
     let order = told.iter().map(|(session, number, call, ..)| Performed {
         session: *session,
         number: RequestNumber(*number),
+        client: ClientId([0; 32]),
         position: SeqNo(1),
         op: Bytes::from(call.encode()),
     });

@@ -85,6 +85,7 @@ impl Twins {
 
     fn step(&mut self, step: Step) {
         let mut waiter = None;
+        let mut undid = false;
         match &step {
             Step::Create(space) => {
                 assert_eq!(self.spaces.create(space), self.model.create(space));
@@ -150,6 +151,7 @@ impl Twins {
                 self.model = saved.model;
                 self.model.recording = true;
                 self.done.truncate(saved.done);
+                undid = true;
                 assert_eq!(content(&self.spaces), saved.content);
             }
             Step::Rollback(_) => {}
@@ -157,6 +159,8 @@ impl Twins {
         }
         let told = std::mem::take(&mut self.model.told);
         assert_eq!(self.spaces.take_told(), told);
+        // What comes now can be undone, as after a savepoint.
+        let step = if undid { Step::Savepoint } else { step };
         self.done.push((step, waiter));
         self.compare();
     }
@@ -220,6 +224,9 @@ impl Twins {
             match step {
                 Step::Create(space) => drop(other.create(space)),
                 Step::Apply(space, operation, owner) => {
+                    if let Operation::Watch { .. } | Operation::Survey { .. } = operation {
+                        other.commit();
+                    }
                     other.act_for(*owner);
                     drop(other.apply(space, operation, *waiter));
                 }
@@ -231,9 +238,14 @@ impl Twins {
                     other.advance(now);
                 }
                 Step::Extend(by) => other.extend(*by),
-                Step::Savepoint | Step::Rollback(_) | Step::Commit => {}
+                // When something can no longer be undone decides who is told of it, and so
+                // whether there is room for others who wait.
+                Step::Savepoint => drop(other.savepoint()),
+                Step::Rollback(_) => {}
+                Step::Commit => other.commit(),
             }
         }
+        other.commit();
         assert_eq!(content(&self.spaces), content(&other));
         // Those served meanwhile are no part of the content.
         assert_eq!(self.spaces.take_served(), other.take_served());
@@ -255,7 +267,8 @@ impl Twins {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    // Some seventy steps each: a million operations.
+    #![proptest_config(ProptestConfig::with_cases(13_500))]
 
     #[test]
     fn spaces_do_what_the_model_does(

@@ -1,0 +1,145 @@
+//! `bezant access`: who is a client, who is in which group, and what this client may do.
+
+use bezant_api::{Answer, Call, Decree, Right, Standing};
+use bezant_node::config::to_hex;
+use clap::Subcommand;
+use serde_json::{Map, json};
+
+use super::space::{changed_or_not, client, group};
+use crate::{
+    args::Global,
+    connect::{Service, failure_of, unexpected},
+    exit::{Exit, Failure},
+    print::{Format, Printer},
+    target::Target,
+};
+
+/// The commands of `bezant access`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Access {
+    /// The public half of this client's key, as others name it; asks nobody
+    Key,
+    /// What this client may do
+    Mine,
+    /// Make the owner of a key a client (operators only)
+    Enrol {
+        /// Its public key, in hexadecimal
+        client: String,
+    },
+    /// Make the owner of a key no client any more: its sessions end (operators only)
+    Expel {
+        /// Its public key, in hexadecimal
+        client: String,
+    },
+    /// Put a client into a group (operators only); the group operators is theirs
+    Join {
+        /// The group; it is there as long as somebody is in it
+        group: String,
+        /// The client's public key, in hexadecimal
+        client: String,
+    },
+    /// Take a client out of a group (operators only)
+    Leave {
+        /// The group
+        group: String,
+        /// The client's public key, in hexadecimal
+        client: String,
+    },
+}
+
+impl Access {
+    pub(crate) async fn run(self, global: &Global, printer: &Printer) -> Result<Exit, Failure> {
+        let decree = match self {
+            Self::Key => return key_of(global, printer),
+            Self::Mine => return mine(global, printer).await,
+            Self::Enrol { client: key } => Decree::Enrol(client(&key)?),
+            Self::Expel { client: key } => Decree::Expel(client(&key)?),
+            Self::Join {
+                group: name,
+                client: key,
+            } => Decree::Join(group(&name)?, client(&key)?),
+            Self::Leave {
+                group: name,
+                client: key,
+            } => Decree::Leave(group(&name)?, client(&key)?),
+        };
+        let service = Service::connect(global).await?;
+        let said = service.call(Call::Decree(decree), printer.proves()).await?;
+        match &said.answer {
+            Answer::Changed(changed) => changed_or_not(*changed, &said, printer)?,
+            other => return Err(unexpected(other)),
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+fn key_of(global: &Global, printer: &Printer) -> Result<Exit, Failure> {
+    let target = Target::resolve(global)?;
+    if target.key.is_none() {
+        return Err(Failure::usage(
+            "this client has no key of its own; every command makes a new one",
+        )
+        .next("name a key file with --key FILE"));
+    }
+    let key = to_hex(&target.identity()?.client().0);
+    if printer.is_json() {
+        printer.json(&json!({ "client": key }))?;
+    } else {
+        printer.line(&key)?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// Tells everything, page by page.
+async fn mine(global: &Global, printer: &Printer) -> Result<Exit, Failure> {
+    let service = Service::connect(global).await?;
+    let key = to_hex(&service.client().id().0);
+    let told = all(&service).await;
+    service.close().await;
+    let told = told?;
+    let rights =
+        |rights: &[Right]| -> Vec<&str> { rights.iter().copied().map(Right::name).collect() };
+    if printer.is_json() {
+        let spaces = told.spaces.iter();
+        let spaces = spaces.map(|(space, may)| (space.to_string(), json!(rights(may))));
+        let object = json!({
+            "client": key,
+            "operator": told.operator,
+            "groups": told.groups.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "spaces": Map::from_iter(spaces),
+        });
+        printer.json(&object)?;
+        return Ok(Exit::Ok);
+    }
+    if printer.format == Format::Table {
+        let operator = if told.operator { "  operator" } else { "" };
+        printer.line(&format!("client {key}{operator}"))?;
+        for group in &told.groups {
+            printer.line(&format!("group  {group}"))?;
+        }
+    }
+    for (space, may) in &told.spaces {
+        printer.line(&format!("{space}  {}", rights(may).join(" ")))?;
+    }
+    Ok(Exit::Ok)
+}
+
+async fn all(service: &Service) -> Result<Standing, Failure> {
+    let mut whole: Option<Standing> = None;
+    loop {
+        let after = whole.as_ref().and_then(|whole| whole.next.clone());
+        let page = service.client().standing(after).await;
+        let page = page.map_err(|error| failure_of(&error))?.into_inner();
+        let whole = match &mut whole {
+            None => whole.insert(page),
+            Some(whole) => {
+                whole.spaces.extend(page.spaces);
+                whole.next = page.next;
+                whole
+            }
+        };
+        if whole.next.is_none() {
+            return Ok(whole.clone());
+        }
+    }
+}

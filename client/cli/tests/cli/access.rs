@@ -1,0 +1,82 @@
+//! `bezant space` and `bezant access`: who may do what.
+
+use serde_json::json;
+
+use crate::{fixture::World, processes::Cluster};
+
+#[test]
+fn rights_are_given_taken_and_shown() {
+    let cluster = Cluster::start(&[]);
+    let operator = cluster.enrolled();
+    let ran = |args: &[&str], code: i32| cluster.as_client(&operator, args).ends_with(code);
+    let other = World::new();
+    let hosts = "127.0.0.1:1,127.0.0.1:2,127.0.0.1:3,127.0.0.1:4";
+    let dir = other.path().join("other");
+    let dir_text = dir.to_str().unwrap();
+    let init = ["cluster", "init", "--hosts", hosts, "--dir", dir_text];
+    other.bezant(init).ends_with(0);
+    let guest = dir.join("clients").join("client-0.key");
+    let as_guest = |args: &[&str], code: i32| cluster.as_client(&guest, args).ends_with(code);
+
+    // Who it is, one knows without asking anybody.
+    let key = as_guest(&["access", "key", "-o", "raw"], 0).stdout;
+    let key = key.trim();
+    as_guest(&["access", "mine"], 4);
+    ran(&["access", "enrol", key], 0);
+    let again = ran(&["access", "enrol", key, "-o", "json"], 0).json();
+    assert_eq!(again["changed"], json!(false));
+    let mine = as_guest(&["access", "mine", "-o", "json"], 0).json();
+    assert_eq!(mine["client"], json!(key));
+    assert_eq!(
+        (&mine["operator"], &mine["spaces"]),
+        (&json!(false), &json!({}))
+    );
+
+    ran(&["space", "create", "vault", "--private"], 0);
+    ran(&["out", "vault", "(1)"], 0);
+    for denied in [
+        &["rdp", "vault", "(_)"][..],
+        &["watch", "vault", "(_)"],
+        &["out", "vault", "(2)"],
+        &["space", "grant", "vault", "read", "anyone"],
+        &["space", "rm", "vault"],
+        &["access", "enrol", key],
+    ] {
+        let denied = as_guest(denied, 4);
+        assert!(denied.stderr.contains("next: "), "{denied:?}");
+    }
+    ran(&["access", "join", "readers", key], 0);
+    ran(&["space", "grant", "vault", "read", "group:readers"], 0);
+    assert_eq!(
+        as_guest(&["rdp", "vault", "(_)", "-o", "raw"], 0).stdout,
+        "(1)\n"
+    );
+    as_guest(&["inp", "vault", "(_)"], 4);
+    ran(&["space", "grant", "vault", "insert", key], 0);
+    let shown = as_guest(&["space", "show", "vault", "-o", "json"], 0).json();
+    assert_eq!(shown["read"], json!(["group:readers"]));
+    assert_eq!(shown["insert"], json!([key]));
+    assert_eq!((&shown["take"], &shown["tuples"]), (&json!([]), &json!(1)));
+    let mine = as_guest(&["access", "mine", "-o", "json"], 0).json();
+    assert_eq!(mine["spaces"]["vault"], json!(["insert", "read"]));
+    assert_eq!(mine["groups"], json!(["readers"]));
+    ran(&["access", "leave", "readers", key], 0);
+    as_guest(&["rdp", "vault", "(_)"], 4);
+
+    for wrong in [
+        &["space", "grant", "vault", "write", "anyone"][..],
+        &["space", "grant", "vault", "read", "everyone"],
+        &["access", "join", "Readers", key],
+        &["access", "enrol", "abc"],
+    ] {
+        ran(wrong, 2);
+    }
+    let holds = ran(&["space", "rm", "vault"], 1);
+    assert!(holds.stderr.contains("--all"), "{holds:?}");
+    ran(&["out", "vault", "(\"a\", 2)"], 0);
+    ran(&["space", "rm", "vault", "--all"], 0);
+    assert_eq!(ran(&["space", "ls", "-o", "raw"], 0).stdout, "");
+
+    ran(&["access", "expel", key], 0);
+    as_guest(&["space", "ls"], 4);
+}

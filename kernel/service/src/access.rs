@@ -1,0 +1,421 @@
+//! Who may do what: the agreed tables behind every judgement.
+//!
+//! Judged is when an operation is carried out, by the tables as they are then. Waits were
+//! allowed when they began; when a table changes, those that would no longer be allowed end
+//! (`decrees`). Nothing here depends on the order in which a table was filled.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bezant_api::{
+    Genesis, GroupName, Lists, Refused, Right, Standing, Whom,
+    limits::{MAX_LIST, MAX_STANDING_SPACES},
+};
+use bezant_bft::ids::ClientId;
+use bezant_tuple::codec::{self, Reader};
+use bezant_tuplespace::{BadContent, Operation, Refusal, SpaceName, Wants};
+
+use crate::limits::{MAX_ENROLLED, MAX_MEMBERSHIPS};
+
+/// The rights in one space.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rights {
+    creator: ClientId,
+    lists: Lists,
+}
+
+/// All rights, groups and enrolments.
+#[derive(Debug)]
+pub(crate) struct Access {
+    open_enrolment: bool,
+    founders: BTreeSet<ClientId>,
+    /// Enrolled after the genesis.
+    enrolled: BTreeSet<ClientId>,
+    /// No clients any more.
+    expelled: BTreeSet<ClientId>,
+    /// Who is in which group; no group is empty.
+    groups: BTreeMap<GroupName, BTreeSet<ClientId>>,
+    /// Of every space that a client made.
+    spaces: BTreeMap<SpaceName, Rights>,
+}
+
+impl Access {
+    pub(crate) fn new(genesis: &Genesis) -> Self {
+        Self {
+            open_enrolment: genesis.open_enrolment,
+            founders: genesis.clients.iter().copied().map(ClientId).collect(),
+            enrolled: BTreeSet::new(),
+            expelled: BTreeSet::new(),
+            groups: BTreeMap::new(),
+            spaces: BTreeMap::new(),
+        }
+    }
+
+    /// Whether the owner of this key is a client.
+    pub(crate) fn is_client(&self, client: &ClientId) -> bool {
+        let known = || self.founders.contains(client) || self.enrolled.contains(client);
+        !self.expelled.contains(client) && (self.open_enrolment || known())
+    }
+
+    /// Whether this client is an operator: of the genesis, or in the group for them. Where
+    /// anybody is a client, anybody is an operator until there is somebody in that group.
+    pub(crate) fn is_operator(&self, client: &ClientId) -> bool {
+        let members = self.operators();
+        self.is_client(client)
+            && (self.founders.contains(client)
+                || members.is_some_and(|members| members.contains(client))
+                || (self.open_enrolment && self.founders.is_empty() && members.is_none()))
+    }
+
+    fn operators(&self) -> Option<&BTreeSet<ClientId>> {
+        let mut groups = self.groups.iter();
+        let found = groups.find(|(name, _)| name.as_str() == GroupName::OPERATORS);
+        found.map(|(_, members)| members)
+    }
+
+    fn is_among(&self, client: &ClientId, list: &BTreeSet<Whom>) -> bool {
+        list.contains(&Whom::Anyone)
+            || list.contains(&Whom::Client(client.0))
+            || list.iter().any(|whom| match whom {
+                Whom::Members(group) => {
+                    let members = self.groups.get(group);
+                    members.is_some_and(|members| members.contains(client))
+                }
+                Whom::Anyone | Whom::Client(_) => false,
+            })
+    }
+
+    /// Whether a client has a right in a space, which is there.
+    pub(crate) fn may(&self, client: &ClientId, space: &SpaceName, right: Right) -> bool {
+        let Some(rights) = self.spaces.get(space) else {
+            // The service's own: read by all, written by the service.
+            return true;
+        };
+        rights.creator == *client
+            || self.is_among(client, rights.lists.of(right))
+            || (right == Right::Administer && self.is_operator(client))
+    }
+
+    /// Whether a client may carry out an operation in a space, which is there.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`].
+    pub(crate) fn check(
+        &self,
+        client: &ClientId,
+        space: &SpaceName,
+        operation: &Operation,
+    ) -> Result<(), Refusal> {
+        let mut needed = Right::needed_for(operation).iter();
+        if needed.all(|right| self.may(client, space, *right)) {
+            Ok(())
+        } else {
+            Err(Refusal::Forbidden)
+        }
+    }
+
+    /// Whether a client may still wait so in a space, which is there.
+    pub(crate) fn may_wait(&self, client: &ClientId, space: &SpaceName, wants: Wants) -> bool {
+        let right = match wants {
+            Wants::Read | Wants::Watch { .. } => Right::Read,
+            Wants::Take => Right::Take,
+        };
+        self.may(client, space, right)
+    }
+
+    /// A client made a space.
+    ///
+    /// # Errors
+    /// [`Refused::TooManyGrants`].
+    pub(crate) fn created(
+        &mut self,
+        creator: ClientId,
+        space: &SpaceName,
+        lists: Lists,
+    ) -> Result<(), Refused> {
+        let too_long = |right: &Right| lists.of(*right).len() > MAX_LIST;
+        if Right::ALL.iter().any(too_long) {
+            return Err(Refused::TooManyGrants);
+        }
+        self.spaces.insert(space.clone(), Rights { creator, lists });
+        Ok(())
+    }
+
+    /// A space is not there any more, or was never made after all.
+    pub(crate) fn removed(&mut self, space: &SpaceName) {
+        self.spaces.remove(space);
+    }
+
+    /// Changes a list of a space; whether it is another now.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] for spaces of the service, [`Refused::TooManyGrants`].
+    pub(crate) fn set(
+        &mut self,
+        space: &SpaceName,
+        right: Right,
+        whom: Whom,
+        has: bool,
+    ) -> Result<bool, Refused> {
+        let Some(rights) = self.spaces.get_mut(space) else {
+            return Err(Refusal::Forbidden.into());
+        };
+        let list = rights.lists.of_mut(right);
+        if !has {
+            return Ok(list.remove(&whom));
+        }
+        if list.len() >= MAX_LIST && !list.contains(&whom) {
+            return Err(Refused::TooManyGrants);
+        }
+        Ok(list.insert(whom))
+    }
+
+    /// A key's owner is a client from now on; whether it was none.
+    ///
+    /// # Errors
+    /// [`Refused::TooManyGrants`].
+    pub(crate) fn enrol(&mut self, client: ClientId) -> Result<bool, Refused> {
+        if self.is_client(&client) {
+            return Ok(false);
+        }
+        self.expelled.remove(&client);
+        // Where the genesis takes it, nothing more need be known of it.
+        if !self.is_client(&client) {
+            if self.enrolled.len() >= MAX_ENROLLED {
+                return Err(Refused::TooManyGrants);
+            }
+            self.enrolled.insert(client);
+        }
+        Ok(true)
+    }
+
+    /// A key's owner is no client from now on; whether it was one.
+    ///
+    /// # Errors
+    /// [`Refused::TooManyGrants`].
+    pub(crate) fn expel(&mut self, client: ClientId) -> Result<bool, Refused> {
+        if !self.is_client(&client) {
+            return Ok(false);
+        }
+        self.enrolled.remove(&client);
+        if self.is_client(&client) {
+            if self.expelled.len() >= MAX_ENROLLED {
+                return Err(Refused::TooManyGrants);
+            }
+            self.expelled.insert(client);
+        }
+        Ok(true)
+    }
+
+    /// A client is in a group from now on, or not; whether that is otherwise than before.
+    ///
+    /// # Errors
+    /// [`Refused::TooManyGrants`].
+    pub(crate) fn belong(
+        &mut self,
+        group: GroupName,
+        client: ClientId,
+        belongs: bool,
+    ) -> Result<bool, Refused> {
+        let is_in = |members: &BTreeSet<ClientId>| members.contains(&client);
+        if self.groups.get(&group).is_some_and(is_in) == belongs {
+            return Ok(false);
+        }
+        if belongs {
+            let memberships: usize = self.groups.values().map(BTreeSet::len).sum();
+            if memberships >= MAX_MEMBERSHIPS {
+                return Err(Refused::TooManyGrants);
+            }
+            self.groups.entry(group).or_default().insert(client);
+        } else if let Some(members) = self.groups.get_mut(&group) {
+            members.remove(&client);
+            if members.is_empty() {
+                self.groups.remove(&group);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Who made a space, and who may do what there.
+    pub(crate) fn of(&self, space: &SpaceName) -> (Option<ClientId>, Lists) {
+        match self.spaces.get(space) {
+            Some(rights) => (Some(rights.creator), rights.lists.clone()),
+            None => {
+                let read = BTreeSet::from([Whom::Anyone]);
+                let lists = Lists {
+                    read,
+                    ..Lists::closed()
+                };
+                (None, lists)
+            }
+        }
+    }
+
+    /// What a client may do, of the spaces after one.
+    pub(crate) fn standing(&self, client: &ClientId, after: Option<&SpaceName>) -> Standing {
+        let groups = self.groups.iter();
+        let mine = groups.filter(|(_, members)| members.contains(client));
+        let mut spaces = Vec::new();
+        let mut next = None;
+        for space in self.spaces.keys() {
+            if after.is_some_and(|after| space <= after) {
+                continue;
+            }
+            if spaces.len() >= MAX_STANDING_SPACES {
+                next = spaces
+                    .last()
+                    .map(|(space, _): &(SpaceName, _)| space.clone());
+                break;
+            }
+            let mut rights = Right::ALL.to_vec();
+            rights.retain(|right| self.may(client, space, *right));
+            if !rights.is_empty() {
+                spaces.push((space.clone(), rights));
+            }
+        }
+        Standing {
+            operator: self.is_operator(client),
+            groups: mine.map(|(name, _)| name.clone()).collect(),
+            spaces,
+            next,
+        }
+    }
+
+    /// The spaces that clients made.
+    pub(crate) fn spaces(&self) -> impl Iterator<Item = &SpaceName> {
+        self.spaces.keys()
+    }
+
+    /// Appends everything that is not in the genesis.
+    pub(crate) fn encode_into(&self, out: &mut Vec<u8>) {
+        put_clients(out, &self.enrolled);
+        put_clients(out, &self.expelled);
+        codec::put_varint(out, self.groups.len() as u64);
+        for (group, members) in &self.groups {
+            codec::put_bytes(out, group.as_str().as_bytes());
+            put_clients(out, members);
+        }
+        codec::put_varint(out, self.spaces.len() as u64);
+        for (space, rights) in &self.spaces {
+            codec::put_bytes(out, space.as_str().as_bytes());
+            codec::put_bytes(out, &rights.creator.0);
+            for right in Right::ALL {
+                let list = rights.lists.of(right);
+                codec::put_varint(out, list.len() as u64);
+                list.iter().for_each(|whom| put_whom(out, whom));
+            }
+        }
+    }
+
+    /// Reads what [`Access::encode_into`] wrote.
+    ///
+    /// # Errors
+    /// [`BadContent`] for anything that could not have been written under this genesis.
+    pub(crate) fn decode(genesis: &Genesis, reader: &mut Reader<'_>) -> Result<Self, BadContent> {
+        let mut access = Self::new(genesis);
+        access.enrolled = read_clients(reader, MAX_ENROLLED)?;
+        access.expelled = read_clients(reader, MAX_ENROLLED)?;
+        let by_genesis =
+            |client: &ClientId| access.open_enrolment || access.founders.contains(client);
+        BadContent::unless(
+            !access.enrolled.iter().any(by_genesis) && access.expelled.iter().all(by_genesis),
+            "an enrolment that says what the genesis says",
+        )?;
+        let mut memberships = 0;
+        for _ in 0..reader.length()? {
+            let group = read_name(reader)?;
+            let group = GroupName::try_from(group)
+                .map_err(|_| BadContent::Contradiction("a group's name that is none"))?;
+            let last = access.groups.last_key_value();
+            BadContent::unless(
+                last.is_none_or(|(last, _)| *last < group),
+                "groups out of order",
+            )?;
+            let members = read_clients(reader, MAX_MEMBERSHIPS)?;
+            BadContent::unless(!members.is_empty(), "a group of nobody")?;
+            memberships += members.len();
+            access.groups.insert(group, members);
+        }
+        BadContent::unless(memberships <= MAX_MEMBERSHIPS, "too many memberships")?;
+        for _ in 0..reader.length()? {
+            let space = read_name(reader)?;
+            let last = access.spaces.last_key_value();
+            BadContent::unless(
+                last.is_none_or(|(last, _)| *last < space),
+                "rights out of order",
+            )?;
+            let creator = read_client(reader)?;
+            let mut lists = Lists::closed();
+            for right in Right::ALL {
+                *lists.of_mut(right) = read_list(reader)?;
+            }
+            access.spaces.insert(space, Rights { creator, lists });
+        }
+        Ok(access)
+    }
+}
+
+fn put_clients(out: &mut Vec<u8>, clients: &BTreeSet<ClientId>) {
+    codec::put_varint(out, clients.len() as u64);
+    for client in clients {
+        codec::put_bytes(out, &client.0);
+    }
+}
+
+fn put_whom(out: &mut Vec<u8>, whom: &Whom) {
+    match whom {
+        Whom::Anyone => out.push(0),
+        Whom::Client(client) => {
+            out.push(1);
+            codec::put_bytes(out, client);
+        }
+        Whom::Members(group) => {
+            out.push(2);
+            codec::put_bytes(out, group.as_str().as_bytes());
+        }
+    }
+}
+
+fn read_name(reader: &mut Reader<'_>) -> Result<SpaceName, BadContent> {
+    let name = reader.text()?.parse();
+    name.map_err(|_| BadContent::Contradiction("a name that is none"))
+}
+
+fn read_client(reader: &mut Reader<'_>) -> Result<ClientId, BadContent> {
+    let key = reader.bytes()?.try_into();
+    key.map(ClientId)
+        .map_err(|_| BadContent::Contradiction("a key that is none"))
+}
+
+fn read_clients(reader: &mut Reader<'_>, most: usize) -> Result<BTreeSet<ClientId>, BadContent> {
+    let count = reader.length()?;
+    BadContent::unless(count <= most, "too many clients")?;
+    let mut clients = BTreeSet::new();
+    for _ in 0..count {
+        let client = read_client(reader)?;
+        BadContent::unless(clients.last() < Some(&client), "clients out of order")?;
+        clients.insert(client);
+    }
+    Ok(clients)
+}
+
+fn read_list(reader: &mut Reader<'_>) -> Result<BTreeSet<Whom>, BadContent> {
+    let count = reader.length()?;
+    BadContent::unless(count <= MAX_LIST, "a list that is too long")?;
+    let mut list = BTreeSet::new();
+    for _ in 0..count {
+        let whom = match reader.byte()? {
+            0 => Whom::Anyone,
+            1 => Whom::Client(read_client(reader)?.0),
+            2 => {
+                let group = GroupName::try_from(read_name(reader)?);
+                Whom::Members(
+                    group.map_err(|_| BadContent::Contradiction("a group's name that is none"))?,
+                )
+            }
+            _ => return Err(BadContent::Contradiction("a right of nobody known")),
+        };
+        BadContent::unless(list.last() < Some(&whom), "a list out of order")?;
+        list.insert(whom);
+    }
+    Ok(list)
+}

@@ -1,0 +1,263 @@
+//! Who may do what, on the dumb spaces: lists that are looked through.
+
+use std::sync::Arc;
+
+use bezant_api::{
+    Answer, Call, Decree, GroupName, Lists, Refused, Right, SpaceInfo, Standing, Whom,
+};
+use bezant_tuplespace::{Operation, Refusal, SpaceName, Wants};
+
+use super::Spaces;
+
+type ClientKey = [u8; 32];
+
+/// The rights in one space.
+#[derive(Clone, Debug)]
+struct Rights {
+    space: SpaceName,
+    creator: ClientKey,
+    lists: Lists,
+}
+
+/// All that is known of clients.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Access {
+    /// Whose each session is.
+    sessions: Vec<(u64, ClientKey)>,
+    groups: Vec<(GroupName, ClientKey)>,
+    rights: Vec<Rights>,
+}
+
+impl Access {
+    fn client(&self, session: u64) -> Option<ClientKey> {
+        let mut sessions = self.sessions.iter();
+        let found = sessions.find(|(id, _)| *id == session);
+        found.map(|(_, client)| *client)
+    }
+
+    /// Whether whoever has this session may do this; sessions nobody told of may do all.
+    fn may(&self, session: u64, space: &SpaceName, right: Right) -> bool {
+        let Some(client) = self.client(session) else {
+            return true;
+        };
+        let Some(rights) = self.rights.iter().find(|rights| rights.space == *space) else {
+            return true;
+        };
+        let is_meant = |whom: &Whom| match whom {
+            Whom::Anyone => true,
+            Whom::Client(key) => *key == client,
+            Whom::Members(group) => self.groups.contains(&(group.clone(), client)),
+        };
+        rights.creator == client
+            || rights.lists.of(right).iter().any(is_meant)
+            || (right == Right::Administer && self.is_operator(client))
+    }
+
+    /// Anybody is, until somebody is in the group for it.
+    fn is_operator(&self, client: ClientKey) -> bool {
+        let mut members = self
+            .groups
+            .iter()
+            .filter(|(name, _)| name.as_str() == "operators")
+            .peekable();
+        members.peek().is_none() || members.any(|(_, member)| *member == client)
+    }
+}
+
+impl Spaces {
+    /// Tells whose a session is.
+    pub fn introduce(&mut self, session: u64, client: ClientKey) {
+        if self.access.client(session).is_none() {
+            Arc::make_mut(&mut self.access)
+                .sessions
+                .push((session, client));
+        }
+    }
+
+    pub(super) fn made(&mut self, session: u64, space: &SpaceName, lists: Lists) {
+        let creator = self.access.client(session).unwrap_or_default();
+        Arc::make_mut(&mut self.access).rights.push(Rights {
+            space: space.clone(),
+            creator,
+            lists,
+        });
+    }
+
+    /// Whether an operation is allowed where its space is there.
+    pub(super) fn check(
+        &self,
+        session: u64,
+        space: &SpaceName,
+        operation: &Operation,
+    ) -> Result<(), Refused> {
+        use Operation as Op;
+        let needed = match operation {
+            Op::Out { .. } => vec![Right::Insert],
+            Op::Cas { .. } => vec![Right::Insert, Right::Read],
+            Op::Replace { .. } => vec![Right::Insert, Right::Take],
+            Op::Inp { .. } | Op::In { .. } | Op::InAll { .. } | Op::Renew { .. } => {
+                vec![Right::Take]
+            }
+            Op::Rdp { .. }
+            | Op::Rd { .. }
+            | Op::RdAll { .. }
+            | Op::Count { .. }
+            | Op::Watch { .. }
+            | Op::Survey { .. } => vec![Right::Read],
+        };
+        for right in needed {
+            self.demand(session, space, right)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a right is there where the space is.
+    pub(crate) fn demand(
+        &self,
+        session: u64,
+        space: &SpaceName,
+        right: Right,
+    ) -> Result<(), Refused> {
+        if self.names().contains(space) && !self.access.may(session, space, right) {
+            return Err(Refusal::Forbidden.into());
+        }
+        Ok(())
+    }
+
+    fn administer(&self, session: u64, space: &SpaceName) -> Result<(), Refused> {
+        if !self.names().contains(space) {
+            return Err(Refusal::NoSuchSpace.into());
+        }
+        self.demand(session, space, Right::Administer)
+    }
+
+    /// Carries out a call that is about rights; `None` if it is about something else.
+    pub(crate) fn rule(&mut self, session: u64, call: &Call) -> Option<Result<Answer, Refused>> {
+        Some(match call {
+            Call::CreateSpaceFor { space, lists } => self
+                .create(session, space, lists.clone())
+                .map(|()| Answer::Created),
+            Call::Grant { space, right, whom } => self.entitle(session, space, *right, whom, true),
+            Call::Revoke { space, right, whom } => {
+                self.entitle(session, space, *right, whom, false)
+            }
+            Call::RemoveSpace { space } => self.remove(session, space),
+            Call::Inspect { space } => self.inspect(space),
+            Call::Standing { after } => Ok(self.standing(session, after.as_ref())),
+            Call::Decree(decree) => self.decree(session, decree),
+            _ => return None,
+        })
+    }
+
+    fn entitle(
+        &mut self,
+        session: u64,
+        space: &SpaceName,
+        right: Right,
+        whom: &Whom,
+        has: bool,
+    ) -> Result<Answer, Refused> {
+        self.administer(session, space)?;
+        let access = Arc::make_mut(&mut self.access);
+        let mut rights = access.rights.iter_mut();
+        let rights = rights.find(|rights| rights.space == *space);
+        let list = rights.ok_or(Refusal::Forbidden)?.lists.of_mut(right);
+        let changed = if has {
+            list.insert(whom.clone())
+        } else {
+            list.remove(whom)
+        };
+        if changed && !has {
+            self.end_forbidden_waits();
+        }
+        Ok(Answer::Changed(changed))
+    }
+
+    fn end_forbidden_waits(&mut self) {
+        let waits = Arc::clone(self.waits());
+        for wait in waits.iter() {
+            let right = if wait.wants == Wants::Take {
+                Right::Take
+            } else {
+                Right::Read
+            };
+            if !self.access.may(wait.session, &wait.space, right) {
+                self.refuse(wait.session, wait.number, Refusal::Forbidden);
+            }
+        }
+    }
+
+    fn remove(&mut self, session: u64, space: &SpaceName) -> Result<Answer, Refused> {
+        self.administer(session, space)?;
+        if self.count_in(space) > 0 {
+            return Err(Refusal::SpaceNotEmpty.into());
+        }
+        let waits = Arc::clone(self.waits());
+        for wait in waits.iter().filter(|wait| wait.space == *space) {
+            self.refuse(wait.session, wait.number, Refusal::NoSuchSpace);
+        }
+        self.forget(space);
+        let access = Arc::make_mut(&mut self.access);
+        access.rights.retain(|rights| rights.space != *space);
+        Ok(Answer::Removed)
+    }
+
+    fn inspect(&self, space: &SpaceName) -> Result<Answer, Refused> {
+        let mut rights = self.access.rights.iter();
+        let rights = rights.find(|rights| rights.space == *space);
+        let rights = rights.ok_or(Refusal::NoSuchSpace)?;
+        Ok(Answer::Space(SpaceInfo {
+            creator: Some(rights.creator),
+            lists: rights.lists.clone(),
+            tuples: self.count_in(space),
+        }))
+    }
+
+    fn standing(&self, session: u64, after: Option<&SpaceName>) -> Answer {
+        let client = self.access.client(session).unwrap_or_default();
+        let groups = self.access.groups.iter();
+        let mine = groups.filter(|(_, member)| *member == client);
+        let mut groups: Vec<GroupName> = mine.map(|(group, _)| group.clone()).collect();
+        groups.sort();
+        let mut names = self.names().to_vec();
+        names.sort();
+        let mut spaces = Vec::new();
+        for name in names {
+            let mut rights = Right::ALL.to_vec();
+            rights.retain(|right| self.access.may(session, &name, *right));
+            if !rights.is_empty() && after.is_none_or(|after| name > *after) {
+                spaces.push((name, rights));
+            }
+        }
+        Answer::Standing(Standing {
+            operator: self.access.is_operator(client),
+            groups,
+            spaces,
+            next: None,
+        })
+    }
+
+    /// Where anybody is a client, enrolling changes nothing. Nobody is expelled here: that is
+    /// for the service's own tests.
+    fn decree(&mut self, session: u64, decree: &Decree) -> Result<Answer, Refused> {
+        let client = self.access.client(session).unwrap_or_default();
+        if !self.access.is_operator(client) {
+            return Err(Refused::NotOperator);
+        }
+        let (entry, joins) = match decree {
+            Decree::Enrol(_) => return Ok(Answer::Changed(false)),
+            Decree::Expel(_) => return Err(Refused::Malformed),
+            Decree::Join(group, client) => ((group.clone(), *client), true),
+            Decree::Leave(group, client) => ((group.clone(), *client), false),
+        };
+        let groups = &mut Arc::make_mut(&mut self.access).groups;
+        let changed = groups.contains(&entry) != joins;
+        if joins && changed {
+            groups.push(entry);
+        } else if changed {
+            groups.retain(|other| *other != entry);
+            self.end_forbidden_waits();
+        }
+        Ok(Answer::Changed(changed))
+    }
+}
