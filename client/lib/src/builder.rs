@@ -1,6 +1,9 @@
 //! Setting up a client.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use bezant_bft::crypto::SigningKey;
 use bezant_session::{Config, Session};
@@ -122,6 +125,7 @@ impl Builder {
             timeout: self.timeout,
             client: key.client(),
             life: Life::new(lives_for),
+            calls: AtomicU64::new(0),
         });
         let client = Client { inner };
         client.open(nonce, self.session_ttl.map(ms)).await?;

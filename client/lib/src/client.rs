@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -16,7 +19,7 @@ use bezant_bft::{
 };
 use bezant_session::{Accepted, Failure, Submit, Token};
 use bezant_tuple::{Template, Tuple};
-use bezant_tuplespace::{Lease, Operation, Outcome, SpaceName, TupleId};
+use bezant_tuplespace::{Lease, Operation, Outcome, Quota, SpaceName, TupleId};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 use tracing::debug;
@@ -42,6 +45,8 @@ pub(crate) struct Inner {
     pub(crate) timeout: Duration,
     pub(crate) client: ClientId,
     pub(crate) life: Life,
+    /// Requests sent so far.
+    pub(crate) calls: AtomicU64,
 }
 
 /// A request that was sent, until it is answered.
@@ -90,6 +95,13 @@ impl Client {
     #[must_use]
     pub fn evidence(&self) -> Vec<Evidence> {
         self.inner.network.evidence(self.inner.name)
+    }
+
+    /// How many calls were made in this session so far, by this client and its clones; those
+    /// that keep it alive do not count.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.inner.calls.load(Ordering::Relaxed)
     }
 
     /// Whether the session is known to be over: closed, or ended by the service because
@@ -166,6 +178,9 @@ impl Client {
         let told = inner
             .network
             .try_submit(inner.name, op, Some(inner.timeout));
+        if matches!(told, Ok(Ok(_))) {
+            inner.calls.fetch_add(1, Ordering::Relaxed);
+        }
         // Outside of a runtime nobody could wait for room, and nothing would be sent either.
         if let (Ok(Err(Submit::WindowFull)), Ok(runtime)) =
             (told, tokio::runtime::Handle::try_current())
@@ -192,6 +207,7 @@ impl Client {
         let sent = Instant::now();
         let inner = &*self.inner;
         inner.life.note_use();
+        inner.calls.fetch_add(1, Ordering::Relaxed);
         let (token, ended) = inner.network.submit(inner.name, op, timeout).await?;
         Ok(Asked { token, sent, ended })
     }
@@ -589,6 +605,15 @@ impl Client {
     pub async fn revoke(&self, name: &str, right: Right, whom: Whom) -> Result<Reply<bool>, Error> {
         let space = space(name)?;
         self.change(Call::Revoke { space, right, whom }).await
+    }
+
+    /// Lets a space hold so much and no more; whether that was otherwise. What it holds stays.
+    ///
+    /// # Errors
+    /// As of [`Self::grant`].
+    pub async fn set_quota(&self, name: &str, quota: Quota) -> Result<Reply<bool>, Error> {
+        let space = space(name)?;
+        self.change(Call::SetQuota { space, quota }).await
     }
 
     /// What this client may do, of up to a thousand spaces after one.

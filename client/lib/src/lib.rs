@@ -58,7 +58,7 @@ pub use bezant_bft::{
     ids::{ClientId, ClusterId, ReplicaId, SeqNo},
 };
 pub use bezant_tuple::{Field, Kind, Template, Tuple, Value};
-pub use bezant_tuplespace::{Change, Event, Lease, Operation, Outcome, SpaceName, TupleId};
+pub use bezant_tuplespace::{Change, Event, Lease, Operation, Outcome, Quota, SpaceName, TupleId};
 pub use builder::Builder;
 pub use client::Client;
 pub use error::Error;

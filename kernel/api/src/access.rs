@@ -8,7 +8,7 @@
 use core::{fmt, str::FromStr};
 use std::collections::BTreeSet;
 
-use bezant_tuplespace::{NameError, Operation, SpaceName};
+use bezant_tuplespace::{NameError, Operation, Quota, SpaceName};
 use serde::{Deserialize, Serialize};
 
 /// What a client may do in a space. The order of the variants is the wire format.
@@ -201,6 +201,10 @@ pub struct SpaceInfo {
     pub lists: Lists,
     /// How many tuples it holds.
     pub tuples: u64,
+    /// How many bytes these have, in canonical encoding.
+    pub bytes: u64,
+    /// How much it may hold.
+    pub quota: Quota,
 }
 
 /// What a client may do.

@@ -1,6 +1,6 @@
 //! What a client asks, and what it is told.
 
-use bezant_tuplespace::{Operation, Outcome, SpaceName};
+use bezant_tuplespace::{Operation, Outcome, Quota, SpaceName};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, DecodeError};
@@ -105,6 +105,13 @@ pub enum Call {
     },
     /// Says who is a client, and who is in which group: an operator's word.
     Decree(Decree),
+    /// Lets a space hold so much and no more; what it holds already stays.
+    SetQuota {
+        /// The space.
+        space: SpaceName,
+        /// How much.
+        quota: Quota,
+    },
 }
 
 /// What the service says to a [`Call`]. The order of the variants is the wire format.
@@ -154,7 +161,7 @@ pub enum Answer {
     },
     /// The session lives on.
     Alive,
-    /// Whether a right, an enrolment or a membership is otherwise than before.
+    /// Whether a right, an enrolment, a membership or a quota is otherwise than before.
     Changed(bool),
     /// The space is gone.
     Removed,

@@ -146,7 +146,10 @@ impl Refused {
             Self::WindowExceeded | Self::TooManySessions => true,
             Self::Space(refusal) => matches!(
                 refusal,
-                Refusal::TooManyTuples | Refusal::TooManyBytes | Refusal::TooManyWaiters
+                Refusal::TooManyTuples
+                    | Refusal::TooManyBytes
+                    | Refusal::TooManyWaiters
+                    | Refusal::SpaceFull
             ),
             _ => false,
         }

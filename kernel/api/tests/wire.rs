@@ -15,7 +15,9 @@ use bezant_api::{
     Right, Rule, SpaceInfo, Standing, Step, Subscription, Whom,
 };
 use bezant_tuple::{Field, Kind, Template, Tuple, Value};
-use bezant_tuplespace::{Lease, Operation, OperationKind, Outcome, Refusal, SpaceName, TupleId};
+use bezant_tuplespace::{
+    Lease, Operation, OperationKind, Outcome, Quota, Refusal, SpaceName, TupleId,
+};
 use proptest::prelude::*;
 
 fn values() -> impl Strategy<Value = Value> {
@@ -167,7 +169,12 @@ fn calls() -> impl Strategy<Value = Call> {
         spaces().prop_map(|space| Call::Inspect { space }),
         proptest::option::of(spaces()).prop_map(|after| Call::Standing { after }),
         decrees().prop_map(Call::Decree),
+        (spaces(), quotas()).prop_map(|(space, quota)| Call::SetQuota { space, quota }),
     ]
+}
+
+fn quotas() -> impl Strategy<Value = Quota> {
+    any::<(u64, u64)>().prop_map(|(tuples, bytes)| Quota { tuples, bytes })
 }
 
 fn rights() -> impl Strategy<Value = Right> {
@@ -258,11 +265,13 @@ fn answers() -> impl Strategy<Value = Answer> {
         refusals().prop_map(Answer::Refused),
         any::<bool>().prop_map(Answer::Changed),
         Just(Answer::Removed),
-        (any::<Option<[u8; 32]>>(), lists(), any::<u64>()).prop_map(|(creator, lists, tuples)| {
+        (any::<Option<[u8; 32]>>(), lists(), quotas()).prop_map(|(creator, lists, quota)| {
             Answer::Space(SpaceInfo {
                 creator,
                 lists,
-                tuples,
+                tuples: 7,
+                bytes: 70,
+                quota,
             })
         }),
         (any::<bool>(), spaces(), group_names()).prop_map(|(operator, space, group)| {

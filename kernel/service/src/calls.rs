@@ -53,6 +53,7 @@ impl Kernel {
                 Answer::Standing(self.access.standing(&at.client, after.as_ref()))
             }
             Call::Decree(decree) => self.decree(decree, at)?,
+            Call::SetQuota { space, quota } => self.set_quota(&space, quota, at)?,
             Call::ListSpaces => Answer::Spaces(
                 self.spaces
                     .names()

@@ -5,7 +5,7 @@ use bezant_bft::{
     ids::{ClientId, RequestNumber, SeqNo, SessionId},
     service::Replies,
 };
-use bezant_tuplespace::{Refusal, SpaceName, WaiterId};
+use bezant_tuplespace::{Quota, Refusal, SpaceName, WaiterId};
 
 use crate::{At, Kernel};
 
@@ -64,6 +64,21 @@ impl Kernel {
         Ok(Answer::Changed(changed))
     }
 
+    /// Lets a space hold so much.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn set_quota(
+        &mut self,
+        space: &SpaceName,
+        quota: Quota,
+        at: At,
+    ) -> Result<Answer, Refused> {
+        self.administer(space, &at.client)?;
+        let before = self.spaces.allow(space, quota)?;
+        Ok(Answer::Changed(before != quota))
+    }
+
     /// Removes an empty space.
     ///
     /// # Errors
@@ -98,6 +113,8 @@ impl Kernel {
             creator: creator.map(|creator| creator.0),
             lists,
             tuples: self.spaces.tuples(space),
+            bytes: self.spaces.bytes(space),
+            quota: self.spaces.quota(space),
         }))
     }
 

@@ -9,7 +9,7 @@ use bezant_bft::{
 };
 use bezant_session::{Event, Session, Target, Token};
 use bezant_tuple::{Field, Template, Tuple, Value};
-use bezant_tuplespace::{Lease, Operation, SpaceName, TupleId};
+use bezant_tuplespace::{Lease, Operation, Quota, SpaceName, TupleId};
 use bytes::Bytes;
 
 use crate::{
@@ -274,7 +274,14 @@ fn draw_ruling(rng: &mut Rng, key: ClientId) -> Call {
         10 | 11 => Call::Decree(Decree::Join(group, key.0)),
         12 => Call::Decree(Decree::Leave(group, key.0)),
         13 => Call::Inspect { space },
-        14 => Call::Standing { after: None },
+        14 if rng.chance(500) => Call::Standing { after: None },
+        14 => Call::SetQuota {
+            space,
+            quota: Quota {
+                tuples: rng.below(8),
+                bytes: 10 * rng.below(20),
+            },
+        },
         _ => Call::RemoveSpace { space },
     }
 }

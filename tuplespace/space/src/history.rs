@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use bezant_tuple::Tuple;
+use bezant_tuple::{Tuple, codec};
 use serde::{Deserialize, Serialize};
 
 use crate::{Limits, SpaceName, TupleId};
@@ -59,10 +59,24 @@ pub(crate) struct Entry {
     pub(crate) tuple: Tuple,
 }
 
-/// The last events.
+impl Entry {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.tuple.encoded_len().saturating_add(16));
+        codec::put_bytes(&mut out, self.space.as_str().as_bytes());
+        out.push(self.change as u8);
+        codec::put_varint(&mut out, self.id.0);
+        codec::put_tuple(&mut out, &self.tuple);
+        out
+    }
+}
+
+/// The last events, also as bytes: every checkpoint holds them all, and only few are new.
 #[derive(Debug, Default)]
 pub(crate) struct History {
-    entries: VecDeque<Entry>,
+    /// With the lengths of their parts of `encoded`.
+    entries: VecDeque<(Entry, usize)>,
+    /// Their canonical encodings, one behind the other.
+    encoded: VecDeque<u8>,
     /// The number last given out.
     last: u64,
     /// Of all tuples kept, in canonical encoding.
@@ -92,9 +106,13 @@ impl History {
         self.entries.len()
     }
 
-    /// The events kept, oldest first.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter()
+    /// Appends everything in canonical encoding.
+    pub(crate) fn encode_into(&self, out: &mut Vec<u8>) {
+        codec::put_varint(out, self.last);
+        codec::put_varint(out, self.entries.len() as u64);
+        let (older, newer) = self.encoded.as_slices();
+        out.extend_from_slice(older);
+        out.extend_from_slice(newer);
     }
 
     /// The events kept with numbers above `number`, oldest first.
@@ -103,18 +121,22 @@ impl History {
         let skipped = number.saturating_add(1).saturating_sub(first);
         let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
         let numbers = first.saturating_add(skipped as u64)..;
-        numbers.zip(self.entries.iter().skip(skipped))
+        let entries = self.entries.iter().map(|(entry, _)| entry);
+        numbers.zip(entries.skip(skipped))
     }
 
     /// Writes an event down; the oldest go if there are too many.
     pub(crate) fn push(&mut self, entry: Entry, limits: &Limits) {
         self.last += 1;
         self.bytes += entry.tuple.encoded_len() as u64;
-        self.entries.push_back(entry);
+        let bytes = entry.encode();
+        self.encoded.extend(&bytes);
+        self.entries.push_back((entry, bytes.len()));
         while self.entries.len() > limits.events || self.bytes > limits.event_bytes {
-            let Some(oldest) = self.entries.pop_front() else {
+            let Some((oldest, length)) = self.entries.pop_front() else {
                 return;
             };
+            self.encoded.drain(..length);
             self.bytes -= oldest.tuple.encoded_len() as u64;
         }
     }

@@ -50,7 +50,7 @@ mod waiting;
 
 pub use history::{Change, Event};
 pub use ids::{TupleId, WaiterId};
-pub use limits::{Limits, MAX_LEASE_MS};
+pub use limits::{Limits, MAX_LEASE_MS, Quota};
 pub use name::{NameError, SpaceName};
 pub use operation::{Lease, Operation, OperationKind};
 pub use outcome::{Applied, Outcome, Served, Wait, Wants};

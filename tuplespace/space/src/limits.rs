@@ -1,10 +1,34 @@
 //! Every bound on what clients can make one replica hold or look at.
 
 use bezant_tuple::limits::{MAX_TEMPLATE_BYTES, MAX_TUPLE_BYTES};
+use serde::{Deserialize, Serialize};
 
 /// Longest lease and longest wait with an end, in milliseconds: a year. What is to go on for
 /// longer needs none.
 pub const MAX_LEASE_MS: u64 = 366 * 24 * 60 * 60 * 1000;
+
+/// How much a space may hold. What it holds already stays when that is made less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quota {
+    /// Most tuples.
+    pub tuples: u64,
+    /// Most bytes of its tuples, in canonical encoding.
+    pub bytes: u64,
+}
+
+impl Quota {
+    /// As much as the service allows.
+    pub const NONE: Self = Self {
+        tuples: u64::MAX,
+        bytes: u64::MAX,
+    };
+}
+
+impl Default for Quota {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
 
 /// Bounds of one service. Agreed configuration: replicas with other bounds
 /// would refuse other operations.

@@ -64,11 +64,14 @@ pub enum Refusal {
     /// A space that is to be removed holds tuples.
     #[error("the space holds tuples; take them first")]
     SpaceNotEmpty,
+    /// As many tuples or bytes as the space's quota allows.
+    #[error("the space holds as much as its quota allows; take some tuples, or have it raised")]
+    SpaceFull,
 }
 
 impl Refusal {
     /// Every refusal, in wire order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::NoSuchSpace,
         Self::SpaceExists,
         Self::TooManySpaces,
@@ -84,6 +87,7 @@ impl Refusal {
         Self::NoSuchEvent,
         Self::Forbidden,
         Self::SpaceNotEmpty,
+        Self::SpaceFull,
     ];
 
     /// The refusal's number in JSON, metrics and documents; never reused.
@@ -105,6 +109,7 @@ impl Refusal {
             Self::NoSuchEvent => 13,
             Self::Forbidden => 14,
             Self::SpaceNotEmpty => 15,
+            Self::SpaceFull => 16,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bezant_tuple::{Template, Tuple};
 
 use crate::{
-    Refusal, TupleId, broken,
+    Quota, Refusal, TupleId, broken,
     key::Key,
     leases::Hold,
     shelf::{Shelf, Work},
@@ -18,11 +18,36 @@ pub(crate) struct Space {
     shelves: BTreeMap<usize, Shelf>,
     /// The tuples that do not live for ever.
     holds: BTreeMap<TupleId, Hold>,
+    /// How many bytes all tuples have.
+    bytes: u64,
+    quota: Quota,
 }
 
 impl Space {
     pub(crate) fn len(&self) -> u64 {
         self.shelves.values().map(Shelf::len).sum()
+    }
+
+    /// Bytes of all tuples in canonical encoding.
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How much it may hold.
+    pub(crate) const fn quota(&self) -> Quota {
+        self.quota
+    }
+
+    /// Lets it hold so much; how much it was before.
+    pub(crate) const fn allow(&mut self, quota: Quota) -> Quota {
+        std::mem::replace(&mut self.quota, quota)
+    }
+
+    /// Whether a tuple has room, after one of `freed` bytes was taken.
+    pub(crate) fn has_room_for(&self, tuple: &Tuple, freed: Option<u64>) -> bool {
+        let tuples = self.len() - u64::from(freed.is_some());
+        let bytes = self.bytes - freed.unwrap_or(0) + tuple.encoded_len() as u64;
+        tuples < self.quota.tuples && bytes <= self.quota.bytes
     }
 
     /// Appends the tuples, by arity and then oldest first; says how many had to be encoded.
@@ -97,6 +122,7 @@ impl Space {
     /// Puts a tuple in its place; `keys` are those of its fields.
     pub(crate) fn insert(&mut self, id: TupleId, tuple: Tuple, keys: Vec<Key>) {
         let arity = tuple.arity();
+        self.bytes += tuple.encoded_len() as u64;
         self.shelves
             .entry(arity)
             .or_insert_with(|| Shelf::new(arity))
@@ -114,6 +140,7 @@ impl Space {
         if shelf.is_empty() {
             self.shelves.remove(&arity);
         }
+        self.bytes -= tuple.encoded_len() as u64;
         (tuple, self.holds.remove(&id))
     }
 }

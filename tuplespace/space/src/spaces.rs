@@ -13,7 +13,7 @@ pub use snapshot::BadContent;
 use watching::Watch;
 
 use crate::{
-    Applied, Change, Limits, Operation, OperationKind, Outcome, Refusal, Savepoint, Served,
+    Applied, Change, Limits, Operation, OperationKind, Outcome, Quota, Refusal, Savepoint, Served,
     SpaceName, TupleId, Wait, WaiterId, Wants, broken,
     clock::{Clock, End},
     history::{Entry, History},
@@ -125,9 +125,33 @@ impl Spaces {
         if tuples > 0 || self.waiting.all().any(|waiter| waiter.space == *space) {
             return Err(Refusal::SpaceNotEmpty);
         }
+        let quota = self.space(space).quota();
         self.spaces.remove(space);
-        self.undo.record(|| Undo::Destroyed(space.clone()));
+        self.undo.record(|| Undo::Destroyed(space.clone(), quota));
         Ok(())
+    }
+
+    /// Lets a space hold so much from now on; how much it was before. What it holds stays.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchSpace`].
+    pub fn allow(&mut self, space: &SpaceName, quota: Quota) -> Result<Quota, Refusal> {
+        let here = self.spaces.get_mut(space).ok_or(Refusal::NoSuchSpace)?;
+        let before = here.allow(quota);
+        self.undo.record(|| Undo::Allowed(space.clone(), before));
+        Ok(before)
+    }
+
+    /// How much a space may hold; what the service allows when it does not exist.
+    #[must_use]
+    pub fn quota(&self, space: &SpaceName) -> Quota {
+        self.spaces.get(space).map_or(Quota::NONE, Space::quota)
+    }
+
+    /// Bytes of the tuples in `space`, in canonical encoding; 0 when it does not exist.
+    #[must_use]
+    pub fn bytes(&self, space: &SpaceName) -> u64 {
+        self.spaces.get(space).map_or(0, Space::bytes)
     }
 
     /// Whether the space exists.
@@ -519,6 +543,9 @@ impl Spaces {
             if bytes > self.limits.bytes {
                 return Err(Refusal::TooManyBytes);
             }
+            if !self.space(space).has_room_for(tuple, freed) {
+                return Err(Refusal::SpaceFull);
+            }
         }
         let tuple = tuple.clone();
         Ok(Arriving {
@@ -648,8 +675,13 @@ impl Spaces {
             Undo::Created(name) => {
                 self.spaces.remove(&name);
             }
-            Undo::Destroyed(name) => {
-                self.spaces.insert(name, Space::default());
+            Undo::Destroyed(name, quota) => {
+                let mut space = Space::default();
+                space.allow(quota);
+                self.spaces.insert(name, space);
+            }
+            Undo::Allowed(name, quota) => {
+                self.space(&name).allow(quota);
             }
             Undo::Numbered => self.last.0 -= 1,
             Undo::Inserted { space, arity, id } => {

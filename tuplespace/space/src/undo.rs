@@ -4,7 +4,7 @@
 use bezant_tuple::Tuple;
 
 use crate::{
-    Served, SpaceName, TupleId,
+    Quota, Served, SpaceName, TupleId,
     leases::Hold,
     waiting::{Arrival, Waiter},
 };
@@ -24,7 +24,9 @@ pub(crate) enum Undo {
     /// A space was created.
     Created(SpaceName),
     /// An empty space was removed.
-    Destroyed(SpaceName),
+    Destroyed(SpaceName, Quota),
+    /// A space may hold more or less than before.
+    Allowed(SpaceName, Quota),
     /// The next tuple id was given out.
     Numbered,
     /// A tuple was put into a space.

@@ -3,7 +3,7 @@
 use bezant_api::{Answer, Call, GroupName, Lists, Right, SpaceInfo, Whom};
 use bezant_node::config::{from_hex, to_hex};
 use bezant_tuple::{Field, Template};
-use bezant_tuplespace::SpaceName;
+use bezant_tuplespace::{Quota, SpaceName};
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
@@ -46,6 +46,17 @@ pub(crate) enum Space {
         /// The space
         name: String,
     },
+    /// Let a space hold so much and no more; what it holds already stays
+    Quota {
+        /// The space
+        name: String,
+        /// Most tuples; as many as the service allows if nothing is said
+        #[arg(long, value_name = "N")]
+        tuples: Option<u64>,
+        /// Most bytes of tuples
+        #[arg(long, value_name = "N")]
+        bytes: Option<u64>,
+    },
     /// Give a right in a space
     Grant(Entry),
     /// Take a right in a space
@@ -85,6 +96,17 @@ impl Space {
             }
             Self::Show { name } => Call::Inspect {
                 space: space_name(&name)?,
+            },
+            Self::Quota {
+                name,
+                tuples,
+                bytes,
+            } => Call::SetQuota {
+                space: space_name(&name)?,
+                quota: Quota {
+                    tuples: tuples.unwrap_or(u64::MAX),
+                    bytes: bytes.unwrap_or(u64::MAX),
+                },
             },
             Self::Grant(entry) => {
                 let (space, right, whom) = entry.read()?;
@@ -202,6 +224,11 @@ pub(super) fn changed_or_not(changed: bool, said: &Said, printer: &Printer) -> R
     }
 }
 
+/// A bound, if there is one.
+fn bound(bound: u64) -> Option<u64> {
+    (bound < u64::MAX).then_some(bound)
+}
+
 fn shown(info: &SpaceInfo, said: &Said, printer: &Printer) -> Result<(), Failure> {
     let creator = info.creator.map(|key| to_hex(&key));
     let list = |right| -> Vec<String> { info.lists.of(right).iter().map(spelled).collect() };
@@ -209,6 +236,9 @@ fn shown(info: &SpaceInfo, said: &Said, printer: &Printer) -> Result<(), Failure
         let mut object = object("space-show", said);
         object.insert("creator".to_owned(), json!(creator));
         object.insert("tuples".to_owned(), json!(info.tuples));
+        object.insert("bytes".to_owned(), json!(info.bytes));
+        object.insert("quota_tuples".to_owned(), json!(bound(info.quota.tuples)));
+        object.insert("quota_bytes".to_owned(), json!(bound(info.quota.bytes)));
         for right in Right::ALL {
             object.insert(right.name().to_owned(), json!(list(right)));
         }
@@ -216,7 +246,16 @@ fn shown(info: &SpaceInfo, said: &Said, printer: &Printer) -> Result<(), Failure
     }
     let creator = creator.unwrap_or_else(|| "the service".to_owned());
     printer.line(&format!("creator     {creator}"))?;
-    printer.line(&format!("tuples      {}", info.tuples))?;
+    let quota = |bound| match bound {
+        Some(bound) => format!(" of {bound}"),
+        None => String::new(),
+    };
+    for (what, held, most) in [
+        ("tuples", info.tuples, bound(info.quota.tuples)),
+        ("bytes", info.bytes, bound(info.quota.bytes)),
+    ] {
+        printer.line(&format!("{what:<11} {held}{}", quota(most)))?;
+    }
     for right in Right::ALL {
         let names = list(right);
         let names = if names.is_empty() {

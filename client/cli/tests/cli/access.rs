@@ -57,6 +57,15 @@ fn rights_are_given_taken_and_shown() {
     assert_eq!(shown["read"], json!(["group:readers"]));
     assert_eq!(shown["insert"], json!([key]));
     assert_eq!((&shown["take"], &shown["tuples"]), (&json!([]), &json!(1)));
+    ran(&["space", "quota", "vault", "--tuples", "1"], 0);
+    let full = as_guest(&["out", "vault", "(2)"], 1);
+    assert!(full.stderr.contains("quota"), "{full:?}");
+    let shown = as_guest(&["space", "show", "vault", "-o", "json"], 0).json();
+    assert_eq!(
+        (&shown["quota_tuples"], &shown["quota_bytes"]),
+        (&json!(1), &json!(null))
+    );
+    ran(&["space", "quota", "vault"], 0);
     let mine = as_guest(&["access", "mine", "-o", "json"], 0).json();
     assert_eq!(mine["spaces"]["vault"], json!(["insert", "read"]));
     assert_eq!(mine["groups"], json!(["readers"]));

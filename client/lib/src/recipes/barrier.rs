@@ -57,9 +57,6 @@ impl Barrier {
         })
     }
 
-    /// Calls that [`Self::wait`] makes where one reading shows all parties.
-    pub const CALLS: u64 = 4;
-
     /// Waits until all are there, and takes its own tuple back: that they were is said by a
     /// tuple that stays. Dropped before, it is not there.
     ///

@@ -19,7 +19,6 @@ pub struct Counter {
     space: String,
     name: String,
     known: Option<i64>,
-    calls: u64,
 }
 
 impl Counter {
@@ -31,7 +30,6 @@ impl Counter {
             space: space.to_owned(),
             name: name.to_owned(),
             known: None,
-            calls: 0,
         }
     }
 
@@ -55,7 +53,6 @@ impl Counter {
     /// # Errors
     /// [`Error`].
     pub async fn create(&mut self) -> Result<(), Error> {
-        self.calls += 1;
         let (any, zero) = (self.any()?, self.at(0)?);
         let there = self.client.cas(&self.space, any, zero).await?;
         self.known = there.value.as_ref().map_or(Some(0), value);
@@ -67,7 +64,6 @@ impl Counter {
     /// # Errors
     /// [`Error`].
     pub async fn get(&mut self) -> Result<Option<i64>, Error> {
-        self.calls += 1;
         let read = self.client.rdp(&self.space, self.any()?).await?;
         self.known = read.value.as_ref().and_then(value);
         Ok(self.known)
@@ -93,7 +89,6 @@ impl Counter {
             };
             let next = believed.wrapping_add(amount);
             let (old, new) = (self.at(believed)?, self.at(next)?);
-            self.calls += 1;
             let tried = self.client.replace(&self.space, old.into(), new).await;
             // Another one was faster, or nobody knows.
             self.known = None;
@@ -102,12 +97,6 @@ impl Counter {
                 return Ok(next);
             }
         }
-    }
-
-    /// How many calls this made of the service so far.
-    #[must_use]
-    pub const fn calls(&self) -> u64 {
-        self.calls
     }
 }
 

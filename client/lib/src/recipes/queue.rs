@@ -15,7 +15,6 @@ const PAGE: u32 = 1000;
 pub struct Queue {
     client: Client,
     space: String,
-    calls: u64,
 }
 
 impl Queue {
@@ -25,7 +24,6 @@ impl Queue {
         Self {
             client: client.clone(),
             space: space.to_owned(),
-            calls: 0,
         }
     }
 
@@ -39,7 +37,6 @@ impl Queue {
     /// [`Error`]; where its [outcome is unknown](Error::outcome_unknown) it may have been
     /// added.
     pub async fn add(&mut self, key: i64, payload: Vec<u8>) -> Result<(), Error> {
-        self.calls += 1;
         let element = Tuple::new(vec![
             Value::from("element"),
             Value::from(key),
@@ -63,7 +60,6 @@ impl Queue {
             let mut elements = Vec::new();
             let mut after = None;
             loop {
-                self.calls += 1;
                 let read = self
                     .client
                     .rd_all(&self.space, Self::elements(), PAGE, after);
@@ -80,7 +76,6 @@ impl Queue {
             // Stable: among equal keys the older stays first.
             elements.sort_by_key(key);
             for element in elements {
-                self.calls += 1;
                 let taken = self.client.inp(&self.space, element.into()).await?;
                 if let Some(taken) = taken.into_inner() {
                     return parts(taken).map(Some);
@@ -94,7 +89,6 @@ impl Queue {
     /// # Errors
     /// As [`Self::remove`].
     pub async fn poll(&mut self) -> Result<Option<(i64, Vec<u8>)>, Error> {
-        self.calls += 1;
         let taken = self.client.inp(&self.space, Self::elements()).await?;
         taken.into_inner().map(parts).transpose()
     }
@@ -105,7 +99,6 @@ impl Queue {
     /// # Errors
     /// As [`Self::remove`].
     pub async fn take(&mut self) -> Result<(i64, Vec<u8>), Error> {
-        self.calls += 1;
         let taken = self.client.take(&self.space, Self::elements()).await?;
         parts(taken.into_inner())
     }
@@ -115,18 +108,11 @@ impl Queue {
     /// # Errors
     /// [`Error::NoMatchInTime`]: nothing was taken; and as [`Self::remove`].
     pub async fn take_within(&mut self, time: Duration) -> Result<(i64, Vec<u8>), Error> {
-        self.calls += 1;
         let taken = self
             .client
             .take_within(&self.space, Self::elements(), time)
             .await?;
         parts(taken.into_inner())
-    }
-
-    /// How many calls this made of the service so far.
-    #[must_use]
-    pub const fn calls(&self) -> u64 {
-        self.calls
     }
 }
 

@@ -11,7 +11,7 @@ use bezant_bft::{
     ids::{SeqNo, SessionId},
     service::{Admission, Service},
 };
-use bezant_tuplespace::{Lease, Operation, Outcome, Refusal, SpaceName};
+use bezant_tuplespace::{Lease, Operation, Outcome, Quota, Refusal, SpaceName};
 
 use crate::fixture::{
     Bench, answer, asking, client_id, inp, on, opening, out, rd, register, space, take, template,
@@ -261,6 +261,8 @@ fn a_space_is_open_unless_it_is_made_for_somebody() {
         creator: Some(client_id(ANN).0),
         lists: Lists::open(),
         tuples: 0,
+        bytes: 0,
+        quota: Quota::NONE,
     });
     assert_eq!(house.ask(BEN, &Call::Inspect { space: space("a") }), lists);
     // Open is not everybody's to govern.
@@ -610,6 +612,51 @@ fn a_client_is_told_what_it_may_do() {
         }
     }
     assert_eq!(told, MAX_STANDING_SPACES + 2);
+}
+
+/// A quota is about what comes in: what is there stays, and what is handed over needs no room.
+#[test]
+fn a_space_holds_what_its_quota_allows() {
+    let mut house = House::with_a_space_of_anns();
+    for right in [Right::Insert, Right::Take] {
+        house.ask(ANN, &grant(right, key(BEN)));
+    }
+    let quota = |tuples, bytes| Call::SetQuota {
+        space: space("a"),
+        quota: Quota { tuples, bytes },
+    };
+    house.forbids(BEN, &quota(9, 9));
+    assert_eq!(house.ask(ANN, &quota(2, 100)), Answer::Changed(true));
+    assert_eq!(house.ask(ANN, &quota(2, 100)), Answer::Changed(false));
+    house.allows(BEN, &out("(1)"));
+    house.allows(BEN, &out("(2)"));
+    let full = refused(Refusal::SpaceFull);
+    assert_eq!(house.ask(BEN, &out("(3)")), full);
+    let replace = |by: &str| {
+        let operation = Operation::Replace {
+            template: template("(_)"),
+            tuple: tuple(by),
+            lease: Lease::Forever,
+        };
+        on(space("a"), operation)
+    };
+    house.allows(BEN, &replace("(3)"));
+    let long = format!("(\"{}\")", "x".repeat(99));
+    assert_eq!(house.ask(BEN, &replace(&long)), full);
+    // Less than it holds.
+    house.ask(ANN, &quota(1, 100));
+    assert_eq!(house.bench.kernel.figures().tuples, 2);
+    house.allows(BEN, &inp("(_)"));
+    assert_eq!(house.ask(BEN, &out("(4)")), full);
+    house.bench = house.bench.restored();
+    assert_eq!(house.ask(BEN, &out("(4)")), full);
+    assert_eq!(house.all(ANN, &take("(4)")), []);
+    assert_eq!(house.all(BEN, &out("(4)")).len(), 2);
+    let Answer::Space(info) = house.ask(BEN, &Call::Inspect { space: space("a") }) else {
+        panic!("no space");
+    };
+    assert_eq!((info.tuples, info.quota.tuples), (1, 1));
+    assert_eq!(info.bytes, tuple("(3)").encoded_len() as u64);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use bezant_kernel::{
     Kernel,
     limits::{MAX_SESSIONS_PER_CLIENT, WINDOW},
 };
-use bezant_tuplespace::{Lease, Operation, TupleId};
+use bezant_tuplespace::{Lease, Operation, Quota, TupleId};
 use bytes::Bytes;
 use proptest::{
     prelude::*,
@@ -162,6 +162,10 @@ fn ruling() -> impl Strategy<Value = Call> {
             lists: Lists::closed()
         }),
         name().prop_map(|space| Call::RemoveSpace { space }),
+        (name(), 0u64..9).prop_map(|(space, tuples)| Call::SetQuota {
+            space,
+            quota: Quota { tuples, bytes: 200 },
+        }),
         name().prop_map(|space| Call::Inspect { space }),
         Just(Call::Standing { after: None }),
         (team(), client()).prop_map(|(team, client)| Call::Decree(Decree::Join(team, client))),

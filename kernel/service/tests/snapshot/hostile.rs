@@ -292,6 +292,8 @@ impl Parts {
         put_varint(put, self.spaces.len() as u64);
         for (name, tuples) in &self.spaces {
             put_bytes(put, name.as_bytes());
+            // No quota.
+            put.extend([0, 0]);
             put_varint(put, tuples.len() as u64);
             for (id, text) in tuples {
                 put_varint(put, *id);

@@ -19,7 +19,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -217,25 +217,12 @@ pub enum BenchError {
 /// Counts shared by the clients of one run.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    pub(crate) calls: AtomicU64,
     pulse: Pulse,
     measuring: AtomicBool,
     stop: watch::Sender<bool>,
 }
 
 impl Counts {
-    /// One call of the service was made.
-    pub(crate) fn call(&self) {
-        self.calls(1);
-    }
-
-    /// So many calls of the service were made.
-    pub(crate) fn calls(&self, calls: u64) {
-        if self.measuring.load(Ordering::Relaxed) {
-            self.calls.fetch_add(calls, Ordering::Relaxed);
-        }
-    }
-
     pub(crate) fn stopped(&self) -> bool {
         *self.stop.borrow()
     }
@@ -371,7 +358,7 @@ async fn measure(
     }
     let _busy = Busy::start(options.busy);
     tokio::time::sleep(Duration::from_secs_f64(options.warmup)).await;
-    let window = window(own, options, &counts).await?;
+    let window = window(own, options, (&counts, &clients)).await?;
 
     let mut total = Tally::new(Arc::clone(&counts))?;
     let mut ledgers = BTreeMap::new();
@@ -403,6 +390,8 @@ async fn measure(
 /// What happened in the measured time, apart from what clients saw.
 struct Window {
     seconds: f64,
+    /// Calls of the service that clients made.
+    calls: u64,
     own: Option<ProcessCluster>,
     before: Vec<NodeStatus>,
     after: Vec<NodeStatus>,
@@ -413,7 +402,7 @@ struct Window {
 async fn window(
     own: Option<ProcessCluster>,
     options: &Options,
-    counts: &Counts,
+    (counts, clients): (&Counts, &[Client]),
 ) -> Result<Window, BenchError> {
     let asked = async |own: &Option<ProcessCluster>| match own {
         Some(cluster) => strike::statuses(cluster).await,
@@ -429,6 +418,8 @@ async fn window(
             None => Ok((None, None)),
         }
     };
+    let calls = || clients.iter().map(Client::calls).sum::<u64>();
+    let calls_before = calls();
     counts.measuring.store(true, Ordering::Relaxed);
     counts.pulse.watch();
     let begun = Instant::now();
@@ -437,11 +428,13 @@ async fn window(
     counts.measuring.store(false, Ordering::Relaxed);
     counts.pulse.unwatch();
     let seconds = begun.elapsed().as_secs_f64();
+    let calls = calls() - calls_before;
     let (own, struck) = struck?;
     let after = asked(&own).await;
     counts.stop.send_replace(true);
     Ok(Window {
         seconds,
+        calls,
         own,
         before,
         after,
@@ -481,7 +474,6 @@ fn report(
 ) -> Report {
     // A pair is measured as two operations already.
     let ops = total.latencies.len();
-    let calls = total.counts.calls.load(Ordering::Relaxed);
     let longest_stall = total.counts.pulse.longest();
     Report {
         op: options.op,
@@ -495,7 +487,7 @@ fn report(
         p50_us: total.latencies.value_at_quantile(0.5),
         p99_us: total.latencies.value_at_quantile(0.99),
         max_us: total.latencies.max(),
-        calls_per_operation: ratio(calls, ratio(ops, 1.0)),
+        calls_per_operation: ratio(window.calls, ratio(ops, 1.0)),
         errors: total.errors,
         longest_stall_ms: u64::try_from(longest_stall.as_millis()).unwrap_or(u64::MAX),
         disagreements,

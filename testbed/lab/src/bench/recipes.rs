@@ -84,17 +84,14 @@ pub(super) async fn run(client: &Client, index: usize, options: &Options, tally:
 async fn counter_plain(client: &Client, options: &Options, mut tally: Tally) -> Tally {
     let mut counter = Counter::new(client, &options.space, "shared");
     while !tally.counts().stopped() {
-        let before = counter.calls();
         let adding = async { counter.add(1).await.map(|_| true) };
         tally.measure(adding).await;
-        tally.counts().calls(counter.calls() - before);
     }
     tally
 }
 
 async fn counter_extension(client: &Client, options: &Options, mut tally: Tally) -> Tally {
     while !tally.counts().stopped() {
-        tally.counts().call();
         tally
             .measure(increment_extension(client, &options.space))
             .await;
@@ -122,7 +119,6 @@ async fn queue_plain(client: &Client, index: usize, options: &Options, mut tally
     let mut round = 0;
     while !tally.counts().stopped() {
         round += 1;
-        let before = queue.calls();
         let payload = vec![b'x'; options.size];
         tally
             .measure(async { queue.add(key(index, round), payload).await.map(|()| true) })
@@ -130,7 +126,6 @@ async fn queue_plain(client: &Client, index: usize, options: &Options, mut tally
         tally
             .measure(async { queue.remove().await.map(|head| head.is_some()) })
             .await;
-        tally.counts().calls(queue.calls() - before);
     }
     tally
 }
@@ -145,11 +140,9 @@ async fn queue_extension(
     while !tally.counts().stopped() {
         round += 1;
         let element: Tuple = tuple!("element", key(index, round), vec![b'x'; options.size]);
-        tally.counts().call();
         tally
             .measure(async { client.out(&options.space, element).await.map(|_| true) })
             .await;
-        tally.counts().call();
         tally
             .measure(remove_extension(client, &options.space))
             .await;
@@ -178,7 +171,6 @@ async fn barrier(client: &Client, options: &Options, mut tally: Tally) -> Tally 
             () = counts.until_stopped() => break,
             () = tally.measure(passing) => {}
         }
-        tally.counts().calls(Barrier::CALLS);
     }
     tally
 }

@@ -99,14 +99,12 @@ pub(super) async fn run(
         match options.op {
             Op::Rdp => {
                 let template = template!("bench", as_int(index), 0, ?bytes);
-                tally.counts().call();
                 let read =
                     async { Ok(client.rdp(&options.space, template).await?.value.is_some()) };
                 tally.measure(read).await;
             }
             Op::Inp => {
                 let template = template!("bench", as_int(index), ?int, ?bytes);
-                tally.counts().call();
                 let taken =
                     async { Ok(client.inp(&options.space, template).await?.value.is_some()) };
                 tally.measure(taken).await;
@@ -125,7 +123,6 @@ async fn out_and_inp(
     tally: &mut Tally,
 ) {
     let tuple = entry(index, number, options.size);
-    tally.counts().call();
     let mut put = false;
     tally
         .measure(async {
@@ -136,7 +133,6 @@ async fn out_and_inp(
         .await;
     if options.op == Op::Pair {
         let template = template!("bench", as_int(index), as_int(number), ?bytes);
-        tally.counts().call();
         let mut take = Take::Unknown;
         tally
             .measure(async {

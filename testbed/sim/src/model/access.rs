@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bezant_api::{
     Answer, Call, Decree, GroupName, Lists, Refused, Right, SpaceInfo, Standing, Whom,
 };
-use bezant_tuplespace::{Operation, Refusal, SpaceName, Wants};
+use bezant_tuplespace::{Operation, Quota, Refusal, SpaceName, Wants};
 
 use super::Spaces;
 
@@ -17,6 +17,7 @@ struct Rights {
     space: SpaceName,
     creator: ClientKey,
     lists: Lists,
+    quota: Quota,
 }
 
 /// All that is known of clients.
@@ -80,7 +81,30 @@ impl Spaces {
             space: space.clone(),
             creator,
             lists,
+            quota: Quota::NONE,
         });
+    }
+
+    /// How much a space may hold.
+    pub(super) fn quota(&self, space: &SpaceName) -> Quota {
+        let mut rights = self.access.rights.iter();
+        let rights = rights.find(|rights| rights.space == *space);
+        rights.map_or(Quota::NONE, |rights| rights.quota)
+    }
+
+    fn set_quota(
+        &mut self,
+        session: u64,
+        space: &SpaceName,
+        quota: Quota,
+    ) -> Result<Answer, Refused> {
+        self.administer(session, space)?;
+        let access = Arc::make_mut(&mut self.access);
+        let mut rights = access.rights.iter_mut();
+        let rights = rights.find(|rights| rights.space == *space);
+        let rights = rights.ok_or(Refusal::NoSuchSpace)?;
+        let before = std::mem::replace(&mut rights.quota, quota);
+        Ok(Answer::Changed(before != quota))
     }
 
     /// Whether an operation is allowed where its space is there.
@@ -145,6 +169,7 @@ impl Spaces {
             Call::Inspect { space } => self.inspect(space),
             Call::Standing { after } => Ok(self.standing(session, after.as_ref())),
             Call::Decree(decree) => self.decree(session, decree),
+            Call::SetQuota { space, quota } => self.set_quota(session, space, *quota),
             _ => return None,
         })
     }
@@ -210,6 +235,8 @@ impl Spaces {
             creator: Some(rights.creator),
             lists: rights.lists.clone(),
             tuples: self.count_in(space),
+            bytes: self.bytes_in(space),
+            quota: rights.quota,
         }))
     }
 

@@ -243,6 +243,36 @@ impl Spaces {
         here.count() as u64
     }
 
+    /// How many bytes its tuples have.
+    pub(super) fn bytes_in(&self, name: &SpaceName) -> u64 {
+        let here = self.tuples.iter().filter(|placed| placed.space == *name);
+        here.map(|placed| placed.tuple.encoded_len() as u64).sum()
+    }
+
+    /// Whether a tuple may come in, in place of another one if there is one. Where somebody
+    /// waits to take it, it needs no room.
+    fn room(
+        &self,
+        name: &SpaceName,
+        tuple: &Tuple,
+        replaced: Option<&Tuple>,
+    ) -> Result<(), Refused> {
+        let takes = |wait: &Wait| {
+            wait.wants == Wants::Take && wait.space == *name && wait.template.matches(tuple)
+        };
+        if self.waits.iter().any(takes) {
+            return Ok(());
+        }
+        let quota = self.quota(name);
+        let freed = replaced.map_or(0, |tuple| tuple.encoded_len() as u64);
+        let tuples = self.count_in(name) - u64::from(replaced.is_some());
+        let bytes = self.bytes_in(name) - freed + tuple.encoded_len() as u64;
+        if tuples >= quota.tuples || bytes > quota.bytes {
+            return Err(Refusal::SpaceFull.into());
+        }
+        Ok(())
+    }
+
     /// Ends a wait with a refusal.
     pub(super) fn refuse(&mut self, session: u64, number: u64, why: Refusal) {
         self.cancel(session, number);
@@ -285,6 +315,7 @@ impl Spaces {
         }
         let outcome = match operation {
             Operation::Out { tuple, .. } => {
+                self.room(space, tuple, None)?;
                 self.insert(space, tuple, lease);
                 Outcome::Done
             }
@@ -362,6 +393,7 @@ impl Spaces {
             } => {
                 let found = self.read(space, template);
                 if found.is_none() {
+                    self.room(space, tuple, None)?;
                     self.insert(space, tuple, lease);
                 }
                 Outcome::Match(found)
@@ -369,6 +401,9 @@ impl Spaces {
             Operation::Replace {
                 template, tuple, ..
             } => {
+                if let Some(old) = self.read(space, template) {
+                    self.room(space, tuple, Some(&old))?;
+                }
                 let found = self.take(space, template);
                 if found.is_some() {
                     self.insert(space, tuple, lease);

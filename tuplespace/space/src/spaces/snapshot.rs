@@ -9,7 +9,7 @@ use bezant_tuple::codec::{self, DecodeError, Reader};
 
 use super::Spaces;
 use crate::{
-    Change, Limits, SpaceName, TupleId, WaiterId, Wants,
+    Change, Limits, Quota, SpaceName, TupleId, WaiterId, Wants,
     clock::End,
     history::{Entry, History},
     leases::Hold,
@@ -61,6 +61,10 @@ impl Spaces {
         let mut anew = 0;
         for (name, space) in &self.spaces {
             codec::put_bytes(out, name.as_str().as_bytes());
+            // The bound that is none comes to 0.
+            let Quota { tuples, bytes } = space.quota();
+            codec::put_varint(out, tuples.wrapping_add(1));
+            codec::put_varint(out, bytes.wrapping_add(1));
             codec::put_varint(out, space.len());
             anew += space.encode_into(out);
             codec::put_varint(out, space.holds().len() as u64);
@@ -93,14 +97,7 @@ impl Spaces {
             codec::put_varint(out, due_ms);
             codec::put_template(out, &waiter.template);
         }
-        codec::put_varint(out, self.history.last());
-        codec::put_varint(out, self.history.len() as u64);
-        for entry in self.history.entries() {
-            codec::put_bytes(out, entry.space.as_str().as_bytes());
-            out.push(entry.change as u8);
-            codec::put_varint(out, entry.id.0);
-            codec::put_tuple(out, &entry.tuple);
-        }
+        self.history.encode_into(out);
         anew
     }
 
@@ -131,7 +128,12 @@ impl Spaces {
                 "spaces out of order",
             )?;
             BadContent::unless(spaces.spaces.len() < limits.spaces, "too many spaces")?;
-            spaces.spaces.insert(name.clone(), Space::default());
+            let mut space = Space::default();
+            space.allow(Quota {
+                tuples: reader.varint()?.wrapping_sub(1),
+                bytes: reader.varint()?.wrapping_sub(1),
+            });
+            spaces.spaces.insert(name.clone(), space);
             spaces.decode_tuples(&name, reader, &mut ids)?;
             spaces.decode_holds(&name, reader)?;
         }

@@ -14,7 +14,9 @@ mod common;
 mod twin;
 
 use bezant_tuple::Tuple;
-use bezant_tuplespace::{Lease, Limits, Operation, Savepoint, Served, SpaceName, Spaces, WaiterId};
+use bezant_tuplespace::{
+    Lease, Limits, Operation, Quota, Savepoint, Served, SpaceName, Spaces, WaiterId,
+};
 use common::{TIGHT, WIDE, content, name, operation, restored, space, tuple};
 use proptest::{prelude::*, sample::Index};
 use twin::{Model, Placed, Waiter};
@@ -22,6 +24,8 @@ use twin::{Model, Placed, Waiter};
 #[derive(Clone, Debug)]
 enum Step {
     Create(SpaceName),
+    Remove(SpaceName),
+    Allow(SpaceName, Quota),
     /// With the owner under which to wait, if at all.
     Apply(SpaceName, Operation, Option<u64>),
     /// Cancels a wait, or what is none.
@@ -37,9 +41,18 @@ enum Step {
     Commit,
 }
 
+fn quota() -> impl Strategy<Value = Quota> {
+    prop_oneof![
+        Just(Quota::NONE),
+        (0u64..6, 0u64..300).prop_map(|(tuples, bytes)| Quota { tuples, bytes }),
+    ]
+}
+
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         2 => space().prop_map(Step::Create),
+        1 => space().prop_map(Step::Remove),
+        2 => (space(), quota()).prop_map(|(space, quota)| Step::Allow(space, quota)),
         40 => (space(), operation(), prop::option::weighted(0.8, 0u64..3))
             .prop_map(|(space, operation, owner)| Step::Apply(space, operation, owner)),
         2 => any::<Index>().prop_map(Step::Cancel),
@@ -89,6 +102,13 @@ impl Twins {
         match &step {
             Step::Create(space) => {
                 assert_eq!(self.spaces.create(space), self.model.create(space));
+            }
+            Step::Remove(space) => {
+                assert_eq!(self.spaces.remove_space(space), self.model.remove(space));
+            }
+            Step::Allow(space, quota) => {
+                let before = self.model.allow(space, *quota);
+                assert_eq!(self.spaces.allow(space, *quota), before);
             }
             Step::Apply(space, operation, owner) => {
                 waiter = self.waiter(*owner);
@@ -210,6 +230,10 @@ impl Twins {
             let here = |placed: &&Placed| placed.space == space;
             let count = model.tuples.iter().filter(here).count();
             assert_eq!(spaces.tuples(&space), count as u64);
+            let lengths = model.tuples.iter().filter(here);
+            let bytes: usize = lengths.map(|placed| placed.tuple.encoded_len()).sum();
+            assert_eq!(spaces.bytes(&space), bytes as u64);
+            assert_eq!(spaces.quota(&space), model.quota(&space));
             assert_eq!(spaces.contains(&space), model.spaces.contains(&space));
         }
     }
@@ -223,6 +247,8 @@ impl Twins {
         for (step, waiter) in &self.done {
             match step {
                 Step::Create(space) => drop(other.create(space)),
+                Step::Remove(space) => drop(other.remove_space(space)),
+                Step::Allow(space, quota) => drop(other.allow(space, *quota)),
                 Step::Apply(space, operation, owner) => {
                     if let Operation::Watch { .. } | Operation::Survey { .. } = operation {
                         other.commit();

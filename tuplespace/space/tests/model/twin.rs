@@ -3,7 +3,7 @@
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
     Applied, Change, Ended, Event, Lease, Limits, MAX_LEASE_MS, Operation, OperationKind, Outcome,
-    Refusal, Served, SpaceName, TupleId, WaiterId,
+    Quota, Refusal, Served, SpaceName, TupleId, WaiterId,
 };
 
 #[derive(Clone, Debug)]
@@ -33,6 +33,7 @@ pub(crate) struct Placed {
 pub(crate) struct Model {
     pub(crate) limits: Limits,
     pub(crate) spaces: Vec<SpaceName>,
+    pub(crate) quotas: Vec<(SpaceName, Quota)>,
     pub(crate) tuples: Vec<Placed>,
     pub(crate) waiters: Vec<Waiter>,
     pub(crate) served: Vec<Served>,
@@ -54,6 +55,7 @@ impl Model {
         Self {
             limits,
             spaces: Vec::new(),
+            quotas: Vec::new(),
             tuples: Vec::new(),
             waiters: Vec::new(),
             served: Vec::new(),
@@ -76,6 +78,34 @@ impl Model {
         }
         self.spaces.push(space.clone());
         Ok(())
+    }
+
+    pub(crate) fn remove(&mut self, space: &SpaceName) -> Result<(), Refusal> {
+        if !self.spaces.contains(space) {
+            return Err(Refusal::NoSuchSpace);
+        }
+        let waits = self.waiters.iter().any(|waiter| waiter.space == *space);
+        if waits || self.tuples.iter().any(|placed| placed.space == *space) {
+            return Err(Refusal::SpaceNotEmpty);
+        }
+        self.spaces.retain(|other| other != space);
+        self.quotas.retain(|(other, _)| other != space);
+        Ok(())
+    }
+
+    pub(crate) fn allow(&mut self, space: &SpaceName, quota: Quota) -> Result<Quota, Refusal> {
+        if !self.spaces.contains(space) {
+            return Err(Refusal::NoSuchSpace);
+        }
+        let before = self.quota(space);
+        self.quotas.retain(|(other, _)| other != space);
+        self.quotas.push((space.clone(), quota));
+        Ok(before)
+    }
+
+    pub(crate) fn quota(&self, space: &SpaceName) -> Quota {
+        let found = self.quotas.iter().find(|(other, _)| other == space);
+        found.map_or(Quota::NONE, |(_, quota)| *quota)
     }
 
     /// Places of the matches in `tuples`.
@@ -112,6 +142,13 @@ impl Model {
             }
             if self.bytes() + tuple.encoded_len() as u64 > self.limits.bytes {
                 return Err(Refusal::TooManyBytes);
+            }
+            let here = self.tuples.iter().filter(|placed| placed.space == *space);
+            let lengths = here.map(|placed| placed.tuple.encoded_len() as u64);
+            let (count, bytes) = lengths.fold((0, 0), |(n, sum), len| (n + 1, sum + len));
+            let quota = self.quota(space);
+            if count >= quota.tuples || bytes + tuple.encoded_len() as u64 > quota.bytes {
+                return Err(Refusal::SpaceFull);
             }
         }
         self.last += 1;
