@@ -5,7 +5,7 @@ use bezant_bft::{
     effects::{Effect, Record},
     ids::{Digest, ReplicaId, SeqNo, View},
     limits,
-    message::{PeerMessage, PreparedCertificate, ViewChange},
+    message::{AskProposals, Content, PeerMessage, PreparedCertificate, ViewChange},
     misbehaviour::Fault,
     rejoin::Lives,
     replica::Tuning,
@@ -14,7 +14,7 @@ use bezant_bft::{
 
 use crate::common::{
     digest_of,
-    single::{Single, blames, commits, executes, prepares, suspects},
+    single::{Single, blames, commits, executes, prepares, sent, suspects},
     views::{entered, leaving, opening, vote_in},
 };
 
@@ -365,4 +365,68 @@ fn a_view_that_begins_elsewhere_is_not_entered() {
     assert!(entered(&out).is_empty());
     let view = View(1);
     assert_eq!(blames(&out), [(Some(1), &Fault::WrongNewView { view })]);
+}
+
+/// The proposals that are asked for among what is sent.
+fn asked(out: &[Effect]) -> Vec<(SeqNo, Digest)> {
+    let asks = sent(out).into_iter().filter_map(|message| match message {
+        PeerMessage::AskProposals(ask) => Some(&ask.wanted),
+        _ => None,
+    });
+    asks.flatten().copied().collect()
+}
+
+/// A new view names digests; whoever lacks the proposal asks until it is here, and takes no
+/// other for it.
+#[test]
+fn what_a_new_view_proposes_and_is_not_here_is_asked_for() {
+    let mut single = Single::new(2);
+    let (proposal, other) = (single.cluster.proposal(7), single.cluster.proposal(8));
+    let digest = digest_of(&proposal);
+    let certificate = single.cluster.certificate(0, 1, digest);
+    for by in [0, 3] {
+        single.hear(by, &single.cluster.leaves(by, 2, vec![certificate.clone()]));
+    }
+    let wanted = [(SeqNo(1), digest)];
+    assert_eq!(asked(&single.tick(T)), wanted);
+    let content = |proposal| {
+        let number = SeqNo(1);
+        PeerMessage::Content(Content { number, proposal })
+    };
+    single.hear(0, &content(other));
+    assert_eq!(asked(&single.tick(2 * T)), wanted);
+    single.hear(0, &content(proposal));
+    assert_eq!(asked(&single.tick(4 * T)), []);
+}
+
+/// Whoever has such a proposal gives it to those who ask, and nothing else under its digest.
+#[test]
+fn a_proposal_is_given_to_whoever_asks_by_its_digest() {
+    let mut single = Single::new(3);
+    let proposal = single.cluster.proposal(7);
+    let digest = digest_of(&proposal);
+    single.hear(0, &single.cluster.pre_prepare(1, proposal.clone()));
+    let ask = |digest| {
+        let wanted = vec![(SeqNo(1), digest)];
+        PeerMessage::AskProposals(AskProposals { wanted })
+    };
+    let number = SeqNo(1);
+    let given = PeerMessage::Content(Content { number, proposal });
+    assert_eq!(sent(&single.hear(1, &ask(digest))), [&given]);
+    assert!(sent(&single.hear(1, &ask(B))).is_empty());
+}
+
+/// What was proposed in a view that ended and prepared by nobody is gone with it: nobody
+/// lacks it any more.
+#[test]
+fn what_was_only_proposed_is_lacked_by_nobody_after_the_view() {
+    let mut single = Single::new(3);
+    let proposal = single.cluster.proposal(7);
+    single.hear(0, &single.cluster.pre_prepare(1, proposal));
+    let out = left(&mut single);
+    assert_eq!(entered(&open(&mut single, &out, &[])), [1]);
+    let wants =
+        |message: &&&PeerMessage| matches!(message, PeerMessage::Status(status) if status.wants);
+    let out = single.tick(T / 2);
+    assert_eq!(sent(&out).iter().filter(wants).count(), 0, "{out:?}");
 }
