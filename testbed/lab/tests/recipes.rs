@@ -154,6 +154,30 @@ fn a_lock_that_is_held_is_not_had_by_trying_or_in_time() {
     cluster.stop().unwrap();
 }
 
+/// Whoever asks late, when the events of its beginning are kept no more, holds on.
+#[test]
+fn a_hold_is_not_lost_with_the_events_of_its_beginning() {
+    let cluster = start();
+    runtime().block_on(async {
+        let clients = clients(&cluster, 2).await;
+        let lock = Lock::new(&clients[0], "r", "one").unwrap();
+        let guard = lock.acquire().await.unwrap();
+        // A mebibyte of tuples is kept.
+        let large = "x".repeat(60_000);
+        for number in 0..20 {
+            let tuple = tuple!(number, large.clone());
+            clients[1].out("r", tuple).await.unwrap();
+        }
+        let nobody = clients[1].rd_within("r", template!("nobody"), Duration::from_millis(300));
+        tokio::select! {
+            () = guard.lost() => panic!("it is held"),
+            none = nobody => assert!(matches!(none, Err(Error::NoMatchInTime(_)))),
+        }
+        assert!(guard.release().await.unwrap());
+    });
+    cluster.stop().unwrap();
+}
+
 /// What a client held that is gone is free again when its session is over; and the client, if
 /// it is only cut off, knows before.
 #[test]

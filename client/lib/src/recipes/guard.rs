@@ -2,10 +2,10 @@
 
 use bezant_api::Call;
 use bezant_tuple::Tuple;
-use bezant_tuplespace::{Operation, SpaceName, TupleId};
+use bezant_tuplespace::{Operation, Outcome, SpaceName, TupleId};
 
 use super::line::{self, Goes};
-use crate::{client::Client, error::Error};
+use crate::{client::Client, error::Error, reply::Reply};
 
 /// Something this client's session holds. Dropped, it is let go as soon as the service hears
 /// of it; [`Self::release`] waits for that.
@@ -14,13 +14,11 @@ use crate::{client::Client, error::Error};
 pub struct Guard {
     claim: Claim,
     id: TupleId,
-    /// The number of the latest event when the claim was seen to be there.
-    seen_at: u64,
 }
 
 impl Guard {
-    pub(super) const fn new(claim: Claim, id: TupleId, seen_at: u64) -> Self {
-        Self { claim, id, seen_at }
+    pub(super) const fn new(claim: Claim, id: TupleId) -> Self {
+        Self { claim, id }
     }
 
     /// A number that is higher for whoever holds this later, and never the same for two: the
@@ -33,11 +31,40 @@ impl Guard {
     /// Returns when this is held no longer, or this client can no longer be certain that it is:
     /// its session is over or [may be](Client::certain_until), or somebody took the claim.
     pub async fn lost(&self) {
-        let Claim { client, space, .. } = &self.claim;
-        let goes = Goes::of(&self.id, &self.claim.tuple, self.seen_at);
         tokio::select! {
-            () = client.uncertain() => {}
-            _ = line::wait_until_gone(client, space, goes) => {}
+            () = self.claim.client.uncertain() => {}
+            () = self.gone() => {}
+        }
+    }
+
+    /// Returns when the claim is seen not to be there, or nothing more can be seen. Events that
+    /// are kept no more tell nothing: then it is looked for anew.
+    async fn gone(&self) {
+        let Claim {
+            client,
+            space,
+            tuple,
+            ..
+        } = &self.claim;
+        loop {
+            let look = Operation::Survey {
+                template: tuple.clone().into(),
+                limit: 1,
+                after: None,
+            };
+            let seen = client.operate(space.as_str(), look).await;
+            let newest = match seen.map(Reply::into_inner) {
+                Ok(Outcome::Survey { found, newest, .. }) if !found.is_empty() => newest,
+                Err(error) if error.is_retryable() => {
+                    tokio::time::sleep(line::PAUSE).await;
+                    continue;
+                }
+                _ => return,
+            };
+            let goes = Goes::of(&self.id, tuple, newest);
+            if line::wait_until_gone(client, space, goes).await.is_err() {
+                return;
+            }
         }
     }
 

@@ -25,7 +25,7 @@ use crate::{
 const PAGE: u32 = 500;
 
 /// How long whoever waits lets the service be after an error that may pass.
-const PAUSE: Duration = Duration::from_millis(100);
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
 /// Where in a claim its `what` is.
 const WHAT: usize = 2;
@@ -201,7 +201,7 @@ impl Line {
         loop {
             let (before, id, newest) = self.before(claim.tuple(), page.take()).await?;
             let goes = match judge(&before) {
-                Verdict::Holds => return Ok(Guard::new(claim, id, newest)),
+                Verdict::Holds => return Ok(Guard::new(claim, id)),
                 Verdict::After(tuple) => (tuple.into(), 1),
                 Verdict::AfterAny(count) => (self.template()?, count),
             };
@@ -235,13 +235,13 @@ impl Line {
             .require(counted)
             .act(self.space.clone(), own);
         let outcomes = self.grouped(group, &mut claim).await?;
-        let Some(Outcome::Survey { found, newest, .. }) = outcomes.into_iter().nth(1) else {
+        let Some(Outcome::Survey { found, .. }) = outcomes.into_iter().nth(1) else {
             // The condition did not hold: nothing was inserted.
             claim.forget();
             return Ok(None);
         };
         let (id, _) = found.into_iter().next().ok_or(Error::Unexpected)?;
-        Ok(Some(Guard::new(claim, id, newest)))
+        Ok(Some(Guard::new(claim, id)))
     }
 
     /// Who stands there, the first one first, and the event up to which that is known.
