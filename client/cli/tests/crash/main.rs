@@ -8,6 +8,7 @@
     reason = "a test may stop"
 )]
 
+mod linear;
 mod recipes;
 
 use std::{
