@@ -6,12 +6,12 @@
 
 use std::{
     sync::{Mutex, PoisonError, Weak},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bezant_api::{Answer, Call, Refused};
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tracing::debug;
 
 use crate::client::Inner;
@@ -78,12 +78,13 @@ impl Life {
             loop {
                 match self.certain_until() {
                     Some(until) if until <= Instant::now() => return,
-                    Some(until) => tokio::time::sleep_until(until.into()).await,
+                    Some(until) => tokio::time::sleep_until(until).await,
                     None => std::future::pending().await,
                 }
             }
         };
         tokio::select! {
+            biased;
             () = passed => {}
             () = self.over() => {}
         }

@@ -10,6 +10,7 @@ use bezant_session::{Config, Session};
 
 use crate::{
     alive::{self, Life},
+    carrier::random,
     client::{Client, Inner, ms},
     error::Error,
     network::{ClusterView, Network},
@@ -116,7 +117,7 @@ impl Builder {
             None => Network::new(&self.cluster, key.clone())?,
         };
         network.ready(self.timeout).await?;
-        let nonce = random::<8>().map(u64::from_le_bytes)?.max(1);
+        let nonce = network.random().map(u64::from_le_bytes)?.max(1);
         let session = Session::new(key.clone(), network.keyring().clone(), self.config, nonce);
         let name = network.add(session, key.clone());
         let inner = Arc::new(Inner {
@@ -134,12 +135,6 @@ impl Builder {
         }
         Ok(client)
     }
-}
-
-pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| Error::Random(error.to_string()))?;
-    Ok(bytes)
 }
 
 fn random_key() -> Result<SigningKey, Error> {

@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bezant_api::{
@@ -18,10 +18,10 @@ use bezant_bft::{
     ids::{ClientId, ReplicaId, SessionId},
 };
 use bezant_session::{Accepted, Failure, Submit, Token};
-use bezant_tuple::{Template, Tuple};
+use bezant_tuple::{Template, Tuple, Value};
 use bezant_tuplespace::{Lease, Operation, Outcome, Quota, SpaceName, TupleId};
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 use tracing::debug;
 
 use crate::{
@@ -124,13 +124,18 @@ impl Client {
     /// Whoever was cut off from the service for so long must no longer do what only the
     /// owner of an ephemeral tuple may do: the service may have ended the session.
     #[must_use]
-    pub fn certain_until(&self) -> Option<Instant> {
-        self.inner.life.certain_until()
+    pub fn certain_until(&self) -> Option<std::time::Instant> {
+        self.inner.life.certain_until().map(Instant::into_std)
     }
 
     /// Returns once [`Self::certain_until`] has passed, or the session is over.
     pub async fn uncertain(&self) {
         self.inner.life.uncertain().await;
+    }
+
+    /// What tells one claim or party from every other.
+    pub(crate) fn token(&self) -> Result<Value, Error> {
+        Ok(Value::from(self.inner.network.random::<16>()?.to_vec()))
     }
 
     pub(crate) async fn open(&self, nonce: u64, ttl_ms: Option<u64>) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 //!
 //! A [`Client`] is one session with the service: cheap to clone, used through
 //! `&self`, and believing nothing that fewer than f+1 replicas say alike.
-//! `network` is the links and the task behind them, `builder` how a client comes to be, `client`
+//! `network` is the links and the task behind them, `carrier` what they are made of, `builder` how a client comes to be, `client`
 //! the operations, `waiting` those that wait, `watch` what happens to tuples, `alive` what keeps
 //! a session from ending, `error` what can go wrong; [`recipes`] are locks, elections and the
 //! like, made of these. All decisions about answers are made by the pure
@@ -39,6 +39,7 @@
 
 mod alive;
 mod builder;
+mod carrier;
 mod client;
 mod error;
 mod macros;
@@ -60,6 +61,7 @@ pub use bezant_bft::{
 pub use bezant_tuple::{Field, Kind, Template, Tuple, Value};
 pub use bezant_tuplespace::{Change, Event, Lease, Operation, Outcome, Quota, SpaceName, TupleId};
 pub use builder::Builder;
+pub use carrier::{Brought, Carrier};
 pub use client::Client;
 pub use error::Error;
 pub use network::{ClusterView, Network};

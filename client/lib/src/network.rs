@@ -3,12 +3,13 @@
 //! A [`Network`] is one link per replica and any number of sessions over them.
 //! Requests are signed and queued by the caller's own task; one task per
 //! network takes what arrives, lets the sessions count votes, and wakes the
-//! callers. Sessions are pure: this file only carries out what they say.
+//! callers. Sessions are pure: this file only carries out what they say. What
+//! the links are made of is the business of [`crate::carrier`].
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bezant_bft::{
@@ -19,15 +20,19 @@ use bezant_bft::{
     message::{Attach, ClientMessage, ReplicaMessage},
     seal::Keyring,
 };
-use bezant_quic::{
-    Config, Event as LinkEvent, Fabric, Inbox, LinkError, Peer, ReplicaAddress, Role,
-};
+use bezant_quic::{Config, Fabric, ReplicaAddress, Role};
 use bezant_session::{Accepted, Event, Failure, Session, Submit, Target, Token};
 use bytes::Bytes;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::{
+    sync::{Notify, mpsc, oneshot, watch},
+    time::Instant,
+};
 use tracing::debug;
 
-use crate::error::Error;
+use crate::{
+    carrier::{Arrivals, Brought, Carrier, Link, News, Way},
+    error::Error,
+};
 
 /// Most events taken in one turn.
 const MAX_EVENTS_PER_TURN: usize = 1024;
@@ -98,13 +103,13 @@ struct State {
 /// How the links stand.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Links {
-    up: BTreeMap<ReplicaId, bezant_quic::LinkId>,
+    up: BTreeMap<ReplicaId, Link>,
     failure: Option<String>,
     ended: bool,
 }
 
 struct Shared {
-    fabric: Fabric,
+    way: Way,
     identity: SigningKey,
     keyring: Keyring,
     start: Instant,
@@ -155,8 +160,30 @@ impl Network {
             cluster.addresses(),
         );
         let (fabric, inbox) = Fabric::bind(config, None)?;
+        let (way, arrivals) = (Way::Quic(fabric), Arrivals::quic(inbox));
+        Ok(Self::over(keyring, identity, way, arrivals))
+    }
+
+    /// Has its frames carried by a simulator in place of QUIC: `carrier` takes what is sent,
+    /// and what comes is read from `brought`. The addresses of `cluster` are not looked at.
+    ///
+    /// All time is tokio's: with its clock paused, a client lives in the simulator's time.
+    ///
+    /// # Errors
+    /// [`Error::Cluster`].
+    pub fn carried(
+        cluster: &ClusterView,
+        identity: SigningKey,
+        carrier: Arc<dyn Carrier>,
+        brought: mpsc::UnboundedReceiver<Brought>,
+    ) -> Result<Self, Error> {
+        let (way, arrivals) = (Way::Played(carrier), Arrivals::Played(brought));
+        Ok(Self::over(cluster.keyring()?, identity, way, arrivals))
+    }
+
+    fn over(keyring: Keyring, identity: SigningKey, way: Way, arrivals: Arrivals) -> Self {
         let shared = Arc::new(Shared {
-            fabric,
+            way,
             identity,
             keyring,
             start: Instant::now(),
@@ -164,11 +191,16 @@ impl Network {
             timer: Notify::new(),
             links: watch::Sender::new(Links::default()),
         });
-        let task = tokio::spawn(run(Arc::clone(&shared), inbox)).abort_handle();
-        Ok(Self {
+        let task = tokio::spawn(run(Arc::clone(&shared), arrivals)).abort_handle();
+        Self {
             shared,
             _last: Arc::new(LastHandle { task }),
-        })
+        }
+    }
+
+    /// Bytes that nobody can foresee, as far as those go that carry the frames.
+    pub(crate) fn random<const N: usize>(&self) -> Result<[u8; N], Error> {
+        self.shared.way.random()
     }
 
     pub(crate) fn keyring(&self) -> &Keyring {
@@ -386,12 +418,7 @@ impl Shared {
 
     fn send(&self, to: Target, message: &ClientMessage) {
         let frame = Bytes::from(codec::encode(message));
-        let send = |replica| {
-            // What is lost here is sent again when the answer does not come.
-            if let Err(error) = self.fabric.send_replica(replica, frame.clone()) {
-                debug!(%replica, %error, "a request was not sent");
-            }
-        };
+        let send = |replica| self.way.send(replica, frame.clone());
         match to {
             Target::Replica(replica) => send(replica),
             Target::All => self.keyring.quorum().members().for_each(send),
@@ -410,12 +437,9 @@ impl Shared {
         self.carry_out(entry, out);
     }
 
-    fn on_event(&self, event: LinkEvent) {
-        match event {
-            LinkEvent::Up {
-                link,
-                peer: Peer::Replica(replica),
-            } => {
+    fn on_news(&self, news: News) {
+        match news {
+            News::Up(replica, link) => {
                 self.links.send_modify(|links| {
                     links.up.insert(replica, link);
                 });
@@ -423,39 +447,24 @@ impl Shared {
                     self.attach(entry, replica);
                 }
             }
-            LinkEvent::Down {
-                link,
-                peer: Peer::Replica(replica),
-                reason,
-            } => {
-                self.on_down(link, replica, &reason);
-            }
-            LinkEvent::DialFailed {
-                replica, reason, ..
-            } => {
-                self.links.send_modify(|links| {
-                    links.failure = Some(format!("replica {replica}: {reason}"));
-                });
-            }
-            LinkEvent::Frame {
-                peer: Peer::Replica(from),
-                frame,
-                ..
-            } => match codec::decode::<ReplicaMessage>(&frame) {
+            News::Down(replica, link, why) => self.on_down(link, replica, &why),
+            News::DialFailed(replica, why) => self.links.send_modify(|links| {
+                links.failure = Some(format!("replica {replica}: {why}"));
+            }),
+            News::Frame(from, frame) => match codec::decode::<ReplicaMessage>(&frame) {
                 Ok(message) => self.on_message(from, message),
                 Err(error) => debug!(%from, %error, "not a message"),
             },
-            _ => {}
         }
     }
 
-    fn on_down(&self, link: bezant_quic::LinkId, replica: ReplicaId, reason: &LinkError) {
+    fn on_down(&self, link: Link, replica: ReplicaId, why: &str) {
         let mut was_current = false;
         self.links.send_modify(|links| {
             was_current = links.up.get(&replica) == Some(&link);
             if was_current {
                 links.up.remove(&replica);
-                links.failure = Some(format!("replica {replica}: {reason}"));
+                links.failure = Some(format!("replica {replica}: {why}"));
             }
         });
         if was_current {
@@ -522,22 +531,22 @@ fn answer(entry: &mut Entry, token: Token, ended: Ended) {
     entry.room.notify_waiters();
 }
 
-async fn run(shared: Arc<Shared>, mut inbox: Inbox) {
-    let mut events = Vec::new();
+async fn run(shared: Arc<Shared>, mut arrivals: Arrivals) {
+    let mut news = Vec::new();
     loop {
         let due = shared.tick();
         let sleep = async {
             match due {
                 Some(due) => {
                     let at = shared.start + Duration::from_micros(due.0);
-                    tokio::time::sleep_until(at.into()).await;
+                    tokio::time::sleep_until(at).await;
                 }
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             biased;
-            taken = inbox.recv_many(&mut events, MAX_EVENTS_PER_TURN) => {
+            taken = arrivals.recv_many(&mut news, MAX_EVENTS_PER_TURN) => {
                 if taken == 0 {
                     break;
                 }
@@ -545,8 +554,8 @@ async fn run(shared: Arc<Shared>, mut inbox: Inbox) {
             () = shared.timer.notified() => {}
             () = sleep => {}
         }
-        for event in events.drain(..) {
-            shared.on_event(event);
+        for news in news.drain(..) {
+            shared.on_news(news);
         }
     }
     shared.links.send_modify(|links| links.ended = true);

@@ -25,6 +25,7 @@ mod batch;
 mod chart;
 mod client;
 pub mod faults;
+pub mod guests;
 pub mod invariants;
 pub mod linear;
 mod machine;

@@ -72,6 +72,8 @@ pub struct Network {
 pub struct Work {
     /// Client keys.
     pub clients: u64,
+    /// Keys of [guests](crate::guests), which are no such clients.
+    pub guests: u64,
     /// Sessions of each.
     pub sessions: u64,
     /// Operations of each session.
@@ -265,6 +267,7 @@ fn draw_work(n: u8, rng: &mut Rng) -> Work {
     let operations = if n == 4 { (44, 124) } else { (24, 64) };
     Work {
         clients: rng.between(1, 3),
+        guests: 0,
         sessions: rng.between(1, 3),
         operations: rng.between(operations.0, operations.1),
         pipeline: *rng.pick(&[1, 1, 2, 4, 16]),

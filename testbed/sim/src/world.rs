@@ -32,6 +32,7 @@ use crate::{
     adversaries::{Flood, Kind},
     client::Actor,
     faults::{Fault, Hits},
+    guests::Guests,
     invariants::{self, Common, Fact, Invariant},
     machine::{Disk, Machine},
     network::Links,
@@ -99,6 +100,7 @@ pub(crate) enum Event {
     Flood,
     Camps,
     ActorTimer(usize),
+    Guests,
     Nemesis(nemesis::Trouble),
     Heal,
     Look,
@@ -118,8 +120,10 @@ pub struct World {
     /// Behind the replicas' own machines those of second twins.
     camps: twins::Camps,
     actors: Vec<Actor>,
-    /// Which client a key is.
+    /// Which client a key is: those of the actors first, then the one that floods, then guests.
     clients: BTreeMap<ClientId, usize>,
+    guest_keys: Vec<SigningKey>,
+    guests: Option<Box<dyn Guests>>,
     flood: Option<Flood>,
     links: Links,
     /// What a scenario does to messages between machines.
@@ -160,6 +164,7 @@ impl World {
         };
         let keys: Vec<SigningKey> = (0..options.n).map(|i| key(1, u64::from(i))).collect();
         let client_keys: Vec<SigningKey> = (0..options.work.clients).map(|i| key(2, i)).collect();
+        let guest_keys: Vec<SigningKey> = (0..options.work.guests).map(|i| key(4, i)).collect();
         let genesis = Genesis {
             keys: keys.iter().map(|key| key.public().0).collect(),
             open_enrolment: true,
@@ -185,12 +190,13 @@ impl World {
             camps: twins::Camps::default(),
             actors: Vec::new(),
             clients: BTreeMap::new(),
+            guests: None,
             flood: options
                 .flood
                 .then(|| Flood::new(key(3, 0), client_keys.len())),
             links: Links::new(
                 keys.len() + twins::count(&options),
-                client_keys.len() + 1,
+                client_keys.len() + 1 + guest_keys.len(),
                 options.network,
             ),
             wire: Wire::default(),
@@ -213,6 +219,7 @@ impl World {
             room: drive::Room::default(),
             rng: rng.clone(),
             options,
+            guest_keys,
         };
         for (id, key) in (0..).zip(&keys) {
             world.add_machine(ReplicaId(id), key.clone(), &mut rng);
@@ -224,6 +231,9 @@ impl World {
         }
         if let Some(flood) = &world.flood {
             world.clients.insert(flood.key(), flood.client);
+        }
+        for (guest, key) in world.guest_keys.iter().enumerate() {
+            world.clients.insert(key.client(), world.first_guest() + guest);
         }
         world.rng = rng;
         world.plan();
@@ -365,6 +375,7 @@ impl World {
             Event::Flood => self.flood(),
             Event::Camps => self.draw_camps(),
             Event::ActorTimer(actor) => self.actor_timer(actor),
+            Event::Guests => self.live(),
             Event::Nemesis(trouble) => self.trouble(trouble),
             Event::Heal => self.heal(),
             Event::Look => self.queue.push(self.now + LOOK_US, Event::Look),
@@ -396,6 +407,9 @@ impl World {
                     self.stand()
                 ));
             }
+        }
+        if let Some(reason) = self.guests.as_ref().and_then(|guests| guests.pending()) {
+            return Some(format!("{reason}\n{}", self.stand()));
         }
         let height = self.common.oracle.height();
         for machine in self.machines.iter().filter(|machine| machine.is_correct()) {

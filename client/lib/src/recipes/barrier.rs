@@ -9,7 +9,6 @@ use super::{
     line::{Goes, wait_until_gone},
 };
 use crate::{
-    builder::random,
     client::{Client, space},
     error::Error,
 };
@@ -19,10 +18,6 @@ const PAGE: u32 = 1000;
 
 fn text(text: &str) -> Value {
     Value::from(text)
-}
-
-fn token() -> Result<Value, Error> {
-    Ok(Value::from(random::<16>()?.to_vec()))
 }
 
 /// A barrier that is used once, for so many parties.
@@ -65,7 +60,8 @@ impl Barrier {
     pub async fn wait(&self) -> Result<(), Error> {
         let (client, space) = (&self.client, self.space.as_str());
         let name = text(&self.name);
-        let own = Tuple::new(vec![text("barrier"), name.clone(), text("in"), token()?])?;
+        let token = self.client.token()?;
+        let own = Tuple::new(vec![text("barrier"), name.clone(), text("in"), token])?;
         let own = Claim::new(client, &self.space, own);
         client.out_ephemeral(space, own.tuple().clone()).await?;
         let all = Template::new(vec![
@@ -191,7 +187,7 @@ impl DoubleBarrier {
             text("in"),
             text(&self.name),
             Value::from(number),
-            token()?,
+            self.client.token()?,
         ])?;
         let (round, name) = (self.round(number)?, &self.name);
         let next = self.round(number.checked_add(1).ok_or(Error::Unexpected)?)?;

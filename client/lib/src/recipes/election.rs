@@ -2,12 +2,12 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bezant_tuple::{Tuple, Value};
 use bezant_tuplespace::Lease;
-use tokio::{sync::watch, task::AbortHandle};
+use tokio::{sync::watch, task::AbortHandle, time::Instant};
 use tracing::debug;
 
 use super::{
@@ -217,7 +217,8 @@ impl Term {
                 return;
             };
             tokio::select! {
-                () = tokio::time::sleep_until(until.into()) => {}
+                biased;
+                () = tokio::time::sleep_until(until) => {}
                 _ = certain.changed() => {}
             }
         }

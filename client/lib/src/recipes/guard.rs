@@ -3,6 +3,7 @@
 use bezant_api::Call;
 use bezant_tuple::Tuple;
 use bezant_tuplespace::{Operation, Outcome, SpaceName, TupleId};
+use tokio::time::Instant;
 
 use super::line::{self, Goes};
 use crate::{client::Client, error::Error, reply::Reply};
@@ -32,6 +33,7 @@ impl Guard {
     /// its session is over or [may be](Client::certain_until), or somebody took the claim.
     pub async fn lost(&self) {
         tokio::select! {
+            biased;
             () = self.claim.client.uncertain() => {}
             () = self.gone() => {}
         }
@@ -74,8 +76,10 @@ impl Guard {
         let client = &self.claim.client;
         !client.is_over()
             && client
+                .inner
+                .life
                 .certain_until()
-                .is_none_or(|until| std::time::Instant::now() < until)
+                .is_none_or(|until| Instant::now() < until)
     }
 
     /// Lets go, and says whether it was held until now.

@@ -15,7 +15,6 @@ use bezant_tuplespace::{Change, Lease, Operation, Outcome, SpaceName, TupleId};
 
 use super::guard::{Claim, Guard};
 use crate::{
-    builder::random,
     client::{Client, space},
     error::Error,
     watch::{Sight, Since},
@@ -160,7 +159,7 @@ impl Line {
     }
 
     fn claim(&self, what: Value) -> Result<Claim, Error> {
-        let token = Value::from(random::<16>()?.to_vec());
+        let token = self.client.token()?;
         let (kind, name) = (Value::from(self.kind), Value::from(self.name.as_str()));
         let tuple = Tuple::new(vec![kind, name, what, token])?;
         Ok(Claim::new(&self.client, &self.space, tuple))

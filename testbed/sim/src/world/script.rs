@@ -44,6 +44,7 @@ impl World {
         options.check_us = 0;
         options.work = Work {
             clients,
+            guests: 0,
             sessions: 1,
             operations: 0,
             pipeline: 1,

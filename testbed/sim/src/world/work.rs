@@ -2,8 +2,8 @@
 
 use bezant_bft::{
     codec,
-    crypto::SigningKey,
-    ids::{Instant, ReplicaId},
+    crypto::{PublicKey, SigningKey},
+    ids::{ClusterId, Instant, ReplicaId},
     limits::MAX_CLIENT_MESSAGE_BYTES,
     message::{ClientMessage, ReplicaMessage},
 };
@@ -13,6 +13,7 @@ use bytes::Bytes;
 use super::{Event, World};
 use crate::{
     client::{Actor, Wishes},
+    guests::Guests,
     invariants::Fact,
     options::MS,
     rng::Rng,
@@ -63,8 +64,61 @@ impl World {
         self.grant(actor, wishes);
     }
 
+    /// Lets `guests` live here, who have [these keys](Self::guest_keys).
+    pub fn host(&mut self, guests: Box<dyn Guests>) {
+        self.guests = Some(guests);
+        self.queue.push(2, Event::Guests);
+        for replica in self.quorum.members() {
+            self.relink_guests(replica);
+        }
+    }
+
+    /// As many keys as the options say, with which guests may sign.
+    #[must_use]
+    pub fn guest_keys(&self) -> &[SigningKey] {
+        &self.guest_keys
+    }
+
+    /// The cluster's identity and the keys of its replicas, as clients know them.
+    #[must_use]
+    pub fn public(&self) -> (ClusterId, Vec<PublicKey>) {
+        let keys = self.genesis.keys.iter().copied().map(PublicKey);
+        (self.cluster, keys.collect())
+    }
+
+    /// The client number of the first guest.
+    pub(super) fn first_guest(&self) -> usize {
+        let actors = usize::try_from(self.options.work.clients).unwrap_or(0);
+        // Behind the one that floods.
+        actors + 1
+    }
+
+    pub(super) fn live(&mut self) {
+        let Some(guests) = &mut self.guests else {
+            return;
+        };
+        for sent in guests.live(self.now) {
+            let client = self.first_guest() + sent.guest;
+            self.transfer(client, usize::from(sent.to.0), sent.frame);
+        }
+        self.queue.push(self.now + MS, Event::Guests);
+    }
+
+    fn relink_guests(&mut self, replica: ReplicaId) {
+        if let Some(guests) = &mut self.guests {
+            guests.linked(replica);
+        }
+    }
+
     /// A replica's message reaches a client, and with it all of its sessions.
-    pub(super) fn told(&mut self, client: usize, from: ReplicaId, bytes: &[u8]) {
+    pub(super) fn told(&mut self, client: usize, from: ReplicaId, bytes: &Bytes) {
+        let first_guest = self.first_guest();
+        if let Some(guest) = client.checked_sub(first_guest) {
+            if let Some(guests) = &mut self.guests {
+                guests.hear(guest, from, bytes.clone());
+            }
+            return;
+        }
         let Ok(message) = codec::decode::<ReplicaMessage>(bytes) else {
             return;
         };
@@ -83,6 +137,7 @@ impl World {
 
     /// Every session has new links and repeats what is open.
     pub(super) fn relink_clients(&mut self, replica: ReplicaId) {
+        self.relink_guests(replica);
         for actor in 0..self.actors.len() {
             let (mut events, mut wishes) = (Vec::new(), Wishes::default());
             let one = &mut self.actors[actor];
@@ -119,7 +174,7 @@ impl World {
         if self.healed {
             return;
         }
-        let Some(flood) = &mut self.flood else {
+        let Some(mut flood) = self.flood.take() else {
             return;
         };
         for _ in 0..self.rng.between(1, 4) {
@@ -130,26 +185,10 @@ impl World {
                 if to >> (machine % 64) & 1 == 0 {
                     continue;
                 }
-                let arrival = self.links.with_client(
-                    self.now,
-                    client,
-                    machine,
-                    &mut self.rng,
-                    &mut self.hits,
-                );
-                if let Some(at) = arrival {
-                    let bytes = bytes.clone();
-                    self.queue.push(
-                        at,
-                        Event::Asked {
-                            to: machine,
-                            client,
-                            bytes,
-                        },
-                    );
-                }
+                self.transfer(client, machine, bytes.clone());
             }
         }
+        self.flood = Some(flood);
         let at = self.now + self.rng.between(5, 60) * MS;
         self.queue.push(at, Event::Flood);
     }
@@ -167,13 +206,17 @@ impl World {
             Target::All => (0..self.machines.len()).collect(),
         };
         for to in receivers {
-            let arrival =
-                self.links
-                    .with_client(self.now, client, to, &mut self.rng, &mut self.hits);
-            if let Some(at) = arrival {
-                let bytes = bytes.clone();
-                self.queue.push(at, Event::Asked { to, client, bytes });
-            }
+            self.transfer(client, to, bytes.clone());
+        }
+    }
+
+    /// Puts a client's frame on its way, on which it may be lost.
+    fn transfer(&mut self, client: usize, to: usize, bytes: Bytes) {
+        let arrival =
+            self.links
+                .with_client(self.now, client, to, &mut self.rng, &mut self.hits);
+        if let Some(at) = arrival {
+            self.queue.push(at, Event::Asked { to, client, bytes });
         }
     }
 }

@@ -1,0 +1,238 @@
+//! The client library and its recipes in the simulator: real replicas, faults and adversaries
+//! from a seed, and a clock that the world turns.
+
+use std::{
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
+};
+
+use bezant_client::{Brought, Carrier, Client, ClusterView, Network, ReplicaId, SigningKey};
+use bezant_sim::{
+    Trace, World,
+    guests::{Guests, Sent},
+    options::Options,
+    report::{Outcome, Report},
+    rng::Rng,
+};
+use bytes::Bytes;
+use tokio::{
+    runtime::Runtime,
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    task::JoinHandle,
+    time::Instant,
+};
+
+use crate::{DEADLINE, MANY, SPACE, programs};
+
+/// Worlds with troubles each program is run in.
+const TROUBLED: usize = 3;
+
+/// What all guests sent since the world last looked, and their chance.
+struct Outside {
+    sent: Vec<Sent>,
+    rng: Rng,
+}
+
+/// One guest's way out.
+struct Wire {
+    guest: usize,
+    outside: Arc<Mutex<Outside>>,
+}
+
+impl Carrier for Wire {
+    fn carry(&self, to: ReplicaId, frame: Bytes) {
+        let guest = self.guest;
+        self.outside
+            .lock()
+            .unwrap()
+            .sent
+            .push(Sent { guest, to, frame });
+    }
+
+    fn chance(&self, bytes: &mut [u8]) {
+        let mut outside = self.outside.lock().unwrap();
+        for chunk in bytes.chunks_mut(8) {
+            let number = outside.rng.number().to_le_bytes();
+            chunk.copy_from_slice(&number[..chunk.len()]);
+        }
+    }
+}
+
+/// Clients that carry out a program.
+struct Programs {
+    runtime: Runtime,
+    born: Instant,
+    inboxes: Vec<UnboundedSender<Brought>>,
+    outside: Arc<Mutex<Outside>>,
+    program: JoinHandle<()>,
+}
+
+impl Guests for Programs {
+    fn linked(&mut self, replica: ReplicaId) {
+        for inbox in &self.inboxes {
+            // Nobody is there to hear it once the program has ended.
+            let _gone = inbox.send(Brought::Link(replica));
+        }
+    }
+
+    fn hear(&mut self, guest: usize, from: ReplicaId, frame: Bytes) {
+        let _gone = self.inboxes[guest].send(Brought::Frame(from, frame));
+    }
+
+    fn live(&mut self, now_us: u64) -> Vec<Sent> {
+        let until = self.born + Duration::from_micros(now_us);
+        // All that is due until then is done first: the clock goes on only when nobody is busy.
+        let turned = async { tokio::time::sleep_until(until).await };
+        self.runtime.block_on(turned);
+        std::mem::take(&mut self.outside.lock().unwrap().sent)
+    }
+
+    fn pending(&self) -> Option<String> {
+        let over = self.program.is_finished();
+        (!over).then(|| "the guests' program has not ended".to_owned())
+    }
+}
+
+/// A client for each key, over links of its own.
+async fn clients(
+    view: ClusterView,
+    keys: Vec<SigningKey>,
+    inboxes: Vec<UnboundedReceiver<Brought>>,
+    outside: Arc<Mutex<Outside>>,
+) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for (guest, (key, inbox)) in keys.into_iter().zip(inboxes).enumerate() {
+        let outside = Arc::clone(&outside);
+        let wire = Arc::new(Wire { guest, outside });
+        let network = Network::carried(&view, key.clone(), wire, inbox).unwrap();
+        let builder = Client::builder(view.clone())
+            .identity(key)
+            .network(&network)
+            .timeout(DEADLINE)
+            .session_ttl(Some(DEADLINE));
+        clients.push(builder);
+    }
+    let opening = clients.into_iter().map(|builder| tokio::spawn(builder.connect()));
+    let mut clients = Vec::new();
+    for opened in opening.collect::<Vec<_>>() {
+        clients.push(opened.await.unwrap().unwrap());
+    }
+    clients[0].create_space(SPACE).await.unwrap();
+    clients
+}
+
+/// Runs the program of so many clients in the world of `seed`.
+fn run<F>(seed: u64, mut options: Options, many: usize, program: fn(Vec<Client>) -> F) -> Report
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    options.work.guests = u64::try_from(many).unwrap();
+    let mut world = World::new(seed, options, Some(Trace::digesting()));
+    let (id, replicas) = world.public();
+    let replicas = replicas.into_iter().map(|key| (String::new(), key));
+    let view = ClusterView {
+        id,
+        replicas: replicas.collect(),
+    };
+    let keys = world.guest_keys().to_vec();
+    let (inboxes, taken) = keys.iter().map(|_| unbounded_channel()).unzip();
+    let outside = Arc::new(Mutex::new(Outside {
+        sent: Vec::new(),
+        rng: Rng::new(seed),
+    }));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let born = runtime.block_on(async { Instant::now() });
+    let (done, is_done) = mpsc::channel();
+    let opening = clients(view, keys, taken, Arc::clone(&outside));
+    let running = runtime.spawn(async move {
+        program(opening.await).await;
+        done.send(()).unwrap();
+    });
+    world.host(Box::new(Programs {
+        runtime,
+        born,
+        inboxes,
+        outside,
+        program: running,
+    }));
+    let (report, _) = world.run();
+    assert_eq!(report.outcome, Outcome::Passed, "seed {seed}");
+    let done = is_done.try_recv();
+    assert!(done.is_ok(), "the program failed in the world of seed {seed}");
+    report
+}
+
+/// Runs the program in a calm world and in some with their troubles.
+fn contend<F>(program: fn(Vec<Client>) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    run(0, Options::calm(0), MANY, program);
+    let troubled = (1..).map(|seed| (seed, Options::draw(seed)));
+    // What more replicas cost is paid elsewhere.
+    let small = troubled.filter(|(_, options)| options.n == 4);
+    for (seed, options) in small.take(TROUBLED) {
+        run(seed, options, MANY, program);
+    }
+}
+
+#[test]
+fn a_seed_gives_the_same_run() {
+    let [one, other] = [(); 2].map(|()| run(2, Options::draw(2), 5, programs::lock));
+    assert!(one.digest.is_some());
+    assert_eq!(one, other);
+}
+
+#[test]
+fn a_lock_has_one_holder_at_a_time_and_fences_that_rise() {
+    contend(programs::lock);
+}
+
+#[test]
+fn readers_share_and_a_writer_is_alone() {
+    contend(programs::read_write_lock);
+}
+
+#[test]
+fn a_semaphore_has_so_many_holders_and_no_more() {
+    contend(programs::semaphore);
+}
+
+#[test]
+fn there_is_one_leader_at_a_time_and_all_see_who() {
+    contend(programs::election);
+}
+
+#[test]
+fn there_is_one_leased_leader_at_a_time() {
+    contend(programs::leased_election);
+}
+
+#[test]
+fn a_counter_counts_everybody_once() {
+    contend(programs::counter);
+}
+
+#[test]
+fn a_queue_loses_and_doubles_nothing() {
+    contend(programs::queue);
+}
+
+#[test]
+fn nobody_passes_a_barrier_before_all_are_there() {
+    contend(programs::barrier);
+}
+
+#[test]
+fn rounds_of_a_double_barrier_do_not_mix() {
+    contend(programs::double_barrier);
+}
+
+#[test]
+fn members_are_those_that_are_there() {
+    contend(programs::membership);
+}
