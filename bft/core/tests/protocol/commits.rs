@@ -16,6 +16,7 @@ use bezant_bft::{
 use crate::common::{
     digest_of,
     single::{Single, blames, commits, executes},
+    views::entered,
 };
 
 /// Replica 1 of four that has sent its commit for number 1.
@@ -95,6 +96,27 @@ fn a_late_commit_completes_a_certificate_that_is_short() {
     single.hear(3, &single.cluster.commit(3, 1, digest));
     let out = next_flush(&mut single);
     single.check_commits(out);
+    proves(&single, 1, digest);
+}
+
+/// What was ordered to be checked in one view may be known only in the next: it counts for the
+/// decision of the view in which it was said.
+#[test]
+fn checks_may_end_in_a_later_view() {
+    let (mut single, digest) = committing();
+    single.hear(0, &single.cluster.commit(0, 1, digest));
+    single.hear(2, &single.cluster.commit(2, 1, digest));
+    let out = to_checkpoint(&mut single, 2);
+    let prepared = (1..=4).map(|number| {
+        let digest = digest_of(&single.cluster.proposal(number));
+        single.cluster.certificate(0, number, digest)
+    });
+    let prepared: Vec<_> = prepared.collect();
+    let leaves = [0, 3].map(|by| single.cluster.leaves(by, 1, prepared.clone()));
+    let opened = single.hear_all([(0, &leaves[0]), (3, &leaves[1])]);
+    assert_eq!(entered(&opened), [1]);
+    assert_eq!(certificate(&single, 1), None);
+    assert!(blames(&single.check_commits(out)).is_empty());
     proves(&single, 1, digest);
 }
 

@@ -13,7 +13,7 @@ use bezant_bft::{
 use crate::common::{
     Cluster, digest_of,
     single::{Single, blames, executes},
-    views::vote_in,
+    views::{leaving, vote_in},
 };
 
 const A: Digest = Digest([0xa; 32]);
@@ -72,6 +72,52 @@ fn a_certificate_is_of_one_lower_view_one_number_and_one_digest() {
         let mut certificate = good.clone();
         spoil(&mut certificate);
         assert!(flawed(certificate), "{what}");
+    }
+}
+
+/// A view change that its sender did not sign, or whose checkpoint others did not, moves
+/// nobody: more than f that are sound do.
+#[test]
+fn a_view_change_counts_with_all_signatures_it_stands_on() {
+    let cluster = Cluster::new(4);
+    let sound = |by: u8| {
+        let votes = (0..3).map(|voter| cluster.checkpoint_vote(voter, 4, A));
+        ViewChange {
+            stable: SeqNo(4),
+            checkpoint: votes.collect(),
+            ..cluster.view_change(by, 1, Vec::new())
+        }
+    };
+    let with_a_forged_checkpoint = |by| {
+        let mut body = sound(by);
+        body.checkpoint[1].signature.0[5] ^= 1;
+        cluster.sign_view_change(by, body)
+    };
+    type Make<'s> = &'s dyn Fn(u8) -> PeerMessage;
+    let cases: [(&str, bool, Make<'_>); 3] = [
+        ("sound", true, &|by| cluster.sign_view_change(by, sound(by))),
+        ("not signed by whom it names", false, &|by| {
+            cluster.sign_view_change(2, sound(by))
+        }),
+        ("checkpoint forged", false, &with_a_forged_checkpoint),
+    ];
+    for (what, is_sound, make) in cases {
+        let mut single = Single::new(3);
+        let out = single.hear_all([(0, &make(0)), (1, &make(1))]);
+        assert_eq!(
+            leaving(&out).len(),
+            usize::from(is_sound),
+            "{what}: {out:?}"
+        );
+        let blamed: &[_] = if is_sound {
+            &[]
+        } else {
+            &[
+                (Some(0), &Fault::BadSignature),
+                (Some(1), &Fault::BadSignature),
+            ]
+        };
+        assert_eq!(blames(&out), blamed, "{what}");
     }
 }
 
@@ -147,7 +193,13 @@ fn a_new_view_names_a_strong_quorum_of_members() {
         refused(&|new| new.pre_prepares[1] = new.pre_prepares[0]),
         "a number twice"
     );
-    assert!(refused(&|new| new.view = View(2)), "another's view");
+    for view in [0, 2] {
+        let empty = |new: &mut NewView| {
+            new.view = View(view);
+            new.pre_prepares.clear();
+        };
+        assert!(refused(&empty), "another's view");
+    }
     let vote = vote_in(1, 5, 2, B);
     let other = cluster.sign(1, vote, Domain::PrePrepare);
     assert!(

@@ -372,6 +372,36 @@ fn a_view_that_opens_when_time_is_up_is_used_at_once() {
     assert!(proposed, "{out:?}");
 }
 
+/// It was silent on states that it executed meanwhile: once its life counts it says what it
+/// has, for the others may need its word.
+#[test]
+fn votes_on_states_that_it_owes_are_made_up_for() {
+    let mut single = amnesiac();
+    let first = vec![signed_wish(&single.cluster, 3, 1, 1)];
+    decide_with(&mut single, 1, first);
+    for number in 2..=19 {
+        decide_with(&mut single, number, Vec::new());
+    }
+    for number in 20..=24 {
+        let (out, _) = decide_only(&mut single, number, Vec::new());
+        says_only_its_wish(&out);
+    }
+    let votes: Vec<_> = (0..3)
+        .flat_map(|by| {
+            let vote = single.cluster.checkpoint(by, 20, Digest([1; 32]));
+            single.hear(by, &vote)
+        })
+        .collect();
+    assert!(single.replica.votes());
+    let states = sent(&votes)
+        .into_iter()
+        .filter_map(|message| match message {
+            PeerMessage::Checkpoint(vote) => Some((vote.body.number, vote.body.incarnation)),
+            _ => None,
+        });
+    assert_eq!(states.collect::<Vec<_>>(), [(SeqNo(24), Incarnation(1))]);
+}
+
 /// A primary that forgot owes a tick and does not propose it: that would be a vote.
 #[test]
 fn without_a_life_no_tick_is_proposed() {
@@ -425,9 +455,13 @@ fn with_lives(rejoins: Vec<Signed<Rejoin>>) -> Proposal {
     }
 }
 
-/// Decides `number` by the votes of as few others as it takes, with these lives in the
-/// proposal.
-fn decide_with(single: &mut Single, number: u64, rejoins: Vec<Signed<Rejoin>>) -> Vec<Effect> {
+/// Decides and executes `number` by the votes of as few others as it takes, with these lives
+/// in the proposal; who they were.
+fn decide_only(
+    single: &mut Single,
+    number: u64,
+    rejoins: Vec<Signed<Rejoin>>,
+) -> (Vec<Effect>, Vec<u8>) {
     let proposal = with_lives(rejoins);
     let digest = digest_of(&proposal);
     let needed = if single.replica.votes() { 3 } else { 4 };
@@ -443,8 +477,15 @@ fn decide_with(single: &mut Single, number: u64, rejoins: Vec<Signed<Rejoin>>) -
     }
     let due = number.is_multiple_of(INTERVAL);
     out.extend(single.executed(number, due.then_some(Digest([1; 32]))));
+    (out, others)
+}
+
+/// The same, and those who voted say what state they have, if a checkpoint is due.
+fn decide_with(single: &mut Single, number: u64, rejoins: Vec<Signed<Rejoin>>) -> Vec<Effect> {
+    let (mut out, others) = decide_only(single, number, rejoins);
+    let due = number.is_multiple_of(INTERVAL);
     for by in others.into_iter().filter(|_| due) {
-        let vote = cluster.checkpoint(by, number, Digest([1; 32]));
+        let vote = single.cluster.checkpoint(by, number, Digest([1; 32]));
         out.extend(single.hear(by, &vote));
     }
     out
@@ -505,6 +546,52 @@ fn votes_count_with_the_life_of_their_number() {
     // Of a life that nobody heard of here: late, and nobody's fault.
     assert!(single.hear(3, &prepare_of(&single, 22, 2)).is_empty());
     assert!(single.replica.slot(SeqNo(22)).is_none());
+}
+
+/// Two earlier lives of a primary, the later of which knew nothing of the former, may have
+/// proposed different things for one number: the first stands, and nobody lied.
+#[test]
+fn what_two_lives_proposed_for_a_number_is_no_contradiction() {
+    let mut single = Single::with(4, 1, INTERVAL, tuning());
+    let propose = |single: &Single, number, incarnation, proposal: &Proposal| {
+        let body = Vote {
+            incarnation: Incarnation(incarnation),
+            ..vote(0, number, digest_of(proposal))
+        };
+        let (vote, proposal) = (
+            single.cluster.sign(0, body, Domain::PrePrepare),
+            proposal.clone(),
+        );
+        PeerMessage::PrePrepare(PrePrepare { vote, proposal })
+    };
+    let wish = signed_wish(&single.cluster, 0, 1, 1);
+    decide_with(&mut single, 1, vec![wish]);
+    for number in 2..=20 {
+        decide_with(&mut single, number, Vec::new());
+    }
+    // Its second life counts from here on, and orders the wish of its third.
+    let wish = with_lives(vec![signed_wish(&single.cluster, 0, 2, 2)]);
+    let digest = digest_of(&wish);
+    single.hear(0, &propose(&single, 21, 1, &wish));
+    for by in [2, 3] {
+        single.hear(by, &single.cluster.prepare(by, 21, digest));
+    }
+    for by in [2, 3] {
+        single.hear(by, &single.cluster.commit(by, 21, digest));
+    }
+    single.executed(21, None);
+    assert_eq!(single.replica.executed(), SeqNo(21));
+    let [first, second] = [22, 23].map(|tag| single.cluster.proposal(tag));
+    assert_eq!(
+        prepares(&single.hear(0, &propose(&single, 22, 0, &first))),
+        1
+    );
+    let out = single.hear(0, &propose(&single, 22, 1, &second));
+    assert!(blames(&out).is_empty(), "{:?}", blames(&out));
+    assert_eq!(prepares(&out), 0, "one vote for one place");
+    let slot = single.replica.slot(SeqNo(22)).unwrap();
+    let stands = slot.proposal().map(|proposal| proposal.digest());
+    assert_eq!(stands, Some(digest_of(&first)));
 }
 
 #[test]

@@ -31,12 +31,16 @@ fn wait(single: &mut Single) -> Vec<Effect> {
 
 /// Whom it asks for the state.
 fn asked(out: &[Effect]) -> Vec<u8> {
+    asked_for(out, FAR)
+}
+
+fn asked_for(out: &[Effect], number: u64) -> Vec<u8> {
     let asked = out.iter().filter_map(|effect| match effect {
         Effect::Send {
             to: To::Replica(to),
             message: PeerMessage::AskState(ask),
             ..
-        } if ask.number == SeqNo(FAR) => Some(to.0),
+        } if ask.number == SeqNo(number) => Some(to.0),
         _ => None,
     });
     asked.collect()
@@ -88,6 +92,21 @@ fn a_state_is_fetched_that_a_strong_quorum_vouches_for() {
     let sources = asked(&wait(&mut single));
     assert_eq!(sources.len(), 1);
     assert_ne!(sources, [3], "it voted for another state");
+}
+
+/// Peers keep what they decided in the last window of 16 numbers: whoever is no further behind
+/// asks for that first.
+#[test]
+fn a_state_is_fetched_at_once_only_by_who_is_a_window_behind() {
+    for (number, at_once) in [(12, false), (16, true)] {
+        let mut single = Single::new(3);
+        for by in [0, 1, 2] {
+            vouch(&mut single, by, number, state_digest(STATE));
+            single.hear(by, &status(number, false));
+        }
+        let out = wait(&mut single);
+        assert_eq!(!asked_for(&out, number).is_empty(), at_once, "{number}");
+    }
 }
 
 #[test]
