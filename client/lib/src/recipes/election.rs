@@ -1,9 +1,6 @@
 //! Leader election: one leader at a time, and everybody can see who.
 
-use std::{
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bezant_tuple::{Tuple, Value};
 use bezant_tuplespace::Lease;

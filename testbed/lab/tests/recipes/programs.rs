@@ -307,5 +307,9 @@ pub(crate) async fn membership(clients: Vec<Client>) {
             break;
         }
     }
-    assert_eq!(seen, clients.len() + 1, "one event for each that came, and one");
+    assert_eq!(
+        seen,
+        clients.len() + 1,
+        "one event for each that came, and one"
+    );
 }

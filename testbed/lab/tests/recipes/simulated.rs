@@ -112,7 +112,9 @@ async fn clients(
             .session_ttl(Some(DEADLINE));
         clients.push(builder);
     }
-    let opening = clients.into_iter().map(|builder| tokio::spawn(builder.connect()));
+    let opening = clients
+        .into_iter()
+        .map(|builder| tokio::spawn(builder.connect()));
     let mut clients = Vec::new();
     for opened in opening.collect::<Vec<_>>() {
         clients.push(opened.await.unwrap().unwrap());
@@ -162,7 +164,10 @@ where
     let (report, _) = world.run();
     assert_eq!(report.outcome, Outcome::Passed, "seed {seed}");
     let done = is_done.try_recv();
-    assert!(done.is_ok(), "the program failed in the world of seed {seed}");
+    assert!(
+        done.is_ok(),
+        "the program failed in the world of seed {seed}"
+    );
     report
 }
 
