@@ -8,7 +8,7 @@
 use core::{fmt, str::FromStr};
 use std::collections::BTreeSet;
 
-use bezant_tuplespace::{NameError, Operation, Quota, SpaceName};
+use bezant_tuplespace::{Account, NameError, Operation, Quota, SpaceName};
 use serde::{Deserialize, Serialize};
 
 /// What a client may do in a space. The order of the variants is the wire format.
@@ -219,6 +219,9 @@ pub struct Standing {
     pub spaces: Vec<(SpaceName, Vec<Right>)>,
     /// After which space to go on, if there may be more.
     pub next: Option<SpaceName>,
+    /// How much it may hold in all spaces together and what counts against that, if it is
+    /// bounded.
+    pub account: Option<Account>,
 }
 
 /// What operators say of clients. The order of the variants is the wire format.
@@ -232,6 +235,9 @@ pub enum Decree {
     Join(GroupName, [u8; 32]),
     /// It is not in this group.
     Leave(GroupName, [u8; 32]),
+    /// It may hold so much in all spaces together. What it put before its first bound does not
+    /// count, and [`Quota::NONE`] ends it.
+    Allot([u8; 32], Quota),
 }
 
 #[cfg(test)]

@@ -150,6 +150,7 @@ impl Refused {
                     | Refusal::TooManyBytes
                     | Refusal::TooManyWaiters
                     | Refusal::SpaceFull
+                    | Refusal::ClientFull
             ),
             _ => false,
         }

@@ -16,7 +16,7 @@ use bezant_api::{
 };
 use bezant_tuple::{Field, Kind, Template, Tuple, Value};
 use bezant_tuplespace::{
-    Lease, Operation, OperationKind, Outcome, Quota, Refusal, SpaceName, TupleId,
+    Account, Lease, Operation, OperationKind, Outcome, Quota, Refusal, SpaceName, TupleId,
 };
 use proptest::prelude::*;
 
@@ -210,6 +210,7 @@ fn decrees() -> impl Strategy<Value = Decree> {
         any::<[u8; 32]>().prop_map(Decree::Expel),
         member().prop_map(|(group, client)| Decree::Join(group, client)),
         member().prop_map(|(group, client)| Decree::Leave(group, client)),
+        (any::<[u8; 32]>(), quotas()).prop_map(|(client, quota)| Decree::Allot(client, quota)),
     ]
 }
 
@@ -274,14 +275,21 @@ fn answers() -> impl Strategy<Value = Answer> {
                 quota,
             })
         }),
-        (any::<bool>(), spaces(), group_names()).prop_map(|(operator, space, group)| {
-            Answer::Standing(Standing {
-                operator,
-                groups: vec![group],
-                spaces: vec![(space.clone(), Right::ALL.to_vec())],
-                next: Some(space),
-            })
-        }),
+        (any::<bool>(), spaces(), group_names(), quotas()).prop_map(
+            |(operator, space, group, quota)| {
+                Answer::Standing(Standing {
+                    operator,
+                    groups: vec![group],
+                    spaces: vec![(space.clone(), Right::ALL.to_vec())],
+                    next: Some(space),
+                    account: operator.then_some(Account {
+                        quota,
+                        tuples: 1,
+                        bytes: 2,
+                    }),
+                })
+            }
+        ),
         (any::<u32>(), refusals()).prop_map(|(step, why)| Answer::GroupRefused { step, why }),
         (any::<Option<u32>>(), any::<u64>()).prop_map(|(unmet, count)| Answer::Group {
             unmet,

@@ -277,6 +277,7 @@ impl Access {
             groups: mine.map(|(name, _)| name.clone()).collect(),
             spaces,
             next,
+            account: None,
         }
     }
 

@@ -4,7 +4,7 @@
 //! else the plain operation. Whatever refuses leaves no trace in the spaces: the caller
 //! takes a savepoint before and rolls back to it here.
 
-use bezant_api::{Answer, Call, Lists, Refused};
+use bezant_api::{Answer, Call, Lists, Refused, Standing};
 use bezant_tuplespace::{Applied, Operation, SpaceName, WaiterId};
 
 use crate::{At, Kernel};
@@ -49,9 +49,10 @@ impl Kernel {
             }
             Call::RemoveSpace { space } => self.remove_space(&space, at)?,
             Call::Inspect { space } => self.inspect(&space)?,
-            Call::Standing { after } => {
-                Answer::Standing(self.access.standing(&at.client, after.as_ref()))
-            }
+            Call::Standing { after } => Answer::Standing(Standing {
+                account: self.spaces.account(&at.client.0).copied(),
+                ..self.access.standing(&at.client, after.as_ref())
+            }),
             Call::Decree(decree) => self.decree(decree, at)?,
             Call::SetQuota { space, quota } => self.set_quota(&space, quota, at)?,
             Call::ListSpaces => Answer::Spaces(

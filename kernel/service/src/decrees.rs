@@ -142,6 +142,10 @@ impl Kernel {
                 self.rights_changed |= changed;
                 changed
             }
+            Decree::Allot(client, quota) => {
+                let before = self.spaces.allot(client, quota);
+                before.ok_or(Refused::TooManyGrants)? != quota
+            }
         };
         Ok(Answer::Changed(changed))
     }

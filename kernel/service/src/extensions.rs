@@ -87,6 +87,8 @@ impl Extensions {
             if !spaces.contains(&objects) {
                 let _no_room = spaces.create(&objects);
             }
+            // It counts against nobody.
+            spaces.charge_to(None);
             if let Ok(tuple) = object {
                 let _no_room = spaces.apply(
                     &objects,

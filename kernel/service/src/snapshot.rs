@@ -17,7 +17,7 @@ use bezant_tuplespace::{BadContent, Limits, Spaces, WaiterId};
 use crate::{Kernel, access::Access, sessions::Sessions};
 
 /// The version of the layout; a replica restores no other.
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
 
 /// A state that was read and found possible.
 struct Read {

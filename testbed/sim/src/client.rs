@@ -271,7 +271,17 @@ fn draw_ruling(rng: &mut Rng, key: ClientId) -> Call {
         },
         1..=5 => Call::Grant { space, right, whom },
         6..=9 => Call::Revoke { space, right, whom },
-        10 | 11 => Call::Decree(Decree::Join(group, key.0)),
+        10 => Call::Decree(Decree::Join(group, key.0)),
+        11 => Call::Decree(Decree::Allot(
+            key.0,
+            match rng.below(3) {
+                0 => Quota::NONE,
+                _ => Quota {
+                    tuples: rng.between(1, 12),
+                    bytes: rng.between(1, 300),
+                },
+            },
+        )),
         12 => Call::Decree(Decree::Leave(group, key.0)),
         13 => Call::Inspect { space },
         14 if rng.chance(500) => Call::Standing { after: None },

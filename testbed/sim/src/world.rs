@@ -233,7 +233,9 @@ impl World {
             world.clients.insert(flood.key(), flood.client);
         }
         for (guest, key) in world.guest_keys.iter().enumerate() {
-            world.clients.insert(key.client(), world.first_guest() + guest);
+            world
+                .clients
+                .insert(key.client(), world.first_guest() + guest);
         }
         world.rng = rng;
         world.plan();

@@ -14,6 +14,7 @@
 //! | `key`, `index`, `posting` | the ordered index that finds the oldest in any interval |
 //! | `pages` | what tuples look like in a snapshot, remembered |
 //! | `clock`, `leases` | agreed time; what the lives of tuples hang on |
+//! | `accounts` | what clients hold that are bounded |
 //! | `history` | the last events, for those who watch |
 //! | `waiting` | who waits for what, found by what arrives |
 //! | `undo` | the one undo log behind savepoints |
@@ -29,6 +30,7 @@
     )
 )]
 
+mod accounts;
 mod clock;
 mod history;
 mod ids;
@@ -48,9 +50,10 @@ mod spaces;
 mod undo;
 mod waiting;
 
+pub use accounts::{Account, Payer};
 pub use history::{Change, Event};
 pub use ids::{TupleId, WaiterId};
-pub use limits::{Limits, MAX_LEASE_MS, Quota};
+pub use limits::{Limits, MAX_ACCOUNTS, MAX_LEASE_MS, Quota};
 pub use name::{NameError, SpaceName};
 pub use operation::{Lease, Operation, OperationKind};
 pub use outcome::{Applied, Outcome, Served, Wait, Wants};

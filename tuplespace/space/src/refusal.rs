@@ -67,11 +67,16 @@ pub enum Refusal {
     /// As many tuples or bytes as the space's quota allows.
     #[error("the space holds as much as its quota allows; take some tuples, or have it raised")]
     SpaceFull,
+    /// As many tuples or bytes as the quota of the client allows that puts them.
+    #[error(
+        "this client holds as much as its quota allows; take some of its tuples, or have an operator raise it"
+    )]
+    ClientFull,
 }
 
 impl Refusal {
     /// Every refusal, in wire order.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::NoSuchSpace,
         Self::SpaceExists,
         Self::TooManySpaces,
@@ -88,6 +93,7 @@ impl Refusal {
         Self::Forbidden,
         Self::SpaceNotEmpty,
         Self::SpaceFull,
+        Self::ClientFull,
     ];
 
     /// The refusal's number in JSON, metrics and documents; never reused.
@@ -110,6 +116,7 @@ impl Refusal {
             Self::Forbidden => 14,
             Self::SpaceNotEmpty => 15,
             Self::SpaceFull => 16,
+            Self::ClientFull => 17,
         }
     }
 }

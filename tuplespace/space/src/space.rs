@@ -5,11 +5,20 @@ use std::collections::BTreeMap;
 use bezant_tuple::{Template, Tuple};
 
 use crate::{
-    Quota, Refusal, TupleId, broken,
+    Payer, Quota, Refusal, TupleId, broken,
     key::Key,
     leases::Hold,
     shelf::{Shelf, Work},
 };
+
+/// What a tuple hangs together with.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ties {
+    /// What its life hangs on.
+    pub(crate) hold: Option<Hold>,
+    /// Against whom it counts.
+    pub(crate) payer: Option<Payer>,
+}
 
 /// The tuples of one space.
 #[derive(Debug, Default)]
@@ -18,6 +27,8 @@ pub(crate) struct Space {
     shelves: BTreeMap<usize, Shelf>,
     /// The tuples that do not live for ever.
     holds: BTreeMap<TupleId, Hold>,
+    /// Who pays for those tuples that count against somebody.
+    payers: BTreeMap<TupleId, Payer>,
     /// How many bytes all tuples have.
     bytes: u64,
     quota: Quota,
@@ -100,11 +111,29 @@ impl Space {
         self.holds.insert(id, hold);
     }
 
-    /// How many fields the tuple has, if it is here.
-    pub(crate) fn arity_of(&self, id: TupleId) -> Option<usize> {
-        let mut shelves = self.shelves.iter();
-        let shelf = shelves.find(|(_, shelf)| shelf.get(id).is_some());
-        shelf.map(|(arity, _)| *arity)
+    /// Who pays for a tuple.
+    pub(crate) fn payer_of(&self, id: TupleId) -> Option<Payer> {
+        self.payers.get(&id).copied()
+    }
+
+    /// Who pays, by age of the tuples.
+    pub(crate) fn payers(&self) -> impl ExactSizeIterator<Item = (TupleId, &Payer)> {
+        self.payers.iter().map(|(id, payer)| (*id, payer))
+    }
+
+    /// Lets somebody pay for a tuple, which is there.
+    pub(crate) fn charge(&mut self, id: TupleId, payer: Payer) {
+        self.payers.insert(id, payer);
+    }
+
+    /// Nobody pays for what this one paid for.
+    pub(crate) fn release(&mut self, payer: &Payer) {
+        self.payers.retain(|_, other| other != payer);
+    }
+
+    /// The tuple, if it is here.
+    pub(crate) fn get(&self, id: TupleId) -> Option<&Tuple> {
+        self.shelves.values().find_map(|shelf| shelf.get(id))
     }
 
     pub(crate) fn count(&self, template: &Template, work: &mut Work) -> Result<u64, Refusal> {
@@ -129,8 +158,8 @@ impl Space {
             .insert(id, tuple, keys);
     }
 
-    /// Removes the tuple `id`, which has `arity` fields and is there, with its hold.
-    pub(crate) fn remove(&mut self, arity: usize, id: TupleId) -> (Tuple, Option<Hold>) {
+    /// Removes the tuple `id`, which has `arity` fields and is there, with its ties.
+    pub(crate) fn remove(&mut self, arity: usize, id: TupleId) -> (Tuple, Ties) {
         let Some(shelf) = self.shelves.get_mut(&arity) else {
             broken("a tuple to be removed has no shelf");
         };
@@ -141,7 +170,11 @@ impl Space {
             self.shelves.remove(&arity);
         }
         self.bytes -= tuple.encoded_len() as u64;
-        (tuple, self.holds.remove(&id))
+        let ties = Ties {
+            hold: self.holds.remove(&id),
+            payer: self.payers.remove(&id),
+        };
+        (tuple, ties)
     }
 }
 

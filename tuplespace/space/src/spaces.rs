@@ -1,5 +1,6 @@
 //! All spaces of one replica, and the operations on them.
 
+mod accounts;
 mod ending;
 mod snapshot;
 mod watching;
@@ -13,15 +14,17 @@ pub use snapshot::BadContent;
 use watching::Watch;
 
 use crate::{
-    Applied, Change, Limits, Operation, OperationKind, Outcome, Quota, Refusal, Savepoint, Served,
-    SpaceName, TupleId, Wait, WaiterId, Wants, broken,
+    Applied, Change, Limits, Operation, OperationKind, Outcome, Payer, Quota, Refusal, Savepoint,
+    Served, SpaceName, TupleId, Wait, WaiterId, Wants,
+    accounts::Accounts,
+    broken,
     clock::{Clock, End},
     history::{Entry, History},
     key::Key,
     leases::{Hold, Leases},
     limits::MAX_LEASE_MS,
     shelf::Work,
-    space::{Space, keys_of},
+    space::{Space, Ties, keys_of},
     undo::{Undo, UndoLog},
     waiting::{Arrival, Matched, Waiter, Waiting},
 };
@@ -44,6 +47,9 @@ pub struct Spaces {
     undo: UndoLog,
     clock: Clock,
     leases: Leases,
+    accounts: Accounts,
+    /// Who pays for what is put.
+    payer: Option<Payer>,
     /// Who acts: the owner of the ephemeral tuples that are inserted.
     owner: Option<u64>,
     /// The id last given out.
@@ -72,9 +78,16 @@ impl From<Page> for Outcome {
 /// A tuple on its way in: admitted, but nothing changed yet.
 struct Arriving {
     tuple: Tuple,
-    hold: Option<Hold>,
+    ties: Ties,
     keys: Vec<Key>,
     matched: Matched,
+}
+
+/// A tuple that will be gone when another one comes for it.
+#[derive(Clone, Copy)]
+struct Leaving {
+    bytes: u64,
+    payer: Option<Payer>,
 }
 
 impl Spaces {
@@ -92,6 +105,8 @@ impl Spaces {
             undo: UndoLog::default(),
             clock: Clock::default(),
             leases: Leases::default(),
+            accounts: Accounts::default(),
+            payer: None,
             owner: None,
             last: TupleId(0),
             tuples: 0,
@@ -442,12 +457,16 @@ impl Spaces {
     ) -> Result<Option<Tuple>, Refusal> {
         let found = self.look(space, |space, work| {
             let found = space.oldest(template, work)?;
-            Ok(found.map(|(id, tuple)| (id, tuple.encoded_len() as u64)))
+            Ok(found.map(|(id, tuple)| {
+                let bytes = tuple.encoded_len() as u64;
+                let payer = space.payer_of(id);
+                (id, Leaving { bytes, payer })
+            }))
         })?;
-        let Some((id, freed)) = found else {
+        let Some((id, leaving)) = found else {
             return Ok(None);
         };
-        let arriving = self.admit(space, tuple, hold, Some(freed))?;
+        let arriving = self.admit(space, tuple, hold, Some(leaving))?;
         let old = self.remove(space, template.arity(), id);
         self.insert(space, arriving);
         Ok(Some(old))
@@ -521,21 +540,23 @@ impl Spaces {
         Ok(Applied::Waiting)
     }
 
-    /// Finds out whether `tuple` may come in and who gets it. `freed` is the
-    /// size of a tuple that will make room first.
+    /// Finds out whether `tuple` may come in and who gets it, once what is `leaving` has made
+    /// room.
     fn admit(
         &mut self,
         space: &SpaceName,
         tuple: &Tuple,
         hold: Option<Hold>,
-        freed: Option<u64>,
+        leaving: Option<Leaving>,
     ) -> Result<Arriving, Refusal> {
+        let payer = self.payer.filter(|payer| self.account(payer).is_some());
         let keys = keys_of(tuple);
         let matched = self
             .waiting
             .matching(space, tuple, &keys, &mut self.examined);
         // A tuple that is taken on arrival needs no room.
         if matched.taker.is_none() {
+            let freed = leaving.map(|leaving| leaving.bytes);
             if self.tuples - u64::from(freed.is_some()) >= self.limits.tuples {
                 return Err(Refusal::TooManyTuples);
             }
@@ -546,11 +567,14 @@ impl Spaces {
             if !self.space(space).has_room_for(tuple, freed) {
                 return Err(Refusal::SpaceFull);
             }
+            if payer.is_some_and(|payer| !self.can_pay(&payer, tuple, leaving)) {
+                return Err(Refusal::ClientFull);
+            }
         }
         let tuple = tuple.clone();
         Ok(Arriving {
             tuple,
-            hold,
+            ties: Ties { hold, payer },
             keys,
             matched,
         })
@@ -560,7 +584,7 @@ impl Spaces {
     fn insert(&mut self, name: &SpaceName, arriving: Arriving) {
         let Arriving {
             tuple,
-            hold,
+            ties,
             keys,
             matched,
         } = arriving;
@@ -578,7 +602,7 @@ impl Spaces {
             }
             None => {
                 let arity = tuple.arity();
-                self.put(name, id, tuple, keys, hold);
+                self.put(name, id, tuple, keys, ties);
                 self.undo.record(|| Undo::Inserted {
                     space: name.clone(),
                     arity,
@@ -625,42 +649,42 @@ impl Spaces {
 
     /// Lets go of the tuple `id`, which is there.
     fn let_go(&mut self, name: &SpaceName, arity: usize, id: TupleId, change: Change) -> Tuple {
-        let (tuple, hold) = self.pull(name, arity, id);
+        let (tuple, ties) = self.pull(name, arity, id);
         self.note(name, change, id, &tuple);
         self.undo.record(|| Undo::Removed {
             space: name.clone(),
             id,
             tuple: tuple.clone(),
-            hold,
+            ties,
         });
         tuple
     }
 
-    fn put(
-        &mut self,
-        name: &SpaceName,
-        id: TupleId,
-        tuple: Tuple,
-        keys: Vec<Key>,
-        hold: Option<Hold>,
-    ) {
+    fn put(&mut self, name: &SpaceName, id: TupleId, tuple: Tuple, keys: Vec<Key>, ties: Ties) {
+        let (arity, bytes) = (tuple.arity(), tuple.encoded_len() as u64);
         self.tuples += 1;
-        self.bytes += tuple.encoded_len() as u64;
-        let arity = tuple.arity();
+        self.bytes += bytes;
         self.space(name).insert(id, tuple, keys);
-        if let Some(hold) = hold {
+        if let Some(hold) = ties.hold {
             self.attach(name, arity, id, hold);
+        }
+        if let Some(payer) = ties.payer {
+            self.charge(name, id, payer, bytes);
         }
     }
 
-    fn pull(&mut self, name: &SpaceName, arity: usize, id: TupleId) -> (Tuple, Option<Hold>) {
-        let (tuple, hold) = self.space(name).remove(arity, id);
+    fn pull(&mut self, name: &SpaceName, arity: usize, id: TupleId) -> (Tuple, Ties) {
+        let (tuple, ties) = self.space(name).remove(arity, id);
+        let bytes = tuple.encoded_len() as u64;
         self.tuples -= 1;
-        self.bytes -= tuple.encoded_len() as u64;
-        if let Some(hold) = hold {
+        self.bytes -= bytes;
+        if let Some(hold) = ties.hold {
             self.detach(hold, id);
         }
-        (tuple, hold)
+        if let Some(payer) = ties.payer {
+            self.refund(&payer, bytes);
+        }
+        (tuple, ties)
     }
 
     fn space(&mut self, name: &SpaceName) -> &mut Space {
@@ -691,10 +715,10 @@ impl Spaces {
                 space,
                 id,
                 tuple,
-                hold,
+                ties,
             } => {
                 let keys = keys_of(&tuple);
-                self.put(&space, id, tuple, keys, hold);
+                self.put(&space, id, tuple, keys, ties);
             }
             Undo::Renewed {
                 space,

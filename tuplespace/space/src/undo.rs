@@ -6,6 +6,7 @@ use bezant_tuple::Tuple;
 use crate::{
     Quota, Served, SpaceName, TupleId,
     leases::Hold,
+    space::Ties,
     waiting::{Arrival, Waiter},
 };
 
@@ -40,7 +41,7 @@ pub(crate) enum Undo {
         space: SpaceName,
         id: TupleId,
         tuple: Tuple,
-        hold: Option<Hold>,
+        ties: Ties,
     },
     /// A tuple's lease was renewed.
     Renewed {

@@ -2,10 +2,11 @@
 
 use bezant_api::{Answer, Call, Decree, Right, Standing};
 use bezant_node::config::to_hex;
+use bezant_tuplespace::Account;
 use clap::Subcommand;
 use serde_json::{Map, json};
 
-use super::space::{changed_or_not, client, group};
+use super::space::{bound, changed_or_not, client, group, of, quota};
 use crate::{
     args::Global,
     connect::{Service, failure_of, unexpected},
@@ -45,6 +46,18 @@ pub(crate) enum Access {
         /// The client's public key, in hexadecimal
         client: String,
     },
+    /// Bound what a client holds in all spaces together (operators only); without a bound
+    /// nothing of it is counted any more
+    Quota {
+        /// The client's public key, in hexadecimal
+        client: String,
+        /// Most tuples, of those it puts from now on
+        #[arg(long)]
+        tuples: Option<u64>,
+        /// Most bytes of these, in canonical encoding
+        #[arg(long)]
+        bytes: Option<u64>,
+    },
 }
 
 impl Access {
@@ -62,6 +75,11 @@ impl Access {
                 group: name,
                 client: key,
             } => Decree::Leave(group(&name)?, client(&key)?),
+            Self::Quota {
+                client: key,
+                tuples,
+                bytes,
+            } => Decree::Allot(client(&key)?, quota(tuples, bytes)),
         };
         let service = Service::connect(global).await?;
         let said = service.call(Call::Decree(decree), printer.proves()).await?;
@@ -105,6 +123,12 @@ async fn mine(global: &Global, printer: &Printer) -> Result<Exit, Failure> {
         let object = json!({
             "client": key,
             "operator": told.operator,
+            "account": told.account.map(|account| json!({
+                "tuples": account.tuples,
+                "bytes": account.bytes,
+                "quota_tuples": bound(account.quota.tuples),
+                "quota_bytes": bound(account.quota.bytes),
+            })),
             "groups": told.groups.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "spaces": Map::from_iter(spaces),
         });
@@ -114,6 +138,15 @@ async fn mine(global: &Global, printer: &Printer) -> Result<Exit, Failure> {
     if printer.format == Format::Table {
         let operator = if told.operator { "  operator" } else { "" };
         printer.line(&format!("client {key}{operator}"))?;
+        if let Some(account) = told.account {
+            let Account {
+                quota,
+                tuples,
+                bytes,
+            } = account;
+            let (tuples, bytes) = (of(tuples, quota.tuples), of(bytes, quota.bytes));
+            printer.line(&format!("holds  {tuples} tuples, {bytes} bytes"))?;
+        }
         for group in &told.groups {
             printer.line(&format!("group  {group}"))?;
         }

@@ -103,10 +103,7 @@ impl Space {
                 bytes,
             } => Call::SetQuota {
                 space: space_name(&name)?,
-                quota: Quota {
-                    tuples: tuples.unwrap_or(u64::MAX),
-                    bytes: bytes.unwrap_or(u64::MAX),
-                },
+                quota: quota(tuples, bytes),
             },
             Self::Grant(entry) => {
                 let (space, right, whom) = entry.read()?;
@@ -225,8 +222,24 @@ pub(super) fn changed_or_not(changed: bool, said: &Said, printer: &Printer) -> R
 }
 
 /// A bound, if there is one.
-fn bound(bound: u64) -> Option<u64> {
+pub(super) fn bound(bound: u64) -> Option<u64> {
     (bound < u64::MAX).then_some(bound)
+}
+
+/// What is said of bounds; what is not said is none.
+pub(super) fn quota(tuples: Option<u64>, bytes: Option<u64>) -> Quota {
+    Quota {
+        tuples: tuples.unwrap_or(u64::MAX),
+        bytes: bytes.unwrap_or(u64::MAX),
+    }
+}
+
+/// So much, of how much it may be.
+pub(super) fn of(held: u64, most: u64) -> String {
+    match bound(most) {
+        Some(most) => format!("{held} of {most}"),
+        None => held.to_string(),
+    }
 }
 
 fn shown(info: &SpaceInfo, said: &Said, printer: &Printer) -> Result<(), Failure> {
@@ -246,15 +259,11 @@ fn shown(info: &SpaceInfo, said: &Said, printer: &Printer) -> Result<(), Failure
     }
     let creator = creator.unwrap_or_else(|| "the service".to_owned());
     printer.line(&format!("creator     {creator}"))?;
-    let quota = |bound| match bound {
-        Some(bound) => format!(" of {bound}"),
-        None => String::new(),
-    };
     for (what, held, most) in [
-        ("tuples", info.tuples, bound(info.quota.tuples)),
-        ("bytes", info.bytes, bound(info.quota.bytes)),
+        ("tuples", info.tuples, info.quota.tuples),
+        ("bytes", info.bytes, info.quota.bytes),
     ] {
-        printer.line(&format!("{what:<11} {held}{}", quota(most)))?;
+        printer.line(&format!("{what:<11} {}", of(held, most)))?;
     }
     for right in Right::ALL {
         let names = list(right);

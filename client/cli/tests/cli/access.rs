@@ -66,6 +66,21 @@ fn rights_are_given_taken_and_shown() {
         (&json!(1), &json!(null))
     );
     ran(&["space", "quota", "vault"], 0);
+    // The same for one client, wherever it puts tuples.
+    as_guest(&["access", "quota", key, "--tuples", "9"], 4);
+    ran(&["access", "quota", key, "--tuples", "1"], 0);
+    as_guest(&["out", "vault", "(2)"], 0);
+    let full = as_guest(&["out", "vault", "(3)"], 1);
+    assert!(full.stderr.contains("operator"), "{full:?}");
+    let mine = as_guest(&["access", "mine", "-o", "json"], 0).json();
+    let account = &mine["account"];
+    assert_eq!(
+        (&account["tuples"], &account["quota_tuples"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(account["quota_bytes"], json!(null));
+    ran(&["access", "quota", key], 0);
+    ran(&["inp", "vault", "(2)"], 0);
     let mine = as_guest(&["access", "mine", "-o", "json"], 0).json();
     assert_eq!(mine["spaces"]["vault"], json!(["insert", "read"]));
     assert_eq!(mine["groups"], json!(["readers"]));

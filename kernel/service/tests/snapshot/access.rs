@@ -11,7 +11,9 @@ use bezant_bft::{
     ids::{SeqNo, SessionId},
     service::{Admission, Service},
 };
-use bezant_tuplespace::{Lease, Operation, Outcome, Quota, Refusal, SpaceName};
+use bezant_tuplespace::{
+    Account, Lease, MAX_ACCOUNTS, Operation, Outcome, Quota, Refusal, SpaceName,
+};
 
 use crate::fixture::{
     Bench, answer, asking, client_id, inp, on, opening, out, rd, register, space, take, template,
@@ -338,6 +340,7 @@ fn operators_govern_every_space_and_nobody_else_clients() {
             Decree::Expel([9; 32]),
             Decree::Join(team(), [9; 32]),
             Decree::Leave(team(), [9; 32]),
+            Decree::Allot([9; 32], Quota::NONE),
         ] {
             let answer = house.ask(client, &decree(word));
             assert_eq!(answer, Answer::Refused(Refused::NotOperator));
@@ -576,6 +579,7 @@ fn a_client_is_told_what_it_may_do() {
             (space("c"), open.clone()),
         ],
         next: None,
+        account: None,
     };
     assert_eq!(
         house.ask(BEN, &standing(None)),
@@ -750,4 +754,95 @@ fn rights_groups_and_enrolments_are_part_of_the_state() {
     let late = asking(BEN, SessionId(99), 1, &[], &look);
     let replies = house.bench.execute(1, vec![late]);
     assert_eq!(answer(&replies[0].1), Answer::Refused(Refused::NoSession));
+}
+
+/// Wherever it puts tuples, they count against the client that puts them as long as they are
+/// there, whoever takes them; and nobody else is bounded by that.
+#[test]
+fn a_client_holds_what_its_quota_allows() {
+    let mut house = House::with_a_space_of_anns();
+    house.ask(ANN, &Call::CreateSpace { space: space("b") });
+    house.ask(ANN, &grant(Right::Insert, key(BEN)));
+    house.allows(BEN, &out("(0)"));
+    let allot = |tuples, bytes| {
+        let quota = Quota { tuples, bytes };
+        decree(Decree::Allot(client_id(BEN).0, quota))
+    };
+    assert_eq!(house.ask(OPERATOR, &allot(2, 100)), Answer::Changed(true));
+    assert_eq!(house.ask(OPERATOR, &allot(2, 100)), Answer::Changed(false));
+    // What it put before does not count.
+    let account = |house: &mut House| {
+        let Answer::Standing(standing) = house.ask(BEN, &Call::Standing { after: None }) else {
+            panic!("no standing");
+        };
+        let counted = |account: Account| (account.tuples, account.bytes);
+        standing.account.map(counted)
+    };
+    assert_eq!(account(&mut house), Some((0, 0)));
+    let there = |tuple: &str| {
+        let (tuple, lease) = (self::tuple(tuple), Lease::Forever);
+        on(space("b"), Operation::Out { tuple, lease })
+    };
+    house.allows(BEN, &out("(1)"));
+    house.allows(BEN, &there("(2)"));
+    let full = refused(Refusal::ClientFull);
+    for call in [out("(3)"), there("(3)")] {
+        assert_eq!(house.ask(BEN, &call), full);
+        house.allows(ANN, &call);
+    }
+    let size = tuple("(1)").encoded_len() as u64;
+    house.bench = house.bench.restored();
+    assert_eq!(account(&mut house), Some((2, 2 * size)));
+    assert_eq!(house.ask(BEN, &out("(4)")), full);
+    // It takes the oldest, which was there before, and then one that counts.
+    for (left, tuples) in [(2, "(0)"), (1, "(1)")] {
+        house.allows(ANN, &inp(tuples));
+        assert_eq!(account(&mut house), Some((left, left * size)));
+    }
+    let long = format!("(\"{}\")", "x".repeat(99));
+    assert_eq!(house.ask(BEN, &out(&long)), full);
+    // One of its own makes room for what comes instead, another one's does not.
+    house.allows(BEN, &out("(5)"));
+    let replace = |template: &str| {
+        let operation = Operation::Replace {
+            template: self::template(template),
+            tuple: tuple("(6)"),
+            lease: Lease::Forever,
+        };
+        on(space("a"), operation)
+    };
+    house.ask(ANN, &grant(Right::Take, key(BEN)));
+    assert_eq!(house.ask(BEN, &replace("(3)")), full);
+    house.allows(BEN, &replace("(5)"));
+    assert_eq!(account(&mut house), Some((2, 2 * size)));
+    // Without a bound all is forgotten.
+    let free = allot(u64::MAX, u64::MAX);
+    assert_eq!(house.ask(OPERATOR, &free), Answer::Changed(true));
+    assert_eq!(account(&mut house), None);
+    house.allows(BEN, &out("(7)"));
+    assert_eq!(house.ask(OPERATOR, &allot(1, 100)), Answer::Changed(true));
+    assert_eq!(account(&mut house), Some((0, 0)));
+}
+
+/// Refused, the decree leaves no trace, and the replica goes on.
+#[test]
+fn not_more_clients_are_bounded_than_may_be() {
+    let mut house = House::with_a_space_of_anns();
+    let allot = |number: usize, tuples| {
+        let mut client = [7; 32];
+        client[..8].copy_from_slice(&number.to_be_bytes());
+        let bytes = 100;
+        decree(Decree::Allot(client, Quota { tuples, bytes }))
+    };
+    for number in 0..MAX_ACCOUNTS {
+        assert_eq!(
+            house.ask(OPERATOR, &allot(number, 1)),
+            Answer::Changed(true)
+        );
+    }
+    let refused = Answer::Refused(Refused::TooManyGrants);
+    assert_eq!(house.ask(OPERATOR, &allot(MAX_ACCOUNTS, 1)), refused);
+    assert_eq!(house.ask(OPERATOR, &allot(3, 2)), Answer::Changed(true));
+    house.bench = house.bench.restored();
+    assert_eq!(house.ask(OPERATOR, &allot(MAX_ACCOUNTS, 1)), refused);
 }

@@ -166,6 +166,14 @@ fn ruling() -> impl Strategy<Value = Call> {
             space,
             quota: Quota { tuples, bytes: 200 },
         }),
+        (client(), 0u64..9).prop_map(|(client, tuples)| {
+            let quota = if tuples == 8 {
+                Quota::NONE
+            } else {
+                Quota { tuples, bytes: 200 }
+            };
+            Call::Decree(Decree::Allot(client, quota))
+        }),
         name().prop_map(|space| Call::Inspect { space }),
         Just(Call::Standing { after: None }),
         (team(), client()).prop_map(|(team, client)| Call::Decree(Decree::Join(team, client))),

@@ -5,6 +5,7 @@ use bezant_api::{Call, Decree, GroupName, Right, Whom};
 use bezant_bft::{ids::SessionId, service::Service};
 use bezant_kernel::Kernel;
 use bezant_tuple::codec::{put_bytes, put_tuple, put_varint};
+use bezant_tuplespace::{MAX_ACCOUNTS, Quota};
 use proptest::{prelude::*, sample::Index};
 
 use crate::fixture::{
@@ -45,6 +46,14 @@ fn something_of_everything() -> Bench {
             right: Right::Read,
             whom: Whom::Client(someone),
         },
+        Call::Decree(Decree::Allot(
+            client_id(0).0,
+            Quota {
+                tuples: 9,
+                bytes: 900,
+            },
+        )),
+        out("(5)"),
     ];
     for (call, number) in about_clients.iter().zip(7..) {
         bench.call(ann(number), call);
@@ -188,11 +197,15 @@ struct Parts {
     last_session: u64,
     sessions: Vec<Session>,
     last_tuple: u64,
+    /// Clients that are bounded, and how much they may hold and one, 0 for all.
+    accounts: Vec<(Vec<u8>, [u64; 2])>,
     spaces: Vec<(&'static str, Vec<(u64, &'static str)>)>,
     /// Spaces, tuples and ends.
     leases: Vec<(&'static str, u64, u64)>,
     /// Of tuples whose lease ends at 0.
     owner: u64,
+    /// Spaces, tuples and places of accounts.
+    payers: Vec<(&'static str, u64, u64)>,
     /// Owner, number, space, whether it takes, and when it ends; 0 for never.
     waiters: Vec<(u64, u64, &'static str, u8, u64)>,
     last_event: u64,
@@ -249,7 +262,7 @@ fn put_keys(out: &mut Vec<u8>, keys: &[Vec<u8>]) {
 
 fn sound() -> Parts {
     Parts {
-        version: 5,
+        version: 6,
         enrolled: vec![key(4)],
         expelled: vec![key(3)],
         groups: vec![("t", keys(&[0, 4])), ("u", vec![key(1)])],
@@ -264,12 +277,14 @@ fn sound() -> Parts {
         last_session: 9,
         sessions: vec![session(2, 0), session(6, 1)],
         last_tuple: 40,
+        accounts: keys(&[0, 4]).into_iter().zip([[2, 0], [1, 9]]).collect(),
         spaces: vec![
             ("a", vec![(3, "(1)"), (9, "(1)"), (4, "(1, 2)")]),
             ("b", vec![(5, "()")]),
         ],
         leases: vec![("a", 4, 600), ("a", 9, 6), ("b", 5, 0)],
         owner: 6,
+        payers: vec![("a", 3, 0), ("a", 9, 1), ("b", 5, 0)],
         waiters: vec![(6, 3, "a", 1, 0), (2, 3, "b", 0, 6)],
         last_event: 12,
         events: vec![("a", 0, 9), ("gone", 1, 2), ("b", 2, 40)],
@@ -279,6 +294,12 @@ fn sound() -> Parts {
 }
 
 impl Parts {
+    /// Nothing hangs on the last tuple any more.
+    fn untie(&mut self) {
+        self.leases.pop();
+        self.payers.pop();
+    }
+
     fn encode(&self) -> Vec<u8> {
         let mut out = vec![self.version, 5];
         let put = &mut out;
@@ -289,6 +310,11 @@ impl Parts {
             session.encode(put);
         }
         put_varint(put, self.last_tuple);
+        put_varint(put, self.accounts.len() as u64);
+        for (client, quota) in &self.accounts {
+            put_bytes(put, client);
+            quota.iter().for_each(|bound| put_varint(put, *bound));
+        }
         put_varint(put, self.spaces.len() as u64);
         for (name, tuples) in &self.spaces {
             put_bytes(put, name.as_bytes());
@@ -307,6 +333,11 @@ impl Parts {
                 if *due == 0 {
                     put_varint(put, self.owner);
                 }
+            }
+            put_varint(put, self.payers.iter().filter(here).count() as u64);
+            for (_, id, place) in self.payers.iter().filter(here) {
+                put_varint(put, *id);
+                put_varint(put, *place);
             }
         }
         put_varint(put, self.waiters.len() as u64);
@@ -532,9 +563,9 @@ fn spaces_that_cannot_be_are_refused() {
     refused! {
         "any run gives": |s| s.last_tuple = u64::MAX;
         "not given out": |s| s.last_tuple = 8;
-        "not given out": |s| s.spaces[0].1[0].0 = 0;
-        "not given out": |s| { s.leases.pop(); s.spaces[1].1[0] = (0, "(7)"); };
-        "given out twice": |s| { s.leases.pop(); s.spaces[1].1[0].0 = 3; };
+        "not given out": |s| { s.payers.remove(0); s.spaces[0].1[0].0 = 0; };
+        "not given out": |s| { s.untie(); s.spaces[1].1[0] = (0, "(7)"); };
+        "given out twice": |s| { s.untie(); s.spaces[1].1[0].0 = 3; };
         "tuples out of order": |s| s.spaces[0].1.swap(0, 1);
         "tuples out of order": |s| s.spaces[0].1.swap(1, 2);
         "spaces out of order": |s| s.spaces.reverse();
@@ -586,5 +617,24 @@ fn announced_lengths_are_not_believed() {
                 "{at}: {announced}"
             );
         }
+    }
+}
+
+#[test]
+fn accounts_that_cannot_be_are_refused() {
+    refused! {
+        "accounts out of order": |p| p.accounts.swap(0, 1);
+        "accounts out of order": |p| p.accounts[1].0 = p.accounts[0].0.clone();
+        "a key that is none": |p| p.accounts[0].0.truncate(31);
+        "an account without a bound": |p| p.accounts[0].1 = [0, 0];
+        "payers out of order": |p| p.payers.swap(0, 1);
+        "payers out of order": |p| p.payers[1].1 = 3;
+        "a payer of no tuple": |p| p.payers[1].1 = 7;
+        "a payer without an account": |p| p.payers[1].2 = 2;
+        "a payer without an account": |p| p.accounts.clear();
+        "too many accounts": |p| {
+            let key = |at: usize| at.to_be_bytes().repeat(4);
+            p.accounts = (0..=MAX_ACCOUNTS).map(|at| (key(at), [1, 1])).collect();
+        };
     }
 }

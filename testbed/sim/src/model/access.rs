@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bezant_api::{
     Answer, Call, Decree, GroupName, Lists, Refused, Right, SpaceInfo, Standing, Whom,
 };
-use bezant_tuplespace::{Operation, Quota, Refusal, SpaceName, Wants};
+use bezant_tuplespace::{Account, Operation, Quota, Refusal, SpaceName, Wants};
 
 use super::Spaces;
 
@@ -27,6 +27,8 @@ pub(super) struct Access {
     sessions: Vec<(u64, ClientKey)>,
     groups: Vec<(GroupName, ClientKey)>,
     rights: Vec<Rights>,
+    /// How much some clients may hold.
+    accounts: Vec<(ClientKey, Quota)>,
 }
 
 impl Access {
@@ -261,7 +263,40 @@ impl Spaces {
             groups,
             spaces,
             next: None,
+            account: self.allotted(client).map(|quota| {
+                let (tuples, bytes) = self.paid_by(client);
+                Account {
+                    quota,
+                    tuples,
+                    bytes,
+                }
+            }),
         })
+    }
+
+    /// How much a client may hold, if it is bounded.
+    pub(super) fn allotted(&self, client: ClientKey) -> Option<Quota> {
+        let mut accounts = self.access.accounts.iter();
+        let found = accounts.find(|(other, _)| *other == client);
+        found.map(|(_, quota)| *quota)
+    }
+
+    /// Against whom counts what a session puts, if against anybody.
+    pub(super) fn payer(&self, session: u64) -> Option<ClientKey> {
+        let client = self.access.client(session)?;
+        self.allotted(client).map(|_| client)
+    }
+
+    fn allot(&mut self, client: ClientKey, quota: Quota) -> Answer {
+        let before = self.allotted(client).unwrap_or(Quota::NONE);
+        let accounts = &mut Arc::make_mut(&mut self.access).accounts;
+        accounts.retain(|(other, _)| *other != client);
+        if quota == Quota::NONE {
+            self.pay_for_nothing(client);
+        } else {
+            accounts.push((client, quota));
+        }
+        Answer::Changed(before != quota)
     }
 
     /// Where anybody is a client, enrolling changes nothing. Nobody is expelled here: that is
@@ -272,6 +307,7 @@ impl Spaces {
             return Err(Refused::NotOperator);
         }
         let (entry, joins) = match decree {
+            Decree::Allot(client, quota) => return Ok(self.allot(*client, *quota)),
             Decree::Enrol(_) => return Ok(Answer::Changed(false)),
             Decree::Expel(_) => return Err(Refused::Malformed),
             Decree::Join(group, client) => ((group.clone(), *client), true),

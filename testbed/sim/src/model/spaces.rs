@@ -8,7 +8,8 @@ use std::{
 use bezant_api::{Lists, Refused};
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
-    Change, Event, Lease, MAX_LEASE_MS, Operation, Outcome, Refusal, SpaceName, TupleId, Wants,
+    Change, Event, Lease, MAX_LEASE_MS, Operation, Outcome, Quota, Refusal, SpaceName, TupleId,
+    Wants,
 };
 
 use super::access::Access;
@@ -94,6 +95,8 @@ struct Placed {
     due: Option<u64>,
     /// The session it ends with.
     owner: Option<u64>,
+    /// The client it counts against.
+    payer: Option<[u8; 32]>,
 }
 
 /// All spaces.
@@ -253,9 +256,10 @@ impl Spaces {
     /// waits to take it, it needs no room.
     fn room(
         &self,
+        session: u64,
         name: &SpaceName,
         tuple: &Tuple,
-        replaced: Option<&Tuple>,
+        replaced: Option<&Placed>,
     ) -> Result<(), Refused> {
         let takes = |wait: &Wait| {
             wait.wants == Wants::Take && wait.space == *name && wait.template.matches(tuple)
@@ -263,14 +267,40 @@ impl Spaces {
         if self.waits.iter().any(takes) {
             return Ok(());
         }
-        let quota = self.quota(name);
-        let freed = replaced.map_or(0, |tuple| tuple.encoded_len() as u64);
-        let tuples = self.count_in(name) - u64::from(replaced.is_some());
-        let bytes = self.bytes_in(name) - freed + tuple.encoded_len() as u64;
-        if tuples >= quota.tuples || bytes > quota.bytes {
+        let is_full = |(count, bytes): (u64, u64), freed: Option<&Placed>, quota: Quota| {
+            let freed_bytes = freed.map_or(0, |placed| placed.tuple.encoded_len() as u64);
+            count - u64::from(freed.is_some()) >= quota.tuples
+                || bytes - freed_bytes + tuple.encoded_len() as u64 > quota.bytes
+        };
+        let here = (self.count_in(name), self.bytes_in(name));
+        if is_full(here, replaced, self.quota(name)) {
             return Err(Refusal::SpaceFull.into());
         }
+        let payer = self.payer(session);
+        let own = replaced.filter(|placed| placed.payer == payer);
+        if let Some(payer) = payer
+            && let Some(quota) = self.allotted(payer)
+            && is_full(self.paid_by(payer), own, quota)
+        {
+            return Err(Refusal::ClientFull.into());
+        }
         Ok(())
+    }
+
+    /// How many tuples count against a client, and their bytes.
+    pub(super) fn paid_by(&self, client: [u8; 32]) -> (u64, u64) {
+        let paid = self.tuples.iter();
+        let paid = paid.filter(|placed| placed.payer == Some(client));
+        paid.fold((0, 0), |(count, bytes), placed| {
+            (count + 1, bytes + placed.tuple.encoded_len() as u64)
+        })
+    }
+
+    /// Nothing counts against this client any more.
+    pub(super) fn pay_for_nothing(&mut self, client: [u8; 32]) {
+        for placed in &mut self.tuples {
+            placed.payer = placed.payer.filter(|payer| *payer != client);
+        }
     }
 
     /// Ends a wait with a refusal.
@@ -315,7 +345,7 @@ impl Spaces {
         }
         let outcome = match operation {
             Operation::Out { tuple, .. } => {
-                self.room(space, tuple, None)?;
+                self.room(session, space, tuple, None)?;
                 self.insert(space, tuple, lease);
                 Outcome::Done
             }
@@ -393,7 +423,7 @@ impl Spaces {
             } => {
                 let found = self.read(space, template);
                 if found.is_none() {
-                    self.room(space, tuple, None)?;
+                    self.room(session, space, tuple, None)?;
                     self.insert(space, tuple, lease);
                 }
                 Outcome::Match(found)
@@ -401,8 +431,8 @@ impl Spaces {
             Operation::Replace {
                 template, tuple, ..
             } => {
-                if let Some(old) = self.read(space, template) {
-                    self.room(space, tuple, Some(&old))?;
+                if let Some((_, old)) = self.placed(space, template).next() {
+                    self.room(session, space, tuple, Some(old))?;
                 }
                 let found = self.take(space, template);
                 if found.is_some() {
@@ -581,9 +611,17 @@ impl Spaces {
         space: &'a SpaceName,
         template: &'a Template,
     ) -> impl Iterator<Item = (usize, u64, &'a Tuple)> {
+        let placed = self.placed(space, template);
+        placed.map(|(index, placed)| (index, placed.id, &placed.tuple))
+    }
+
+    fn placed<'a>(
+        &'a self,
+        space: &'a SpaceName,
+        template: &'a Template,
+    ) -> impl Iterator<Item = (usize, &'a Placed)> {
         let all = self.tuples.iter().enumerate();
         all.filter(move |(_, placed)| placed.space == *space && template.matches(&placed.tuple))
-            .map(|(index, placed)| (index, placed.id, &placed.tuple))
     }
 
     fn read(&self, space: &SpaceName, template: &Template) -> Option<Tuple> {
@@ -672,6 +710,7 @@ impl Spaces {
                 Lease::Forever | Lease::Session => None,
             },
             owner: (lease == Lease::Session).then_some(session),
+            payer: self.payer(session),
         };
         self.happens(&placed, Change::Inserted);
         if taken {

@@ -212,9 +212,9 @@ impl World {
 
     /// Puts a client's frame on its way, on which it may be lost.
     fn transfer(&mut self, client: usize, to: usize, bytes: Bytes) {
-        let arrival =
-            self.links
-                .with_client(self.now, client, to, &mut self.rng, &mut self.hits);
+        let arrival = self
+            .links
+            .with_client(self.now, client, to, &mut self.rng, &mut self.hits);
         if let Some(at) = arrival {
             self.queue.push(at, Event::Asked { to, client, bytes });
         }

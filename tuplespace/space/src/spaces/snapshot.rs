@@ -5,16 +5,21 @@
 //! and sums are left out and made anew. One content has one spelling, so whatever
 //! [`Spaces::decode`] takes, [`Spaces::encode_into`] gives back.
 
-use bezant_tuple::codec::{self, DecodeError, Reader};
+use std::collections::BTreeMap;
+
+use bezant_tuple::{
+    Tuple,
+    codec::{self, DecodeError, Reader},
+};
 
 use super::Spaces;
 use crate::{
-    Change, Limits, Quota, SpaceName, TupleId, WaiterId, Wants,
+    Change, Limits, MAX_ACCOUNTS, Payer, Quota, SpaceName, TupleId, WaiterId, Wants, broken,
     clock::End,
     history::{Entry, History},
     leases::Hold,
     limits::MAX_LEASE_MS,
-    space::{Space, keys_of},
+    space::{Space, Ties, keys_of},
 };
 
 /// Why bytes are no content that a replica could have.
@@ -57,14 +62,18 @@ impl Spaces {
         let ids = self.tuples.saturating_mul(4);
         out.reserve(usize::try_from(self.bytes.saturating_add(ids)).unwrap_or(0));
         codec::put_varint(out, self.last.0);
+        codec::put_varint(out, self.accounts.len() as u64);
+        let mut places = BTreeMap::new();
+        for (place, (payer, account)) in (0_u64..).zip(self.accounts.all()) {
+            places.insert(payer, place);
+            codec::put_bytes(out, payer);
+            put_quota(out, account.quota);
+        }
         codec::put_varint(out, self.spaces.len() as u64);
         let mut anew = 0;
         for (name, space) in &self.spaces {
             codec::put_bytes(out, name.as_str().as_bytes());
-            // The bound that is none comes to 0.
-            let Quota { tuples, bytes } = space.quota();
-            codec::put_varint(out, tuples.wrapping_add(1));
-            codec::put_varint(out, bytes.wrapping_add(1));
+            put_quota(out, space.quota());
             codec::put_varint(out, space.len());
             anew += space.encode_into(out);
             codec::put_varint(out, space.holds().len() as u64);
@@ -78,6 +87,14 @@ impl Spaces {
                         codec::put_varint(out, owner);
                     }
                 }
+            }
+            codec::put_varint(out, space.payers().len() as u64);
+            for (id, payer) in space.payers() {
+                let Some(place) = places.get(payer) else {
+                    broken("a tuple counts against somebody without an account");
+                };
+                codec::put_varint(out, id.0);
+                codec::put_varint(out, *place);
             }
         }
         codec::put_varint(out, self.waiting.len() as u64);
@@ -119,6 +136,7 @@ impl Spaces {
             spaces.last <= MAX_ID,
             "more ids given out than any run gives",
         )?;
+        let payers = spaces.decode_accounts(reader)?;
         let mut ids = Vec::new();
         for _ in 0..reader.length()? {
             let name = read_name(reader)?;
@@ -129,13 +147,11 @@ impl Spaces {
             )?;
             BadContent::unless(spaces.spaces.len() < limits.spaces, "too many spaces")?;
             let mut space = Space::default();
-            space.allow(Quota {
-                tuples: reader.varint()?.wrapping_sub(1),
-                bytes: reader.varint()?.wrapping_sub(1),
-            });
+            space.allow(read_quota(reader)?);
             spaces.spaces.insert(name.clone(), space);
             spaces.decode_tuples(&name, reader, &mut ids)?;
             spaces.decode_holds(&name, reader)?;
+            spaces.decode_payers(&name, &payers, reader)?;
         }
         ids.sort_unstable();
         let within = ids.first().is_none_or(|id| id.0 > 0) && ids.last() <= Some(&spaces.last);
@@ -149,6 +165,44 @@ impl Spaces {
         }
         spaces.decode_history(reader)?;
         Ok(spaces)
+    }
+
+    /// The accounts, all empty, and whose they are.
+    fn decode_accounts(&mut self, reader: &mut Reader<'_>) -> Result<Vec<Payer>, BadContent> {
+        let count = reader.length()?;
+        BadContent::unless(count <= MAX_ACCOUNTS, "too many accounts")?;
+        let mut payers: Vec<Payer> = Vec::new();
+        for _ in 0..count {
+            let payer = reader.bytes()?.try_into();
+            let payer = payer.map_err(|_| BadContent::Contradiction("a key that is none"))?;
+            BadContent::unless(payers.last() < Some(&payer), "accounts out of order")?;
+            let quota = read_quota(reader)?;
+            BadContent::unless(quota != Quota::NONE, "an account without a bound")?;
+            self.accounts.open(payer, quota);
+            payers.push(payer);
+        }
+        Ok(payers)
+    }
+
+    fn decode_payers(
+        &mut self,
+        name: &SpaceName,
+        payers: &[Payer],
+        reader: &mut Reader<'_>,
+    ) -> Result<(), BadContent> {
+        let mut before = TupleId(0);
+        for _ in 0..reader.length()? {
+            let id = TupleId(reader.varint()?);
+            BadContent::unless(before < id, "payers out of order")?;
+            before = id;
+            let place = usize::try_from(reader.varint()?).ok();
+            let payer = place.and_then(|place| payers.get(place)).copied();
+            let payer = payer.ok_or(BadContent::Contradiction("a payer without an account"))?;
+            let bytes = self.space(name).get(id).map(Tuple::encoded_len);
+            let bytes = bytes.ok_or(BadContent::Contradiction("a payer of no tuple"))?;
+            self.charge(name, id, payer, bytes as u64);
+        }
+        Ok(())
     }
 
     fn decode_history(&mut self, reader: &mut Reader<'_>) -> Result<(), BadContent> {
@@ -195,7 +249,7 @@ impl Spaces {
             before = place;
             ids.push(id);
             let keys = keys_of(&tuple);
-            self.put(name, id, tuple, keys, None);
+            self.put(name, id, tuple, keys, Ties::default());
         }
         BadContent::unless(self.tuples <= self.limits.tuples, "too many tuples")?;
         BadContent::unless(self.bytes <= self.limits.bytes, "too many bytes of tuples")
@@ -215,7 +269,7 @@ impl Spaces {
                 0 => Hold::Owner(reader.varint()?),
                 due_ms => Hold::Until(self.end_to_come(due_ms)?),
             };
-            let arity = self.space(name).arity_of(id);
+            let arity = self.space(name).get(id).map(Tuple::arity);
             let arity = arity.ok_or(BadContent::Contradiction("a lease of no tuple"))?;
             self.attach(name, arity, id, hold);
         }
@@ -258,6 +312,19 @@ impl Spaces {
         let applied = self.wait(&space, &template, id, wants, end);
         BadContent::unless(applied.is_ok(), "a wait too many")
     }
+}
+
+/// The bound that is none comes to 0.
+fn put_quota(out: &mut Vec<u8>, quota: Quota) {
+    codec::put_varint(out, quota.tuples.wrapping_add(1));
+    codec::put_varint(out, quota.bytes.wrapping_add(1));
+}
+
+fn read_quota(reader: &mut Reader<'_>) -> Result<Quota, BadContent> {
+    Ok(Quota {
+        tuples: reader.varint()?.wrapping_sub(1),
+        bytes: reader.varint()?.wrapping_sub(1),
+    })
 }
 
 fn read_name(reader: &mut Reader<'_>) -> Result<SpaceName, BadContent> {

@@ -15,17 +15,18 @@ mod twin;
 
 use bezant_tuple::Tuple;
 use bezant_tuplespace::{
-    Lease, Limits, Operation, Quota, Savepoint, Served, SpaceName, Spaces, WaiterId,
+    Account, Lease, Limits, Operation, Payer, Quota, Savepoint, Served, SpaceName, Spaces, WaiterId,
 };
 use common::{TIGHT, WIDE, content, name, operation, restored, space, tuple};
 use proptest::{prelude::*, sample::Index};
-use twin::{Model, Placed, Waiter};
+use twin::{Model, Waiter};
 
 #[derive(Clone, Debug)]
 enum Step {
     Create(SpaceName),
     Remove(SpaceName),
     Allow(SpaceName, Quota),
+    Allot(u64, Quota),
     /// With the owner under which to wait, if at all.
     Apply(SpaceName, Operation, Option<u64>),
     /// Cancels a wait, or what is none.
@@ -53,6 +54,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => space().prop_map(Step::Create),
         1 => space().prop_map(Step::Remove),
         2 => (space(), quota()).prop_map(|(space, quota)| Step::Allow(space, quota)),
+        1 => (0u64..3, quota()).prop_map(|(owner, quota)| Step::Allot(owner, quota)),
         40 => (space(), operation(), prop::option::weighted(0.8, 0u64..3))
             .prop_map(|(space, operation, owner)| Step::Apply(space, operation, owner)),
         2 => any::<Index>().prop_map(Step::Cancel),
@@ -64,6 +66,16 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<Index>().prop_map(Step::Rollback),
         1 => Just(Step::Commit),
     ]
+}
+
+fn payer(owner: u64) -> Payer {
+    [u8::try_from(owner).unwrap(); 32]
+}
+
+/// Each owner pays for itself.
+fn act_for(spaces: &mut Spaces, owner: Option<u64>) {
+    spaces.act_for(owner);
+    spaces.charge_to(owner.map(payer));
 }
 
 /// What a savepoint must restore.
@@ -110,9 +122,15 @@ impl Twins {
                 let before = self.model.allow(space, *quota);
                 assert_eq!(self.spaces.allow(space, *quota), before);
             }
+            Step::Allot(owner, quota) => {
+                // It is not undone.
+                self.commit();
+                let before = self.model.allot(*owner, *quota);
+                assert_eq!(self.spaces.allot(payer(*owner), *quota), Some(before));
+            }
             Step::Apply(space, operation, owner) => {
                 waiter = self.waiter(*owner);
-                self.spaces.act_for(*owner);
+                act_for(&mut self.spaces, *owner);
                 self.model.owner = *owner;
                 // What may still be undone is no event yet, which those who saw no savepoint
                 // would not know.
@@ -223,16 +241,23 @@ impl Twins {
         assert_eq!(spaces.due_ms(), model.due());
         let leased = model.tuples.iter().filter(|placed| placed.due.is_some());
         assert_eq!(spaces.leases(), leased.count());
+        for owner in 0..3 {
+            let account = model.account(owner).map(|quota| {
+                let (tuples, bytes) = model.sum(|placed| placed.payer == Some(owner));
+                Account {
+                    quota,
+                    tuples,
+                    bytes,
+                }
+            });
+            assert_eq!(spaces.account(&payer(owner)).copied(), account);
+        }
         let mut names = model.spaces.clone();
         names.sort();
         assert!(spaces.names().eq(&names));
         for space in ["a", "b", "c"].map(name) {
-            let here = |placed: &&Placed| placed.space == space;
-            let count = model.tuples.iter().filter(here).count();
-            assert_eq!(spaces.tuples(&space), count as u64);
-            let lengths = model.tuples.iter().filter(here);
-            let bytes: usize = lengths.map(|placed| placed.tuple.encoded_len()).sum();
-            assert_eq!(spaces.bytes(&space), bytes as u64);
+            let held = (spaces.tuples(&space), spaces.bytes(&space));
+            assert_eq!(held, model.sum(|placed| placed.space == space));
             assert_eq!(spaces.quota(&space), model.quota(&space));
             assert_eq!(spaces.contains(&space), model.spaces.contains(&space));
         }
@@ -249,11 +274,12 @@ impl Twins {
                 Step::Create(space) => drop(other.create(space)),
                 Step::Remove(space) => drop(other.remove_space(space)),
                 Step::Allow(space, quota) => drop(other.allow(space, *quota)),
+                Step::Allot(owner, quota) => drop(other.allot(payer(*owner), *quota)),
                 Step::Apply(space, operation, owner) => {
                     if let Operation::Watch { .. } | Operation::Survey { .. } = operation {
                         other.commit();
                     }
-                    other.act_for(*owner);
+                    act_for(&mut other, *owner);
                     drop(other.apply(space, operation, *waiter));
                 }
                 Step::Cancel(_) => drop(other.cancel(waiter.unwrap())),
@@ -281,7 +307,7 @@ impl Twins {
             let all = [&mut self.spaces, &mut other, &mut given];
             let [first, second, third] = all.map(|spaces| {
                 let ended = spaces.advance(now);
-                spaces.act_for(Some(1));
+                act_for(spaces, Some(1));
                 let before = spaces.examined();
                 let result = spaces.apply(&space, &operation, None);
                 (ended, result, spaces.examined() - before, content(spaces))

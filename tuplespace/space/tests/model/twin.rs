@@ -26,6 +26,8 @@ pub(crate) struct Placed {
     /// When its lease ends.
     pub(crate) due: Option<u64>,
     pub(crate) owner: Option<u64>,
+    /// Against whom it counts.
+    pub(crate) payer: Option<u64>,
 }
 
 /// What the documentation promises, spelled in the plainest way.
@@ -34,6 +36,8 @@ pub(crate) struct Model {
     pub(crate) limits: Limits,
     pub(crate) spaces: Vec<SpaceName>,
     pub(crate) quotas: Vec<(SpaceName, Quota)>,
+    /// Of owners.
+    pub(crate) accounts: Vec<(u64, Quota)>,
     pub(crate) tuples: Vec<Placed>,
     pub(crate) waiters: Vec<Waiter>,
     pub(crate) served: Vec<Served>,
@@ -56,6 +60,7 @@ impl Model {
             limits,
             spaces: Vec::new(),
             quotas: Vec::new(),
+            accounts: Vec::new(),
             tuples: Vec::new(),
             waiters: Vec::new(),
             served: Vec::new(),
@@ -108,6 +113,33 @@ impl Model {
         found.map_or(Quota::NONE, |(_, quota)| *quota)
     }
 
+    /// Bounds what an owner holds, beginning with what it puts now.
+    pub(crate) fn allot(&mut self, owner: u64, quota: Quota) -> Quota {
+        let before = self.account(owner).unwrap_or(Quota::NONE);
+        self.accounts.retain(|(other, _)| *other != owner);
+        if quota != Quota::NONE {
+            self.accounts.push((owner, quota));
+        }
+        for placed in &mut self.tuples {
+            placed.payer = placed
+                .payer
+                .filter(|payer| *payer != owner || quota != Quota::NONE);
+        }
+        before
+    }
+
+    pub(crate) fn account(&self, owner: u64) -> Option<Quota> {
+        let found = self.accounts.iter().find(|(other, _)| *other == owner);
+        found.map(|(_, quota)| *quota)
+    }
+
+    /// How many tuples of these there are, and how many bytes they have.
+    pub(crate) fn sum(&self, meant: impl Fn(&Placed) -> bool) -> (u64, u64) {
+        let meant = self.tuples.iter().filter(|placed| meant(placed));
+        let lengths = meant.map(|placed| placed.tuple.encoded_len() as u64);
+        lengths.fold((0, 0), |(n, sum), len| (n + 1, sum + len))
+    }
+
     /// Places of the matches in `tuples`.
     pub(crate) fn matches(&self, space: &SpaceName, template: &Template) -> Vec<usize> {
         let matches = |at: &usize| {
@@ -133,6 +165,7 @@ impl Model {
                     && waiter.space == *space
                     && waiter.template.matches(tuple)
             });
+        let payer = self.owner.filter(|owner| self.account(*owner).is_some());
         let (readers, mut takers): (Vec<Waiter>, Vec<Waiter>) = wanting
             .into_iter()
             .partition(|waiter| waiter.kind == OperationKind::Rd);
@@ -143,12 +176,17 @@ impl Model {
             if self.bytes() + tuple.encoded_len() as u64 > self.limits.bytes {
                 return Err(Refusal::TooManyBytes);
             }
-            let here = self.tuples.iter().filter(|placed| placed.space == *space);
-            let lengths = here.map(|placed| placed.tuple.encoded_len() as u64);
-            let (count, bytes) = lengths.fold((0, 0), |(n, sum), len| (n + 1, sum + len));
-            let quota = self.quota(space);
-            if count >= quota.tuples || bytes + tuple.encoded_len() as u64 > quota.bytes {
+            let is_full = |(count, bytes): (u64, u64), quota: Quota| {
+                count >= quota.tuples || bytes + tuple.encoded_len() as u64 > quota.bytes
+            };
+            let here = self.sum(|placed| placed.space == *space);
+            if is_full(here, self.quota(space)) {
                 return Err(Refusal::SpaceFull);
+            }
+            let own = self.sum(|placed| payer.is_some() && placed.payer == payer);
+            let account = payer.and_then(|payer| self.account(payer));
+            if account.is_some_and(|quota| is_full(own, quota)) {
+                return Err(Refusal::ClientFull);
             }
         }
         self.last += 1;
@@ -170,6 +208,7 @@ impl Model {
                     Some(Lease::Session) => self.owner,
                     _ => None,
                 },
+                payer,
             });
         }
         for waiter in readers.into_iter().chain(taker) {
