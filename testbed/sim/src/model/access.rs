@@ -223,10 +223,15 @@ impl Spaces {
         for wait in waits.iter().filter(|wait| wait.space == *space) {
             self.refuse(wait.session, wait.number, Refusal::NoSuchSpace);
         }
+        self.unmake(space);
+        Ok(Answer::Removed)
+    }
+
+    /// A space is no more, with all rights in it.
+    pub(super) fn unmake(&mut self, space: &SpaceName) {
         self.forget(space);
         let access = Arc::make_mut(&mut self.access);
         access.rights.retain(|rights| rights.space != *space);
-        Ok(Answer::Removed)
     }
 
     fn inspect(&self, space: &SpaceName) -> Result<Answer, Refused> {

@@ -209,11 +209,17 @@ impl Spaces {
             return Err(Refused::ReservedSpace);
         }
         let is_out = matches!(operation, Operation::Out { .. });
-        if makes_spaces && is_out && !self.names.contains(space) {
+        let is_new = makes_spaces && is_out && !self.names.contains(space);
+        if is_new {
             self.create(who.0, space, Lists::open())?;
         }
         self.check(who.0, space, operation)?;
-        self.apply(who, space, operation)
+        let applied = self.apply(who, space, operation);
+        // A space for what is refused is not made.
+        if is_new && applied.is_err() {
+            self.unmake(space);
+        }
+        applied
     }
 
     /// The operations that wait, in order of arrival.
