@@ -29,8 +29,24 @@ pub(crate) struct Index {
 enum Node {
     /// Sorted by key.
     Leaf(Vec<Entry>),
+    Inner(Inner),
+}
+
+/// Children, and apart from them what is summed up over all of them whenever one changes or
+/// an interval is counted: there it fits a few cache lines.
+#[derive(Debug, Default)]
+struct Inner {
     /// Sorted by `least`; no child is empty.
-    Inner(Vec<Child>),
+    children: Vec<Child>,
+    /// One for each child.
+    sums: Vec<Sum>,
+}
+
+/// What lies below a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sum {
+    count: u64,
+    oldest: TupleId,
 }
 
 #[derive(Debug)]
@@ -43,8 +59,6 @@ struct Entry {
 struct Child {
     /// No key below is smaller, every key of the child before is.
     least: Key,
-    count: u64,
-    oldest: TupleId,
     node: Node,
 }
 
@@ -58,13 +72,10 @@ impl Index {
     /// Puts `id` under `key`.
     pub(crate) fn insert(&mut self, key: Key, id: TupleId) {
         if let Some(right) = self.root.insert(key, id) {
-            let left = std::mem::replace(&mut self.root, Node::Inner(Vec::new()));
-            self.root = Node::Inner(
-                [Child::over(left), Some(right)]
-                    .into_iter()
-                    .flatten()
-                    .collect(),
-            );
+            let left = std::mem::replace(&mut self.root, Node::Leaf(Vec::new()));
+            let mut root = Inner::default();
+            [left, right].into_iter().for_each(|node| root.push(node));
+            self.root = Node::Inner(root);
         }
     }
 
@@ -72,12 +83,11 @@ impl Index {
     pub(crate) fn remove(&mut self, key: &Key, id: TupleId) -> bool {
         let removed = self.root.remove(key, id);
         // A root with one child is that child.
-        while let Node::Inner(children) = &mut self.root
-            && children.len() <= 1
+        while let Node::Inner(inner) = &mut self.root
+            && inner.children.len() <= 1
         {
-            self.root = children
-                .pop()
-                .map_or(Node::Leaf(Vec::new()), |child| child.node);
+            let only = inner.children.pop();
+            self.root = only.map_or(Node::Leaf(Vec::new()), |child| child.node);
         }
         removed
     }
@@ -91,7 +101,7 @@ impl Index {
                     let found = entries.binary_search_by(|entry| entry.key.cmp(key));
                     return entries.get(found.ok()?).map(|entry| &entry.posting);
                 }
-                Node::Inner(children) => node = &children.get(place(children, key))?.node,
+                Node::Inner(inner) => node = &inner.children.get(inner.place(key))?.node,
             }
         }
     }
@@ -114,14 +124,11 @@ impl Index {
                     let smaller = entries.iter().take_while(|entry| entry.key < *key);
                     return count + smaller.map(|entry| entry.posting.len()).sum::<u64>();
                 }
-                Node::Inner(children) => {
-                    let at = place(children, key);
-                    count += children
-                        .iter()
-                        .take(at)
-                        .map(|child| child.count)
-                        .sum::<u64>();
-                    match children.get(at) {
+                Node::Inner(inner) => {
+                    let at = inner.place(key);
+                    let before = inner.sums.iter().take(at);
+                    count += before.map(|sum| sum.count).sum::<u64>();
+                    match inner.children.get(at) {
                         Some(child) => node = &child.node,
                         None => return count,
                     }
@@ -150,29 +157,43 @@ impl Index {
     }
 }
 
-/// The child below which `key` is or would be.
-fn place(children: &[Child], key: &Key) -> usize {
-    children
-        .partition_point(|child| child.least <= *key)
-        .saturating_sub(1)
-}
-
-impl Child {
-    /// A child over `node`; `None` when it is empty.
-    fn over(node: Node) -> Option<Self> {
-        Some(Self {
-            least: node.least()?.clone(),
-            count: node.count(),
-            oldest: node.oldest()?,
-            node,
-        })
+impl Inner {
+    /// The child below which `key` is or would be.
+    fn place(&self, key: &Key) -> usize {
+        self.children
+            .partition_point(|child| child.least <= *key)
+            .saturating_sub(1)
     }
 
-    fn refresh(&mut self) {
-        self.count = self.node.count();
-        if let Some(oldest) = self.node.oldest() {
-            self.oldest = oldest;
+    fn each(&self) -> impl Iterator<Item = (&Child, &Sum)> {
+        self.children.iter().zip(&self.sums)
+    }
+
+    /// Adds a child behind the others, unless it is empty.
+    fn push(&mut self, node: Node) {
+        self.insert(self.children.len(), node);
+    }
+
+    fn insert(&mut self, at: usize, node: Node) {
+        if let (Some(least), Some(sum)) = (node.least().cloned(), node.sum()) {
+            self.children.insert(at, Child { least, node });
+            self.sums.insert(at, sum);
         }
+    }
+
+    /// Sums up anew what lies below a child.
+    fn refresh(&mut self, at: usize) {
+        let sum = self.children.get(at).and_then(|child| child.node.sum());
+        if let (Some(sum), Some(kept)) = (sum, self.sums.get_mut(at)) {
+            *kept = sum;
+        }
+    }
+
+    /// Cuts it in two where it has too many children.
+    fn split(&mut self, grown_at: usize) -> Option<Self> {
+        let children = split(&mut self.children, grown_at)?;
+        let sums = self.sums.split_off(self.children.len());
+        Some(Self { children, sums })
     }
 }
 
@@ -180,26 +201,29 @@ impl Node {
     fn least(&self) -> Option<&Key> {
         match self {
             Self::Leaf(entries) => entries.first().map(|entry| &entry.key),
-            Self::Inner(children) => children.first().map(|child| &child.least),
+            Self::Inner(inner) => inner.children.first().map(|child| &child.least),
         }
     }
 
-    fn count(&self) -> u64 {
-        match self {
+    /// How many tuples there are and which is the oldest; nothing if there is none.
+    fn sum(&self) -> Option<Sum> {
+        let count = match self {
             Self::Leaf(entries) => entries.iter().map(|entry| entry.posting.len()).sum(),
-            Self::Inner(children) => children.iter().map(|child| child.count).sum(),
-        }
+            Self::Inner(inner) => inner.sums.iter().map(|sum| sum.count).sum(),
+        };
+        let oldest = self.oldest()?;
+        Some(Sum { count, oldest })
     }
 
     fn oldest(&self) -> Option<TupleId> {
         match self {
             Self::Leaf(entries) => entries.iter().map(|entry| entry.posting.oldest()).min(),
-            Self::Inner(children) => children.iter().map(|child| child.oldest).min(),
+            Self::Inner(inner) => inner.sums.iter().map(|sum| sum.oldest).min(),
         }
     }
 
     /// Inserts below; what no longer fits comes back as the next sibling.
-    fn insert(&mut self, key: Key, id: TupleId) -> Option<Child> {
+    fn insert(&mut self, key: Key, id: TupleId) -> Option<Self> {
         match self {
             Self::Leaf(entries) => {
                 let at = match entries.binary_search_by(|entry| entry.key.cmp(&key)) {
@@ -213,20 +237,22 @@ impl Node {
                 };
                 let posting = Posting::new(id);
                 entries.insert(at, Entry { key, posting });
-                split(entries, at).and_then(|right| Child::over(Self::Leaf(right)))
+                split(entries, at).map(Self::Leaf)
             }
-            Self::Inner(children) => {
-                let at = place(children, &key);
-                let child = children.get_mut(at)?;
+            Self::Inner(inner) => {
+                let at = inner.place(&key);
+                if let Some(sum) = inner.sums.get_mut(at) {
+                    sum.count += 1;
+                    sum.oldest = sum.oldest.min(id);
+                }
+                let child = inner.children.get_mut(at)?;
                 if key < child.least {
                     child.least = key.clone();
                 }
-                child.count += 1;
-                child.oldest = child.oldest.min(id);
                 let right = child.node.insert(key, id)?;
-                child.refresh();
-                children.insert(at + 1, right);
-                split(children, at + 1).and_then(|right| Child::over(Self::Inner(right)))
+                inner.refresh(at);
+                inner.insert(at + 1, right);
+                inner.split(at + 1).map(Self::Inner)
             }
         }
     }
@@ -246,19 +272,23 @@ impl Node {
                 }
                 true
             }
-            Self::Inner(children) => {
-                let at = place(children, key);
-                let Some(child) = children.get_mut(at) else {
+            Self::Inner(inner) => {
+                let at = inner.place(key);
+                let (Some(child), Some(sum)) = (inner.children.get_mut(at), inner.sums.get_mut(at))
+                else {
                     return false;
                 };
                 if !child.node.remove(key, id) {
                     return false;
                 }
-                child.count -= 1;
-                if child.count == 0 {
-                    children.remove(at);
-                } else if child.oldest == id {
-                    child.refresh();
+                sum.count -= 1;
+                if sum.count == 0 {
+                    inner.children.remove(at);
+                    inner.sums.remove(at);
+                } else if sum.oldest == id
+                    && let Some(oldest) = child.node.oldest()
+                {
+                    sum.oldest = oldest;
                 }
                 true
             }
@@ -283,15 +313,15 @@ impl Node {
                     .take_while(|entry| entry.key < *to);
                 parts.extend(inside.filter_map(|entry| Part::of_posting(&entry.posting, after)));
             }
-            Self::Inner(children) => {
-                let start = place(children, from);
-                let mut rest = children.iter().skip(start).peekable();
-                while let Some(child) = rest.next()
+            Self::Inner(inner) => {
+                let start = inner.place(from);
+                let mut rest = inner.each().skip(start).peekable();
+                while let Some((child, sum)) = rest.next()
                     && child.least < *to
                 {
-                    let ends_inside = rest.peek().is_some_and(|next| next.least <= *to);
+                    let ends_inside = rest.peek().is_some_and(|(next, _)| next.least <= *to);
                     if child.least >= *from && ends_inside {
-                        parts.push(Part::of_node(child));
+                        parts.push(Part::of_node((child, sum)));
                     } else {
                         child.node.gather(from, to, after, parts);
                     }
@@ -330,9 +360,9 @@ enum Content<'a> {
 }
 
 impl<'a> Part<'a> {
-    const fn of_node(child: &'a Child) -> Self {
+    const fn of_node((child, sum): (&'a Child, &Sum)) -> Self {
         Self {
-            next: child.oldest,
+            next: sum.oldest,
             content: Content::Node(&child.node),
         }
     }
@@ -385,8 +415,8 @@ impl Iterator for OldestFirst<'_> {
                             .filter_map(|entry| Part::of_posting(&entry.posting, after)),
                     );
                 }
-                Content::Node(Node::Inner(children)) => {
-                    self.parts.extend(children.iter().map(Part::of_node));
+                Content::Node(Node::Inner(inner)) => {
+                    self.parts.extend(inner.each().map(Part::of_node));
                 }
             }
         }
@@ -417,13 +447,14 @@ mod tests {
                         let last = entries.last().map(|entry| &entry.key);
                         assert!(last.is_none_or(|last| below.is_none_or(|below| last < below)));
                     }
-                    Node::Inner(children) => {
+                    Node::Inner(inner) => {
+                        let children = &inner.children;
                         assert!(children.len() <= FANOUT && !children.is_empty());
                         assert!(children.is_sorted_by(|a, b| a.least < b.least));
-                        for (at, child) in children.iter().enumerate() {
-                            assert_eq!(child.count, child.node.count());
-                            assert_eq!(Some(child.oldest), child.node.oldest());
-                            assert!(child.count > 0);
+                        assert_eq!(children.len(), inner.sums.len());
+                        for (at, (child, sum)) in inner.each().enumerate() {
+                            assert_eq!(Some(*sum), child.node.sum());
+                            assert!(sum.count > 0);
                             let next = children.get(at + 1).map(|next| &next.least);
                             walk(&child.node, Some(&child.least), next.or(below));
                         }
@@ -521,8 +552,8 @@ mod tests {
             index.check();
             let mut height = 0;
             let mut node = &index.root;
-            while let Node::Inner(children) = node {
-                node = &children[0].node;
+            while let Node::Inner(inner) = node {
+                node = &inner.children[0].node;
                 height += 1;
             }
             assert!(height <= 3, "{height}");
