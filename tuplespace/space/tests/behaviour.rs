@@ -662,7 +662,7 @@ fn refusals_have_stable_codes() {
     let codes: Vec<u16> = Refusal::ALL.into_iter().map(Refusal::code).collect();
     assert_eq!(
         codes,
-        [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]
+        [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]
     );
     for (index, refusal) in (0u8..).zip(Refusal::ALL) {
         assert_eq!(postcard::to_allocvec(&refusal).unwrap(), [index]);
