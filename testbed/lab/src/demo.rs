@@ -421,6 +421,7 @@ impl<T: FnMut(Progress) + Send + 'static> Stage<T> {
             seconds: options.contest_seconds,
             warmup: options.contest_seconds / 4.0,
             size: 100,
+            preload: 0,
             connections: Connections::Each,
             space: format!(
                 "demo/{}-{}",

@@ -44,6 +44,9 @@ pub(crate) struct Bench {
     /// Payload of a tuple
     #[arg(long, value_name = "BYTES", default_value_t = 100)]
     size: usize,
+    /// Tuples to read among, for rdp
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=3_000_000))]
+    preload: u32,
     /// Whether every client has its own connections, or all share one per replica
     #[arg(long, value_enum, default_value_t = Sharing::Each)]
     connections: Sharing,
@@ -123,15 +126,22 @@ enum Harm {
 /// How a recipe is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Way {
-    /// By plain calls, with retries
+    /// By plain calls, with retries, as the paper's authors did
     Plain,
+    /// By plain calls, as well as we know
+    BestPlain,
     /// By one call that an extension answers
     Extension,
+    /// In all these forms one after the other, to compare
+    Both,
 }
 
 impl Bench {
     pub(crate) fn run(self, global: &Global, printer: &Printer) -> Result<Exit, Failure> {
         let options = self.options(global)?;
+        if self.way() == Way::Both {
+            return compare(&options, global, printer);
+        }
         let named = global.cluster.is_some() || global.context.is_some();
         let target = named.then(|| Target::resolve(global)).transpose()?;
         let report = block_on(async {
@@ -183,12 +193,14 @@ impl Bench {
             },
             mode: match self.way() {
                 Way::Plain => Mode::Plain,
-                Way::Extension => Mode::Extension,
+                Way::BestPlain => Mode::BestPlain,
+                Way::Extension | Way::Both => Mode::Extension,
             },
             clients,
             seconds: self.seconds,
             warmup: self.warmup,
             size: self.size,
+            preload: usize::try_from(self.preload).unwrap_or(usize::MAX),
             space: self.space.clone(),
             storage: match self.storage {
                 Keeping::Memory => StorageKind::Memory,
@@ -211,6 +223,57 @@ impl Bench {
             }),
         })
     }
+}
+
+/// Measures a recipe in all its forms.
+fn compare(options: &Options, global: &Global, printer: &Printer) -> Result<Exit, Failure> {
+    let named = global.cluster.is_some() || global.context.is_some();
+    let target = named.then(|| Target::resolve(global)).transpose()?;
+    let whole = Options {
+        // Of the bar: there are four measurements at most.
+        seconds: 4.0 * options.seconds,
+        warmup: 4.0 * options.warmup,
+        ..options.clone()
+    };
+    let found = block_on(async {
+        let measured = async {
+            let measured = match &target {
+                Some(target) => bench::compare(&view(&target.cluster), options).await,
+                None => bench::compare_on_own_clusters(own_binary()?, options).await,
+            };
+            measured.map_err(|error| failure_of(&error))
+        };
+        with_progress(measured, &whole, printer).await
+    })?;
+    match printer.format {
+        Format::Json | Format::Jsonl => printer.json(&found)?,
+        Format::Raw => printer.line(&format!("{:.1}", found.ratio))?,
+        Format::Table => {
+            let forms = [
+                ("plain, as the paper", Some(&found.plain), found.ratio),
+                (
+                    "plain, the best known",
+                    found.best_plain.as_ref(),
+                    found.ratio_best_plain,
+                ),
+                ("extension", Some(&found.extension), 1.0),
+                ("inp alone", Some(&found.bare_inp), found.ratio_bare_inp),
+            ];
+            let rows = forms.into_iter().filter_map(|(name, report, ratio)| {
+                let report = report?;
+                Some(vec![
+                    name.to_owned(),
+                    format!("{:.0}", report.ops_per_s),
+                    format!("{} µs", report.p50_us),
+                    format!("{:.2}", report.calls_per_operation),
+                    format!("{ratio:.2}"),
+                ])
+            });
+            let head = ["form", "a second", "p50", "calls for each", "extension is"];
+            printer.table(&head, rows.collect())?;
+        }
+    }
+    Ok(Exit::Ok)
 }
 
 /// This program, to start replicas with.

@@ -98,3 +98,42 @@ fn faults_that_make_no_measurement_are_refused() {
         assert!(ran.stderr.contains(because), "{}", ran.stderr);
     }
 }
+
+/// Reads among many find what they look for, and nothing else is laid out.
+#[test]
+fn reads_go_over_all_that_was_laid_out() {
+    let mut args = SHORT.to_vec();
+    args[1] = "rdp";
+    args.extend(["--preload", "4999"]);
+    let report = World::new().bezant(&args).ends_with(0).json();
+    // As many for each of eight clients.
+    assert_eq!(
+        (&report["preload"], &report["errors"]),
+        (&5000.into(), &0.into())
+    );
+    assert!(report["ops"].as_u64().unwrap() > 0, "{report}");
+    let wrong = World::new().bezant(SHORT.iter().chain(&["--preload", "5"]));
+    assert!(wrong.ends_with(2).stderr.contains("--preload"));
+}
+
+#[test]
+fn all_forms_of_a_recipe_are_compared() {
+    let mut args = SHORT.to_vec();
+    args[1] = "queue";
+    args.extend(["--mode", "both"]);
+    let report = World::new().bezant(&args).ends_with(0).json();
+    for form in ["plain", "best_plain", "extension", "bare_inp"] {
+        assert_eq!(report[form]["errors"], 0, "{report}");
+        assert!(report[form]["ops"].as_u64().unwrap() > 0, "{report}");
+    }
+    let calls = |form: &str| report[form]["calls_per_operation"].as_f64().unwrap();
+    assert!(calls("plain") > calls("extension"), "{report}");
+    for ratio in ["ratio", "ratio_best_plain", "ratio_bare_inp"] {
+        assert!(report[ratio].as_f64().unwrap() > 0.0, "{report}");
+    }
+    // What has one form only cannot be compared.
+    for other in ["pair", "election"] {
+        args[1] = other;
+        World::new().bezant(&args).ends_with(2);
+    }
+}

@@ -7,6 +7,7 @@
 //! intends to send while it waits.
 
 mod busy;
+mod comparison;
 mod costs;
 mod ledger;
 mod pulse;
@@ -36,6 +37,7 @@ use self::{
     pulse::Pulse,
 };
 pub use self::{
+    comparison::{Comparison, compare, compare_on_own_clusters},
     costs::Costs,
     strike::{Blow, Strike, Struck},
 };
@@ -83,9 +85,11 @@ impl Op {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Mode {
-    /// By plain calls, with retries.
+    /// By plain calls, with retries, as the paper's authors did.
     #[default]
     Plain,
+    /// By plain calls, as well as we know.
+    BestPlain,
     /// By one call that an extension answers.
     Extension,
 }
@@ -117,6 +121,9 @@ pub struct Options {
     pub warmup: f64,
     /// Bytes of payload in a tuple.
     pub size: usize,
+    /// For [`Op::Rdp`]: how many tuples there are, any of which is read; one for each client
+    /// if that is more.
+    pub preload: usize,
     /// What clients share.
     pub connections: Connections,
     /// The space everything happens in; made if it does not exist.
@@ -147,6 +154,9 @@ pub struct Report {
     pub connections: Connections,
     /// Bytes of payload.
     pub size: usize,
+    /// Tuples that are read, for [`Op::Rdp`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preload: Option<usize>,
     /// Seconds measured.
     pub seconds: f64,
     /// Operations completed in that time.
@@ -314,6 +324,11 @@ fn check(options: &Options, own: bool) -> Result<(), BenchError> {
         ));
     }
     recipes::check(options)?;
+    if options.preload > 0 && options.op != Op::Rdp {
+        return Err(BenchError::Options(
+            "only rdp reads among many tuples; leave --preload out",
+        ));
+    }
     let Some(Strike { blow, at }) = options.strike else {
         return Ok(());
     };
@@ -481,6 +496,7 @@ fn report(
         clients: options.clients,
         connections: options.connections,
         size: options.size,
+        preload: (options.op == Op::Rdp).then(|| simple::laid_out(options)),
         seconds: window.seconds,
         ops,
         ops_per_s: ratio(ops, window.seconds),

@@ -25,7 +25,17 @@ pub(super) fn check(options: &Options) -> Result<(), BenchError> {
             "barriers and elections have no extension yet; use --mode plain",
         ));
     }
+    if options.mode == Mode::BestPlain && !has_best_plain(options.op) {
+        return Err(BenchError::Options(
+            "no plain form of this recipe is known that is better than --mode plain",
+        ));
+    }
     Ok(())
+}
+
+/// Whether we know a better plain form than the paper's.
+pub(super) const fn has_best_plain(op: Op) -> bool {
+    matches!(op, Op::Queue)
 }
 
 pub(super) async fn prepare(
@@ -72,11 +82,11 @@ pub(crate) async fn install(
 /// One client's part of a recipe.
 pub(super) async fn run(client: &Client, index: usize, options: &Options, tally: Tally) -> Tally {
     match (options.op, options.mode) {
-        (Op::Counter, Mode::Plain) => counter_plain(client, options, tally).await,
+        (Op::Counter, Mode::Plain | Mode::BestPlain) => counter_plain(client, options, tally).await,
         (Op::Counter, Mode::Extension) => counter_extension(client, options, tally).await,
         (Op::Barrier, _) => barrier(client, options, tally).await,
         (Op::Election, _) => election(client, index, options, tally).await,
-        (_, Mode::Plain) => queue_plain(client, index, options, tally).await,
+        (_, Mode::Plain | Mode::BestPlain) => queue_plain(client, index, options, tally).await,
         (_, Mode::Extension) => queue_extension(client, index, options, tally).await,
     }
 }
@@ -123,9 +133,14 @@ async fn queue_plain(client: &Client, index: usize, options: &Options, mut tally
         tally
             .measure(async { queue.add(key(index, round), payload).await.map(|()| true) })
             .await;
-        tally
-            .measure(async { queue.remove().await.map(|head| head.is_some()) })
-            .await;
+        let head = async {
+            let head = match options.mode {
+                Mode::BestPlain => queue.poll().await,
+                _ => queue.remove().await,
+            };
+            head.map(|head| head.is_some())
+        };
+        tally.measure(head).await;
     }
     tally
 }

@@ -1,6 +1,11 @@
 //! Single operations: each client on tuples of its own.
 
-use bezant_client::{Client, Error, Tuple, Value, template, tuple};
+use std::ops::Range;
+
+use bezant_api::limits::{MAX_CALL_BYTES, MAX_GROUP_STEPS};
+use bezant_client::{
+    Client, Error, Group, Lease, Operation, SpaceName, Tuple, Value, template, tuple,
+};
 
 use super::{BenchError, Op, Options, Tally, ledger::Take};
 
@@ -12,9 +17,6 @@ const MAX_INP_TUPLES: usize = 200_000;
 
 /// Tuples read at a time when all that is left is read.
 const PAGE: u32 = 200;
-
-/// Insertions under way at a time while laying out.
-const PRELOAD_WINDOW: usize = 32;
 
 fn entry(index: usize, number: u64, size: usize) -> Tuple {
     let mut payload = vec![b'x'; size];
@@ -46,45 +48,78 @@ pub(super) async fn prepare(clients: &[Client], options: &Options) -> Result<(),
         ));
     }
     match options.op {
-        Op::Rdp => {
-            for (index, client) in clients.iter().enumerate() {
-                client
-                    .out(&options.space, entry(index, 0, options.size))
-                    .await?;
-            }
-            Ok(())
-        }
-        Op::Inp => lay_out(clients, options).await,
+        Op::Rdp => lay_out(clients, readable(options), options).await,
+        Op::Inp => lay_out(clients, takeable(options), options).await,
         _ => Ok(()),
     }
 }
 
-/// Lays out what `inp` will take, many insertions at a time.
-async fn lay_out(clients: &[Client], options: &Options) -> Result<(), BenchError> {
+/// How many tuples each client has to read.
+fn readable(options: &Options) -> usize {
+    options.preload.div_ceil(options.clients.max(1)).max(1)
+}
+
+/// How many tuples there are to read in all.
+pub(super) fn laid_out(options: &Options) -> usize {
+    readable(options) * options.clients
+}
+
+/// How many each can take at most, more than it will.
+fn takeable(options: &Options) -> usize {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "a bounded estimate"
     )]
     let wanted = ((options.seconds + options.warmup) * INP_PER_CLIENT_AND_SECOND) as usize;
-    let each = wanted.min(MAX_INP_TUPLES / clients.len().max(1)).max(1);
+    let each = MAX_INP_TUPLES / options.clients.max(1);
+    wanted.min(each).max(1)
+}
+
+/// Lays out so many tuples for each client, many at a time.
+async fn lay_out(clients: &[Client], each: usize, options: &Options) -> Result<(), BenchError> {
+    // As many as surely fit one call.
+    let fits = MAX_CALL_BYTES / 2 / (options.size + 64);
+    let together = fits.clamp(1, MAX_GROUP_STEPS);
     let mut tasks = tokio::task::JoinSet::new();
     for (index, client) in clients.iter().enumerate() {
-        for lane in 0..PRELOAD_WINDOW {
-            let (client, size, space) = (client.clone(), options.size, options.space.clone());
-            tasks.spawn(async move {
-                for number in (lane..each).step_by(PRELOAD_WINDOW) {
-                    let number = u64::try_from(number).unwrap_or(u64::MAX);
-                    client.out(&space, entry(index, number, size)).await?;
-                }
-                Ok::<(), Error>(())
-            });
-        }
+        let (client, size, space) = (client.clone(), options.size, options.space.clone());
+        tasks.spawn(async move {
+            for from in (0..each).step_by(together) {
+                let numbers = from..each.min(from + together);
+                put_all(&client, &space, index, numbers, size).await?;
+            }
+            Ok::<(), Error>(())
+        });
     }
     while let Some(done) = tasks.join_next().await {
         done.map_err(|_| BenchError::Options("laying out the tuples was interrupted"))??;
     }
     Ok(())
+}
+
+async fn put_all(
+    client: &Client,
+    space: &str,
+    index: usize,
+    numbers: Range<usize>,
+    size: usize,
+) -> Result<(), Error> {
+    let space: SpaceName = space.parse()?;
+    let mut group = Group::new();
+    for number in numbers {
+        let number = u64::try_from(number).unwrap_or(u64::MAX);
+        let (tuple, lease) = (entry(index, number, size), Lease::Forever);
+        group = group.act(space.clone(), Operation::Out { tuple, lease });
+    }
+    client.group(group).await?;
+    Ok(())
+}
+
+/// The numbers below `bound`, over and over, none near the one before.
+fn scattered(number: u64, bound: usize) -> i64 {
+    let bound = u64::try_from(bound).unwrap_or(u64::MAX).max(1);
+    as_int(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % bound)
 }
 
 pub(super) async fn run(
@@ -98,7 +133,8 @@ pub(super) async fn run(
         number += 1;
         match options.op {
             Op::Rdp => {
-                let template = template!("bench", as_int(index), 0, ?bytes);
+                let one = scattered(number, readable(options));
+                let template = template!("bench", as_int(index), one, ?bytes);
                 let read =
                     async { Ok(client.rdp(&options.space, template).await?.value.is_some()) };
                 tally.measure(read).await;
