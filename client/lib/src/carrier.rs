@@ -115,7 +115,7 @@ impl News {
 /// Where news come from.
 pub(crate) enum Arrivals {
     Quic { inbox: Inbox, taken: Vec<Event> },
-    Played(mpsc::UnboundedReceiver<Brought>),
+    Played(mpsc::Receiver<Brought>),
 }
 
 impl Arrivals {

@@ -175,7 +175,7 @@ impl Network {
         cluster: &ClusterView,
         identity: SigningKey,
         carrier: Arc<dyn Carrier>,
-        brought: mpsc::UnboundedReceiver<Brought>,
+        brought: mpsc::Receiver<Brought>,
     ) -> Result<Self, Error> {
         let (way, arrivals) = (Way::Played(carrier), Arrivals::Played(brought));
         Ok(Self::over(cluster.keyring()?, identity, way, arrivals))

@@ -17,12 +17,15 @@ use bezant_sim::{
 use bytes::Bytes;
 use tokio::{
     runtime::Runtime,
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    sync::mpsc::{Receiver, Sender, channel},
     task::JoinHandle,
     time::Instant,
 };
 
 use crate::{DEADLINE, MANY, SPACE, programs};
+
+/// Frames that wait for a guest at most, within a millisecond.
+const INBOX: usize = 1024;
 
 /// Worlds with troubles each program is run in.
 const TROUBLED: usize = 3;
@@ -62,7 +65,7 @@ impl Carrier for Wire {
 struct Programs {
     runtime: Runtime,
     born: Instant,
-    inboxes: Vec<UnboundedSender<Brought>>,
+    inboxes: Vec<Sender<Brought>>,
     outside: Arc<Mutex<Outside>>,
     program: JoinHandle<()>,
 }
@@ -71,12 +74,13 @@ impl Guests for Programs {
     fn linked(&mut self, replica: ReplicaId) {
         for inbox in &self.inboxes {
             // Nobody is there to hear it once the program has ended.
-            let _gone = inbox.send(Brought::Link(replica));
+            let _gone = inbox.try_send(Brought::Link(replica));
         }
     }
 
     fn hear(&mut self, guest: usize, from: ReplicaId, frame: Bytes) {
-        let _gone = self.inboxes[guest].send(Brought::Frame(from, frame));
+        // What finds no room is lost, as anything may be.
+        let _lost = self.inboxes[guest].try_send(Brought::Frame(from, frame));
     }
 
     fn live(&mut self, now_us: u64) -> Vec<Sent> {
@@ -97,7 +101,7 @@ impl Guests for Programs {
 async fn clients(
     view: ClusterView,
     keys: Vec<SigningKey>,
-    inboxes: Vec<UnboundedReceiver<Brought>>,
+    inboxes: Vec<Receiver<Brought>>,
     outside: Arc<Mutex<Outside>>,
 ) -> Vec<Client> {
     let mut clients = Vec::new();
@@ -137,7 +141,7 @@ where
         replicas: replicas.collect(),
     };
     let keys = world.guest_keys().to_vec();
-    let (inboxes, taken) = keys.iter().map(|_| unbounded_channel()).unzip();
+    let (inboxes, taken) = keys.iter().map(|_| channel(INBOX)).unzip();
     let outside = Arc::new(Mutex::new(Outside {
         sent: Vec::new(),
         rng: Rng::new(seed),
@@ -148,7 +152,7 @@ where
         .build()
         .unwrap();
     let born = runtime.block_on(async { Instant::now() });
-    let (done, is_done) = mpsc::channel();
+    let (done, is_done) = mpsc::sync_channel(1);
     let opening = clients(view, keys, taken, Arc::clone(&outside));
     let running = runtime.spawn(async move {
         program(opening.await).await;
