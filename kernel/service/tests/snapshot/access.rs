@@ -11,9 +11,7 @@ use bezant_bft::{
     ids::{SeqNo, SessionId},
     service::{Admission, Service},
 };
-use bezant_tuplespace::{
-    Account, Lease, MAX_ACCOUNTS, Operation, Outcome, Quota, Refusal, SpaceName,
-};
+use bezant_tuplespace::{Lease, Operation, Outcome, Quota, Refusal, SpaceName};
 
 use crate::fixture::{
     Bench, answer, asking, client_id, inp, on, opening, out, rd, register, space, take, template,
@@ -21,18 +19,18 @@ use crate::fixture::{
 };
 
 /// One who runs the cluster, one who is just a client, and another one.
-const OPERATOR: u8 = 0;
-const ANN: u8 = 4;
-const BEN: u8 = 5;
+pub(crate) const OPERATOR: u8 = 0;
+pub(crate) const ANN: u8 = 4;
+pub(crate) const BEN: u8 = 5;
 
 /// A bench in which these three have a session each, and count their requests.
-struct House {
-    bench: Bench,
+pub(crate) struct House {
+    pub(crate) bench: Bench,
     sessions: Vec<(u8, SessionId, u64)>,
 }
 
 impl House {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut bench = Bench::new();
         let mut sessions = vec![(OPERATOR, bench.open(OPERATOR, 1), 0)];
         for client in [ANN, BEN] {
@@ -47,7 +45,7 @@ impl House {
     }
 
     /// All answers that follow from a call of this client.
-    fn all(&mut self, client: u8, call: &Call) -> Vec<Answer> {
+    pub(crate) fn all(&mut self, client: u8, call: &Call) -> Vec<Answer> {
         let mut sessions = self.sessions.iter_mut();
         let (_, session, number) = sessions.find(|(who, ..)| *who == client).unwrap();
         *number += 1;
@@ -58,14 +56,14 @@ impl House {
         replies.iter().map(|(_, reply)| answer(reply)).collect()
     }
 
-    fn ask(&mut self, client: u8, call: &Call) -> Answer {
+    pub(crate) fn ask(&mut self, client: u8, call: &Call) -> Answer {
         let mut answers = self.all(client, call);
         assert_eq!(answers.len(), 1, "{answers:?}");
         answers.remove(0)
     }
 
     #[track_caller]
-    fn forbids(&mut self, client: u8, call: &Call) {
+    pub(crate) fn forbids(&mut self, client: u8, call: &Call) {
         let before = self.bench.kernel.figures();
         let answer = self.ask(client, call);
         assert_eq!(answer, refused(Refusal::Forbidden), "{call:?}");
@@ -73,13 +71,13 @@ impl House {
     }
 
     #[track_caller]
-    fn allows(&mut self, client: u8, call: &Call) {
+    pub(crate) fn allows(&mut self, client: u8, call: &Call) {
         let answer = self.ask(client, call);
         assert!(matches!(answer, Answer::Outcome(_)), "{call:?}: {answer:?}");
     }
 
     /// Ann makes `a`, for nobody but herself.
-    fn with_a_space_of_anns() -> Self {
+    pub(crate) fn with_a_space_of_anns() -> Self {
         let mut house = Self::new();
         let made = house.ask(ANN, &private());
         assert_eq!(made, Answer::Created);
@@ -94,11 +92,11 @@ fn private() -> Call {
     }
 }
 
-fn refused(why: Refusal) -> Answer {
+pub(crate) fn refused(why: Refusal) -> Answer {
     Answer::Refused(Refused::Space(why))
 }
 
-fn key(client: u8) -> Whom {
+pub(crate) fn key(client: u8) -> Whom {
     Whom::Client(client_id(client).0)
 }
 
@@ -106,7 +104,7 @@ fn team() -> GroupName {
     "team".parse().unwrap()
 }
 
-fn grant(right: Right, whom: Whom) -> Call {
+pub(crate) fn grant(right: Right, whom: Whom) -> Call {
     Call::Grant {
         space: space("a"),
         right,
@@ -122,7 +120,7 @@ fn revoke(right: Right, whom: Whom) -> Call {
     }
 }
 
-fn decree(decree: Decree) -> Call {
+pub(crate) fn decree(decree: Decree) -> Call {
     Call::Decree(decree)
 }
 
@@ -618,51 +616,6 @@ fn a_client_is_told_what_it_may_do() {
     assert_eq!(told, MAX_STANDING_SPACES + 2);
 }
 
-/// A quota is about what comes in: what is there stays, and what is handed over needs no room.
-#[test]
-fn a_space_holds_what_its_quota_allows() {
-    let mut house = House::with_a_space_of_anns();
-    for right in [Right::Insert, Right::Take] {
-        house.ask(ANN, &grant(right, key(BEN)));
-    }
-    let quota = |tuples, bytes| Call::SetQuota {
-        space: space("a"),
-        quota: Quota { tuples, bytes },
-    };
-    house.forbids(BEN, &quota(9, 9));
-    assert_eq!(house.ask(ANN, &quota(2, 100)), Answer::Changed(true));
-    assert_eq!(house.ask(ANN, &quota(2, 100)), Answer::Changed(false));
-    house.allows(BEN, &out("(1)"));
-    house.allows(BEN, &out("(2)"));
-    let full = refused(Refusal::SpaceFull);
-    assert_eq!(house.ask(BEN, &out("(3)")), full);
-    let replace = |by: &str| {
-        let operation = Operation::Replace {
-            template: template("(_)"),
-            tuple: tuple(by),
-            lease: Lease::Forever,
-        };
-        on(space("a"), operation)
-    };
-    house.allows(BEN, &replace("(3)"));
-    let long = format!("(\"{}\")", "x".repeat(99));
-    assert_eq!(house.ask(BEN, &replace(&long)), full);
-    // Less than it holds.
-    house.ask(ANN, &quota(1, 100));
-    assert_eq!(house.bench.kernel.figures().tuples, 2);
-    house.allows(BEN, &inp("(_)"));
-    assert_eq!(house.ask(BEN, &out("(4)")), full);
-    house.bench = house.bench.restored();
-    assert_eq!(house.ask(BEN, &out("(4)")), full);
-    assert_eq!(house.all(ANN, &take("(4)")), []);
-    assert_eq!(house.all(BEN, &out("(4)")).len(), 2);
-    let Answer::Space(info) = house.ask(BEN, &Call::Inspect { space: space("a") }) else {
-        panic!("no space");
-    };
-    assert_eq!((info.tuples, info.quota.tuples), (1, 1));
-    assert_eq!(info.bytes, tuple("(3)").encoded_len() as u64);
-}
-
 #[test]
 fn lists_are_bounded() {
     let mut house = House::with_a_space_of_anns();
@@ -754,95 +707,4 @@ fn rights_groups_and_enrolments_are_part_of_the_state() {
     let late = asking(BEN, SessionId(99), 1, &[], &look);
     let replies = house.bench.execute(1, vec![late]);
     assert_eq!(answer(&replies[0].1), Answer::Refused(Refused::NoSession));
-}
-
-/// Wherever it puts tuples, they count against the client that puts them as long as they are
-/// there, whoever takes them; and nobody else is bounded by that.
-#[test]
-fn a_client_holds_what_its_quota_allows() {
-    let mut house = House::with_a_space_of_anns();
-    house.ask(ANN, &Call::CreateSpace { space: space("b") });
-    house.ask(ANN, &grant(Right::Insert, key(BEN)));
-    house.allows(BEN, &out("(0)"));
-    let allot = |tuples, bytes| {
-        let quota = Quota { tuples, bytes };
-        decree(Decree::Allot(client_id(BEN).0, quota))
-    };
-    assert_eq!(house.ask(OPERATOR, &allot(2, 100)), Answer::Changed(true));
-    assert_eq!(house.ask(OPERATOR, &allot(2, 100)), Answer::Changed(false));
-    // What it put before does not count.
-    let account = |house: &mut House| {
-        let Answer::Standing(standing) = house.ask(BEN, &Call::Standing { after: None }) else {
-            panic!("no standing");
-        };
-        let counted = |account: Account| (account.tuples, account.bytes);
-        standing.account.map(counted)
-    };
-    assert_eq!(account(&mut house), Some((0, 0)));
-    let there = |tuple: &str| {
-        let (tuple, lease) = (self::tuple(tuple), Lease::Forever);
-        on(space("b"), Operation::Out { tuple, lease })
-    };
-    house.allows(BEN, &out("(1)"));
-    house.allows(BEN, &there("(2)"));
-    let full = refused(Refusal::ClientFull);
-    for call in [out("(3)"), there("(3)")] {
-        assert_eq!(house.ask(BEN, &call), full);
-        house.allows(ANN, &call);
-    }
-    let size = tuple("(1)").encoded_len() as u64;
-    house.bench = house.bench.restored();
-    assert_eq!(account(&mut house), Some((2, 2 * size)));
-    assert_eq!(house.ask(BEN, &out("(4)")), full);
-    // It takes the oldest, which was there before, and then one that counts.
-    for (left, tuples) in [(2, "(0)"), (1, "(1)")] {
-        house.allows(ANN, &inp(tuples));
-        assert_eq!(account(&mut house), Some((left, left * size)));
-    }
-    let long = format!("(\"{}\")", "x".repeat(99));
-    assert_eq!(house.ask(BEN, &out(&long)), full);
-    // One of its own makes room for what comes instead, another one's does not.
-    house.allows(BEN, &out("(5)"));
-    let replace = |template: &str| {
-        let operation = Operation::Replace {
-            template: self::template(template),
-            tuple: tuple("(6)"),
-            lease: Lease::Forever,
-        };
-        on(space("a"), operation)
-    };
-    house.ask(ANN, &grant(Right::Take, key(BEN)));
-    assert_eq!(house.ask(BEN, &replace("(3)")), full);
-    house.allows(BEN, &replace("(5)"));
-    assert_eq!(account(&mut house), Some((2, 2 * size)));
-    // Without a bound all is forgotten.
-    let free = allot(u64::MAX, u64::MAX);
-    assert_eq!(house.ask(OPERATOR, &free), Answer::Changed(true));
-    assert_eq!(account(&mut house), None);
-    house.allows(BEN, &out("(7)"));
-    assert_eq!(house.ask(OPERATOR, &allot(1, 100)), Answer::Changed(true));
-    assert_eq!(account(&mut house), Some((0, 0)));
-}
-
-/// Refused, the decree leaves no trace, and the replica goes on.
-#[test]
-fn not_more_clients_are_bounded_than_may_be() {
-    let mut house = House::with_a_space_of_anns();
-    let allot = |number: usize, tuples| {
-        let mut client = [7; 32];
-        client[..8].copy_from_slice(&number.to_be_bytes());
-        let bytes = 100;
-        decree(Decree::Allot(client, Quota { tuples, bytes }))
-    };
-    for number in 0..MAX_ACCOUNTS {
-        assert_eq!(
-            house.ask(OPERATOR, &allot(number, 1)),
-            Answer::Changed(true)
-        );
-    }
-    let refused = Answer::Refused(Refused::TooManyGrants);
-    assert_eq!(house.ask(OPERATOR, &allot(MAX_ACCOUNTS, 1)), refused);
-    assert_eq!(house.ask(OPERATOR, &allot(3, 2)), Answer::Changed(true));
-    house.bench = house.bench.restored();
-    assert_eq!(house.ask(OPERATOR, &allot(MAX_ACCOUNTS, 1)), refused);
 }

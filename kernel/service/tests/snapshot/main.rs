@@ -14,6 +14,7 @@ mod groups;
 mod histories;
 mod hostile;
 mod leases;
+mod quotas;
 mod sessions;
 mod stories;
 mod watching;

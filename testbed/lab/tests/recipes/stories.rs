@@ -58,50 +58,7 @@ fn a_lock_has_one_holder_at_a_time_and_fences_that_rise() {
     cluster.stop().unwrap();
 }
 
-#[test]
-fn readers_share_and_a_writer_is_alone() {
-    contend(programs::read_write_lock);
-}
-
-#[test]
-fn a_semaphore_has_so_many_holders_and_no_more() {
-    contend(programs::semaphore);
-}
-
-#[test]
-fn there_is_one_leader_at_a_time_and_all_see_who() {
-    contend(programs::election);
-}
-
-#[test]
-fn there_is_one_leased_leader_at_a_time() {
-    contend(programs::leased_election);
-}
-
-#[test]
-fn a_counter_counts_everybody_once() {
-    contend(programs::counter);
-}
-
-#[test]
-fn a_queue_loses_and_doubles_nothing() {
-    contend(programs::queue);
-}
-
-#[test]
-fn nobody_passes_a_barrier_before_all_are_there() {
-    contend(programs::barrier);
-}
-
-#[test]
-fn rounds_of_a_double_barrier_do_not_mix() {
-    contend(programs::double_barrier);
-}
-
-#[test]
-fn members_are_those_that_are_there() {
-    contend(programs::membership);
-}
+crate::every_other_program!();
 
 #[test]
 fn a_lock_that_is_held_is_not_had_by_trying_or_in_time() {
