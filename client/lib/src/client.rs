@@ -10,8 +10,8 @@ use std::{
 };
 
 use bezant_api::{
-    Answer, Call, Decree, ExtensionHash, Group, Lists, Manifest, Right, SpaceInfo, Standing, Whom,
-    limits::MAX_CALL_BYTES,
+    Answer, Audience, Call, Decree, ExtensionHash, Group, Lists, Manifest, Right, SpaceInfo,
+    Standing, Whom, limits::MAX_CALL_BYTES,
 };
 use bezant_bft::{
     evidence::Evidence,
@@ -308,6 +308,28 @@ impl Client {
         self.insert(space, tuple, Lease::Session).await
     }
 
+    /// Inserts a tuple that is there for some clients only: to all others it does not exist.
+    /// Whoever inserts it is not among them unless he is named. Without a lease it lives until
+    /// it is taken.
+    ///
+    /// # Errors
+    /// [`Error`]; of readers and of takers at most [`MAX_AUDIENCE`](crate::MAX_AUDIENCE) can be
+    /// named.
+    pub async fn out_to(
+        &self,
+        space: &str,
+        tuple: Tuple,
+        audience: Audience,
+        lease: Option<Duration>,
+    ) -> Result<Reply<()>, Error> {
+        let operation = Operation::OutTo {
+            tuple,
+            lease: lease.map_or(Lease::Forever, |lease| Lease::Ms(ms(lease))),
+            audience: Box::new(audience),
+        };
+        self.operate(space, operation).await?.try_map(done)
+    }
+
     /// Gives the oldest match that lives on a lease a new one, from now on. The answer is
     /// that tuple, or nothing: then there is none, or its lease has ended.
     ///
@@ -325,12 +347,8 @@ impl Client {
     }
 
     async fn insert(&self, space: &str, tuple: Tuple, lease: Lease) -> Result<Reply<()>, Error> {
-        self.operate(space, Operation::Out { tuple, lease })
-            .await?
-            .try_map(|outcome| match outcome {
-                Outcome::Done => Ok(()),
-                _ => Err(Error::Unexpected),
-            })
+        let operation = Operation::Out { tuple, lease };
+        self.operate(space, operation).await?.try_map(done)
     }
 
     /// Reads the oldest match, if there is one. Linda's `rdp`.
@@ -580,6 +598,20 @@ impl Client {
         })
     }
 
+    /// Takes up to `limit` tuples (at most a thousand at a time) out of a space, whoever they
+    /// are for; how many. With fewer than asked for the space is empty.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for one who may not administer it, and the others.
+    pub async fn purge(&self, name: &str, limit: u32) -> Result<Reply<u64>, Error> {
+        let space = space(name)?;
+        let answered = self.call(Call::Purge { space, limit }).await?;
+        answered.try_map(|answer| match answer {
+            Answer::Outcome(Outcome::Count(taken)) => Ok(taken),
+            _ => Err(Error::Unexpected),
+        })
+    }
+
     /// Who made a space, who may do what there, and how much it holds.
     ///
     /// # Errors
@@ -720,6 +752,13 @@ pub(crate) fn refused(reply: Reply<Answer>) -> Result<Reply<Answer>, Error> {
 pub(crate) fn outcome(answer: Answer) -> Result<Outcome, Error> {
     match answer {
         Answer::Outcome(outcome) => Ok(outcome),
+        _ => Err(Error::Unexpected),
+    }
+}
+
+fn done(outcome: Outcome) -> Result<(), Error> {
+    match outcome {
+        Outcome::Done => Ok(()),
         _ => Err(Error::Unexpected),
     }
 }

@@ -50,8 +50,8 @@ mod waiting;
 mod watch;
 
 pub use bezant_api::{
-    Act, Answer, Call, Condition, Decree, ExtensionHash, Group, GroupName, Lists, Manifest,
-    Refused, Right, SpaceInfo, Standing, Step, Whom,
+    Act, Answer, Audience, Call, Condition, Decree, ExtensionHash, Group, GroupName, Lists,
+    Manifest, Refused, Right, SpaceInfo, Standing, Step, Whom,
 };
 pub use bezant_bft::{
     crypto::{PublicKey, SigningKey},
@@ -59,7 +59,9 @@ pub use bezant_bft::{
     ids::{ClientId, ClusterId, ReplicaId, SeqNo},
 };
 pub use bezant_tuple::{Field, Kind, Template, Tuple, Value};
-pub use bezant_tuplespace::{Change, Event, Lease, Operation, Outcome, Quota, SpaceName, TupleId};
+pub use bezant_tuplespace::{
+    Change, Event, Lease, MAX_AUDIENCE, Operation, Outcome, Quota, SpaceName, TupleId,
+};
 pub use builder::Builder;
 pub use carrier::{Brought, Carrier};
 pub use client::Client;

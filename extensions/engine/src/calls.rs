@@ -516,7 +516,7 @@ pub(crate) fn reply(guest: Guest<'_, '_, '_>, at: u32, len: u32) -> Result<(), E
 /// Whether `outcome` is of `operation`'s own result type.
 fn answers(operation: &Operation, outcome: &Outcome) -> bool {
     match (operation, outcome) {
-        (Operation::Out { .. }, Outcome::Done)
+        (Operation::Out { .. } | Operation::OutTo { .. }, Outcome::Done)
         | (
             Operation::Rdp { .. }
             | Operation::Inp { .. }

@@ -8,7 +8,7 @@
 use core::{fmt, str::FromStr};
 use std::collections::BTreeSet;
 
-use bezant_tuplespace::{Account, NameError, Operation, Quota, SpaceName};
+use bezant_tuplespace::{Account, GroupName, Operation, Quota, SpaceName, Whom};
 use serde::{Deserialize, Serialize};
 
 /// What a client may do in a space. The order of the variants is the wire format.
@@ -43,7 +43,7 @@ impl Right {
     #[must_use]
     pub const fn needed_for(operation: &Operation) -> &'static [Self] {
         match operation {
-            Operation::Out { .. } => &[Self::Insert],
+            Operation::Out { .. } | Operation::OutTo { .. } => &[Self::Insert],
             Operation::Rdp { .. }
             | Operation::Rd { .. }
             | Operation::RdAll { .. }
@@ -78,64 +78,6 @@ impl FromStr for Right {
         let mut all = Self::ALL.into_iter();
         all.find(|right| right.name() == text).ok_or(NoRight)
     }
-}
-
-/// The name of a group of clients, written as a space's own name is.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "SpaceName", into = "SpaceName")]
-pub struct GroupName(SpaceName);
-
-impl GroupName {
-    /// The group whose members are operators, beside the clients of the genesis.
-    pub const OPERATORS: &'static str = "operators";
-
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
-}
-
-impl TryFrom<SpaceName> for GroupName {
-    type Error = NameError;
-
-    fn try_from(name: SpaceName) -> Result<Self, NameError> {
-        if name.is_reserved() {
-            return Err(NameError::Reserved);
-        }
-        Ok(Self(name))
-    }
-}
-
-impl From<GroupName> for SpaceName {
-    fn from(group: GroupName) -> Self {
-        group.0
-    }
-}
-
-impl FromStr for GroupName {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        SpaceName::new(text).map(Self)
-    }
-}
-
-impl fmt::Display for GroupName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// Who has a right. The order of the variants is the wire format, and the order of lists.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Whom {
-    /// Every client.
-    Anyone,
-    /// The owner of this key.
-    Client([u8; 32]),
-    /// The members of this group.
-    Members(GroupName),
 }
 
 /// The four lists of a space.

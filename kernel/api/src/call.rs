@@ -112,6 +112,14 @@ pub enum Call {
         /// How much.
         quota: Quota,
     },
+    /// Takes the oldest tuples of every number of fields out of a space, whoever they are for:
+    /// what its administrator does before he removes it. The answer counts them.
+    Purge {
+        /// The space.
+        space: SpaceName,
+        /// Most tuples wanted, at least 1; the service's page size bounds it too.
+        limit: u32,
+    },
 }
 
 /// What the service says to a [`Call`]. The order of the variants is the wire format.

@@ -29,7 +29,8 @@ mod hex;
 mod manifest;
 mod refused;
 
-pub use access::{Decree, GroupName, Lists, NoRight, Right, SpaceInfo, Standing, Whom};
+pub use access::{Decree, Lists, NoRight, Right, SpaceInfo, Standing};
+pub use bezant_tuplespace::{Audience, GroupName, Whom};
 pub use call::{Answer, Call};
 pub use genesis::Genesis;
 pub use group::{Act, Condition, Group, Step};

@@ -4,7 +4,10 @@
 //! allowed when they began; when a table changes, those that would no longer be allowed end
 //! (`decrees`). Nothing here depends on the order in which a table was filled.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bezant_api::{
     Genesis, GroupName, Lists, Refused, Right, Standing, Whom,
@@ -12,7 +15,9 @@ use bezant_api::{
 };
 use bezant_bft::ids::ClientId;
 use bezant_tuple::codec::{self, Reader};
-use bezant_tuplespace::{BadContent, Operation, Refusal, SpaceName, Wants};
+use bezant_tuplespace::{
+    BadContent, ClientKey, Groups, Operation, Refusal, SpaceName, Wants, put_list, read_list,
+};
 
 use crate::limits::{MAX_ENROLLED, MAX_MEMBERSHIPS};
 
@@ -32,8 +37,8 @@ pub(crate) struct Access {
     enrolled: BTreeSet<ClientId>,
     /// No clients any more.
     expelled: BTreeSet<ClientId>,
-    /// Who is in which group; no group is empty.
-    groups: BTreeMap<GroupName, BTreeSet<ClientId>>,
+    /// Who is in which group. The spaces know it too, for single tuples.
+    groups: Arc<Groups>,
     /// Of every space that a client made.
     spaces: BTreeMap<SpaceName, Rights>,
 }
@@ -45,7 +50,7 @@ impl Access {
             founders: genesis.clients.iter().copied().map(ClientId).collect(),
             enrolled: BTreeSet::new(),
             expelled: BTreeSet::new(),
-            groups: BTreeMap::new(),
+            groups: Arc::default(),
             spaces: BTreeMap::new(),
         }
     }
@@ -62,26 +67,17 @@ impl Access {
         let members = self.operators();
         self.is_client(client)
             && (self.founders.contains(client)
-                || members.is_some_and(|members| members.contains(client))
+                || members.is_some_and(|members| members.contains(&client.0))
                 || (self.open_enrolment && self.founders.is_empty() && members.is_none()))
     }
 
-    fn operators(&self) -> Option<&BTreeSet<ClientId>> {
-        let mut groups = self.groups.iter();
-        let found = groups.find(|(name, _)| name.as_str() == GroupName::OPERATORS);
-        found.map(|(_, members)| members)
+    fn operators(&self) -> Option<&BTreeSet<ClientKey>> {
+        self.groups.members(GroupName::OPERATORS)
     }
 
-    fn is_among(&self, client: &ClientId, list: &BTreeSet<Whom>) -> bool {
-        list.contains(&Whom::Anyone)
-            || list.contains(&Whom::Client(client.0))
-            || list.iter().any(|whom| match whom {
-                Whom::Members(group) => {
-                    let members = self.groups.get(group);
-                    members.is_some_and(|members| members.contains(client))
-                }
-                Whom::Anyone | Whom::Client(_) => false,
-            })
+    /// Who is in which group.
+    pub(crate) fn groups(&self) -> Arc<Groups> {
+        Arc::clone(&self.groups)
     }
 
     /// Whether a client has a right in a space, which is there.
@@ -91,7 +87,7 @@ impl Access {
             return true;
         };
         rights.creator == *client
-            || self.is_among(client, rights.lists.of(right))
+            || self.groups.mean(rights.lists.of(right), Some(&client.0))
             || (right == Right::Administer && self.is_operator(client))
     }
 
@@ -216,23 +212,11 @@ impl Access {
         client: ClientId,
         belongs: bool,
     ) -> Result<bool, Refused> {
-        let is_in = |members: &BTreeSet<ClientId>| members.contains(&client);
-        if self.groups.get(&group).is_some_and(is_in) == belongs {
-            return Ok(false);
+        let is_new = belongs && !self.groups.is_in(&group, &client.0);
+        if is_new && self.groups.memberships() >= MAX_MEMBERSHIPS {
+            return Err(Refused::TooManyGrants);
         }
-        if belongs {
-            let memberships: usize = self.groups.values().map(BTreeSet::len).sum();
-            if memberships >= MAX_MEMBERSHIPS {
-                return Err(Refused::TooManyGrants);
-            }
-            self.groups.entry(group).or_default().insert(client);
-        } else if let Some(members) = self.groups.get_mut(&group) {
-            members.remove(&client);
-            if members.is_empty() {
-                self.groups.remove(&group);
-            }
-        }
-        Ok(true)
+        Ok(Arc::make_mut(&mut self.groups).set(group, client.0, belongs))
     }
 
     /// Who made a space, and who may do what there.
@@ -252,8 +236,8 @@ impl Access {
 
     /// What a client may do, of the spaces after one.
     pub(crate) fn standing(&self, client: &ClientId, after: Option<&SpaceName>) -> Standing {
-        let groups = self.groups.iter();
-        let mine = groups.filter(|(_, members)| members.contains(client));
+        let groups = self.groups.all();
+        let mine = groups.filter(|(_, members)| members.contains(&client.0));
         let mut spaces = Vec::new();
         let mut next = None;
         for space in self.spaces.keys() {
@@ -288,21 +272,19 @@ impl Access {
 
     /// Appends everything that is not in the genesis.
     pub(crate) fn encode_into(&self, out: &mut Vec<u8>) {
-        put_clients(out, &self.enrolled);
-        put_clients(out, &self.expelled);
-        codec::put_varint(out, self.groups.len() as u64);
-        for (group, members) in &self.groups {
+        put_clients(out, self.enrolled.iter().map(|client| &client.0));
+        put_clients(out, self.expelled.iter().map(|client| &client.0));
+        codec::put_varint(out, self.groups.all().len() as u64);
+        for (group, members) in self.groups.all() {
             codec::put_bytes(out, group.as_str().as_bytes());
-            put_clients(out, members);
+            put_clients(out, members.iter());
         }
         codec::put_varint(out, self.spaces.len() as u64);
         for (space, rights) in &self.spaces {
             codec::put_bytes(out, space.as_str().as_bytes());
             codec::put_bytes(out, &rights.creator.0);
             for right in Right::ALL {
-                let list = rights.lists.of(right);
-                codec::put_varint(out, list.len() as u64);
-                list.iter().for_each(|whom| put_whom(out, whom));
+                put_list(out, rights.lists.of(right));
             }
         }
     }
@@ -321,22 +303,25 @@ impl Access {
             !access.enrolled.iter().any(by_genesis) && access.expelled.iter().all(by_genesis),
             "an enrolment that says what the genesis says",
         )?;
-        let mut memberships = 0;
+        let mut groups = Groups::default();
         for _ in 0..reader.length()? {
             let group = read_name(reader)?;
             let group = GroupName::try_from(group)
                 .map_err(|_| BadContent::Contradiction("a group's name that is none"))?;
-            let last = access.groups.last_key_value();
+            let last = groups.all().next_back();
             BadContent::unless(
                 last.is_none_or(|(last, _)| *last < group),
                 "groups out of order",
             )?;
             let members = read_clients(reader, MAX_MEMBERSHIPS)?;
             BadContent::unless(!members.is_empty(), "a group of nobody")?;
-            memberships += members.len();
-            access.groups.insert(group, members);
+            for member in members {
+                groups.set(group.clone(), member.0, true);
+            }
         }
+        let memberships = groups.memberships();
         BadContent::unless(memberships <= MAX_MEMBERSHIPS, "too many memberships")?;
+        access.groups = Arc::new(groups);
         for _ in 0..reader.length()? {
             let space = read_name(reader)?;
             let last = access.spaces.last_key_value();
@@ -347,7 +332,7 @@ impl Access {
             let creator = read_client(reader)?;
             let mut lists = Lists::closed();
             for right in Right::ALL {
-                *lists.of_mut(right) = read_list(reader)?;
+                *lists.of_mut(right) = read_list(reader, MAX_LIST)?;
             }
             access.spaces.insert(space, Rights { creator, lists });
         }
@@ -355,25 +340,9 @@ impl Access {
     }
 }
 
-fn put_clients(out: &mut Vec<u8>, clients: &BTreeSet<ClientId>) {
+fn put_clients<'a>(out: &mut Vec<u8>, clients: impl ExactSizeIterator<Item = &'a ClientKey>) {
     codec::put_varint(out, clients.len() as u64);
-    for client in clients {
-        codec::put_bytes(out, &client.0);
-    }
-}
-
-fn put_whom(out: &mut Vec<u8>, whom: &Whom) {
-    match whom {
-        Whom::Anyone => out.push(0),
-        Whom::Client(client) => {
-            out.push(1);
-            codec::put_bytes(out, client);
-        }
-        Whom::Members(group) => {
-            out.push(2);
-            codec::put_bytes(out, group.as_str().as_bytes());
-        }
-    }
+    clients.for_each(|client| codec::put_bytes(out, client));
 }
 
 fn read_name(reader: &mut Reader<'_>) -> Result<SpaceName, BadContent> {
@@ -397,26 +366,4 @@ fn read_clients(reader: &mut Reader<'_>, most: usize) -> Result<BTreeSet<ClientI
         clients.insert(client);
     }
     Ok(clients)
-}
-
-fn read_list(reader: &mut Reader<'_>) -> Result<BTreeSet<Whom>, BadContent> {
-    let count = reader.length()?;
-    BadContent::unless(count <= MAX_LIST, "a list that is too long")?;
-    let mut list = BTreeSet::new();
-    for _ in 0..count {
-        let whom = match reader.byte()? {
-            0 => Whom::Anyone,
-            1 => Whom::Client(read_client(reader)?.0),
-            2 => {
-                let group = GroupName::try_from(read_name(reader)?);
-                Whom::Members(
-                    group.map_err(|_| BadContent::Contradiction("a group's name that is none"))?,
-                )
-            }
-            _ => return Err(BadContent::Contradiction("a right of nobody known")),
-        };
-        BadContent::unless(list.last() < Some(&whom), "a list out of order")?;
-        list.insert(whom);
-    }
-    Ok(list)
 }

@@ -55,6 +55,7 @@ impl Kernel {
             }),
             Call::Decree(decree) => self.decree(decree, at)?,
             Call::SetQuota { space, quota } => self.set_quota(&space, quota, at)?,
+            Call::Purge { space, limit } => self.purge(&space, limit, at)?,
             Call::ListSpaces => Answer::Spaces(
                 self.spaces
                     .names()
@@ -101,7 +102,7 @@ impl Kernel {
             refuse_reserved(space)?;
         }
         if self.genesis.spaces_on_first_out
-            && matches!(operation, Operation::Out { .. })
+            && matches!(operation, Operation::Out { .. } | Operation::OutTo { .. })
             && !self.spaces.contains(space)
         {
             self.create_space(at.client, space, Lists::open())?;

@@ -1,11 +1,13 @@
 //! Calls that change who may do what, and what follows for those who wait.
 
-use bezant_api::{Answer, Decree, Lists, Refused, Right, SpaceInfo, Whom};
+use std::sync::Arc;
+
+use bezant_api::{Answer, Decree, GroupName, Lists, Refused, Right, SpaceInfo, Whom};
 use bezant_bft::{
     ids::{ClientId, RequestNumber, SeqNo, SessionId},
     service::Replies,
 };
-use bezant_tuplespace::{Quota, Refusal, SpaceName, WaiterId};
+use bezant_tuplespace::{Outcome, Quota, Refusal, SpaceName, WaiterId};
 
 use crate::{At, Kernel};
 
@@ -100,6 +102,21 @@ impl Kernel {
         Ok(Answer::Removed)
     }
 
+    /// Takes tuples out of a space, whoever they are for.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn purge(
+        &mut self,
+        space: &SpaceName,
+        limit: u32,
+        at: At,
+    ) -> Result<Answer, Refused> {
+        self.administer(space, &at.client)?;
+        let taken = self.spaces.purge(space, limit)?;
+        Ok(Answer::Outcome(Outcome::Count(taken)))
+    }
+
     /// What is known of a space.
     ///
     /// # Errors
@@ -136,9 +153,9 @@ impl Kernel {
                 }
                 changed
             }
-            Decree::Join(group, client) => self.access.belong(group, ClientId(client), true)?,
+            Decree::Join(group, client) => self.belong(group, ClientId(client), true)?,
             Decree::Leave(group, client) => {
-                let changed = self.access.belong(group, ClientId(client), false)?;
+                let changed = self.belong(group, ClientId(client), false)?;
                 self.rights_changed |= changed;
                 changed
             }
@@ -148,6 +165,25 @@ impl Kernel {
             }
         };
         Ok(Answer::Changed(changed))
+    }
+
+    /// Puts a client into a group or out of it; the spaces learn it, and what the client waits
+    /// for may have been there already, for the members only.
+    fn belong(
+        &mut self,
+        group: GroupName,
+        client: ClientId,
+        belongs: bool,
+    ) -> Result<bool, Refused> {
+        // So that there is no other copy while it changes.
+        self.spaces.know(Arc::default());
+        let changed = self.access.belong(group, client, belongs);
+        self.spaces.know(self.access.groups());
+        let changed = changed?;
+        if belongs && changed {
+            self.spaces.reconsider(&client.0);
+        }
+        Ok(changed)
     }
 
     /// What follows from a change of rights once its own request is answered: sessions of

@@ -140,10 +140,12 @@ impl Extensions {
         };
         let manifest = &found.extension.manifest;
         let entry = &found.subscription.entry;
-        let report = match self
+        hands.spaces.look_as(Some(found.extension.owner));
+        let report = self
             .engine
-            .call(&compiled, manifest, entry, invocation, &mut hands)
-        {
+            .call(&compiled, manifest, entry, invocation, &mut hands);
+        hands.spaces.look_as(Some(at.client.0));
+        let report = match report {
             Ok(report) => report,
             Err(exhausted) => {
                 // This replica's own fault: it must stop before it answers otherwise than the others.
@@ -164,7 +166,7 @@ impl Extensions {
 struct Hands<'a> {
     spaces: &'a mut Spaces,
     access: &'a Access,
-    /// By whose rights it acts: whoever calls it has lent it none.
+    /// By whose rights it acts, and with whose eyes: whoever calls it has lent it none.
     owner: ClientId,
     logs: &'a mut Vec<String>,
 }

@@ -238,6 +238,7 @@ impl Kernel {
         self.sessions.renew(id, self.time.0);
         self.spaces.act_for(Some(id.0));
         self.spaces.charge_to(Some(request.client.0));
+        self.spaces.look_as(Some(request.client.0));
         match self.carry_out(&request.op, waiter, at) {
             Some(answer) => {
                 let reply = reply_to(request, position, &answer);

@@ -17,7 +17,7 @@ use bezant_tuplespace::{BadContent, Limits, Spaces, WaiterId};
 use crate::{Kernel, access::Access, sessions::Sessions};
 
 /// The version of the layout; a replica restores no other.
-const VERSION: u8 = 6;
+const VERSION: u8 = 7;
 
 /// A state that was read and found possible.
 struct Read {
@@ -60,11 +60,16 @@ impl Kernel {
         let mut reader = Reader::new(snapshot);
         BadContent::unless(reader.byte()? == VERSION, "written by another version")?;
         let time = OrderedTime(reader.varint()?);
+        let access = Access::decode(&self.genesis, &mut reader)?;
+        let sessions = Sessions::decode(time.0, &mut reader)?;
+        let client_of = |owner| sessions.owner(SessionId(owner)).map(|client| client.0);
+        let mut spaces = Spaces::decode(Limits::DEFAULT, time.0, client_of, &mut reader)?;
+        spaces.know(access.groups());
         let read = Read {
             time,
-            access: Access::decode(&self.genesis, &mut reader)?,
-            sessions: Sessions::decode(time.0, &mut reader)?,
-            spaces: Spaces::decode(Limits::DEFAULT, time.0, &mut reader)?,
+            access,
+            sessions,
+            spaces,
             registry: Registry::decode(&mut reader)?,
         };
         reader.finish()?;

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use bezant_api::{Answer, Call, Condition, Decree, Group, GroupName, Lists, Refused, Right, Whom};
+use bezant_api::{
+    Answer, Audience, Call, Condition, Decree, Group, GroupName, Lists, Refused, Right, Whom,
+};
 use bezant_bft::{
     ids::{ClientId, Instant, RequestNumber, SessionId},
     message::{ClientMessage, Reply},
@@ -169,7 +171,7 @@ impl Actor {
         if self.work.leases && rng.chance(30) {
             return Some(draw_ruling(rng, self.key));
         }
-        Some(draw_call(rng, &self.work, self.draining))
+        Some(draw_call(rng, &self.work, self.key, self.draining))
     }
 
     /// Takes what the session reports.
@@ -247,19 +249,42 @@ fn space(rng: &mut Rng, work: &Work) -> SpaceName {
     name(plain)
 }
 
+/// The one group that there is.
+fn team() -> GroupName {
+    match GroupName::try_from(name("team")) {
+        Ok(group) => group,
+        Err(error) => unreachable!("a space's name names a group: {error}"),
+    }
+}
+
+fn draw_whom(rng: &mut Rng, key: ClientId) -> Whom {
+    match rng.below(3) {
+        0 => Whom::Anyone,
+        1 => Whom::Client(key.0),
+        _ => Whom::Members(team()),
+    }
+}
+
+/// Somebody, nobody or everybody, of those who see and of those who take.
+fn draw_audience(rng: &mut Rng, key: ClientId) -> Box<Audience> {
+    let mut list = || {
+        let count = rng.below(3);
+        rng.chance(700)
+            .then(|| (0..count).map(|_| draw_whom(rng, key)).collect())
+    };
+    Box::new(Audience {
+        readers: list(),
+        takers: list(),
+    })
+}
+
 /// Gives or takes a right, or says who is in a group, or makes or removes the space that all
 /// of this is about.
 fn draw_ruling(rng: &mut Rng, key: ClientId) -> Call {
     let space = name(RULED);
-    let Ok(group) = GroupName::try_from(name("team")) else {
-        unreachable!("a space's name names a group");
-    };
+    let group = team();
     let right = *rng.pick(&Right::ALL);
-    let whom = match rng.below(3) {
-        0 => Whom::Anyone,
-        1 => Whom::Client(key.0),
-        _ => Whom::Members(group.clone()),
-    };
+    let whom = draw_whom(rng, key);
     match rng.below(16) {
         0 => Call::CreateSpaceFor {
             space,
@@ -291,6 +316,10 @@ fn draw_ruling(rng: &mut Rng, key: ClientId) -> Call {
                 tuples: rng.below(8),
                 bytes: 10 * rng.below(20),
             },
+        },
+        _ if rng.chance(400) => Call::Purge {
+            space,
+            limit: u32::try_from(rng.below(6)).unwrap_or(0),
         },
         _ => Call::RemoveSpace { space },
     }
@@ -368,7 +397,7 @@ fn draw_group(rng: &mut Rng, work: &Work) -> Group {
     )
 }
 
-fn draw_call(rng: &mut Rng, work: &Work, draining: bool) -> Call {
+fn draw_call(rng: &mut Rng, work: &Work, key: ClientId, draining: bool) -> Call {
     let space = space(rng, work);
     let template = template(rng, work);
     let tuple = tuple(rng, work);
@@ -382,6 +411,11 @@ fn draw_call(rng: &mut Rng, work: &Work, draining: bool) -> Call {
     };
     let within_ms = (rng.chance(250) && work.leases).then_some(lease);
     let operation = match rng.below(100) {
+        0..=4 if work.leases => Operation::OutTo {
+            tuple,
+            lease: tuple_lease,
+            audience: draw_audience(rng, key),
+        },
         0..=31 => Operation::Out {
             tuple,
             lease: tuple_lease,

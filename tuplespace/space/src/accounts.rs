@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Quota;
+use crate::{ClientKey, Quota};
 
 /// Who pays for a tuple: the key of the client that put it.
-pub type Payer = [u8; 32];
+pub type Payer = ClientKey;
 
 /// A payer's bound and what counts against it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

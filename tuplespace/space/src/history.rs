@@ -4,12 +4,12 @@
 //! many as the limits allow, and are agreed state: every replica keeps the same ones, so that
 //! it is the same number everywhere before which nothing is known any more.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use bezant_tuple::{Tuple, codec};
 use serde::{Deserialize, Serialize};
 
-use crate::{Limits, SpaceName, TupleId};
+use crate::{Audience, Limits, SpaceName, TupleId, audience::weight};
 
 /// What happened to a tuple. The order of the variants is the wire format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -57,6 +57,8 @@ pub(crate) struct Entry {
     pub(crate) change: Change,
     pub(crate) id: TupleId,
     pub(crate) tuple: Tuple,
+    /// For whom it is, unless it is for everybody.
+    pub(crate) audience: Option<Arc<Audience>>,
 }
 
 impl Entry {
@@ -66,7 +68,14 @@ impl Entry {
         out.push(self.change as u8);
         codec::put_varint(&mut out, self.id.0);
         codec::put_tuple(&mut out, &self.tuple);
+        let everybody = Audience::default();
+        let audience = self.audience.as_deref().unwrap_or(&everybody);
+        audience.encode_into(&mut out);
         out
+    }
+
+    fn weight(&self) -> u64 {
+        weight(&self.tuple, self.audience.as_deref())
     }
 }
 
@@ -79,7 +88,7 @@ pub(crate) struct History {
     encoded: VecDeque<u8>,
     /// The number last given out.
     last: u64,
-    /// Of all tuples kept, in canonical encoding.
+    /// What all tuples kept weigh.
     bytes: u64,
 }
 
@@ -128,7 +137,7 @@ impl History {
     /// Writes an event down; the oldest go if there are too many.
     pub(crate) fn push(&mut self, entry: Entry, limits: &Limits) {
         self.last += 1;
-        self.bytes += entry.tuple.encoded_len() as u64;
+        self.bytes += entry.weight();
         let bytes = entry.encode();
         self.encoded.extend(&bytes);
         self.entries.push_back((entry, bytes.len()));
@@ -137,7 +146,7 @@ impl History {
                 return;
             };
             self.encoded.drain(..length);
-            self.bytes -= oldest.tuple.encoded_len() as u64;
+            self.bytes -= oldest.weight();
         }
     }
 }

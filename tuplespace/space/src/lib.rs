@@ -15,6 +15,7 @@
 //! | `pages` | what tuples look like in a snapshot, remembered |
 //! | `clock`, `leases` | agreed time; what the lives of tuples hang on |
 //! | `accounts` | what clients hold that are bounded |
+//! | `whom`, `audience` | clients and their groups; for whom single tuples are |
 //! | `history` | the last events, for those who watch |
 //! | `waiting` | who waits for what, found by what arrives |
 //! | `undo` | the one undo log behind savepoints |
@@ -31,6 +32,7 @@
 )]
 
 mod accounts;
+mod audience;
 mod clock;
 mod history;
 mod ids;
@@ -49,8 +51,10 @@ mod space;
 mod spaces;
 mod undo;
 mod waiting;
+mod whom;
 
 pub use accounts::{Account, Payer};
+pub use audience::{Audience, MAX_AUDIENCE};
 pub use history::{Change, Event};
 pub use ids::{TupleId, WaiterId};
 pub use limits::{Limits, MAX_ACCOUNTS, MAX_LEASE_MS, Quota};
@@ -60,6 +64,7 @@ pub use outcome::{Applied, Outcome, Served, Wait, Wants};
 pub use refusal::Refusal;
 pub use spaces::{BadContent, Ended, Spaces};
 pub use undo::Savepoint;
+pub use whom::{ClientKey, GroupName, Groups, Whom, put_list, read_list};
 
 /// Stops the replica: its own state contradicts itself, so whatever it answered
 /// from here on could be wrong. Nothing a client sends leads here.

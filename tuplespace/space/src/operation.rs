@@ -3,7 +3,7 @@
 use bezant_tuple::{Template, Tuple};
 use serde::{Deserialize, Serialize};
 
-use crate::TupleId;
+use crate::{Audience, TupleId};
 
 /// How long a tuple lives that nobody takes. The order of the variants is the wire format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -124,6 +124,15 @@ pub enum Operation {
         /// Reads only what was inserted after this one: the `next` of the page before.
         after: Option<TupleId>,
     },
+    /// Inserts a tuple that is there for some clients only.
+    OutTo {
+        /// The tuple.
+        tuple: Tuple,
+        /// How long it lives.
+        lease: Lease,
+        /// For whom.
+        audience: Box<Audience>,
+    },
 }
 
 /// Which [`Operation`]; the order of the variants is the wire format.
@@ -155,11 +164,13 @@ pub enum OperationKind {
     Watch,
     /// [`Operation::Survey`].
     Survey,
+    /// [`Operation::OutTo`].
+    OutTo,
 }
 
 impl OperationKind {
     /// Every kind, in wire order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Out,
         Self::Rdp,
         Self::Inp,
@@ -173,6 +184,7 @@ impl OperationKind {
         Self::Renew,
         Self::Watch,
         Self::Survey,
+        Self::OutTo,
     ];
 
     /// The operation's name as people write it.
@@ -192,6 +204,7 @@ impl OperationKind {
             Self::Renew => "renew",
             Self::Watch => "watch",
             Self::Survey => "survey",
+            Self::OutTo => "out_to",
         }
     }
 }
@@ -220,14 +233,15 @@ impl Operation {
             Self::Renew { .. } => OperationKind::Renew,
             Self::Watch { .. } => OperationKind::Watch,
             Self::Survey { .. } => OperationKind::Survey,
+            Self::OutTo { .. } => OperationKind::OutTo,
         }
     }
 
-    /// The template, of every operation but `out`.
+    /// The template, of every operation but `out` and `out_to`.
     #[must_use]
     pub const fn template(&self) -> Option<&Template> {
         match self {
-            Self::Out { .. } => None,
+            Self::Out { .. } | Self::OutTo { .. } => None,
             Self::Rdp { template }
             | Self::Inp { template }
             | Self::Rd { template, .. }
@@ -243,25 +257,36 @@ impl Operation {
         }
     }
 
-    /// The tuple that `out`, `cas` or `replace` would insert.
+    /// The tuple that `out`, `out_to`, `cas` or `replace` would insert.
     #[must_use]
     pub const fn tuple(&self) -> Option<&Tuple> {
         match self {
-            Self::Out { tuple, .. } | Self::Cas { tuple, .. } | Self::Replace { tuple, .. } => {
-                Some(tuple)
-            }
+            Self::Out { tuple, .. }
+            | Self::OutTo { tuple, .. }
+            | Self::Cas { tuple, .. }
+            | Self::Replace { tuple, .. } => Some(tuple),
             _ => None,
         }
     }
 
-    /// The lease that `out`, `cas`, `replace` or `renew` would give.
+    /// The lease that `out`, `out_to`, `cas`, `replace` or `renew` would give.
     #[must_use]
     pub const fn lease(&self) -> Option<Lease> {
         match self {
-            Self::Out { lease, .. } | Self::Cas { lease, .. } | Self::Replace { lease, .. } => {
-                Some(*lease)
-            }
+            Self::Out { lease, .. }
+            | Self::OutTo { lease, .. }
+            | Self::Cas { lease, .. }
+            | Self::Replace { lease, .. } => Some(*lease),
             Self::Renew { lease_ms, .. } => Some(Lease::Ms(*lease_ms)),
+            _ => None,
+        }
+    }
+
+    /// For whom the tuple is that it would insert, unless it is for everybody.
+    #[must_use]
+    pub const fn audience(&self) -> Option<&Audience> {
+        match self {
+            Self::OutTo { audience, .. } => Some(audience),
             _ => None,
         }
     }

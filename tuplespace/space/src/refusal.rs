@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::MAX_AUDIENCE;
+
 /// Why the tuple space refused. The order of the variants is the wire format
 /// and [`Refusal::code`] is stable; texts are for people and never agreed on.
 #[derive(
@@ -72,11 +74,14 @@ pub enum Refusal {
         "this client holds as much as its quota allows; take some of its tuples, or have an operator raise it"
     )]
     ClientFull,
+    /// A tuple for more readers or takers than can be named.
+    #[error("a tuple can name at most {MAX_AUDIENCE} readers and as many takers; name a group")]
+    AudienceTooLong,
 }
 
 impl Refusal {
     /// Every refusal, in wire order.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::NoSuchSpace,
         Self::SpaceExists,
         Self::TooManySpaces,
@@ -94,6 +99,7 @@ impl Refusal {
         Self::SpaceNotEmpty,
         Self::SpaceFull,
         Self::ClientFull,
+        Self::AudienceTooLong,
     ];
 
     /// The refusal's number in JSON, metrics and documents; never reused.
@@ -117,6 +123,7 @@ impl Refusal {
             Self::SpaceNotEmpty => 15,
             Self::SpaceFull => 16,
             Self::ClientFull => 17,
+            Self::AudienceTooLong => 18,
         }
     }
 }

@@ -33,7 +33,7 @@ pub(crate) struct Work {
 
 impl Work {
     /// Counts one more candidate, or refuses it.
-    fn spend(&mut self) -> Result<(), Refusal> {
+    pub(crate) fn spend(&mut self) -> Result<(), Refusal> {
         if self.examined == self.allowed {
             return Err(Refusal::TooBroad);
         }
@@ -66,6 +66,10 @@ impl Shelf {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.tuples.is_empty()
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = TupleId> {
+        self.tuples.keys().copied()
     }
 
     pub(crate) fn get(&self, id: TupleId) -> Option<&Tuple> {

@@ -1,23 +1,41 @@
 //! One space: its tuples, on shelves by their number of fields.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bezant_tuple::{Template, Tuple};
 
 use crate::{
-    Payer, Quota, Refusal, TupleId, broken,
+    Audience, Payer, Quota, Refusal, TupleId,
+    audience::{Viewer, weight},
+    broken,
     key::Key,
     leases::Hold,
     shelf::{Shelf, Work},
 };
 
 /// What a tuple hangs together with.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Ties {
     /// What its life hangs on.
     pub(crate) hold: Option<Hold>,
     /// Against whom it counts.
     pub(crate) payer: Option<Payer>,
+    /// For whom it is, unless it is for everybody.
+    pub(crate) audience: Option<Arc<Audience>>,
+}
+
+impl Ties {
+    /// What a tuple with these ties weighs in bounds of bytes.
+    pub(crate) fn weigh(&self, tuple: &Tuple) -> u64 {
+        weight(tuple, self.audience.as_deref())
+    }
+}
+
+/// One space as somebody sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    space: &'a Space,
+    viewer: Viewer<'a>,
 }
 
 /// The tuples of one space.
@@ -29,7 +47,9 @@ pub(crate) struct Space {
     holds: BTreeMap<TupleId, Hold>,
     /// Who pays for those tuples that count against somebody.
     payers: BTreeMap<TupleId, Payer>,
-    /// How many bytes all tuples have.
+    /// For whom those tuples are that are not for everybody.
+    audiences: BTreeMap<TupleId, Arc<Audience>>,
+    /// What all tuples weigh.
     bytes: u64,
     quota: Quota,
 }
@@ -39,7 +59,7 @@ impl Space {
         self.shelves.values().map(Shelf::len).sum()
     }
 
-    /// Bytes of all tuples in canonical encoding.
+    /// What all tuples weigh, with their audiences.
     pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -54,10 +74,10 @@ impl Space {
         std::mem::replace(&mut self.quota, quota)
     }
 
-    /// Whether a tuple has room, after one of `freed` bytes was taken.
-    pub(crate) fn has_room_for(&self, tuple: &Tuple, freed: Option<u64>) -> bool {
+    /// Whether a tuple of `bytes` has room, after one of `freed` bytes was taken.
+    pub(crate) fn has_room_for(&self, bytes: u64, freed: Option<u64>) -> bool {
         let tuples = self.len() - u64::from(freed.is_some());
-        let bytes = self.bytes - freed.unwrap_or(0) + tuple.encoded_len() as u64;
+        let bytes = self.bytes - freed.unwrap_or(0) + bytes;
         tuples < self.quota.tuples && bytes <= self.quota.bytes
     }
 
@@ -67,33 +87,12 @@ impl Space {
         shelves.map(|shelf| shelf.encode_into(out)).sum()
     }
 
-    /// The oldest match.
-    pub(crate) fn oldest(
-        &self,
-        template: &Template,
-        work: &mut Work,
-    ) -> Result<Option<(TupleId, &Tuple)>, Refusal> {
-        match self.shelf_of(template) {
-            Some(shelf) => shelf.matches(template, None, work).next().transpose(),
-            None => Ok(None),
+    /// It, as somebody sees it.
+    pub(crate) const fn seen_by<'a>(&'a self, viewer: Viewer<'a>) -> View<'a> {
+        View {
+            space: self,
+            viewer,
         }
-    }
-
-    /// The oldest match that lives until some time.
-    pub(crate) fn oldest_leased(
-        &self,
-        template: &Template,
-        work: &mut Work,
-    ) -> Result<Option<(TupleId, &Tuple)>, Refusal> {
-        let Some(shelf) = self.shelf_of(template).filter(|_| !self.holds.is_empty()) else {
-            return Ok(None);
-        };
-        let leased = |found: &Result<(TupleId, _), _>| {
-            let id = found.as_ref().map(|(id, _)| id);
-            id.map_or(true, |id| matches!(self.hold_of(*id), Some(Hold::Until(_))))
-        };
-        let mut matches = shelf.matches(template, None, work);
-        matches.find(leased).transpose()
     }
 
     /// What a tuple's life hangs on.
@@ -131,27 +130,57 @@ impl Space {
         self.payers.retain(|_, other| other != payer);
     }
 
+    /// For whom a tuple is, unless it is for everybody.
+    pub(crate) fn audience_of(&self, id: TupleId) -> Option<&Arc<Audience>> {
+        self.audiences.get(&id)
+    }
+
+    /// For whom tuples are that are not for everybody, by age.
+    pub(crate) fn audiences(&self) -> impl ExactSizeIterator<Item = (TupleId, &Arc<Audience>)> {
+        self.audiences.iter().map(|(id, audience)| (*id, audience))
+    }
+
+    /// Lets a tuple, which is there, be for these only.
+    pub(crate) fn narrow(&mut self, id: TupleId, audience: Arc<Audience>) {
+        self.audiences.insert(id, audience);
+    }
+
+    /// Where all tuples are: by arity and then oldest first.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (usize, TupleId)> {
+        let shelves = self.shelves.iter();
+        shelves.flat_map(|(arity, shelf)| shelf.ids().map(|id| (*arity, id)))
+    }
+
+    /// What a tuple weighs, if it is here.
+    pub(crate) fn weight_of(&self, id: TupleId) -> Option<u64> {
+        let audience = self.audience_of(id).map(Arc::as_ref);
+        Some(weight(self.get(id)?, audience))
+    }
+
     /// The tuple, if it is here.
     pub(crate) fn get(&self, id: TupleId) -> Option<&Tuple> {
         self.shelves.values().find_map(|shelf| shelf.get(id))
     }
 
-    pub(crate) fn count(&self, template: &Template, work: &mut Work) -> Result<u64, Refusal> {
-        match self.shelf_of(template) {
-            Some(shelf) => shelf.count(template, work),
-            None => Ok(0),
-        }
-    }
-
     /// The shelf on which all matches of `template` lie.
-    pub(crate) fn shelf_of(&self, template: &Template) -> Option<&Shelf> {
+    fn shelf_of(&self, template: &Template) -> Option<&Shelf> {
         self.shelves.get(&template.arity())
     }
 
-    /// Puts a tuple in its place; `keys` are those of its fields.
-    pub(crate) fn insert(&mut self, id: TupleId, tuple: Tuple, keys: Vec<Key>) {
+    /// Puts a tuple in its place, for whom it is meant; `keys` are those of its fields and
+    /// `bytes` what it weighs.
+    pub(crate) fn insert(
+        &mut self,
+        id: TupleId,
+        tuple: Tuple,
+        (keys, bytes): (Vec<Key>, u64),
+        audience: Option<Arc<Audience>>,
+    ) {
         let arity = tuple.arity();
-        self.bytes += tuple.encoded_len() as u64;
+        self.bytes += bytes;
+        if let Some(audience) = audience {
+            self.narrow(id, audience);
+        }
         self.shelves
             .entry(arity)
             .or_insert_with(|| Shelf::new(arity))
@@ -169,12 +198,81 @@ impl Space {
         if shelf.is_empty() {
             self.shelves.remove(&arity);
         }
-        self.bytes -= tuple.encoded_len() as u64;
         let ties = Ties {
             hold: self.holds.remove(&id),
             payer: self.payers.remove(&id),
+            audience: self.audiences.remove(&id),
         };
+        self.bytes -= ties.weigh(&tuple);
         (tuple, ties)
+    }
+}
+
+impl<'a> View<'a> {
+    /// Whether a tuple is there for whoever looks.
+    fn sees(&self, id: TupleId) -> bool {
+        let audience = self.space.audience_of(id);
+        audience.is_none_or(|audience| self.viewer.meets(audience))
+    }
+
+    /// The matches with ids after `after`, oldest first.
+    pub(crate) fn matches<'q>(
+        self,
+        template: &'q Template,
+        after: Option<TupleId>,
+        work: &'q mut Work,
+    ) -> impl Iterator<Item = Result<(TupleId, &'a Tuple), Refusal>> + use<'a, 'q> {
+        let shelf = self.space.shelf_of(template);
+        let matches = shelf.map(|shelf| shelf.matches(template, after, work));
+        let sees = move |found: &Result<(TupleId, _), _>| {
+            let id = found.as_ref().map(|(id, _)| *id);
+            id.map_or(true, |id| self.sees(id))
+        };
+        matches.into_iter().flatten().filter(sees)
+    }
+
+    /// The oldest match.
+    pub(crate) fn oldest(
+        self,
+        template: &Template,
+        work: &mut Work,
+    ) -> Result<Option<(TupleId, &'a Tuple)>, Refusal> {
+        self.matches(template, None, work).next().transpose()
+    }
+
+    /// The oldest match that lives until some time.
+    pub(crate) fn oldest_leased(
+        self,
+        template: &Template,
+        work: &mut Work,
+    ) -> Result<Option<(TupleId, &'a Tuple)>, Refusal> {
+        if self.space.holds.is_empty() {
+            return Ok(None);
+        }
+        let leased = |found: &Result<(TupleId, _), _>| {
+            let id = found.as_ref().map(|(id, _)| *id);
+            let hold = id.map(|id| self.space.hold_of(id));
+            hold.map_or(true, |hold| matches!(hold, Some(Hold::Until(_))))
+        };
+        let mut matches = self.matches(template, None, work);
+        matches.find(leased).transpose()
+    }
+
+    /// How many match.
+    pub(crate) fn count(self, template: &Template, work: &mut Work) -> Result<u64, Refusal> {
+        let Some(shelf) = self.space.shelf_of(template) else {
+            return Ok(0);
+        };
+        let mut count = shelf.count(template, work)?;
+        // What an index counts are all; few are not for everybody.
+        for (id, audience) in &self.space.audiences {
+            work.spend()?;
+            let matches = || shelf.get(*id).is_some_and(|tuple| template.matches(tuple));
+            if !self.viewer.meets(audience) && matches() {
+                count -= 1;
+            }
+        }
+        Ok(count)
     }
 }
 

@@ -1,11 +1,12 @@
 //! All spaces of one replica, and the operations on them.
 
 mod accounts;
+mod audience;
 mod ending;
 mod snapshot;
 mod watching;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bezant_tuple::{Template, Tuple};
 
@@ -14,9 +15,10 @@ pub use snapshot::BadContent;
 use watching::Watch;
 
 use crate::{
-    Applied, Change, Limits, Operation, OperationKind, Outcome, Payer, Quota, Refusal, Savepoint,
-    Served, SpaceName, TupleId, Wait, WaiterId, Wants,
+    Applied, Audience, Change, ClientKey, Groups, Limits, Operation, OperationKind, Outcome, Payer,
+    Quota, Refusal, Savepoint, Served, SpaceName, TupleId, Wait, WaiterId, Wants,
     accounts::Accounts,
+    audience::{Aim, Viewer},
     broken,
     clock::{Clock, End},
     history::{Entry, History},
@@ -24,9 +26,9 @@ use crate::{
     leases::{Hold, Leases},
     limits::MAX_LEASE_MS,
     shelf::Work,
-    space::{Space, Ties, keys_of},
+    space::{Space, Ties, View, keys_of},
     undo::{Undo, UndoLog},
-    waiting::{Arrival, Matched, Waiter, Waiting},
+    waiting::{Arrival, Matched, Offer, Waiter, Waiting},
 };
 
 /// All spaces of one replica, with everyone who waits in them.
@@ -52,6 +54,9 @@ pub struct Spaces {
     payer: Option<Payer>,
     /// Who acts: the owner of the ephemeral tuples that are inserted.
     owner: Option<u64>,
+    /// With whose eyes tuples are looked for.
+    client: Option<ClientKey>,
+    groups: Arc<Groups>,
     /// The id last given out.
     last: TupleId,
     tuples: u64,
@@ -78,6 +83,7 @@ impl From<Page> for Outcome {
 /// A tuple on its way in: admitted, but nothing changed yet.
 struct Arriving {
     tuple: Tuple,
+    bytes: u64,
     ties: Ties,
     keys: Vec<Key>,
     matched: Matched,
@@ -108,6 +114,8 @@ impl Spaces {
             accounts: Accounts::default(),
             payer: None,
             owner: None,
+            client: None,
+            groups: Arc::default(),
             last: TupleId(0),
             tuples: 0,
             bytes: 0,
@@ -163,7 +171,7 @@ impl Spaces {
         self.spaces.get(space).map_or(Quota::NONE, Space::quota)
     }
 
-    /// Bytes of the tuples in `space`, in canonical encoding; 0 when it does not exist.
+    /// What the tuples in `space` weigh: their canonical encodings, with their audiences; 0 when it does not exist.
     #[must_use]
     pub fn bytes(&self, space: &SpaceName) -> u64 {
         self.spaces.get(space).map_or(0, Space::bytes)
@@ -224,8 +232,9 @@ impl Spaces {
         }
         let end = within_ms.map(|ms| self.clock.end_after(ms));
         let outcome = match operation {
-            Operation::Out { tuple, .. } => {
-                let arriving = self.admit(space, tuple, hold, None)?;
+            Operation::Out { tuple, .. } | Operation::OutTo { tuple, .. } => {
+                let audience = self.audience(operation)?;
+                let arriving = self.admit(space, tuple, (hold, audience), None)?;
                 self.insert(space, arriving);
                 Outcome::Done
             }
@@ -248,7 +257,7 @@ impl Spaces {
             } => {
                 let found = self.read(space, template)?;
                 if found.is_none() {
-                    let arriving = self.admit(space, tuple, hold, None)?;
+                    let arriving = self.admit(space, tuple, (hold, None), None)?;
                     self.insert(space, arriving);
                 }
                 Outcome::Match(found)
@@ -260,16 +269,20 @@ impl Spaces {
                 template,
                 limit,
                 after,
-            } => self.page(space, template, *limit, *after)?.into(),
+            } => self
+                .page((space, Aim::See), template, *limit, *after)?
+                .into(),
             Operation::InAll { template, limit } => {
-                let page = self.page(space, template, *limit, None)?;
+                let page = self.page((space, Aim::Take), template, *limit, None)?;
                 for (id, _) in &page.found {
                     self.remove(space, template.arity(), *id);
                 }
                 page.into()
             }
             Operation::Count { template } => {
-                Outcome::Count(self.look(space, |space, work| space.count(template, work))?)
+                let count =
+                    self.look((space, Aim::See), |view, work| view.count(template, work))?;
+                Outcome::Count(count)
             }
             Operation::Renew { template, lease_ms } => {
                 Outcome::Match(self.renew(space, template, *lease_ms)?)
@@ -366,7 +379,7 @@ impl Spaces {
         self.tuples
     }
 
-    /// Bytes of all tuples in canonical encoding.
+    /// What all tuples weigh: their canonical encodings, with their audiences.
     #[must_use]
     pub const fn total_bytes(&self) -> u64 {
         self.bytes
@@ -409,42 +422,37 @@ impl Spaces {
         self.examined
     }
 
-    /// Looks into a space, counting the candidates.
+    /// Looks into a space with the eyes of whoever acts, counting the candidates.
     fn look<T>(
         &mut self,
-        name: &SpaceName,
-        look: impl FnOnce(&Space, &mut Work) -> Result<T, Refusal>,
+        (name, aim): (&SpaceName, Aim),
+        look: impl FnOnce(View<'_>, &mut Work) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
         let space = self.spaces.get(name).ok_or(Refusal::NoSuchSpace)?;
+        let view = space.seen_by(Viewer {
+            client: self.client.as_ref(),
+            groups: &self.groups,
+            aim,
+        });
         let mut work = Work {
             examined: 0,
             allowed: self.limits.candidates,
         };
-        let seen = look(space, &mut work);
+        let seen = look(view, &mut work);
         self.examined += work.examined;
         seen
     }
 
-    fn oldest(
-        &mut self,
-        space: &SpaceName,
-        template: &Template,
-    ) -> Result<Option<TupleId>, Refusal> {
-        self.look(space, |space, work| {
-            Ok(space.oldest(template, work)?.map(|(id, _)| id))
-        })
-    }
-
     fn read(&mut self, space: &SpaceName, template: &Template) -> Result<Option<Tuple>, Refusal> {
-        self.look(space, |space, work| {
-            Ok(space
-                .oldest(template, work)?
-                .map(|(_, tuple)| tuple.clone()))
+        self.look((space, Aim::See), |view, work| {
+            Ok(view.oldest(template, work)?.map(|(_, tuple)| tuple.clone()))
         })
     }
 
     fn take(&mut self, space: &SpaceName, template: &Template) -> Result<Option<Tuple>, Refusal> {
-        let found = self.oldest(space, template)?;
+        let found = self.look((space, Aim::Take), |view, work| {
+            Ok(view.oldest(template, work)?.map(|(id, _)| id))
+        })?;
         Ok(found.map(|id| self.remove(space, template.arity(), id)))
     }
 
@@ -455,27 +463,31 @@ impl Spaces {
         tuple: &Tuple,
         hold: Option<Hold>,
     ) -> Result<Option<Tuple>, Refusal> {
-        let found = self.look(space, |space, work| {
-            let found = space.oldest(template, work)?;
-            Ok(found.map(|(id, tuple)| {
-                let bytes = tuple.encoded_len() as u64;
-                let payer = space.payer_of(id);
-                (id, Leaving { bytes, payer })
-            }))
+        let found = self.look((space, Aim::Take), |view, work| {
+            Ok(view.oldest(template, work)?.map(|(id, _)| id))
         })?;
-        let Some((id, leaving)) = found else {
+        let Some(id) = found else {
             return Ok(None);
         };
-        let arriving = self.admit(space, tuple, hold, Some(leaving))?;
+        let leaving = self.leaving(space, id);
+        let arriving = self.admit(space, tuple, (hold, None), leaving)?;
         let old = self.remove(space, template.arity(), id);
         self.insert(space, arriving);
         Ok(Some(old))
     }
 
+    /// What room a tuple makes that will be gone.
+    fn leaving(&self, space: &SpaceName, id: TupleId) -> Option<Leaving> {
+        let space = self.spaces.get(space)?;
+        let bytes = space.weight_of(id)?;
+        let payer = space.payer_of(id);
+        Some(Leaving { bytes, payer })
+    }
+
     /// Up to a page of matches.
     fn page(
         &mut self,
-        space: &SpaceName,
+        space: (&SpaceName, Aim),
         template: &Template,
         limit: u32,
         after: Option<TupleId>,
@@ -485,14 +497,11 @@ impl Spaces {
         }
         let most = limit.min(self.limits.page_tuples) as usize;
         let most_bytes = self.limits.page_bytes;
-        self.look(space, |space, work| {
+        self.look(space, |view, work| {
             let mut found = Vec::new();
             let mut last = None;
             let mut bytes = 0;
-            let Some(shelf) = space.shelf_of(template) else {
-                return Ok(Page { found, next: None });
-            };
-            for candidate in shelf.matches(template, after, work) {
+            for candidate in view.matches(template, after, work) {
                 match candidate {
                     // One more than fits, or more than may be looked at: the
                     // next page begins here. One tuple always fits, so that a
@@ -534,6 +543,7 @@ impl Spaces {
             space: space.clone(),
             template: template.clone(),
             wants,
+            client: self.client,
             end,
         });
         self.undo.record(|| Undo::Arrived(arrival));
@@ -546,35 +556,46 @@ impl Spaces {
         &mut self,
         space: &SpaceName,
         tuple: &Tuple,
-        hold: Option<Hold>,
+        (hold, audience): (Option<Hold>, Option<Arc<Audience>>),
         leaving: Option<Leaving>,
     ) -> Result<Arriving, Refusal> {
         let payer = self.payer.filter(|payer| self.account(payer).is_some());
         let keys = keys_of(tuple);
-        let matched = self
-            .waiting
-            .matching(space, tuple, &keys, &mut self.examined);
+        let ties = Ties {
+            hold,
+            payer,
+            audience,
+        };
+        let offer = Offer {
+            tuple,
+            audience: ties.audience.as_deref(),
+            groups: &self.groups,
+        };
+        let examined = &mut self.examined;
+        let matched = self.waiting.matching(space, offer, &keys, examined);
+        let weight = ties.weigh(tuple);
         // A tuple that is taken on arrival needs no room.
         if matched.taker.is_none() {
             let freed = leaving.map(|leaving| leaving.bytes);
             if self.tuples - u64::from(freed.is_some()) >= self.limits.tuples {
                 return Err(Refusal::TooManyTuples);
             }
-            let bytes = self.bytes - freed.unwrap_or(0) + tuple.encoded_len() as u64;
+            let bytes = self.bytes - freed.unwrap_or(0) + weight;
             if bytes > self.limits.bytes {
                 return Err(Refusal::TooManyBytes);
             }
-            if !self.space(space).has_room_for(tuple, freed) {
+            if !self.space(space).has_room_for(weight, freed) {
                 return Err(Refusal::SpaceFull);
             }
-            if payer.is_some_and(|payer| !self.can_pay(&payer, tuple, leaving)) {
+            if payer.is_some_and(|payer| !self.can_pay(&payer, weight, leaving)) {
                 return Err(Refusal::ClientFull);
             }
         }
         let tuple = tuple.clone();
         Ok(Arriving {
             tuple,
-            ties: Ties { hold, payer },
+            bytes: weight,
+            ties,
             keys,
             matched,
         })
@@ -584,6 +605,7 @@ impl Spaces {
     fn insert(&mut self, name: &SpaceName, arriving: Arriving) {
         let Arriving {
             tuple,
+            bytes,
             ties,
             keys,
             matched,
@@ -591,18 +613,19 @@ impl Spaces {
         self.last.0 += 1;
         self.undo.record(|| Undo::Numbered);
         let id = self.last;
-        self.note(name, Change::Inserted, id, &tuple);
+        let audience = ties.audience.clone();
+        self.note(name, (Change::Inserted, id), &tuple, audience.as_ref());
         for arrival in matched.readers {
             self.serve(arrival, id, tuple.clone());
         }
         match matched.taker {
             Some(arrival) => {
-                self.note(name, Change::Taken, id, &tuple);
+                self.note(name, (Change::Taken, id), &tuple, audience.as_ref());
                 self.serve(arrival, id, tuple);
             }
             None => {
                 let arity = tuple.arity();
-                self.put(name, id, tuple, keys, ties);
+                self.put(name, id, tuple, (keys, bytes), ties);
                 self.undo.record(|| Undo::Inserted {
                     space: name.clone(),
                     arity,
@@ -650,7 +673,7 @@ impl Spaces {
     /// Lets go of the tuple `id`, which is there.
     fn let_go(&mut self, name: &SpaceName, arity: usize, id: TupleId, change: Change) -> Tuple {
         let (tuple, ties) = self.pull(name, arity, id);
-        self.note(name, change, id, &tuple);
+        self.note(name, (change, id), &tuple, ties.audience.as_ref());
         self.undo.record(|| Undo::Removed {
             space: name.clone(),
             id,
@@ -660,11 +683,19 @@ impl Spaces {
         tuple
     }
 
-    fn put(&mut self, name: &SpaceName, id: TupleId, tuple: Tuple, keys: Vec<Key>, ties: Ties) {
-        let (arity, bytes) = (tuple.arity(), tuple.encoded_len() as u64);
+    fn put(
+        &mut self,
+        name: &SpaceName,
+        id: TupleId,
+        tuple: Tuple,
+        (keys, bytes): (Vec<Key>, u64),
+        ties: Ties,
+    ) {
+        let arity = tuple.arity();
         self.tuples += 1;
         self.bytes += bytes;
-        self.space(name).insert(id, tuple, keys);
+        self.space(name)
+            .insert(id, tuple, (keys, bytes), ties.audience);
         if let Some(hold) = ties.hold {
             self.attach(name, arity, id, hold);
         }
@@ -675,7 +706,7 @@ impl Spaces {
 
     fn pull(&mut self, name: &SpaceName, arity: usize, id: TupleId) -> (Tuple, Ties) {
         let (tuple, ties) = self.space(name).remove(arity, id);
-        let bytes = tuple.encoded_len() as u64;
+        let bytes = ties.weigh(&tuple);
         self.tuples -= 1;
         self.bytes -= bytes;
         if let Some(hold) = ties.hold {
@@ -717,8 +748,8 @@ impl Spaces {
                 tuple,
                 ties,
             } => {
-                let keys = keys_of(&tuple);
-                self.put(&space, id, tuple, keys, ties);
+                let (keys, bytes) = (keys_of(&tuple), ties.weigh(&tuple));
+                self.put(&space, id, tuple, (keys, bytes), ties);
             }
             Undo::Renewed {
                 space,

@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use bezant_tuple::{Field, Template, Tuple};
 
 use crate::{
-    SpaceName, WaiterId, Wants,
+    Audience, ClientKey, Groups, SpaceName, WaiterId, Wants,
+    audience::{Aim, Viewer},
     clock::{Clock, End},
     key::{FNV_START, Key},
     space::keys_of,
@@ -24,6 +25,8 @@ pub(crate) struct Waiter {
     pub(crate) space: SpaceName,
     pub(crate) template: Template,
     pub(crate) wants: Wants,
+    /// Whose it is.
+    pub(crate) client: Option<ClientKey>,
     /// When it waits no longer.
     pub(crate) end: Option<End>,
 }
@@ -39,6 +42,32 @@ pub(crate) struct Matched {
     pub(crate) readers: Vec<Arrival>,
     /// The matching `in` that came first.
     pub(crate) taker: Option<Arrival>,
+}
+
+/// A tuple on its way to those who wait for such ones.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Offer<'a> {
+    pub(crate) tuple: &'a Tuple,
+    /// For whom it is, unless it is for everybody.
+    pub(crate) audience: Option<&'a Audience>,
+    pub(crate) groups: &'a Groups,
+}
+
+impl Offer<'_> {
+    /// Whether it is what somebody waits for.
+    fn suits(&self, waiter: &Waiter) -> bool {
+        let aim = match waiter.wants {
+            Wants::Read | Wants::Watch { .. } => Aim::See,
+            Wants::Take => Aim::Take,
+        };
+        let viewer = Viewer {
+            client: waiter.client.as_ref(),
+            groups: self.groups,
+            aim,
+        };
+        waiter.template.matches(self.tuple)
+            && self.audience.is_none_or(|audience| viewer.meets(audience))
+    }
 }
 
 /// All waiters of the service.
@@ -92,6 +121,14 @@ impl Waiting {
         let id = |number| WaiterId { owner, number };
         let own = self.arrivals.range(id(0)..=id(u64::MAX));
         own.map(|(_, arrival)| *arrival).collect()
+    }
+
+    /// The waits of a client that are not watches, in order of arrival.
+    pub(crate) fn of_client(&self, client: &ClientKey) -> Vec<Arrival> {
+        let own = self.waiters.iter().filter(|(_, waiter)| {
+            waiter.client.as_ref() == Some(client) && !matches!(waiter.wants, Wants::Watch { .. })
+        });
+        own.map(|(arrival, _)| *arrival).collect()
     }
 
     /// All waiters in order of arrival.
@@ -169,12 +206,12 @@ impl Waiting {
         Some(waiter)
     }
 
-    /// Who gets `tuple`, which arrives in `space`; `keys` are those of its
+    /// Who gets a tuple that arrives in `space`; `keys` are those of its
     /// fields. Adds the waiters asked to `examined`.
     pub(crate) fn matching(
         &self,
         space: &SpaceName,
-        tuple: &Tuple,
+        offer: Offer<'_>,
         keys: &[Key],
         examined: &mut u64,
     ) -> Matched {
@@ -182,12 +219,12 @@ impl Waiting {
         let Some(groups) = self.groups.get(space) else {
             return matched;
         };
-        let arity = tuple.arity();
+        let arity = offer.tuple.arity();
         let group = |fixed| Group { arity, fixed };
         let mut wants = |arrival: Arrival| {
             *examined += 1;
             let waiter = self.waiters.get(&arrival);
-            waiter.is_some_and(|waiter| waiter.template.matches(tuple))
+            waiter.is_some_and(|waiter| offer.suits(waiter))
         };
         for (group, queues) in groups.range(group(0)..=group(u32::MAX)) {
             let Some(queue) = queues.get(&group.digest_of(keys)) else {
@@ -208,20 +245,20 @@ impl Waiting {
         matched
     }
 
-    /// Who watches `tuple`, to which something happened in `space`. Adds the waiters asked
+    /// Who watches a tuple to which something happened in `space`. Adds the waiters asked
     /// to `examined`.
     pub(crate) fn watching(
         &self,
         space: &SpaceName,
-        tuple: &Tuple,
+        offer: Offer<'_>,
         examined: &mut u64,
     ) -> Vec<Arrival> {
         let mut watching = Vec::new();
         let Some(groups) = self.groups.get(space) else {
             return watching;
         };
-        let keys = keys_of(tuple);
-        let arity = tuple.arity();
+        let keys = keys_of(offer.tuple);
+        let arity = offer.tuple.arity();
         let group = |fixed| Group { arity, fixed };
         for (group, queues) in groups.range(group(0)..=group(u32::MAX)) {
             let Some(queue) = queues.get(&group.digest_of(&keys)) else {
@@ -230,7 +267,7 @@ impl Waiting {
             *examined += queue.watchers.len() as u64;
             let wants = |arrival: &&Arrival| {
                 let waiter = self.waiters.get(arrival);
-                waiter.is_some_and(|waiter| waiter.template.matches(tuple))
+                waiter.is_some_and(|waiter| offer.suits(waiter))
             };
             watching.extend(queue.watchers.iter().filter(wants).copied());
         }

@@ -10,8 +10,8 @@
 
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
-    Applied, Ended, Lease, Limits, Operation, OperationKind, Outcome, Refusal, Served, SpaceName,
-    Spaces, TupleId, WaiterId,
+    Applied, Audience, Ended, Lease, Limits, Operation, OperationKind, Outcome, Refusal, Served,
+    SpaceName, Spaces, TupleId, WaiterId, Whom,
 };
 
 fn tuple(text: &str) -> Tuple {
@@ -662,7 +662,9 @@ fn refusals_have_stable_codes() {
     let codes: Vec<u16> = Refusal::ALL.into_iter().map(Refusal::code).collect();
     assert_eq!(
         codes,
-        [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]
+        [
+            1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18
+        ]
     );
     for (index, refusal) in (0u8..).zip(Refusal::ALL) {
         assert_eq!(postcard::to_allocvec(&refusal).unwrap(), [index]);
@@ -744,6 +746,18 @@ fn operations_are_spelled_as_documented() {
             "survey",
             vec![12, 1, 1, 9, 1, 0xac, 2],
         ),
+        (
+            Operation::OutTo {
+                tuple: one(),
+                lease: Lease::Forever,
+                audience: Box::new(Audience {
+                    readers: Some([Whom::Anyone].into()),
+                    takers: None,
+                }),
+            },
+            "out_to",
+            vec![13, 1, 2, 2, 0, 1, 1, 0, 0],
+        ),
     ];
     for ((operation, name, bytes), kind) in operations.into_iter().zip(OperationKind::ALL) {
         assert_eq!(postcard::to_allocvec(&operation).unwrap(), bytes);
@@ -754,9 +768,10 @@ fn operations_are_spelled_as_documented() {
         assert_eq!(operation.kind(), kind);
         assert_eq!(kind.to_string(), name);
         assert_eq!(postcard::to_allocvec(&kind).unwrap(), bytes[..1]);
-        let inserts = matches!(name, "out" | "cas" | "replace");
+        let inserts = matches!(name, "out" | "out_to" | "cas" | "replace");
         assert_eq!(operation.tuple(), inserts.then(one).as_ref());
-        assert_eq!(operation.template(), (name != "out").then(any).as_ref());
+        let asks = !name.starts_with("out");
+        assert_eq!(operation.template(), asks.then(any).as_ref());
     }
     let page = Outcome::Page {
         tuples: vec![one()],

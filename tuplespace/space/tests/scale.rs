@@ -292,7 +292,7 @@ fn a_snapshot_encodes_what_changed() {
     bench.spaces.rollback(before);
     assert_eq!(anew(&bench), 255);
     let mut fresh = Vec::new();
-    let restored = Spaces::decode(Limits::DEFAULT, 0, &mut Reader::new(&bytes)).unwrap();
+    let restored = Spaces::decode(Limits::DEFAULT, 0, |_| None, &mut Reader::new(&bytes)).unwrap();
     assert_eq!(restored.encode_into(&mut fresh), MANY as u64 + 1_000);
     assert!(fresh == bytes);
 }

@@ -3,14 +3,15 @@
 //! One file for them all, because they differ only in what they take: each
 //! becomes one `Operation`, one call, and one `Outcome` to print.
 
-use std::{str::FromStr, time::Duration};
+use std::{collections::BTreeSet, str::FromStr, time::Duration};
 
-use bezant_api::{Answer, Call};
+use bezant_api::{Answer, Audience, Call, Whom};
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{Lease, NameError, Operation, Outcome, SpaceName, TupleId};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
+use super::space::whom;
 use crate::{
     args::{Global, duration},
     connect::{Service, unexpected},
@@ -24,7 +25,7 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(crate) enum OperationCommand {
     /// Put a tuple into a space
-    Out(WithTuple),
+    Out(Insertion),
     /// Read a matching tuple, if there is one
     Rdp(WithTemplate),
     /// Take a matching tuple, if there is one
@@ -47,15 +48,54 @@ pub(crate) enum OperationCommand {
     Renew(Renewal),
 }
 
-/// `SPACE TUPLE`.
+/// `SPACE TUPLE`, and for whom.
 #[derive(Debug, Args)]
-pub(crate) struct WithTuple {
+pub(crate) struct Insertion {
     /// The space
     space: String,
     /// The tuple, for example '("build", 42)'
     tuple: String,
     #[command(flatten)]
     leased: Leased,
+    /// Only these see it (again for more): anyone, a client's key or group:NAME
+    #[arg(long, value_name = "WHOM")]
+    reader: Vec<String>,
+    /// Only these take it (again for more): anyone, a client's key or group:NAME
+    #[arg(long, value_name = "WHOM")]
+    taker: Vec<String>,
+}
+
+impl Insertion {
+    fn into_operation(self) -> Result<(String, Operation), Failure> {
+        let (tuple, lease) = (tuple(&self.tuple)?, self.leased.lease());
+        let audience = Audience {
+            readers: list(&self.reader)?,
+            takers: list(&self.taker)?,
+        };
+        let operation = if audience.is_everybody() {
+            Operation::Out { tuple, lease }
+        } else {
+            let audience = Box::new(audience);
+            Operation::OutTo {
+                tuple,
+                lease,
+                audience,
+            }
+        };
+        Ok((self.space, operation))
+    }
+}
+
+/// Those who are named, if anybody is.
+fn list(named: &[String]) -> Result<Option<BTreeSet<Whom>>, Failure> {
+    if named.is_empty() {
+        return Ok(None);
+    }
+    named
+        .iter()
+        .map(|text| whom(text))
+        .collect::<Result<_, _>>()
+        .map(Some)
 }
 
 /// `--lease DURATION`.
@@ -152,10 +192,7 @@ impl OperationCommand {
     /// Parses the space, the template and the tuple.
     pub(super) fn into_operation(self) -> Result<(SpaceName, Operation), Failure> {
         let (space, operation) = match self {
-            Self::Out(args) => {
-                let (tuple, lease) = (tuple(&args.tuple)?, args.leased.lease());
-                (args.space, Operation::Out { tuple, lease })
-            }
+            Self::Out(args) => args.into_operation()?,
             Self::Rdp(args) => {
                 let template = template(&args.template)?;
                 (args.space, Operation::Rdp { template })

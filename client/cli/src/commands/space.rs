@@ -2,7 +2,6 @@
 
 use bezant_api::{Answer, Call, GroupName, Lists, Right, SpaceInfo, Whom};
 use bezant_node::config::{from_hex, to_hex};
-use bezant_tuple::{Field, Template};
 use bezant_tuplespace::{Quota, SpaceName};
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
@@ -135,7 +134,7 @@ impl Entry {
 }
 
 /// Reads `anyone`, a key or `group:NAME`.
-fn whom(text: &str) -> Result<Whom, Failure> {
+pub(super) fn whom(text: &str) -> Result<Whom, Failure> {
     if text == "anyone" {
         return Ok(Whom::Anyone);
     }
@@ -168,26 +167,18 @@ fn spelled(whom: &Whom) -> String {
     }
 }
 
-/// Takes all tuples out of a space, whatever their length.
+/// Takes all tuples out of a space, whoever they are for.
 async fn empty(space: &SpaceName, global: &Global) -> Result<(), Failure> {
     let service = Service::connect(global).await?;
-    for arity in 0..=bezant_tuple::limits::MAX_FIELDS {
-        let any = Template::new(vec![Field::Any; arity]);
-        let any = any.map_err(|limit| Failure::error(limit.to_string()))?;
-        loop {
-            let taken = service.client().in_all(space.as_str(), any.clone(), PAGE);
-            match taken.await {
-                Ok(page) if page.next.is_some() => {}
-                Ok(_) => break,
-                Err(error) => {
-                    service.close().await;
-                    return Err(failure_of(&error));
-                }
-            }
+    let emptied = loop {
+        match service.client().purge(space.as_str(), PAGE).await {
+            Ok(taken) if taken.value < u64::from(PAGE) => break Ok(()),
+            Ok(_) => {}
+            Err(error) => break Err(failure_of(&error)),
         }
-    }
+    };
     service.close().await;
-    Ok(())
+    emptied
 }
 
 fn object(op: &str, said: &Said) -> Map<String, Value> {

@@ -84,6 +84,18 @@ fn rights_are_given_taken_and_shown() {
     let mine = as_guest(&["access", "mine", "-o", "json"], 0).json();
     assert_eq!(mine["spaces"]["vault"], json!(["insert", "read"]));
     assert_eq!(mine["groups"], json!(["readers"]));
+    // One tuple for the group to see and for this client to take, one for nobody here.
+    ran(&["space", "grant", "vault", "take", key], 0);
+    let group = ["--reader", "group:readers", "--taker", key];
+    ran(&[&["out", "vault", "(7)"][..], &group].concat(), 0);
+    let elsewhere = "ab".repeat(32);
+    let somebody = ["--reader", &elsewhere, "--taker", &elsewhere];
+    ran(&[&["out", "vault", "(8)"][..], &somebody].concat(), 0);
+    as_guest(&["rdp", "vault", "(7)"], 0);
+    ran(&["inp", "vault", "(7)"], 3);
+    as_guest(&["inp", "vault", "(7)"], 0);
+    as_guest(&["rdp", "vault", "(8)"], 3);
+    ran(&["out", "vault", "(9)", "--reader", "somebody"], 2);
     ran(&["access", "leave", "readers", key], 0);
     as_guest(&["rdp", "vault", "(_)"], 4);
 

@@ -139,6 +139,14 @@ fn operations() -> Vec<(Operation, &'static [Right])> {
             &[Insert],
         ),
         (
+            Operation::OutTo {
+                tuple: tuple(),
+                lease,
+                audience: Box::default(),
+            },
+            &[Insert],
+        ),
+        (
             Operation::Rdp {
                 template: template(),
             },

@@ -5,12 +5,15 @@ use bezant_api::{Call, Decree, GroupName, Right, Whom};
 use bezant_bft::{ids::SessionId, service::Service};
 use bezant_kernel::Kernel;
 use bezant_tuple::codec::{put_bytes, put_tuple, put_varint};
-use bezant_tuplespace::{MAX_ACCOUNTS, Quota};
+use bezant_tuplespace::{MAX_ACCOUNTS, MAX_AUDIENCE, Quota};
 use proptest::{prelude::*, sample::Index};
 
-use crate::fixture::{
-    Bench, asking, client_id, extension, leased, new_kernel, opening, out, rd, register, space,
-    take, template, tuple,
+use crate::{
+    audience::out_to,
+    fixture::{
+        Bench, asking, client_id, extension, leased, new_kernel, opening, out, rd, register, space,
+        take, template, tuple,
+    },
 };
 
 /// A state with something of everything, small enough to break at every bit.
@@ -54,6 +57,7 @@ fn something_of_everything() -> Bench {
             },
         )),
         out("(5)"),
+        out_to("(6)", &Whom::Members("t".parse().unwrap())),
     ];
     for (call, number) in about_clients.iter().zip(7..) {
         bench.call(ann(number), call);
@@ -200,6 +204,8 @@ struct Parts {
     /// Clients that are bounded, and how much they may hold and one, 0 for all.
     accounts: Vec<(Vec<u8>, [u64; 2])>,
     spaces: Vec<(&'static str, Vec<(u64, &'static str)>)>,
+    /// Spaces, tuples and for whom they are.
+    audiences: Vec<(&'static str, u64, Vec<u8>)>,
     /// Spaces, tuples and ends.
     leases: Vec<(&'static str, u64, u64)>,
     /// Of tuples whose lease ends at 0.
@@ -260,9 +266,25 @@ fn put_keys(out: &mut Vec<u8>, keys: &[Vec<u8>]) {
     keys.iter().for_each(|key| put_bytes(out, key));
 }
 
+/// Lists of readers and takers, each of clients' keys if there is one.
+fn audience(lists: &[Option<&[&[u8]]>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for list in lists {
+        out.push(u8::from(list.is_some()));
+        if let Some(list) = list {
+            put_varint(&mut out, list.len() as u64);
+            for key in *list {
+                out.push(1);
+                put_bytes(&mut out, key);
+            }
+        }
+    }
+    out
+}
+
 fn sound() -> Parts {
     Parts {
-        version: 6,
+        version: 7,
         enrolled: vec![key(4)],
         expelled: vec![key(3)],
         groups: vec![("t", keys(&[0, 4])), ("u", vec![key(1)])],
@@ -281,6 +303,11 @@ fn sound() -> Parts {
         spaces: vec![
             ("a", vec![(3, "(1)"), (9, "(1)"), (4, "(1, 2)")]),
             ("b", vec![(5, "()")]),
+        ],
+        audiences: vec![
+            // Clients with this key see it, nobody takes it.
+            ("a", 3, audience(&[Some(&[&key(4)]), Some(&[])])),
+            ("a", 4, audience(&[None, Some(&[&key(1)])])),
         ],
         leases: vec![("a", 4, 600), ("a", 9, 6), ("b", 5, 0)],
         owner: 6,
@@ -320,6 +347,12 @@ impl Parts {
             put_bytes(put, name.as_bytes());
             // No quota.
             put.extend([0, 0]);
+            let here = |(space, ..): &&(&str, u64, Vec<u8>)| space == name;
+            put_varint(put, self.audiences.iter().filter(here).count() as u64);
+            for (_, id, audience) in self.audiences.iter().filter(here) {
+                put_varint(put, *id);
+                put.extend(audience);
+            }
             put_varint(put, tuples.len() as u64);
             for (id, text) in tuples {
                 put_varint(put, *id);
@@ -356,6 +389,7 @@ impl Parts {
             put.push(*change);
             put_varint(put, *id);
             put_tuple(put, &tuple("(1)"));
+            put.extend(audience(&[None, None]));
         }
         self.encode_extensions(put);
         out
@@ -549,7 +583,7 @@ fn rights_that_cannot_be_are_refused() {
         "a group's name that is none": |s| s.rights[0].2[2].1 = b"$t".to_vec();
         "a list out of order": |s| s.rights[0].2.swap(0, 1);
         "a list out of order": |s| s.rights[0].2[1] = (0, vec![]);
-        "a right of nobody known": |s| s.rights[0].2[2].0 = 3;
+        "somebody of no known kind": |s| s.rights[0].2[2].0 = 3;
         "a list that is too long": |s| s.rights[0].2 = vec![(0, vec![]); 257];
         "rights out of order": |s| s.rights.reverse();
         "rights in no space": |s| { s.rights.pop(); };
@@ -563,7 +597,7 @@ fn spaces_that_cannot_be_are_refused() {
     refused! {
         "any run gives": |s| s.last_tuple = u64::MAX;
         "not given out": |s| s.last_tuple = 8;
-        "not given out": |s| { s.payers.remove(0); s.spaces[0].1[0].0 = 0; };
+        "not given out": |s| { s.payers.remove(0); s.audiences.remove(0); s.spaces[0].1[0].0 = 0; };
         "not given out": |s| { s.untie(); s.spaces[1].1[0] = (0, "(7)"); };
         "given out twice": |s| { s.untie(); s.spaces[1].1[0].0 = 3; };
         "tuples out of order": |s| s.spaces[0].1.swap(0, 1);
@@ -617,6 +651,24 @@ fn announced_lengths_are_not_believed() {
                 "{at}: {announced}"
             );
         }
+    }
+}
+
+#[test]
+fn audiences_that_cannot_be_are_refused() {
+    let many: Vec<Vec<u8>> = (0..=u8::try_from(MAX_AUDIENCE).unwrap())
+        .map(|n| vec![n; 32])
+        .collect();
+    let many: Vec<&[u8]> = many.iter().map(Vec::as_slice).collect();
+    refused! {
+        "audiences out of order": |p| p.audiences.swap(0, 1);
+        "audiences out of order": |p| p.audiences[1].1 = 3;
+        "an audience of no tuple": |p| p.audiences[0].1 = 2;
+        "an audience of no tuple": |p| p.audiences[1].0 = "b";
+        "an audience of everybody": |p| p.audiences[0].2 = audience(&[None, None]);
+        "a list that is too long": |p| p.audiences[0].2 = audience(&[Some(&many), None]);
+        "a list out of order": |p| p.audiences[0].2 = audience(&[Some(&[&[2; 32], &[1; 32]]), None]);
+        "a key that is none": |p| p.audiences[0].2 = audience(&[Some(&[&[2; 31]]), None]);
     }
 }
 

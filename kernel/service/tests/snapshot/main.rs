@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod audience;
 mod fixture;
 mod groups;
 mod histories;

@@ -368,7 +368,7 @@ fn is_modelled(call: &Call) -> bool {
     let knows = |operation: &Operation| match operation {
         Operation::RdAll { after, .. } => after.is_none(),
         // Their numbers tell in which order everything happened.
-        Operation::Watch { .. } | Operation::Survey { .. } => false,
+        Operation::Watch { .. } | Operation::Survey { .. } | Operation::OutTo { .. } => false,
         Operation::Out { lease, .. }
         | Operation::Cas { lease, .. }
         | Operation::Replace { lease, .. } => !matches!(lease, Lease::Ms(_)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bezant_api::{
     Answer, Call, Decree, GroupName, Lists, Refused, Right, SpaceInfo, Standing, Whom,
 };
-use bezant_tuplespace::{Account, Operation, Quota, Refusal, SpaceName, Wants};
+use bezant_tuplespace::{Account, Operation, Outcome, Quota, Refusal, SpaceName, Wants};
 
 use super::Spaces;
 
@@ -32,7 +32,7 @@ pub(super) struct Access {
 }
 
 impl Access {
-    fn client(&self, session: u64) -> Option<ClientKey> {
+    pub(super) fn client(&self, session: u64) -> Option<ClientKey> {
         let mut sessions = self.sessions.iter();
         let found = sessions.find(|(id, _)| *id == session);
         found.map(|(_, client)| *client)
@@ -46,14 +46,22 @@ impl Access {
         let Some(rights) = self.rights.iter().find(|rights| rights.space == *space) else {
             return true;
         };
-        let is_meant = |whom: &Whom| match whom {
-            Whom::Anyone => true,
-            Whom::Client(key) => *key == client,
-            Whom::Members(group) => self.groups.contains(&(group.clone(), client)),
-        };
+        let is_meant = |whom: &Whom| self.means(whom, session);
         rights.creator == client
             || rights.lists.of(right).iter().any(is_meant)
             || (right == Right::Administer && self.is_operator(client))
+    }
+
+    /// Whether whoever has this session is meant.
+    pub(super) fn means(&self, whom: &Whom, session: u64) -> bool {
+        let client = self.client(session);
+        match whom {
+            Whom::Anyone => true,
+            Whom::Client(key) => client == Some(*key),
+            Whom::Members(group) => {
+                client.is_some_and(|client| self.groups.contains(&(group.clone(), client)))
+            }
+        }
     }
 
     /// Anybody is, until somebody is in the group for it.
@@ -118,7 +126,7 @@ impl Spaces {
     ) -> Result<(), Refused> {
         use Operation as Op;
         let needed = match operation {
-            Op::Out { .. } => vec![Right::Insert],
+            Op::Out { .. } | Op::OutTo { .. } => vec![Right::Insert],
             Op::Cas { .. } => vec![Right::Insert, Right::Read],
             Op::Replace { .. } => vec![Right::Insert, Right::Take],
             Op::Inp { .. } | Op::In { .. } | Op::InAll { .. } | Op::Renew { .. } => {
@@ -168,6 +176,7 @@ impl Spaces {
                 self.entitle(session, space, *right, whom, false)
             }
             Call::RemoveSpace { space } => self.remove(session, space),
+            Call::Purge { space, limit } => self.purge(session, space, *limit),
             Call::Inspect { space } => self.inspect(space),
             Call::Standing { after } => Ok(self.standing(session, after.as_ref())),
             Call::Decree(decree) => self.decree(session, decree),
@@ -225,6 +234,12 @@ impl Spaces {
         }
         self.unmake(space);
         Ok(Answer::Removed)
+    }
+
+    fn purge(&mut self, session: u64, space: &SpaceName, limit: u32) -> Result<Answer, Refused> {
+        self.administer(session, space)?;
+        let taken = self.purge_up_to(space, limit)?;
+        Ok(Answer::Outcome(Outcome::Count(taken)))
     }
 
     /// A space is no more, with all rights in it.
@@ -321,7 +336,9 @@ impl Spaces {
         let groups = &mut Arc::make_mut(&mut self.access).groups;
         let changed = groups.contains(&entry) != joins;
         if joins && changed {
+            let client = entry.1;
             groups.push(entry);
+            self.look_again(client);
         } else if changed {
             groups.retain(|other| *other != entry);
             self.end_forbidden_waits();

@@ -86,6 +86,6 @@ fn holds(spaces: &mut Spaces, by: By, condition: &Condition) -> Result<bool, Ref
     };
     let template = template.clone();
     let count = Operation::Count { template };
-    let counted = spaces.apply((0, 0), condition.space(), &count)?;
+    let counted = spaces.apply((by.session, 0), condition.space(), &count)?;
     Ok(matches!(counted, Some(Outcome::Count(count)) if (fewest..=most).contains(&count)))
 }

@@ -5,6 +5,7 @@
 //! [`Spaces`] is its tuple space, which the check of client histories uses alone.
 
 mod access;
+mod audience;
 pub(crate) mod group;
 mod service;
 mod spaces;

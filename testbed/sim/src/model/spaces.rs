@@ -5,20 +5,23 @@ use std::{
     sync::Arc,
 };
 
-use bezant_api::{Lists, Refused};
+use bezant_api::{Audience, Lists, Refused};
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
     Change, Event, Lease, MAX_LEASE_MS, Operation, Outcome, Quota, Refusal, SpaceName, TupleId,
     Wants,
 };
 
-use super::access::Access;
+use super::{
+    access::Access,
+    audience::{Look, wanted, weight},
+};
 
 /// A tick later than this tells of an outage, as in the real service.
 const OUTAGE_MS: u64 = 30_000;
 
 /// Most tuples in one page, as the real space has it by default.
-const PAGE_TUPLES: usize = 1_000;
+pub(super) const PAGE_TUPLES: usize = 1_000;
 
 /// Most events that are kept, as the real space has it by default. Their bytes are not
 /// counted: no run makes so many.
@@ -70,6 +73,7 @@ struct Happened {
     change: Change,
     id: u64,
     tuple: Tuple,
+    audience: Option<Audience>,
 }
 
 /// A watch that ended with events.
@@ -87,16 +91,18 @@ pub struct Told {
 type Matching = (Vec<(TupleId, Tuple)>, Option<TupleId>);
 
 #[derive(Clone, Debug)]
-struct Placed {
-    id: u64,
-    space: SpaceName,
-    tuple: Tuple,
+pub(super) struct Placed {
+    pub(super) id: u64,
+    pub(super) space: SpaceName,
+    pub(super) tuple: Tuple,
     /// When its lease ends.
     due: Option<u64>,
     /// The session it ends with.
     owner: Option<u64>,
     /// The client it counts against.
     payer: Option<[u8; 32]>,
+    /// For whom it is, unless it is for everybody.
+    pub(super) audience: Option<Audience>,
 }
 
 /// All spaces.
@@ -104,7 +110,7 @@ struct Placed {
 pub struct Spaces {
     names: Vec<SpaceName>,
     /// Oldest first.
-    tuples: Vec<Placed>,
+    pub(super) tuples: Vec<Placed>,
     /// In order of arrival.
     waits: Arc<Vec<Wait>>,
     last: u64,
@@ -208,7 +214,7 @@ impl Spaces {
         if space.is_reserved() && !operation.is_read_only() {
             return Err(Refused::ReservedSpace);
         }
-        let is_out = matches!(operation, Operation::Out { .. });
+        let is_out = matches!(operation, Operation::Out { .. } | Operation::OutTo { .. });
         let is_new = makes_spaces && is_out && !self.names.contains(space);
         if is_new {
             self.create(who.0, space, Lists::open())?;
@@ -255,7 +261,7 @@ impl Spaces {
     /// How many bytes its tuples have.
     pub(super) fn bytes_in(&self, name: &SpaceName) -> u64 {
         let here = self.tuples.iter().filter(|placed| placed.space == *name);
-        here.map(|placed| placed.tuple.encoded_len() as u64).sum()
+        here.map(weight).sum()
     }
 
     /// Whether a tuple may come in, in place of another one if there is one. Where somebody
@@ -264,19 +270,17 @@ impl Spaces {
         &self,
         session: u64,
         name: &SpaceName,
-        tuple: &Tuple,
+        coming: &Placed,
         replaced: Option<&Placed>,
     ) -> Result<(), Refused> {
-        let takes = |wait: &Wait| {
-            wait.wants == Wants::Take && wait.space == *name && wait.template.matches(tuple)
-        };
+        let takes = |wait: &Wait| wait.wants == Wants::Take && self.suits(wait, coming);
         if self.waits.iter().any(takes) {
             return Ok(());
         }
         let is_full = |(count, bytes): (u64, u64), freed: Option<&Placed>, quota: Quota| {
-            let freed_bytes = freed.map_or(0, |placed| placed.tuple.encoded_len() as u64);
+            let freed_bytes = freed.map_or(0, weight);
             count - u64::from(freed.is_some()) >= quota.tuples
-                || bytes - freed_bytes + tuple.encoded_len() as u64 > quota.bytes
+                || bytes - freed_bytes + weight(coming) > quota.bytes
         };
         let here = (self.count_in(name), self.bytes_in(name));
         if is_full(here, replaced, self.quota(name)) {
@@ -298,7 +302,7 @@ impl Spaces {
         let paid = self.tuples.iter();
         let paid = paid.filter(|placed| placed.payer == Some(client));
         paid.fold((0, 0), |(count, bytes), placed| {
-            (count + 1, bytes + placed.tuple.encoded_len() as u64)
+            (count + 1, bytes + weight(placed))
         })
     }
 
@@ -350,9 +354,13 @@ impl Spaces {
             return Err(Refusal::WaitOutOfRange.into());
         }
         let outcome = match operation {
-            Operation::Out { tuple, .. } => {
-                self.room(session, space, tuple, None)?;
-                self.insert(space, tuple, lease);
+            Operation::Out { tuple, .. } | Operation::OutTo { tuple, .. } => {
+                let coming = Placed {
+                    audience: wanted(operation)?,
+                    ..self.coming(space, tuple, lease)
+                };
+                self.room(session, space, &coming, None)?;
+                self.insert(coming);
                 Outcome::Done
             }
             Operation::Watch {
@@ -375,7 +383,7 @@ impl Spaces {
                 if after + 1 < first {
                     return Ok(Some(Outcome::Compacted { first }));
                 }
-                let told = self.tell(space, template, *limit, after);
+                let told = self.tell(session, space, template, *limit, after);
                 if told.is_none() && number != 0 {
                     Arc::make_mut(&mut self.waits).push(Wait {
                         session,
@@ -394,22 +402,27 @@ impl Spaces {
                 limit,
                 after,
             } => {
+                let after = after.map_or(0, |id| id.0);
                 let page =
-                    self.matching_page(space, template, *limit, after.map_or(0, |id| id.0))?;
+                    self.matching_page(Look::sees(session), space, template, *limit, after)?;
                 Outcome::Survey {
                     found: page.0,
                     next: page.1,
                     newest: (self.events.len() + self.happening.len()) as u64,
                 }
             }
-            Operation::Rdp { template } => Outcome::Match(self.read(space, template)),
-            Operation::Inp { template } => Outcome::Match(self.take(space, template)),
+            Operation::Rdp { template } => {
+                Outcome::Match(self.read(Look::sees(session), space, template))
+            }
+            Operation::Inp { template } => {
+                Outcome::Match(self.take(Look::takes(session), space, template))
+            }
             Operation::Rd { template, .. } | Operation::In { template, .. } => {
                 let takes = matches!(operation, Operation::In { .. });
                 let found = if takes {
-                    self.take(space, template)
+                    self.take(Look::takes(session), space, template)
                 } else {
-                    self.read(space, template)
+                    self.read(Look::sees(session), space, template)
                 };
                 if found.is_none() {
                     Arc::make_mut(&mut self.waits).push(Wait {
@@ -427,22 +440,25 @@ impl Spaces {
             Operation::Cas {
                 template, tuple, ..
             } => {
-                let found = self.read(space, template);
+                let found = self.read(Look::sees(session), space, template);
                 if found.is_none() {
-                    self.room(session, space, tuple, None)?;
-                    self.insert(space, tuple, lease);
+                    let coming = self.coming(space, tuple, lease);
+                    self.room(session, space, &coming, None)?;
+                    self.insert(coming);
                 }
                 Outcome::Match(found)
             }
             Operation::Replace {
                 template, tuple, ..
             } => {
-                if let Some((_, old)) = self.placed(space, template).next() {
-                    self.room(session, space, tuple, Some(old))?;
+                let look = Look::takes(session);
+                let coming = self.coming(space, tuple, lease);
+                if let Some((_, old)) = self.placed(look, space, template).next() {
+                    self.room(session, space, &coming, Some(old))?;
                 }
-                let found = self.take(space, template);
+                let found = self.take(look, space, template);
                 if found.is_some() {
-                    self.insert(space, tuple, lease);
+                    self.insert(coming);
                 }
                 Outcome::Match(found)
             }
@@ -450,14 +466,20 @@ impl Spaces {
                 template,
                 limit,
                 after,
-            } => self.page(space, template, *limit, after.map_or(0, |id| id.0), false)?,
-            Operation::InAll { template, limit } => self.page(space, template, *limit, 0, true)?,
+            } => {
+                let after = after.map_or(0, |id| id.0);
+                self.page(Look::sees(session), space, template, *limit, after)?
+            }
+            Operation::InAll { template, limit } => {
+                self.page(Look::takes(session), space, template, *limit, 0)?
+            }
             Operation::Count { template } => {
-                Outcome::Count(self.matches(space, template).count() as u64)
+                let matches = self.matches(Look::sees(session), space, template);
+                Outcome::Count(matches.count() as u64)
             }
             Operation::Renew { template, lease_ms } => {
                 let found = self
-                    .matches(space, template)
+                    .matches(Look::takes(session), space, template)
                     .find(|(index, ..)| self.tuples[*index].due.is_some())
                     .map(|(index, _, tuple)| (index, tuple.clone()));
                 let ends = self.now + lease_ms;
@@ -490,7 +512,7 @@ impl Spaces {
         for name in names {
             name.hash(hasher);
             for placed in self.tuples.iter().filter(|placed| placed.space == *name) {
-                (&placed.tuple, placed.due, placed.owner).hash(hasher);
+                (&placed.tuple, placed.due, placed.owner, &placed.audience).hash(hasher);
             }
             hasher.write_u8(1);
             for wait in self.waits.iter().filter(|wait| wait.space == *name) {
@@ -523,13 +545,25 @@ impl Spaces {
             .for_each(|placed| self.happens(placed, Change::Expired));
     }
 
-    fn happens(&mut self, placed: &Placed, change: Change) {
+    pub(super) fn happens(&mut self, placed: &Placed, change: Change) {
         self.happening.push(Happened {
             space: placed.space.clone(),
             change,
             id: placed.id,
             tuple: placed.tuple.clone(),
+            audience: placed.audience.clone(),
         });
+    }
+
+    /// Whether a tuple is what somebody waits for.
+    fn suits(&self, wait: &Wait, coming: &Placed) -> bool {
+        let look = Look {
+            session: wait.session,
+            takes: wait.wants == Wants::Take,
+        };
+        wait.space == coming.space
+            && wait.template.matches(&coming.tuple)
+            && self.meets(look, coming.audience.as_ref())
     }
 
     /// What a watch answers to which nothing happened.
@@ -554,6 +588,7 @@ impl Spaces {
     /// What happened after an event, if anything did.
     fn tell(
         &self,
+        session: u64,
         space: &SpaceName,
         template: &Template,
         limit: u32,
@@ -561,7 +596,10 @@ impl Spaces {
     ) -> Option<Outcome> {
         let all = (1..).zip(self.events.iter());
         let all = all.filter(|(number, happened)| {
-            *number > after && happened.space == *space && template.matches(&happened.tuple)
+            *number > after
+                && happened.space == *space
+                && template.matches(&happened.tuple)
+                && self.meets(Look::sees(session), happened.audience.as_ref())
         });
         let mut events: Vec<Event> = all
             .map(|(number, happened)| Event {
@@ -594,9 +632,10 @@ impl Spaces {
         let waits = Arc::clone(&self.waits);
         for wait in waits.iter() {
             if let Wants::Watch { limit } = wait.wants
-                && let Some(outcome) = self.tell(&wait.space, &wait.template, limit, before)
+                && let (session, number) = (wait.session, wait.number)
+                && let Some(outcome) =
+                    self.tell(session, &wait.space, &wait.template, limit, before)
             {
-                let (session, number) = (wait.session, wait.number);
                 self.cancel(session, number);
                 self.told.push(Told {
                     session,
@@ -614,29 +653,40 @@ impl Spaces {
 
     fn matches<'a>(
         &'a self,
+        look: Look,
         space: &'a SpaceName,
         template: &'a Template,
     ) -> impl Iterator<Item = (usize, u64, &'a Tuple)> {
-        let placed = self.placed(space, template);
+        let placed = self.placed(look, space, template);
         placed.map(|(index, placed)| (index, placed.id, &placed.tuple))
     }
 
     fn placed<'a>(
         &'a self,
+        look: Look,
         space: &'a SpaceName,
         template: &'a Template,
     ) -> impl Iterator<Item = (usize, &'a Placed)> {
         let all = self.tuples.iter().enumerate();
-        all.filter(move |(_, placed)| placed.space == *space && template.matches(&placed.tuple))
+        all.filter(move |(_, placed)| {
+            placed.space == *space
+                && template.matches(&placed.tuple)
+                && self.meets(look, placed.audience.as_ref())
+        })
     }
 
-    fn read(&self, space: &SpaceName, template: &Template) -> Option<Tuple> {
-        let found = self.matches(space, template).next();
+    pub(super) fn read(&self, look: Look, space: &SpaceName, template: &Template) -> Option<Tuple> {
+        let found = self.matches(look, space, template).next();
         found.map(|(_, _, tuple)| tuple.clone())
     }
 
-    fn take(&mut self, space: &SpaceName, template: &Template) -> Option<Tuple> {
-        let (index, ..) = self.matches(space, template).next()?;
+    pub(super) fn take(
+        &mut self,
+        look: Look,
+        space: &SpaceName,
+        template: &Template,
+    ) -> Option<Tuple> {
+        let (index, ..) = self.matches(look, space, template).next()?;
         let placed = self.tuples.remove(index);
         self.happens(&placed, Change::Taken);
         Some(placed.tuple)
@@ -644,6 +694,7 @@ impl Spaces {
 
     fn matching_page(
         &self,
+        look: Look,
         space: &SpaceName,
         template: &Template,
         limit: u32,
@@ -654,7 +705,7 @@ impl Spaces {
         }
         let most = usize::try_from(limit).map_or(PAGE_TUPLES, |limit| limit.min(PAGE_TUPLES));
         let mut found: Vec<(TupleId, Tuple)> = self
-            .matches(space, template)
+            .matches(look, space, template)
             .filter(|(_, id, _)| *id > after)
             .map(|(_, id, tuple)| (TupleId(id), tuple.clone()))
             .take(most + 1)
@@ -667,14 +718,14 @@ impl Spaces {
 
     fn page(
         &mut self,
+        look: Look,
         space: &SpaceName,
         template: &Template,
         limit: u32,
         after: u64,
-        takes: bool,
     ) -> Result<Outcome, Refused> {
-        let (page, next) = self.matching_page(space, template, limit, after)?;
-        for (taken, _) in page.iter().filter(|_| takes) {
+        let (page, next) = self.matching_page(look, space, template, limit, after)?;
+        for (taken, _) in page.iter().filter(|_| look.takes) {
             if let Some(at) = self.tuples.iter().position(|placed| placed.id == taken.0) {
                 let placed = self.tuples.remove(at);
                 self.happens(&placed, Change::Taken);
@@ -684,31 +735,10 @@ impl Spaces {
         Ok(Outcome::Page { tuples, next })
     }
 
-    fn insert(&mut self, space: &SpaceName, tuple: &Tuple, (lease, session): (Lease, u64)) {
-        self.last += 1;
-        let wants = |wait: &Wait| wait.space == *space && wait.template.matches(tuple);
-        let readers: Vec<Wait> = self
-            .waits
-            .iter()
-            .filter(|w| w.wants == Wants::Read && wants(w))
-            .cloned()
-            .collect();
-        let taker = self
-            .waits
-            .iter()
-            .find(|w| w.wants == Wants::Take && wants(w))
-            .cloned();
-        let taken = taker.is_some();
-        for wait in readers.into_iter().chain(taker) {
-            self.cancel(wait.session, wait.number);
-            self.served.push(Served {
-                session: wait.session,
-                number: wait.number,
-                tuple: tuple.clone(),
-            });
-        }
-        let placed = Placed {
-            id: self.last,
+    /// A tuple on its way in, for everybody.
+    fn coming(&self, space: &SpaceName, tuple: &Tuple, (lease, session): (Lease, u64)) -> Placed {
+        Placed {
+            id: self.last + 1,
             space: space.clone(),
             tuple: tuple.clone(),
             due: match lease {
@@ -717,12 +747,37 @@ impl Spaces {
             },
             owner: (lease == Lease::Session).then_some(session),
             payer: self.payer(session),
+            audience: None,
+        }
+    }
+
+    fn insert(&mut self, placed: Placed) {
+        self.last = placed.id;
+        let waits = Arc::clone(&self.waits);
+        let of = |wants| {
+            let waits = waits.iter().filter(move |wait| wait.wants == wants);
+            waits.filter(|wait| self.suits(wait, &placed))
         };
+        let readers: Vec<&Wait> = of(Wants::Read).collect();
+        let taker = of(Wants::Take).next();
+        for wait in readers.into_iter().chain(taker) {
+            self.serve(wait, &placed.tuple);
+        }
         self.happens(&placed, Change::Inserted);
-        if taken {
+        if taker.is_some() {
             self.happens(&placed, Change::Taken);
         } else {
             self.tuples.push(placed);
         }
+    }
+
+    /// A wait ends with a tuple.
+    pub(super) fn serve(&mut self, wait: &Wait, tuple: &Tuple) {
+        self.cancel(wait.session, wait.number);
+        self.served.push(Served {
+            session: wait.session,
+            number: wait.number,
+            tuple: tuple.clone(),
+        });
     }
 }

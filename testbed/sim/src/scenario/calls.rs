@@ -138,6 +138,9 @@ pub(super) fn describe(call: &Call) -> String {
     };
     match operation {
         Operation::Out { tuple, .. } => format!("out {space} {tuple}"),
+        Operation::OutTo {
+            tuple, audience, ..
+        } => format!("out {space} {tuple} for {audience:?}"),
         Operation::Rdp { template } => format!("rdp {space} {template}"),
         Operation::Renew { template, lease_ms } => format!("renew {space} {template} {lease_ms}ms"),
         Operation::Inp { template } => format!("inp {space} {template}"),

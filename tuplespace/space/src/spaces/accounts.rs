@@ -1,7 +1,5 @@
 //! Bounds on what single clients hold, in all spaces together.
 
-use bezant_tuple::Tuple;
-
 use super::{Leaving, Spaces};
 use crate::{Account, MAX_ACCOUNTS, Payer, Quota, SpaceName, TupleId, broken};
 
@@ -44,10 +42,9 @@ impl Spaces {
         self.accounts.get(payer)
     }
 
-    /// Whether a tuple fits the account of its payer, once what is `leaving` is gone.
-    pub(super) fn can_pay(&self, payer: &Payer, tuple: &Tuple, leaving: Option<Leaving>) -> bool {
+    /// Whether a tuple of `bytes` fits the account of its payer, once what is `leaving` is gone.
+    pub(super) fn can_pay(&self, payer: &Payer, bytes: u64, leaving: Option<Leaving>) -> bool {
         let own = leaving.filter(|leaving| leaving.payer == Some(*payer));
-        let bytes = tuple.encoded_len() as u64;
         let account = self.account(payer);
         account.is_none_or(|account| account.has_room_for(bytes, own.map(|own| own.bytes)))
     }

@@ -8,8 +8,8 @@ use bezant_tuple::{Template, Tuple};
 
 use super::Spaces;
 use crate::{
-    Change, Lease, Operation, Outcome, Refusal, SpaceName, TupleId, WaiterId, Wants, broken,
-    leases::Hold, limits::MAX_LEASE_MS, undo::Undo, waiting::Arrival,
+    Change, Lease, Operation, Outcome, Refusal, SpaceName, TupleId, WaiterId, Wants, audience::Aim,
+    broken, leases::Hold, limits::MAX_LEASE_MS, undo::Undo, waiting::Arrival,
 };
 
 /// What ended by itself.
@@ -116,8 +116,8 @@ impl Spaces {
         template: &Template,
         lease_ms: u64,
     ) -> Result<Option<Tuple>, Refusal> {
-        let found = self.look(name, |space, work| {
-            let found = space.oldest_leased(template, work)?;
+        let found = self.look((name, Aim::Take), |view, work| {
+            let found = view.oldest_leased(template, work)?;
             Ok(found.map(|(id, tuple)| (id, tuple.clone())))
         })?;
         let Some((id, tuple)) = found else {

@@ -5,7 +5,7 @@
 //! and sums are left out and made anew. One content has one spelling, so whatever
 //! [`Spaces::decode`] takes, [`Spaces::encode_into`] gives back.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bezant_tuple::{
     Tuple,
@@ -14,7 +14,8 @@ use bezant_tuple::{
 
 use super::Spaces;
 use crate::{
-    Change, Limits, MAX_ACCOUNTS, Payer, Quota, SpaceName, TupleId, WaiterId, Wants, broken,
+    Audience, Change, ClientKey, Limits, MAX_ACCOUNTS, Payer, Quota, SpaceName, TupleId, WaiterId,
+    Wants, broken,
     clock::End,
     history::{Entry, History},
     leases::Hold,
@@ -74,6 +75,11 @@ impl Spaces {
         for (name, space) in &self.spaces {
             codec::put_bytes(out, name.as_str().as_bytes());
             put_quota(out, space.quota());
+            codec::put_varint(out, space.audiences().len() as u64);
+            for (id, audience) in space.audiences() {
+                codec::put_varint(out, id.0);
+                audience.encode_into(out);
+            }
             codec::put_varint(out, space.len());
             anew += space.encode_into(out);
             codec::put_varint(out, space.holds().len() as u64);
@@ -118,7 +124,8 @@ impl Spaces {
         anew
     }
 
-    /// Reads what [`Spaces::encode_into`] wrote at agreed time `now_ms`. What it allocates is proportional to
+    /// Reads what [`Spaces::encode_into`] wrote at agreed time `now_ms`; `client_of` says whose
+    /// an owner's waits are. What it allocates is proportional to
     /// what it has read. That no waiter waits for what is there is not checked: it would
     /// cost a search for each.
     ///
@@ -127,6 +134,7 @@ impl Spaces {
     pub fn decode(
         limits: Limits,
         now_ms: u64,
+        client_of: impl Fn(u64) -> Option<ClientKey>,
         reader: &mut Reader<'_>,
     ) -> Result<Self, BadContent> {
         let mut spaces = Self::new(limits);
@@ -149,7 +157,8 @@ impl Spaces {
             let mut space = Space::default();
             space.allow(read_quota(reader)?);
             spaces.spaces.insert(name.clone(), space);
-            spaces.decode_tuples(&name, reader, &mut ids)?;
+            let audiences = decode_audiences(reader)?;
+            spaces.decode_tuples(&name, audiences, reader, &mut ids)?;
             spaces.decode_holds(&name, reader)?;
             spaces.decode_payers(&name, &payers, reader)?;
         }
@@ -161,8 +170,9 @@ impl Spaces {
             "a tuple's id given out twice",
         )?;
         for _ in 0..reader.length()? {
-            spaces.decode_waiter(reader)?;
+            spaces.decode_waiter(&client_of, reader)?;
         }
+        spaces.look_as(None);
         spaces.decode_history(reader)?;
         Ok(spaces)
     }
@@ -198,9 +208,9 @@ impl Spaces {
             let place = usize::try_from(reader.varint()?).ok();
             let payer = place.and_then(|place| payers.get(place)).copied();
             let payer = payer.ok_or(BadContent::Contradiction("a payer without an account"))?;
-            let bytes = self.space(name).get(id).map(Tuple::encoded_len);
+            let bytes = self.space(name).weight_of(id);
             let bytes = bytes.ok_or(BadContent::Contradiction("a payer of no tuple"))?;
-            self.charge(name, id, payer, bytes as u64);
+            self.charge(name, id, payer, bytes);
         }
         Ok(())
     }
@@ -221,11 +231,13 @@ impl Spaces {
             let given_out = (TupleId(1)..=self.last).contains(&id);
             BadContent::unless(given_out, "an event of a tuple that was not given out")?;
             let tuple = reader.tuple()?;
+            let audience = Audience::decode(reader)?;
             let entry = Entry {
                 space,
                 change,
                 id,
                 tuple,
+                audience: (!audience.is_everybody()).then(|| Arc::new(audience)),
             };
             history.push(entry, &self.limits);
         }
@@ -237,6 +249,7 @@ impl Spaces {
     fn decode_tuples(
         &mut self,
         name: &SpaceName,
+        mut audiences: BTreeMap<TupleId, Arc<Audience>>,
         reader: &mut Reader<'_>,
         ids: &mut Vec<TupleId>,
     ) -> Result<(), BadContent> {
@@ -248,9 +261,14 @@ impl Spaces {
             BadContent::unless(before < place, "tuples out of order")?;
             before = place;
             ids.push(id);
-            let keys = keys_of(&tuple);
-            self.put(name, id, tuple, keys, Ties::default());
+            let ties = Ties {
+                audience: audiences.remove(&id),
+                ..Ties::default()
+            };
+            let (keys, bytes) = (keys_of(&tuple), ties.weigh(&tuple));
+            self.put(name, id, tuple, (keys, bytes), ties);
         }
+        BadContent::unless(audiences.is_empty(), "an audience of no tuple")?;
         BadContent::unless(self.tuples <= self.limits.tuples, "too many tuples")?;
         BadContent::unless(self.bytes <= self.limits.bytes, "too many bytes of tuples")
     }
@@ -287,7 +305,11 @@ impl Spaces {
         Ok(self.clock.end_at(due_ms))
     }
 
-    fn decode_waiter(&mut self, reader: &mut Reader<'_>) -> Result<(), BadContent> {
+    fn decode_waiter(
+        &mut self,
+        client_of: impl Fn(u64) -> Option<ClientKey>,
+        reader: &mut Reader<'_>,
+    ) -> Result<(), BadContent> {
         let id = WaiterId {
             owner: reader.varint()?,
             number: reader.varint()?,
@@ -309,9 +331,29 @@ impl Spaces {
         };
         let template = reader.template()?;
         BadContent::unless(self.contains(&space), "a wait in a space that is not there")?;
+        self.look_as(client_of(id.owner));
         let applied = self.wait(&space, &template, id, wants, end);
         BadContent::unless(applied.is_ok(), "a wait too many")
     }
+}
+
+/// For whom the tuples of a space are that are not for everybody.
+fn decode_audiences(
+    reader: &mut Reader<'_>,
+) -> Result<BTreeMap<TupleId, Arc<Audience>>, BadContent> {
+    let mut audiences = BTreeMap::new();
+    for _ in 0..reader.length()? {
+        let id = TupleId(reader.varint()?);
+        let before = audiences.last_key_value();
+        BadContent::unless(
+            before.is_none_or(|(before, _)| *before < id),
+            "audiences out of order",
+        )?;
+        let audience = Audience::decode(reader)?;
+        BadContent::unless(!audience.is_everybody(), "an audience of everybody")?;
+        audiences.insert(id, Arc::new(audience));
+    }
+    Ok(audiences)
 }
 
 /// The bound that is none comes to 0.

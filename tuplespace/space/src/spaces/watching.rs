@@ -7,14 +7,18 @@
 //!
 //! Changes become events when they can no longer be undone.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bezant_tuple::{Template, Tuple};
 
 use super::Spaces;
 use crate::{
-    Applied, Change, Event, Outcome, Refusal, SpaceName, TupleId, WaiterId, Wants, clock::End,
-    history::Entry, undo::Undo, waiting::Arrival,
+    Applied, Audience, Change, Event, Outcome, Refusal, SpaceName, TupleId, WaiterId, Wants,
+    audience::{Aim, Viewer},
+    clock::End,
+    history::Entry,
+    undo::Undo,
+    waiting::{Arrival, Offer},
 };
 
 /// Who is to be told what.
@@ -96,9 +100,18 @@ impl Spaces {
     ) -> (Vec<Event>, u64) {
         let mut page = EventPage::new(self, watch.limit);
         let mut next = self.history.last();
+        let viewer = Viewer {
+            client: self.client.as_ref(),
+            groups: &self.groups,
+            aim: Aim::See,
+        };
         for (number, entry) in self.history.since(after) {
             self.examined += 1;
-            if entry.space != *name || !watch.template.matches(&entry.tuple) {
+            let audience = entry.audience.as_deref();
+            let is_told = audience.is_none_or(|audience| viewer.meets(audience))
+                && entry.space == *name
+                && watch.template.matches(&entry.tuple);
+            if !is_told {
                 continue;
             }
             if !page.has_room() {
@@ -112,12 +125,19 @@ impl Spaces {
     }
 
     /// Notes what happens to a tuple; it becomes an event unless it is undone.
-    pub(super) fn note(&mut self, space: &SpaceName, change: Change, id: TupleId, tuple: &Tuple) {
+    pub(super) fn note(
+        &mut self,
+        space: &SpaceName,
+        (change, id): (Change, TupleId),
+        tuple: &Tuple,
+        audience: Option<&Arc<Audience>>,
+    ) {
         self.happening.push(Entry {
             space: space.clone(),
             change,
             id,
             tuple: tuple.clone(),
+            audience: audience.cloned(),
         });
         self.undo.record(|| Undo::Happened);
     }
@@ -134,7 +154,12 @@ impl Spaces {
         for (number, entry) in (before + 1..).zip(std::mem::take(&mut self.happening)) {
             if self.waiting.is_anybody_in(&entry.space) {
                 let examined = &mut self.examined;
-                let watching = self.waiting.watching(&entry.space, &entry.tuple, examined);
+                let offer = Offer {
+                    tuple: &entry.tuple,
+                    audience: entry.audience.as_deref(),
+                    groups: &self.groups,
+                };
+                let watching = self.waiting.watching(&entry.space, offer, examined);
                 for arrival in watching {
                     let limit = self.limit_of(arrival);
                     let page = told.entry(arrival);
@@ -179,7 +204,7 @@ impl Spaces {
         limit: u32,
         after: Option<TupleId>,
     ) -> Result<Outcome, Refusal> {
-        let page = self.page(name, template, limit, after)?;
+        let page = self.page((name, Aim::See), template, limit, after)?;
         Ok(Outcome::Survey {
             found: page.found,
             next: page.next,

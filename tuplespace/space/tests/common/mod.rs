@@ -2,7 +2,8 @@
 
 use bezant_tuple::{Field, Kind, Template, Tuple, Value, codec::Reader};
 use bezant_tuplespace::{
-    Lease, Limits, MAX_LEASE_MS, Operation, Served, SpaceName, Spaces, TupleId,
+    Audience, GroupName, Lease, Limits, MAX_AUDIENCE, MAX_LEASE_MS, Operation, Served, SpaceName,
+    Spaces, TupleId, Whom,
 };
 use proptest::{prelude::*, sample::select};
 
@@ -48,7 +49,8 @@ pub(crate) fn content(spaces: &Spaces) -> (Vec<u8>, Vec<Served>) {
 pub(crate) fn restored(spaces: &Spaces, limits: Limits, now_ms: u64) -> Spaces {
     let (bytes, _) = content(spaces);
     let mut reader = Reader::new(&bytes);
-    let restored = Spaces::decode(limits, now_ms, &mut reader).unwrap();
+    let client_of = |owner: u64| Some([u8::try_from(owner).unwrap(); 32]);
+    let restored = Spaces::decode(limits, now_ms, client_of, &mut reader).unwrap();
     assert_eq!(reader.finish(), Ok(()));
     assert_eq!(content(&restored).0, bytes);
     restored
@@ -113,11 +115,37 @@ fn lease() -> impl Strategy<Value = Lease> {
     prop_oneof![5 => Just(Lease::Forever), 4 => lease_ms().prop_map(Lease::Ms), 3 => Just(Lease::Session)]
 }
 
+pub(crate) fn group() -> impl Strategy<Value = GroupName> {
+    select(
+        ["g", "h"]
+            .map(|name| name.parse::<GroupName>().unwrap())
+            .to_vec(),
+    )
+}
+
+/// Some of the clients and groups that there are, or more than can be named.
+fn audience() -> impl Strategy<Value = Audience> {
+    let whom = || {
+        prop_oneof![
+            1 => Just(Whom::Anyone),
+            6 => (0u8..3).prop_map(|client| Whom::Client([client; 32])),
+            6 => group().prop_map(Whom::Members),
+        ]
+    };
+    let some = || prop::collection::btree_set(whom(), 0..3);
+    let many = (MAX_AUDIENCE..MAX_AUDIENCE + 2)
+        .prop_map(|count| (0u8..).take(count).map(|n| Whom::Client([n; 32])).collect());
+    let list = || prop::option::weighted(0.7, prop_oneof![30 => some(), 1 => many.clone()]);
+    (list(), list()).prop_map(|(readers, takers)| Audience { readers, takers })
+}
+
 pub(crate) fn operation() -> impl Strategy<Value = Operation> {
     let limit = || prop_oneof![1 => Just(0u32), 9 => 1u32..6, 2 => 1u32..60];
     let after = || prop::option::of(prop_oneof![0u64..40, 0u64..600].prop_map(TupleId));
     prop_oneof![
         8 => (tuple(), lease()).prop_map(|(tuple, lease)| Operation::Out { tuple, lease }),
+        4 => (tuple(), lease(), audience().prop_map(Box::new))
+            .prop_map(|(tuple, lease, audience)| Operation::OutTo { tuple, lease, audience }),
         2 => template().prop_map(|template| Operation::Rdp { template }),
         3 => template().prop_map(|template| Operation::Inp { template }),
         3 => (template(), within_ms())

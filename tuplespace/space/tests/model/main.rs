@@ -12,21 +12,29 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod twin;
+mod whom;
 
 use bezant_tuple::Tuple;
+use std::sync::Arc;
+
 use bezant_tuplespace::{
-    Account, Lease, Limits, Operation, Payer, Quota, Savepoint, Served, SpaceName, Spaces, WaiterId,
+    Account, GroupName, Groups, Lease, Limits, Operation, Quota, Savepoint, Served, SpaceName,
+    Spaces, WaiterId,
 };
-use common::{TIGHT, WIDE, content, name, operation, restored, space, tuple};
+use common::{TIGHT, WIDE, content, group, name, operation, restored, space, tuple};
 use proptest::{prelude::*, sample::Index};
 use twin::{Model, Waiter};
+use whom::payer;
 
 #[derive(Clone, Debug)]
 enum Step {
     Create(SpaceName),
     Remove(SpaceName),
     Allow(SpaceName, Quota),
+    Purge(SpaceName, u32),
     Allot(u64, Quota),
+    /// A client is in a group from here on, or not.
+    Belong(GroupName, u64, bool),
     /// With the owner under which to wait, if at all.
     Apply(SpaceName, Operation, Option<u64>),
     /// Cancels a wait, or what is none.
@@ -54,7 +62,10 @@ fn step() -> impl Strategy<Value = Step> {
         2 => space().prop_map(Step::Create),
         1 => space().prop_map(Step::Remove),
         2 => (space(), quota()).prop_map(|(space, quota)| Step::Allow(space, quota)),
+        1 => (space(), 0u32..5).prop_map(|(space, limit)| Step::Purge(space, limit)),
         1 => (0u64..3, quota()).prop_map(|(owner, quota)| Step::Allot(owner, quota)),
+        3 => (group(), 0u64..3, any::<bool>())
+            .prop_map(|(group, owner, belongs)| Step::Belong(group, owner, belongs)),
         40 => (space(), operation(), prop::option::weighted(0.8, 0u64..3))
             .prop_map(|(space, operation, owner)| Step::Apply(space, operation, owner)),
         2 => any::<Index>().prop_map(Step::Cancel),
@@ -68,14 +79,22 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn payer(owner: u64) -> Payer {
-    [u8::try_from(owner).unwrap(); 32]
-}
-
-/// Each owner pays for itself.
+/// Each owner pays for itself, and sees with its own eyes.
 fn act_for(spaces: &mut Spaces, owner: Option<u64>) {
     spaces.act_for(owner);
     spaces.charge_to(owner.map(payer));
+    spaces.look_as(owner.map(payer));
+}
+
+/// A client is in a group from here on, or not.
+fn belong(
+    spaces: &mut Spaces,
+    groups: &mut Groups,
+    (group, owner, belongs): (&GroupName, u64, bool),
+) {
+    groups.set(group.clone(), payer(owner), belongs);
+    spaces.know(Arc::new(groups.clone()));
+    spaces.reconsider(&payer(owner));
 }
 
 /// What a savepoint must restore.
@@ -90,6 +109,7 @@ struct Saved {
 struct Twins {
     spaces: Spaces,
     model: Model,
+    groups: Groups,
     saved: Vec<Saved>,
     /// The steps that were not undone, with the waiter each is about.
     done: Vec<(Step, Option<WaiterId>)>,
@@ -102,6 +122,7 @@ impl Twins {
         Self {
             spaces: Spaces::new(limits),
             model: Model::new(limits),
+            groups: Groups::default(),
             saved: Vec::new(),
             done: Vec::new(),
             next: 0,
@@ -122,11 +143,23 @@ impl Twins {
                 let before = self.model.allow(space, *quota);
                 assert_eq!(self.spaces.allow(space, *quota), before);
             }
+            Step::Purge(space, limit) => {
+                let taken = self.model.purge(space, *limit);
+                assert_eq!(self.spaces.purge(space, *limit), taken);
+            }
             Step::Allot(owner, quota) => {
                 // It is not undone.
                 self.commit();
                 let before = self.model.allot(*owner, *quota);
                 assert_eq!(self.spaces.allot(payer(*owner), *quota), Some(before));
+            }
+            Step::Belong(group, owner, belongs) => {
+                // It is not undone.
+                self.commit();
+                self.model.belong(group, *owner, *belongs);
+                let changed = (group, *owner, *belongs);
+                belong(&mut self.spaces, &mut self.groups, changed);
+                self.commit();
             }
             Step::Apply(space, operation, owner) => {
                 waiter = self.waiter(*owner);
@@ -268,13 +301,20 @@ impl Twins {
     fn compare_with_others(mut self, probes: Vec<(SpaceName, Operation)>) {
         self.commit();
         let mut other = Spaces::new(self.model.limits);
+        let mut groups = Groups::default();
         let mut now = 0;
         for (step, waiter) in &self.done {
             match step {
                 Step::Create(space) => drop(other.create(space)),
                 Step::Remove(space) => drop(other.remove_space(space)),
                 Step::Allow(space, quota) => drop(other.allow(space, *quota)),
+                Step::Purge(space, limit) => drop(other.purge(space, *limit)),
                 Step::Allot(owner, quota) => drop(other.allot(payer(*owner), *quota)),
+                Step::Belong(group, owner, belongs) => {
+                    other.commit();
+                    belong(&mut other, &mut groups, (group, *owner, *belongs));
+                    other.commit();
+                }
                 Step::Apply(space, operation, owner) => {
                     if let Operation::Watch { .. } | Operation::Survey { .. } = operation {
                         other.commit();
@@ -302,12 +342,16 @@ impl Twins {
         // Those served meanwhile are no part of the content.
         assert_eq!(self.spaces.take_served(), other.take_served());
         let mut given = restored(&self.spaces, self.model.limits, self.model.now);
-        for (space, operation) in probes {
+        given.know(Arc::new(groups));
+        for ((space, operation), owner) in probes
+            .into_iter()
+            .zip([None, Some(0), Some(1)].into_iter().cycle())
+        {
             now += 9;
             let all = [&mut self.spaces, &mut other, &mut given];
             let [first, second, third] = all.map(|spaces| {
                 let ended = spaces.advance(now);
-                act_for(spaces, Some(1));
+                act_for(spaces, owner);
                 let before = spaces.examined();
                 let result = spaces.apply(&space, &operation, None);
                 (ended, result, spaces.examined() - before, content(spaces))

@@ -2,9 +2,14 @@
 
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
-    Applied, Change, Ended, Event, Lease, Limits, MAX_LEASE_MS, Operation, OperationKind, Outcome,
-    Quota, Refusal, Served, SpaceName, TupleId, WaiterId,
+    Applied, Audience, Change, Ended, Event, GroupName, Lease, Limits, MAX_LEASE_MS, Operation,
+    OperationKind, Outcome, Quota, Refusal, Served, SpaceName, TupleId, WaiterId,
 };
+
+use crate::whom::weight;
+
+/// Something that happened: where, what, to which tuple, and for whom that is.
+type Happened = (SpaceName, Change, u64, Tuple, Option<Audience>);
 
 #[derive(Clone, Debug)]
 pub(crate) struct Waiter {
@@ -28,6 +33,13 @@ pub(crate) struct Placed {
     pub(crate) owner: Option<u64>,
     /// Against whom it counts.
     pub(crate) payer: Option<u64>,
+    pub(crate) audience: Option<Audience>,
+}
+
+impl Placed {
+    fn weight(&self) -> u64 {
+        weight(&self.tuple, self.audience.as_ref())
+    }
 }
 
 /// What the documentation promises, spelled in the plainest way.
@@ -43,12 +55,13 @@ pub(crate) struct Model {
     pub(crate) served: Vec<Served>,
     pub(crate) last: u64,
     pub(crate) now: u64,
-    /// Who acts.
+    /// Who acts, and looks.
     pub(crate) owner: Option<u64>,
+    pub(crate) members: Vec<(GroupName, u64)>,
     /// What happened and may be undone.
-    pub(crate) happening: Vec<(SpaceName, Change, u64, Tuple)>,
+    pub(crate) happening: Vec<Happened>,
     /// All that ever happened.
-    pub(crate) events: Vec<(SpaceName, Change, u64, Tuple)>,
+    pub(crate) events: Vec<Happened>,
     pub(crate) told: Vec<(WaiterId, Outcome)>,
     /// Whether changes may be undone.
     pub(crate) recording: bool,
@@ -67,6 +80,7 @@ impl Model {
             last: 0,
             now: 0,
             owner: None,
+            members: Vec::new(),
             happening: Vec::new(),
             events: Vec::new(),
             told: Vec::new(),
@@ -136,21 +150,28 @@ impl Model {
     /// How many tuples of these there are, and how many bytes they have.
     pub(crate) fn sum(&self, meant: impl Fn(&Placed) -> bool) -> (u64, u64) {
         let meant = self.tuples.iter().filter(|placed| meant(placed));
-        let lengths = meant.map(|placed| placed.tuple.encoded_len() as u64);
+        let lengths = meant.map(Placed::weight);
         lengths.fold((0, 0), |(n, sum), len| (n + 1, sum + len))
     }
 
     /// Places of the matches in `tuples`.
-    pub(crate) fn matches(&self, space: &SpaceName, template: &Template) -> Vec<usize> {
+    pub(crate) fn matches(
+        &self,
+        space: &SpaceName,
+        template: &Template,
+        (viewer, takes): (Option<u64>, bool),
+    ) -> Vec<usize> {
         let matches = |at: &usize| {
-            self.tuples[*at].space == *space && template.matches(&self.tuples[*at].tuple)
+            let placed = &self.tuples[*at];
+            placed.space == *space
+                && template.matches(&placed.tuple)
+                && self.meets(viewer, takes, placed.audience.as_ref())
         };
         (0..self.tuples.len()).filter(matches).collect()
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        let lengths = self.tuples.iter().map(|placed| placed.tuple.encoded_len());
-        lengths.sum::<usize>() as u64
+        self.tuples.iter().map(Placed::weight).sum()
     }
 
     pub(crate) fn insert(
@@ -158,12 +179,17 @@ impl Model {
         space: &SpaceName,
         tuple: &Tuple,
         lease: Option<Lease>,
+        audience: Option<Audience>,
     ) -> Result<(), Refusal> {
+        let weight = weight(tuple, audience.as_ref());
+        let waiters = std::mem::take(&mut self.waiters);
         let (wanting, others): (Vec<Waiter>, Vec<Waiter>) =
-            self.waiters.drain(..).partition(|waiter| {
+            waiters.into_iter().partition(|waiter| {
+                let takes = waiter.kind == OperationKind::In;
                 waiter.kind != OperationKind::Watch
                     && waiter.space == *space
                     && waiter.template.matches(tuple)
+                    && self.meets(Some(waiter.id.owner), takes, audience.as_ref())
             });
         let payer = self.owner.filter(|owner| self.account(*owner).is_some());
         let (readers, mut takers): (Vec<Waiter>, Vec<Waiter>) = wanting
@@ -173,11 +199,11 @@ impl Model {
             if self.tuples.len() as u64 == self.limits.tuples {
                 return Err(Refusal::TooManyTuples);
             }
-            if self.bytes() + tuple.encoded_len() as u64 > self.limits.bytes {
+            if self.bytes() + weight > self.limits.bytes {
                 return Err(Refusal::TooManyBytes);
             }
             let is_full = |(count, bytes): (u64, u64), quota: Quota| {
-                count >= quota.tuples || bytes + tuple.encoded_len() as u64 > quota.bytes
+                count >= quota.tuples || bytes + weight > quota.bytes
             };
             let here = self.sum(|placed| placed.space == *space);
             if is_full(here, self.quota(space)) {
@@ -191,9 +217,9 @@ impl Model {
         }
         self.last += 1;
         let taker = (!takers.is_empty()).then(|| takers.remove(0));
-        self.note(space, Change::Inserted, self.last, tuple);
+        self.note(space, Change::Inserted, (self.last, &audience), tuple);
         if taker.is_some() {
-            self.note(space, Change::Taken, self.last, tuple);
+            self.note(space, Change::Taken, (self.last, &audience), tuple);
         }
         if taker.is_none() {
             self.tuples.push(Placed {
@@ -209,6 +235,7 @@ impl Model {
                     _ => None,
                 },
                 payer,
+                audience,
             });
         }
         for waiter in readers.into_iter().chain(taker) {
@@ -231,10 +258,10 @@ impl Model {
         &self,
         space: &SpaceName,
         template: &Template,
-        limit: u32,
+        (limit, takes): (u32, bool),
         after: u64,
     ) -> (Vec<usize>, Option<TupleId>) {
-        let mut all = self.matches(space, template);
+        let mut all = self.matches(space, template, (self.owner, takes));
         all.retain(|at| self.tuples[*at].id > after);
         let mut page = Vec::new();
         let mut bytes = 0;
@@ -292,11 +319,18 @@ impl Model {
             return Err(Refusal::WaitOutOfRange);
         }
         let template = operation.template();
-        let oldest = template.and_then(|template| self.matches(space, template).first().copied());
+        let takes = matches!(
+            operation.kind(),
+            OperationKind::Inp | OperationKind::In | OperationKind::Replace | OperationKind::Renew
+        );
+        let viewer = (self.owner, takes);
+        let oldest =
+            template.and_then(|template| self.matches(space, template, viewer).first().copied());
         let found = oldest.map(|at| self.tuples[at].tuple.clone());
         let outcome = match operation {
-            Operation::Out { tuple, .. } => {
-                self.insert(space, tuple, lease)?;
+            Operation::Out { tuple, .. } | Operation::OutTo { tuple, .. } => {
+                let audience = Self::audience(operation)?;
+                self.insert(space, tuple, lease, audience)?;
                 Outcome::Done
             }
             Operation::Rd { template, .. } | Operation::In { template, .. }
@@ -312,14 +346,14 @@ impl Model {
             }
             Operation::Cas { tuple, .. } => {
                 if oldest.is_none() {
-                    self.insert(space, tuple, lease)?;
+                    self.insert(space, tuple, lease, None)?;
                 }
                 Outcome::Match(found)
             }
             Operation::Replace { tuple, .. } => {
                 if let Some(at) = oldest {
                     self.take(at);
-                    self.insert(space, tuple, lease)?;
+                    self.insert(space, tuple, lease, None)?;
                 }
                 Outcome::Match(found)
             }
@@ -332,20 +366,20 @@ impl Model {
                 after,
             } => {
                 let after = after.map_or(0, |id| id.0);
-                let (page, next) = self.page(space, template, *limit, after);
+                let (page, next) = self.page(space, template, (*limit, false), after);
                 let tuple = |at: &usize| self.tuples[*at].tuple.clone();
                 let tuples = page.iter().map(tuple).collect();
                 Outcome::Page { tuples, next }
             }
             Operation::InAll { template, limit } => {
-                let (page, next) = self.page(space, template, *limit, 0);
+                let (page, next) = self.page(space, template, (*limit, true), 0);
                 // Each that goes moves those behind it.
                 let places = page.iter().enumerate();
                 let tuples = places.map(|(gone, at)| self.take(at - gone)).collect();
                 Outcome::Page { tuples, next }
             }
             Operation::Count { template } => {
-                Outcome::Count(self.matches(space, template).len() as u64)
+                Outcome::Count(self.matches(space, template, viewer).len() as u64)
             }
             Operation::Watch { limit: 0, .. } | Operation::Survey { limit: 0, .. } => {
                 return Err(Refusal::EmptyPage);
@@ -365,7 +399,7 @@ impl Model {
                 limit,
                 ..
             } => {
-                let (events, next) = self.tell(space, template, *limit, *after);
+                let (events, next) = self.tell(space, template, (*limit, self.owner), *after);
                 if let Some(id) = waiter.filter(|_| events.is_empty()) {
                     let due = within_ms.map(|ms| self.now + ms);
                     let kind = OperationKind::Watch;
@@ -384,7 +418,7 @@ impl Model {
                 after,
             } => {
                 let after = after.map_or(0, |id| id.0);
-                let (page, next) = self.page(space, template, *limit, after);
+                let (page, next) = self.page(space, template, (*limit, false), after);
                 let found = |at: &usize| {
                     let placed = &self.tuples[*at];
                     (TupleId(placed.id), placed.tuple.clone())
@@ -396,7 +430,7 @@ impl Model {
                 }
             }
             Operation::Renew { template, lease_ms } => {
-                let mut matches = self.matches(space, template).into_iter();
+                let mut matches = self.matches(space, template, viewer).into_iter();
                 let leased = matches.find(|at| self.tuples[*at].due.is_some());
                 Outcome::Match(leased.map(|at| {
                     self.tuples[at].due = Some(self.now + lease_ms);
@@ -436,27 +470,31 @@ impl Model {
         Ok(Applied::Waiting)
     }
 
-    pub(crate) fn note(&mut self, space: &SpaceName, change: Change, id: u64, tuple: &Tuple) {
-        let happened = (space.clone(), change, id, tuple.clone());
+    pub(crate) fn note(
+        &mut self,
+        space: &SpaceName,
+        change: Change,
+        (id, audience): (u64, &Option<Audience>),
+        tuple: &Tuple,
+    ) {
+        let happened = (space.clone(), change, id, tuple.clone(), audience.clone());
         self.happening.push(happened);
     }
 
     /// Takes the tuple in this place.
     pub(crate) fn take(&mut self, at: usize) -> Tuple {
-        let Placed {
-            id, space, tuple, ..
-        } = self.tuples.remove(at);
-        self.note(&space, Change::Taken, id, &tuple);
-        tuple
+        let gone = self.tuples.remove(at);
+        let which = (gone.id, &gone.audience);
+        self.note(&gone.space, Change::Taken, which, &gone.tuple);
+        gone.tuple
     }
 
     /// Lets go of tuples that nobody took, in this order.
     pub(crate) fn expire(&mut self, mut places: Vec<usize>) {
         for at in &places {
-            let Placed {
-                id, space, tuple, ..
-            } = self.tuples[*at].clone();
-            self.note(&space, Change::Expired, id, &tuple);
+            let gone = self.tuples[*at].clone();
+            let which = (gone.id, &gone.audience);
+            self.note(&gone.space, Change::Expired, which, &gone.tuple);
         }
         places.sort_unstable();
         for at in places.into_iter().rev() {
@@ -467,8 +505,8 @@ impl Model {
     /// The number of the oldest event that is kept.
     pub(crate) fn first_event(&self) -> u64 {
         let (mut first, mut bytes) = (self.events.len() as u64 + 1, 0);
-        for (count, (.., tuple)) in self.events.iter().rev().enumerate() {
-            bytes += tuple.encoded_len() as u64;
+        for (count, (.., tuple, audience)) in self.events.iter().rev().enumerate() {
+            bytes += weight(tuple, audience.as_ref());
             if count == self.limits.events || bytes > self.limits.event_bytes {
                 break;
             }
@@ -491,13 +529,14 @@ impl Model {
         &self,
         space: &SpaceName,
         template: &Template,
-        limit: u32,
+        (limit, viewer): (u32, Option<u64>),
         after: u64,
     ) -> (Vec<Event>, u64) {
         let most = limit.min(self.limits.page_tuples) as usize;
         let (mut told, mut bytes): (Vec<Event>, usize) = (Vec::new(), 0);
-        for (number, (place, change, id, tuple)) in (1..).zip(&self.events) {
-            if number <= after || place != space || !template.matches(tuple) {
+        for (number, (place, change, id, tuple, audience)) in (1..).zip(&self.events) {
+            let is_meant = place == space && self.meets(viewer, false, audience.as_ref());
+            if number <= after || !is_meant || !template.matches(tuple) {
                 continue;
             }
             if !told.is_empty() && (told.len() == most || bytes >= self.limits.page_bytes) {
@@ -522,7 +561,8 @@ impl Model {
         for waiter in std::mem::take(&mut self.waiters) {
             let (events, next) = match waiter.kind {
                 OperationKind::Watch => {
-                    self.tell(&waiter.space, &waiter.template, waiter.limit, before)
+                    let whose = (waiter.limit, Some(waiter.id.owner));
+                    self.tell(&waiter.space, &waiter.template, whose, before)
                 }
                 _ => (Vec::new(), 0),
             };

@@ -1,0 +1,181 @@
+//! Of whom something is said: anybody, one client, or the members of a group.
+
+use core::{fmt, str::FromStr};
+use std::collections::{BTreeMap, BTreeSet};
+
+use bezant_tuple::codec::{self, Reader};
+use serde::{Deserialize, Serialize};
+
+use crate::{BadContent, NameError, SpaceName};
+
+/// A client, by its public key.
+pub type ClientKey = [u8; 32];
+
+/// The name of a group of clients, written as a space's own name is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "SpaceName", into = "SpaceName")]
+pub struct GroupName(SpaceName);
+
+impl GroupName {
+    /// The group whose members are operators, beside the clients of the genesis.
+    pub const OPERATORS: &'static str = "operators";
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl TryFrom<SpaceName> for GroupName {
+    type Error = NameError;
+
+    fn try_from(name: SpaceName) -> Result<Self, NameError> {
+        if name.is_reserved() {
+            return Err(NameError::Reserved);
+        }
+        Ok(Self(name))
+    }
+}
+
+impl From<GroupName> for SpaceName {
+    fn from(group: GroupName) -> Self {
+        group.0
+    }
+}
+
+impl FromStr for GroupName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        SpaceName::new(text).map(Self)
+    }
+}
+
+impl fmt::Display for GroupName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Who is meant. The order of the variants is the wire format, and the order of lists.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Whom {
+    /// Every client.
+    Anyone,
+    /// The owner of this key.
+    Client(ClientKey),
+    /// The members of this group.
+    Members(GroupName),
+}
+
+/// Who is in which group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Groups(BTreeMap<GroupName, BTreeSet<ClientKey>>);
+
+impl Groups {
+    /// The members of a group; none if nobody is in it.
+    #[must_use]
+    pub fn members(&self, group: &str) -> Option<&BTreeSet<ClientKey>> {
+        let mut groups = self.0.iter();
+        let found = groups.find(|(name, _)| name.as_str() == group);
+        found.map(|(_, members)| members)
+    }
+
+    /// Whether a client is in a group.
+    #[must_use]
+    pub fn is_in(&self, group: &GroupName, client: &ClientKey) -> bool {
+        let members = self.0.get(group);
+        members.is_some_and(|members| members.contains(client))
+    }
+
+    /// Puts a client into a group or out of it; whether that is otherwise than before.
+    pub fn set(&mut self, group: GroupName, client: ClientKey, belongs: bool) -> bool {
+        if belongs {
+            return self.0.entry(group).or_default().insert(client);
+        }
+        let Some(members) = self.0.get_mut(&group) else {
+            return false;
+        };
+        let changed = members.remove(&client);
+        if members.is_empty() {
+            self.0.remove(&group);
+        }
+        changed
+    }
+
+    /// How many memberships there are in all groups together.
+    #[must_use]
+    pub fn memberships(&self) -> usize {
+        self.0.values().map(BTreeSet::len).sum()
+    }
+
+    /// Every group with its members, of which there are some; ascending.
+    pub fn all(
+        &self,
+    ) -> impl ExactSizeIterator<Item = (&GroupName, &BTreeSet<ClientKey>)> + DoubleEndedIterator
+    {
+        self.0.iter()
+    }
+
+    /// Whether a list means a client. Nobody known is meant only where everybody is.
+    #[must_use]
+    pub fn mean(&self, list: &BTreeSet<Whom>, client: Option<&ClientKey>) -> bool {
+        if list.contains(&Whom::Anyone) {
+            return true;
+        }
+        let Some(client) = client else { return false };
+        list.contains(&Whom::Client(*client))
+            || list.iter().any(|whom| match whom {
+                Whom::Members(group) => self.is_in(group, client),
+                Whom::Anyone | Whom::Client(_) => false,
+            })
+    }
+}
+
+/// Appends a list in canonical encoding.
+pub fn put_list(out: &mut Vec<u8>, list: &BTreeSet<Whom>) {
+    codec::put_varint(out, list.len() as u64);
+    for whom in list {
+        match whom {
+            Whom::Anyone => out.push(0),
+            Whom::Client(client) => {
+                out.push(1);
+                codec::put_bytes(out, client);
+            }
+            Whom::Members(group) => {
+                out.push(2);
+                codec::put_bytes(out, group.as_str().as_bytes());
+            }
+        }
+    }
+}
+
+/// Reads what [`put_list`] wrote.
+///
+/// # Errors
+/// [`BadContent`] for any other bytes, and for more than `most` entries.
+pub fn read_list(reader: &mut Reader<'_>, most: usize) -> Result<BTreeSet<Whom>, BadContent> {
+    let count = reader.length()?;
+    BadContent::unless(count <= most, "a list that is too long")?;
+    let mut list = BTreeSet::new();
+    for _ in 0..count {
+        let whom = match reader.byte()? {
+            0 => Whom::Anyone,
+            1 => {
+                let key = reader.bytes()?.try_into();
+                Whom::Client(key.map_err(|_| BadContent::Contradiction("a key that is none"))?)
+            }
+            2 => {
+                let name = reader.text()?.parse();
+                Whom::Members(
+                    name.map_err(|_| BadContent::Contradiction("a group's name that is none"))?,
+                )
+            }
+            _ => return Err(BadContent::Contradiction("somebody of no known kind")),
+        };
+        BadContent::unless(list.last() < Some(&whom), "a list out of order")?;
+        list.insert(whom);
+    }
+    Ok(list)
+}
