@@ -19,7 +19,7 @@ use bezant_bft::{
 };
 use bezant_session::{Accepted, Failure, Submit, Token};
 use bezant_tuple::{Template, Tuple, Value};
-use bezant_tuplespace::{Lease, Operation, Outcome, Quota, SpaceName, TupleId};
+use bezant_tuplespace::{Cursor, Lease, Operation, Outcome, Quota, SpaceName};
 use bytes::Bytes;
 use tokio::{sync::oneshot, time::Instant};
 use tracing::debug;
@@ -466,7 +466,7 @@ impl Client {
         space: &str,
         template: Template,
         limit: u32,
-        after: Option<TupleId>,
+        after: Option<Cursor>,
     ) -> Result<Reply<Page>, Error> {
         self.page(
             space,
@@ -492,11 +492,15 @@ impl Client {
         self.page(space, Operation::InAll { template, limit }).await
     }
 
-    async fn page(&self, space: &str, operation: Operation) -> Result<Reply<Page>, Error> {
-        self.operate(space, operation)
+    async fn page(&self, name: &str, operation: Operation) -> Result<Reply<Page>, Error> {
+        let space = space(name)?;
+        self.operate(name, operation)
             .await?
             .try_map(|outcome| match outcome {
-                Outcome::Page { tuples, next } => Ok(Page { tuples, next }),
+                Outcome::Page { tuples, next } => {
+                    let next = next.map(|after| Cursor { space, after });
+                    Ok(Page { tuples, next })
+                }
                 _ => Err(Error::Unexpected),
             })
     }

@@ -60,7 +60,7 @@ pub use bezant_bft::{
 };
 pub use bezant_tuple::{Field, Kind, Template, Tuple, Value};
 pub use bezant_tuplespace::{
-    Change, Event, Lease, MAX_AUDIENCE, Operation, Outcome, Quota, SpaceName, TupleId,
+    Change, Cursor, Event, Lease, MAX_AUDIENCE, Operation, Outcome, Quota, SpaceName, TupleId,
 };
 pub use builder::Builder;
 pub use carrier::{Brought, Carrier};

@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use bezant_bft::ids::{ReplicaId, SeqNo};
 use bezant_tuple::Tuple;
-use bezant_tuplespace::{Outcome, TupleId};
+use bezant_tuplespace::{Cursor, Outcome};
 
 /// An answer that at least f+1 replicas gave alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ pub struct Page {
     /// The tuples, oldest first.
     pub tuples: Vec<Tuple>,
     /// Where to go on, if there is more.
-    pub next: Option<TupleId>,
+    pub next: Option<Cursor>,
 }
 
 /// What a group did.

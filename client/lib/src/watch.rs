@@ -12,10 +12,13 @@
 use std::{collections::VecDeque, time::Duration};
 
 use bezant_tuple::{Template, Tuple};
-use bezant_tuplespace::{Event, Operation, Outcome, TupleId};
+use bezant_tuplespace::{Cursor, Event, Operation, Outcome, TupleId};
 use futures_util::{Stream, stream};
 
-use crate::{client::Client, error::Error};
+use crate::{
+    client::{Client, space},
+    error::Error,
+};
 
 /// Most events or tuples asked for at a time.
 const PAGE: u32 = 500;
@@ -159,10 +162,11 @@ impl Watch {
     }
 
     async fn survey(&mut self, after: Option<TupleId>, first: Option<u64>) -> Result<(), Error> {
+        let space = space(&self.space)?;
         let operation = Operation::Survey {
             template: self.template.clone(),
             limit: PAGE,
-            after,
+            after: after.map(|after| Cursor { space, after }),
         };
         let outcome = self.client.operate(&self.space, operation).await?;
         let Outcome::Survey {

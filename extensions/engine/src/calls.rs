@@ -9,7 +9,7 @@ use core::fmt;
 
 use bezant_api::{Access, FailureCode, Manifest, codec as wire};
 use bezant_tuple::{Template, Tuple, codec};
-use bezant_tuplespace::{Lease, Operation, OperationKind, Outcome, SpaceName, TupleId};
+use bezant_tuplespace::{Cursor, Lease, Operation, OperationKind, Outcome, SpaceName, TupleId};
 use wasmi::errors::{HostError, MemoryError};
 use wasmi::{Caller, Error, Memory, ResourceLimiter};
 use wasmi_core::LimiterError;
@@ -298,7 +298,7 @@ pub(crate) fn argument_limit(guest: Guest<'_, '_, '_>) -> Result<i64, Error> {
 
 pub(crate) fn argument_after(guest: Guest<'_, '_, '_>) -> Result<i64, Error> {
     Ok(match guest.data().invocation.operation {
-        Operation::RdAll { after, .. } => cursor(*after),
+        Operation::RdAll { after, .. } => cursor(after.as_ref().map(|cursor| cursor.after)),
         _ => i64::from(NONE),
     })
 }
@@ -360,10 +360,15 @@ pub(crate) fn rd_all(
         -1 => None,
         id => Some(TupleId(u64::try_from(id).map_err(bad_argument)?)),
     };
+    let template = template(guest, at, len)?;
+    let here = guest.data().space(space, Access::READ)?;
     let operation = Operation::RdAll {
-        template: template(guest, at, len)?,
+        template,
         limit,
-        after,
+        after: after.map(|after| Cursor {
+            space: here.clone(),
+            after,
+        }),
     };
     let Outcome::Page { tuples, next } = apply(guest, space, Access::READ, operation)? else {
         return Err(stop(FailureCode::Start));

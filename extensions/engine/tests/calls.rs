@@ -184,7 +184,7 @@ fn the_invocation_is_told_as_it_is() {
     let operation = Operation::RdAll {
         template: template(r#"("x", _)"#),
         limit: 7,
-        after: Some(TupleId(9)),
+        after: Some("here:9".parse().unwrap()),
     };
     let body = r"
         call $operation i32.const 7 i32.ne if unreachable end

@@ -16,7 +16,7 @@ use bezant_api::{
 };
 use bezant_tuple::{Field, Kind, Template, Tuple, Value};
 use bezant_tuplespace::{
-    Account, Lease, Operation, OperationKind, Outcome, Quota, Refusal, SpaceName, TupleId,
+    Account, Cursor, Lease, Operation, OperationKind, Outcome, Quota, Refusal, SpaceName, TupleId,
 };
 use proptest::prelude::*;
 
@@ -81,13 +81,19 @@ fn operations() -> impl Strategy<Value = Operation> {
             tuple,
             lease: Lease::Forever
         }),
-        (templates(), any::<u32>(), any::<Option<u64>>()).prop_map(|(template, limit, after)| {
-            Operation::RdAll {
+        (
+            templates(),
+            any::<u32>(),
+            prop::option::of((spaces(), any::<u64>()))
+        )
+            .prop_map(|(template, limit, after)| Operation::RdAll {
                 template,
                 limit,
-                after: after.map(TupleId),
-            }
-        }),
+                after: after.map(|(space, after)| Cursor {
+                    space,
+                    after: TupleId(after),
+                }),
+            }),
         templates().prop_map(|template| Operation::Count { template }),
     ]
 }

@@ -5,7 +5,7 @@
 //! takes a savepoint before and rolls back to it here.
 
 use bezant_api::{Answer, Call, Lists, Refused, Standing};
-use bezant_tuplespace::{Applied, Operation, SpaceName, WaiterId};
+use bezant_tuplespace::{Applied, Operation, SpaceName, Spaces, WaiterId};
 
 use crate::{At, Kernel};
 
@@ -109,6 +109,8 @@ impl Kernel {
         }
         if self.spaces.contains(space) {
             self.access.check(&at.client, space, operation)?;
+            // Before an extension takes it for a place in its own space.
+            Spaces::check_cursor(space, operation)?;
         }
         // What happened is not an extension's to tell.
         let is_told = matches!(

@@ -91,7 +91,7 @@ fn operations_are_ordered_and_answered_by_a_quorum() {
             .unwrap();
         assert_eq!(page.tuples, [tuple!("build", 43)]);
         let rest = client
-            .rd_all("jobs", template!("build", _), 9, page.next)
+            .rd_all("jobs", template!("build", _), 9, page.next.clone())
             .await
             .unwrap();
         assert_eq!(rest.tuples, [tuple!("build", 44)]);

@@ -11,7 +11,7 @@ use bezant_bft::{
 };
 use bezant_session::{Event, Session, Target, Token};
 use bezant_tuple::{Field, Template, Tuple, Value};
-use bezant_tuplespace::{Lease, Operation, Quota, SpaceName, TupleId};
+use bezant_tuplespace::{Cursor, Lease, Operation, Quota, SpaceName, TupleId};
 use bytes::Bytes;
 
 use crate::{
@@ -459,7 +459,10 @@ fn draw_call(rng: &mut Rng, work: &Work, key: ClientId, draining: bool) -> Call 
         96 if work.leases => Operation::Survey {
             template,
             limit,
-            after: rng.chance(300).then(|| TupleId(rng.below(200))),
+            after: rng.chance(300).then(|| Cursor {
+                space: name(if rng.chance(700) { "a" } else { "b" }),
+                after: TupleId(rng.below(200)),
+            }),
         },
         95..=97 => Operation::Renew {
             template,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// A tuple's place in the order of insertion into the whole service, from 1;
-/// never used twice. Also the cursor of bulk reads.
+/// never used twice.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
 )]

@@ -7,7 +7,7 @@
 //!
 //! | module | concern |
 //! |---|---|
-//! | `name`, `ids`, `operation`, `outcome`, `refusal` | the vocabulary, which is also the wire's |
+//! | `name`, `ids`, `cursor`, `operation`, `outcome`, `refusal` | the vocabulary, which is also the wire's |
 //! | `limits` | every bound on what clients can make a replica hold |
 //! | `spaces` | [`Spaces`]: applying operations, all or nothing; its content as bytes |
 //! | `space`, `shelf` | one space; its tuples of one arity and which of them to look at |
@@ -34,6 +34,7 @@
 mod accounts;
 mod audience;
 mod clock;
+mod cursor;
 mod history;
 mod ids;
 mod index;
@@ -55,6 +56,7 @@ mod whom;
 
 pub use accounts::{Account, Payer};
 pub use audience::{Audience, MAX_AUDIENCE};
+pub use cursor::{Cursor, NoCursor};
 pub use history::{Change, Event};
 pub use ids::{TupleId, WaiterId};
 pub use limits::{Limits, MAX_ACCOUNTS, MAX_LEASE_MS, Quota};

@@ -3,7 +3,7 @@
 use bezant_tuple::{Template, Tuple};
 use serde::{Deserialize, Serialize};
 
-use crate::{Audience, TupleId};
+use crate::{Audience, Cursor};
 
 /// How long a tuple lives that nobody takes. The order of the variants is the wire format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -78,8 +78,9 @@ pub enum Operation {
         template: Template,
         /// Most tuples wanted, at least 1; the service's page size bounds it too.
         limit: u32,
-        /// Reads only what was inserted after this one: the `next` of the page before.
-        after: Option<TupleId>,
+        /// Reads only what was inserted after this place of the same space: the `next` of the
+        /// page before.
+        after: Option<Cursor>,
     },
     /// Takes matches in bulk, oldest first.
     InAll {
@@ -121,8 +122,9 @@ pub enum Operation {
         template: Template,
         /// Most tuples wanted, at least 1; the service's page size bounds it too.
         limit: u32,
-        /// Reads only what was inserted after this one: the `next` of the page before.
-        after: Option<TupleId>,
+        /// Reads only what was inserted after this place of the same space: the `next` of the
+        /// page before.
+        after: Option<Cursor>,
     },
     /// Inserts a tuple that is there for some clients only.
     OutTo {
@@ -287,6 +289,15 @@ impl Operation {
     pub const fn audience(&self) -> Option<&Audience> {
         match self {
             Self::OutTo { audience, .. } => Some(audience),
+            _ => None,
+        }
+    }
+
+    /// Where `rd_all` or `survey` goes on.
+    #[must_use]
+    pub const fn cursor(&self) -> Option<&Cursor> {
+        match self {
+            Self::RdAll { after, .. } | Self::Survey { after, .. } => after.as_ref(),
             _ => None,
         }
     }

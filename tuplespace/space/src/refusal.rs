@@ -77,11 +77,16 @@ pub enum Refusal {
     /// A tuple for more readers or takers than can be named.
     #[error("a tuple can name at most {MAX_AUDIENCE} readers and as many takers; name a group")]
     AudienceTooLong,
+    /// A bulk read that would go on where a page of another space ended.
+    #[error(
+        "this cursor is of another space; begin without one, or use the `next` of a page of this space"
+    )]
+    CursorOfAnotherSpace,
 }
 
 impl Refusal {
     /// Every refusal, in wire order.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::NoSuchSpace,
         Self::SpaceExists,
         Self::TooManySpaces,
@@ -100,6 +105,7 @@ impl Refusal {
         Self::SpaceFull,
         Self::ClientFull,
         Self::AudienceTooLong,
+        Self::CursorOfAnotherSpace,
     ];
 
     /// The refusal's number in JSON, metrics and documents; never reused.
@@ -124,6 +130,7 @@ impl Refusal {
             Self::SpaceFull => 16,
             Self::ClientFull => 17,
             Self::AudienceTooLong => 18,
+            Self::CursorOfAnotherSpace => 19,
         }
     }
 }

@@ -15,8 +15,8 @@ pub use snapshot::BadContent;
 use watching::Watch;
 
 use crate::{
-    Applied, Audience, Change, ClientKey, Groups, Limits, Operation, OperationKind, Outcome, Payer,
-    Quota, Refusal, Savepoint, Served, SpaceName, TupleId, Wait, WaiterId, Wants,
+    Applied, Audience, Change, ClientKey, Cursor, Groups, Limits, Operation, OperationKind,
+    Outcome, Payer, Quota, Refusal, Savepoint, Served, SpaceName, TupleId, Wait, WaiterId, Wants,
     accounts::Accounts,
     audience::{Aim, Viewer},
     broken,
@@ -225,6 +225,7 @@ impl Spaces {
         if !self.contains(space) {
             return Err(Refusal::NoSuchSpace);
         }
+        Self::check_cursor(space, operation)?;
         let hold = self.hold(operation)?;
         let within_ms = operation.within_ms();
         if within_ms.is_some_and(|ms| !(1..=MAX_LEASE_MS).contains(&ms)) {
@@ -270,7 +271,7 @@ impl Spaces {
                 limit,
                 after,
             } => self
-                .page((space, Aim::See), template, *limit, *after)?
+                .page((space, Aim::See), template, *limit, after.as_ref())?
                 .into(),
             Operation::InAll { template, limit } => {
                 let page = self.page((space, Aim::Take), template, *limit, None)?;
@@ -306,9 +307,20 @@ impl Spaces {
                 template,
                 limit,
                 after,
-            } => self.survey(space, template, *limit, *after)?,
+            } => self.survey(space, template, *limit, after.as_ref())?,
         };
         Ok(Applied::Outcome(outcome))
+    }
+
+    /// Refuses to go on in a space where a page of another one ended.
+    ///
+    /// # Errors
+    /// [`Refusal::CursorOfAnotherSpace`].
+    pub fn check_cursor(space: &SpaceName, operation: &Operation) -> Result<(), Refusal> {
+        match operation.cursor() {
+            Some(cursor) if cursor.space != *space => Err(Refusal::CursorOfAnotherSpace),
+            _ => Ok(()),
+        }
     }
 
     /// Takes the list of waiters served since the last call, in order: for each
@@ -490,13 +502,14 @@ impl Spaces {
         space: (&SpaceName, Aim),
         template: &Template,
         limit: u32,
-        after: Option<TupleId>,
+        after: Option<&Cursor>,
     ) -> Result<Page, Refusal> {
         if limit == 0 {
             return Err(Refusal::EmptyPage);
         }
         let most = limit.min(self.limits.page_tuples) as usize;
         let most_bytes = self.limits.page_bytes;
+        let after = after.map(|cursor| cursor.after);
         self.look(space, |view, work| {
             let mut found = Vec::new();
             let mut last = None;

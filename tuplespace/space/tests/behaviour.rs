@@ -10,9 +10,16 @@
 
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
-    Applied, Audience, Ended, Lease, Limits, Operation, OperationKind, Outcome, Refusal, Served,
-    SpaceName, Spaces, TupleId, WaiterId, Whom,
+    Applied, Audience, Cursor, Ended, Lease, Limits, Operation, OperationKind, Outcome, Refusal,
+    Served, SpaceName, Spaces, TupleId, WaiterId, Whom,
 };
+
+/// A place in space `s`.
+fn behind(id: u64) -> Cursor {
+    let space = SpaceName::new("s").unwrap();
+    let after = TupleId(id);
+    Cursor { space, after }
+}
 
 fn tuple(text: &str) -> Tuple {
     text.parse().unwrap()
@@ -244,7 +251,7 @@ fn reading_changes_nothing_not_even_who_waits() {
     let before = bench.content();
     for text in ["(\"a\", _)", "(\"b\", _)", "(_, _)", "(_)"] {
         let template = template(text);
-        let after = Some(TupleId(1));
+        let after = Some(behind(1));
         for operation in [
             rdp(text),
             Operation::Count {
@@ -527,7 +534,7 @@ fn pages_together_are_everything_once() {
                     .map(|tuple| tuple.fields()[1].as_int().unwrap()),
             );
             // What is inserted meanwhile is younger than the cursor.
-            after = next;
+            after = next.map(|after| behind(after.0));
             if next.is_none() {
                 break;
             }
@@ -663,7 +670,7 @@ fn refusals_have_stable_codes() {
     assert_eq!(
         codes,
         [
-            1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18
+            1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19
         ]
     );
     for (index, refusal) in (0u8..).zip(Refusal::ALL) {
@@ -676,7 +683,7 @@ fn refusals_have_stable_codes() {
 fn operations_are_spelled_as_documented() {
     let any = || template("(_)");
     let one = || tuple("(1)");
-    let after = Some(TupleId(300));
+    let after = || Some(behind(300));
     let operations = [
         (out("(1)"), "out", vec![0, 1, 2, 2, 0]),
         (rdp("(_)"), "rdp", vec![1, 1, 1]),
@@ -705,10 +712,10 @@ fn operations_are_spelled_as_documented() {
             Operation::RdAll {
                 template: any(),
                 limit: 9,
-                after,
+                after: after(),
             },
             "rd_all",
-            vec![7, 1, 1, 9, 1, 0xac, 2],
+            vec![7, 1, 1, 9, 1, 1, b's', 0xac, 2],
         ),
         (
             Operation::InAll {
@@ -741,10 +748,10 @@ fn operations_are_spelled_as_documented() {
             Operation::Survey {
                 template: any(),
                 limit: 9,
-                after,
+                after: after(),
             },
             "survey",
-            vec![12, 1, 1, 9, 1, 0xac, 2],
+            vec![12, 1, 1, 9, 1, 1, b's', 0xac, 2],
         ),
         (
             Operation::OutTo {

@@ -10,7 +10,9 @@
 )]
 
 use bezant_tuple::{Template, Tuple, Value, codec::Reader};
-use bezant_tuplespace::{Applied, Lease, Limits, Operation, Outcome, SpaceName, Spaces, WaiterId};
+use bezant_tuplespace::{
+    Applied, Cursor, Lease, Limits, Operation, Outcome, Refusal, SpaceName, Spaces, WaiterId,
+};
 
 const MANY: i64 = 100_000;
 
@@ -119,6 +121,37 @@ fn reads_do_not_scan() {
     }
 }
 
+/// Ids are counted over all spaces, so that one of another space would skip what is here.
+#[test]
+fn a_cursor_goes_on_in_its_own_space_only() {
+    let mut bench = Bench::empty();
+    bench.out(job(1));
+    for (cursor, result) in [
+        ("jobs:0", Ok(())),
+        ("other:0", Err(Refusal::CursorOfAnotherSpace)),
+    ] {
+        let (template, limit) = (template("(_, _, _, _)"), 9);
+        let after: Option<Cursor> = Some(cursor.parse().unwrap());
+        let operations = [
+            Operation::RdAll {
+                template: template.clone(),
+                limit,
+                after: after.clone(),
+            },
+            Operation::Survey {
+                template,
+                limit,
+                after,
+            },
+        ];
+        for operation in operations {
+            let space = bench.space.clone();
+            let applied = bench.spaces.apply(&space, &operation, None);
+            assert_eq!(applied.map(drop), result, "{cursor}");
+        }
+    }
+}
+
 #[test]
 fn the_cursor_of_a_bulk_read_skips_without_looking() {
     let mut bench = Bench::new();
@@ -138,8 +171,9 @@ fn the_cursor_of_a_bulk_read_skips_without_looking() {
         };
         assert!(cost <= tuples.len() as u64 + 1);
         read += tuples.len();
-        after = next;
-        if next.is_none() {
+        let space = bench.space.clone();
+        after = next.map(|after| Cursor { space, after });
+        if after.is_none() {
             break;
         }
     }

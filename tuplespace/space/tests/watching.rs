@@ -10,8 +10,8 @@
 
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
-    Applied, Change, Lease, Limits, Operation, Outcome, Refusal, SpaceName, Spaces, TupleId,
-    WaiterId,
+    Applied, Change, Cursor, Lease, Limits, Operation, Outcome, Refusal, SpaceName, Spaces,
+    TupleId, WaiterId,
 };
 
 const WATCHER: WaiterId = WaiterId {
@@ -304,7 +304,11 @@ fn a_survey_says_where_to_go_on() {
     };
     let second = Some(TupleId(2));
     assert_eq!(bench.apply(&survey(None)), page(2, "(2)", second));
-    assert_eq!(bench.apply(&survey(second)), page(4, "(3)", None));
+    let cursor = second.map(|after| Cursor {
+        space: name("s"),
+        after,
+    });
+    assert_eq!(bench.apply(&survey(cursor)), page(4, "(3)", None));
     bench.wait(&watch("(?int)", 5, 9));
     bench.apply(&inp("(2)"));
     assert_eq!(bench.told().0, [event(6, Change::Taken, 2, "(2)")]);

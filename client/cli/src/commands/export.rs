@@ -86,7 +86,7 @@ async fn export(
         let mut after = None;
         loop {
             let page = client.rd_all(space.as_str(), template.clone(), PAGE, after);
-            let page = page.await.map_err(|error| failure_of(&error))?;
+            let page = page.await.map_err(|error| failure_of(&error))?.into_inner();
             for tuple in &page.tuples {
                 match printer.format {
                     Format::Raw => printer.line(&tuple.to_string())?,

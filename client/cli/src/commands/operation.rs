@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, str::FromStr, time::Duration};
 
 use bezant_api::{Answer, Audience, Call, Whom};
 use bezant_tuple::{Template, Tuple};
-use bezant_tuplespace::{Lease, NameError, Operation, Outcome, SpaceName, TupleId};
+use bezant_tuplespace::{Cursor, Lease, NameError, Operation, Outcome, SpaceName};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
@@ -159,7 +159,7 @@ pub(crate) struct Bulk {
     take: BulkTake,
     /// Go on after this tuple: the `next` of the page before
     #[arg(long, value_name = "CURSOR")]
-    after: Option<u64>,
+    after: Option<Cursor>,
 }
 
 /// `SPACE TEMPLATE`, at most so many.
@@ -249,7 +249,7 @@ impl OperationCommand {
                 let operation = Operation::RdAll {
                     template: template(&args.take.template)?,
                     limit: args.take.limit,
-                    after: args.after.map(TupleId),
+                    after: args.after,
                 };
                 (args.take.space, operation)
             }
@@ -321,7 +321,7 @@ fn print(
                 printer.line(&line)?;
             }
         }
-        Format::Table => print_text(operation, outcome, said, printer)?,
+        Format::Table => print_text(space, operation, outcome, said, printer)?,
     }
     Ok(exit)
 }
@@ -350,6 +350,7 @@ pub(super) fn data(outcome: &Outcome) -> Vec<String> {
 }
 
 fn print_text(
+    space: &SpaceName,
     operation: &Operation,
     outcome: &Outcome,
     said: &Said,
@@ -377,7 +378,11 @@ fn print_text(
         Outcome::Page {
             next: Some(next), ..
         } if matches!(operation, Operation::RdAll { .. }) => {
-            printer.note(&format!("  next: there are more; add --after {}", next.0));
+            let next = Cursor {
+                space: space.clone(),
+                after: *next,
+            };
+            printer.note(&format!("  next: there are more; add --after {next}"));
         }
         Outcome::Page { next: Some(_), .. } => {
             printer.note("  next: there are more; run it again");
@@ -441,7 +446,11 @@ pub(super) fn fields(
                 .map(|tuple| Value::Object(values::tuple(tuple)))
                 .collect();
             object.insert("tuples".to_owned(), json!(tuples));
-            object.insert("next".to_owned(), json!(next.map(|next| next.0)));
+            let next = next.map(|after| {
+                let space = space.clone();
+                Cursor { space, after }.to_string()
+            });
+            object.insert("next".to_owned(), json!(next));
         }
         Outcome::Count(count) => {
             object.insert("count".to_owned(), json!(count));

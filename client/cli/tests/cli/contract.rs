@@ -159,13 +159,19 @@ fn pages_go_on_where_they_ended() {
             .collect()
     };
     assert_eq!(values(&first), [json!(0), json!(1)]);
-    let after = first["next"].as_u64().unwrap().to_string();
+    let after = first["next"].as_str().unwrap().to_owned();
     let second = world
         .bezant(page.into_iter().chain(["--after", &after]))
         .ends_with(0)
         .json();
     assert_eq!(values(&second), [json!(2)]);
     assert_eq!(second["next"], Value::Null);
+    // A place in one space is none in another.
+    for (foreign, code) in [("other:1", 1), ("1", 2)] {
+        let refused = world.bezant(page.into_iter().chain(["--after", foreign]));
+        let refused = refused.ends_with(code);
+        assert!(refused.stderr.contains("cursor"), "{refused:?}");
+    }
     let lines = world
         .bezant(["in-all", "jobs", "(?int)", "-o", "jsonl"])
         .ends_with(0);

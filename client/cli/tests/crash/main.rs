@@ -163,7 +163,7 @@ fn present(view: &ClusterView) -> BTreeSet<Name> {
         let (mut found, mut after) = (BTreeSet::new(), None);
         loop {
             let page = client.rd_all("acked", template!(?int, ?int), 200, after);
-            let page = page.await.unwrap();
+            let page = page.await.unwrap().into_inner();
             for tuple in &page.tuples {
                 assert!(found.insert(name(tuple)), "{tuple} is there twice");
             }

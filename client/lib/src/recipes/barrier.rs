@@ -73,7 +73,8 @@ impl Barrier {
         let mut there = 0;
         let mut after = None;
         loop {
-            let page = client.rd_all(space, all.clone(), PAGE, after).await?;
+            let read = client.rd_all(space, all.clone(), PAGE, after);
+            let page = read.await?.into_inner();
             there += page.tuples.len();
             after = page.next;
             if after.is_none() || there >= self.parties {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bezant_api::{Condition, Group};
 use bezant_tuple::{Field, Kind, Template, Tuple, Value};
-use bezant_tuplespace::{Change, Lease, Operation, Outcome, SpaceName, TupleId};
+use bezant_tuplespace::{Change, Cursor, Lease, Operation, Outcome, SpaceName, TupleId};
 
 use super::guard::{Claim, Guard};
 use crate::{
@@ -172,7 +172,7 @@ impl Line {
         }
     }
 
-    fn survey(template: Template, after: Option<TupleId>) -> Operation {
+    fn survey(template: Template, after: Option<Cursor>) -> Operation {
         Operation::Survey {
             template,
             limit: PAGE,
@@ -309,10 +309,13 @@ impl Line {
                     return Ok((all, newest));
                 }
             }
-            after = next;
-            if after.is_none() {
+            let Some(next) = next else {
                 return Ok((all, newest));
-            }
+            };
+            after = Some(Cursor {
+                space: self.space.clone(),
+                after: next,
+            });
         }
     }
 }

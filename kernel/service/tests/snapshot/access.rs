@@ -129,7 +129,7 @@ fn operations() -> Vec<(Operation, &'static [Right])> {
     use Right::{Insert, Read, Take};
     let template = || template("(\"k\", _)");
     let tuple = || tuple("(\"k\", 1)");
-    let (lease, limit, after, within_ms) = (Lease::Forever, 1, None, None);
+    let (lease, limit, within_ms) = (Lease::Forever, 1, None);
     vec![
         (
             Operation::Out {
@@ -163,7 +163,7 @@ fn operations() -> Vec<(Operation, &'static [Right])> {
             Operation::RdAll {
                 template: template(),
                 limit,
-                after,
+                after: None,
             },
             &[Read],
         ),
@@ -177,7 +177,7 @@ fn operations() -> Vec<(Operation, &'static [Right])> {
             Operation::Survey {
                 template: template(),
                 limit,
-                after,
+                after: None,
             },
             &[Read],
         ),

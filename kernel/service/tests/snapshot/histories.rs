@@ -17,7 +17,7 @@ use bezant_kernel::{
     Kernel,
     limits::{MAX_SESSIONS_PER_CLIENT, WINDOW},
 };
-use bezant_tuplespace::{Lease, Operation, Quota, TupleId};
+use bezant_tuplespace::{Cursor, Lease, Operation, Quota, TupleId};
 use bytes::Bytes;
 use proptest::{
     prelude::*,
@@ -123,7 +123,10 @@ fn operation() -> impl Strategy<Value = Operation> {
             |(template, limit, after)| Operation::RdAll {
                 template,
                 limit,
-                after: after.map(TupleId),
+                after: after.map(|after| Cursor {
+                    space: space("a"),
+                    after: TupleId(after),
+                }),
             }
         ),
         1 => (template(), limit())

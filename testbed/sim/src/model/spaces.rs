@@ -341,6 +341,14 @@ impl Spaces {
         if !self.names.contains(space) {
             return Err(Refusal::NoSuchSpace.into());
         }
+        let cursor = match operation {
+            Operation::RdAll { after, .. } | Operation::Survey { after, .. } => after.as_ref(),
+            _ => None,
+        };
+        if cursor.is_some_and(|cursor| cursor.space != *space) {
+            return Err(Refusal::CursorOfAnotherSpace.into());
+        }
+        let after = cursor.map_or(0, |cursor| cursor.after.0);
         let lease = match operation.lease() {
             Some(Lease::Ms(ms)) if ms == 0 || ms > MAX_LEASE_MS => {
                 return Err(Refusal::LeaseOutOfRange.into());
@@ -398,11 +406,8 @@ impl Spaces {
                 told.unwrap_or_else(|| self.nothing_happened())
             }
             Operation::Survey {
-                template,
-                limit,
-                after,
+                template, limit, ..
             } => {
-                let after = after.map_or(0, |id| id.0);
                 let page =
                     self.matching_page(Look::sees(session), space, template, *limit, after)?;
                 Outcome::Survey {
@@ -463,13 +468,8 @@ impl Spaces {
                 Outcome::Match(found)
             }
             Operation::RdAll {
-                template,
-                limit,
-                after,
-            } => {
-                let after = after.map_or(0, |id| id.0);
-                self.page(Look::sees(session), space, template, *limit, after)?
-            }
+                template, limit, ..
+            } => self.page(Look::sees(session), space, template, *limit, after)?,
             Operation::InAll { template, limit } => {
                 self.page(Look::takes(session), space, template, *limit, 0)?
             }

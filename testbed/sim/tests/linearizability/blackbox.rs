@@ -230,7 +230,7 @@ fn a_call_the_model_does_not_know_is_no_pass() {
         })
     };
     let told = |after| history(&[(ANN, 1, page(after), NOTHING, 0, 1)]).0;
-    let unknown = search(&told(Some(bezant_tuplespace::TupleId(1))));
+    let unknown = search(&told(Some("a:1".parse().unwrap())));
     assert_eq!(unknown, Verdict::Undecided(Why::Unknown));
     rejects(&told(None));
     // When a lease ends is agreed, and no client can tell.

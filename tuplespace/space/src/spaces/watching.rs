@@ -13,7 +13,8 @@ use bezant_tuple::{Template, Tuple};
 
 use super::Spaces;
 use crate::{
-    Applied, Audience, Change, Event, Outcome, Refusal, SpaceName, TupleId, WaiterId, Wants,
+    Applied, Audience, Change, Cursor, Event, Outcome, Refusal, SpaceName, TupleId, WaiterId,
+    Wants,
     audience::{Aim, Viewer},
     clock::End,
     history::Entry,
@@ -202,7 +203,7 @@ impl Spaces {
         name: &SpaceName,
         template: &Template,
         limit: u32,
-        after: Option<TupleId>,
+        after: Option<&Cursor>,
     ) -> Result<Outcome, Refusal> {
         let page = self.page((name, Aim::See), template, limit, after)?;
         Ok(Outcome::Survey {

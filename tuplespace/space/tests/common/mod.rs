@@ -2,8 +2,8 @@
 
 use bezant_tuple::{Field, Kind, Template, Tuple, Value, codec::Reader};
 use bezant_tuplespace::{
-    Audience, GroupName, Lease, Limits, MAX_AUDIENCE, MAX_LEASE_MS, Operation, Served, SpaceName,
-    Spaces, TupleId, Whom,
+    Audience, Cursor, GroupName, Lease, Limits, MAX_AUDIENCE, MAX_LEASE_MS, Operation, Served,
+    SpaceName, Spaces, TupleId, Whom,
 };
 use proptest::{prelude::*, sample::select};
 
@@ -141,7 +141,14 @@ fn audience() -> impl Strategy<Value = Audience> {
 
 pub(crate) fn operation() -> impl Strategy<Value = Operation> {
     let limit = || prop_oneof![1 => Just(0u32), 9 => 1u32..6, 2 => 1u32..60];
-    let after = || prop::option::of(prop_oneof![0u64..40, 0u64..600].prop_map(TupleId));
+    let after = || {
+        let cursor = (space(), prop_oneof![0u64..40, 0u64..600]);
+        let cursor = cursor.prop_map(|(space, after)| Cursor {
+            space,
+            after: TupleId(after),
+        });
+        prop::option::of(cursor)
+    };
     prop_oneof![
         8 => (tuple(), lease()).prop_map(|(tuple, lease)| Operation::Out { tuple, lease }),
         4 => (tuple(), lease(), audience().prop_map(Box::new))

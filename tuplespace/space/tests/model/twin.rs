@@ -306,6 +306,14 @@ impl Model {
         if !self.spaces.contains(space) {
             return Err(Refusal::NoSuchSpace);
         }
+        match operation {
+            Operation::RdAll { after, .. } | Operation::Survey { after, .. }
+                if after.as_ref().is_some_and(|after| after.space != *space) =>
+            {
+                return Err(Refusal::CursorOfAnotherSpace);
+            }
+            _ => {}
+        }
         let lease = operation.lease();
         match lease {
             Some(Lease::Ms(ms)) if ms == 0 || ms > MAX_LEASE_MS => {
@@ -365,7 +373,7 @@ impl Model {
                 limit,
                 after,
             } => {
-                let after = after.map_or(0, |id| id.0);
+                let after = after.as_ref().map_or(0, |cursor| cursor.after.0);
                 let (page, next) = self.page(space, template, (*limit, false), after);
                 let tuple = |at: &usize| self.tuples[*at].tuple.clone();
                 let tuples = page.iter().map(tuple).collect();
@@ -417,7 +425,7 @@ impl Model {
                 limit,
                 after,
             } => {
-                let after = after.map_or(0, |id| id.0);
+                let after = after.as_ref().map_or(0, |cursor| cursor.after.0);
                 let (page, next) = self.page(space, template, (*limit, false), after);
                 let found = |at: &usize| {
                     let placed = &self.tuples[*at];
