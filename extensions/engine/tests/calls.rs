@@ -11,7 +11,7 @@ mod common;
 
 use bezant_extensions::abi;
 use bezant_tuple::codec::{encode_template, encode_tuple};
-use bezant_tuplespace::{Operation, Outcome, TupleId};
+use bezant_tuplespace::{Operation, Outcome};
 use common::{Bench, data, module_with, plain, template, tuple};
 
 /// Calls what `body` says with `(_, ?int)` at 0 (`$asked` its length) and `("new", 9)` at

@@ -3,7 +3,7 @@
 use bezant_api::{Answer, Call, Refused, limits::MIN_SESSION_MS};
 use bezant_bft::{
     ids::{RequestNumber, SeqNo, SessionId},
-    service::Service,
+    service::{Admission, Service},
 };
 use bezant_kernel::limits::{MAX_SESSIONS_PER_CLIENT, OUTAGE_MS, SESSION_MS};
 use bezant_tuplespace::{Lease, Operation, Outcome};
@@ -170,4 +170,48 @@ fn what_was_kept_is_gone() {
         "and is not carried out again"
     );
     assert_eq!(SeqNo(bench.number), SeqNo(4));
+}
+
+/// What the door is told of a request: what would be ordered for nothing stays out, and all
+/// else comes in.
+#[test]
+fn the_door_knows_what_was_ordered_before() {
+    let (mut bench, session) = bench(500);
+    let request = |client, session, number| asking(client, session, number, &[], &out("(1)"));
+    let is_new = |bench: &Bench, request| bench.kernel.admit(&request) == Admission::New;
+    let is_silent = |bench: &Bench, request| bench.kernel.admit(&request) == Admission::Silent;
+    // Nothing is known of these: number 1 is next, 3 comes early, and the others have no session
+    // here, or not yet.
+    for (client, session, number) in [
+        (0, session, 1),
+        (0, session, 3),
+        (1, session, 1),
+        (0, SessionId(99), 1),
+    ] {
+        assert!(is_new(&bench, request(client, session, number)));
+    }
+    // No session has a turn for it, opened or not.
+    assert!(is_silent(&bench, request(0, session, 0)));
+    assert!(is_silent(&bench, request(0, SessionId(99), 0)));
+    let answers = at(&mut bench, 1_100, (0, session, 1), &out("(1)"));
+    assert_eq!(answers, [DONE]);
+    at(&mut bench, 1_100, (0, session, 2), &take("(9)"));
+    at(&mut bench, 1_100, (0, session, 4), &out("(4)"));
+    for mut bench in [bench.restored(), bench] {
+        let Admission::Done(reply) = bench.kernel.admit(&request(0, session, 1)) else {
+            panic!("its answer is kept");
+        };
+        assert_eq!((answer(&reply), reply.number), (DONE, RequestNumber(1)));
+        assert!(is_silent(&bench, request(0, session, 2)), "it waits");
+        assert!(is_silent(&bench, request(0, session, 4)), "it is parked");
+        assert!(is_new(&bench, request(0, session, 3)));
+        // Somebody else's request by these numbers is none of this session.
+        for number in [1, 2, 4] {
+            assert!(is_new(&bench, request(1, session, number)));
+        }
+        // Once its answer has come, nothing is left to say.
+        let acked = asking(0, session, 3, &[1], &out("(3)"));
+        bench.execute(1_100, vec![acked]);
+        assert!(is_silent(&bench, request(0, session, 1)));
+    }
 }
