@@ -33,7 +33,6 @@ fn main() {
 }
 
 fn measure(tuples: i64, sessions: u64) {
-    let state = state(tuples, sessions);
     let mut kernel = Kernel::new(Genesis {
         keys: Vec::new(),
         open_enrolment: true,
@@ -42,6 +41,8 @@ fn measure(tuples: i64, sessions: u64) {
         checkpoint_interval: 128,
         salt: [0; 16],
     });
+    // The version of the layout is the first byte of any state.
+    let state = state(kernel.snapshot()[0], tuples, sessions);
     let restore = time(|| kernel.restore(&state).unwrap());
     let first = time(|| assert!(kernel.snapshot() == state));
     let again = time(|| assert!(kernel.snapshot() == state));
@@ -74,8 +75,13 @@ fn time(work: impl FnOnce()) -> Duration {
 }
 
 /// A state of the kernel, in its encoding: sessions with nothing kept, one full space.
-fn state(tuples: i64, sessions: u64) -> Vec<u8> {
-    let mut out = vec![1, 0];
+fn state(version: u8, tuples: i64, sessions: u64) -> Vec<u8> {
+    // At time 0 nobody is enrolled, expelled or in a group, and one space has a creator and
+    // nobody on its lists.
+    let mut out = vec![version, 0, 0, 0, 0, 1];
+    put_bytes(&mut out, b"jobs");
+    put_bytes(&mut out, &[7; 32]);
+    out.extend_from_slice(&[0; 4]);
     put_varint(&mut out, sessions);
     put_varint(&mut out, sessions);
     for id in 1..=sessions {
@@ -83,7 +89,7 @@ fn state(tuples: i64, sessions: u64) -> Vec<u8> {
         let mut owner = [0; 32];
         owner[..8].copy_from_slice(&(id / 256).to_be_bytes());
         put_bytes(&mut out, &owner);
-        for number in [id, 1, 1, 1, 0, 0] {
+        for number in [id, 1, 1, 1, 0, 0, 0] {
             put_varint(&mut out, number);
         }
     }
