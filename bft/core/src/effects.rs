@@ -6,8 +6,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::{
     ids::{Digest, Life, OrderedTime, ReplicaId, SeqNo, View},
     invariants::Violation,
@@ -21,6 +19,7 @@ use crate::{
         CheckedDecision, CheckedNewView, CheckedPrePrepare, CheckedProposal, CheckedRequest,
         CheckedViewChange, Linked, Verified,
     },
+    state::State,
 };
 
 /// Something that happened.
@@ -192,7 +191,7 @@ pub enum Effect {
         /// The checkpoint.
         number: SeqNo,
         /// The state.
-        snapshot: Bytes,
+        state: State,
     },
     /// This replica entered a view.
     ViewChanged {

@@ -37,3 +37,4 @@ pub mod replica;
 pub mod seal;
 pub mod service;
 pub mod slot;
+pub mod state;

@@ -17,6 +17,7 @@ use crate::{
     ids::{Epoch, Incarnation, Life, ReplicaId, SeqNo},
     limits::WATERMARK_INTERVALS,
     service::BadSnapshot,
+    state::{Part, State},
 };
 
 /// A replica's wish to begin a life. Ordered in a [`crate::message::Proposal`].
@@ -105,30 +106,25 @@ impl Lives {
     }
 }
 
-/// The state that replicas vote on, keep and send: the lives, and the service's bytes.
+/// The state that replicas vote on, keep and send: the lives, and the service's parts.
 #[must_use]
-pub fn join_state(lives: &Lives, service: &[u8]) -> Vec<u8> {
-    let lives = codec::encode(lives);
-    // Some 60 bytes for each of at most 64 replicas.
-    let length = u32::try_from(lives.len()).unwrap_or(u32::MAX);
-    let mut state = Vec::with_capacity(4 + lives.len() + service.len());
-    state.extend_from_slice(&length.to_le_bytes());
-    state.extend_from_slice(&lives);
-    state.extend_from_slice(service);
-    state
+pub fn join_state(lives: &Lives, service: State) -> State {
+    // An encoding always has bytes: the table's length.
+    let lives = Part::new(codec::encode(lives));
+    State::new(lives.into_iter().chain(service.into_parts()).collect())
 }
 
-/// The lives and the service's bytes of a state that [`join_state`] made.
+/// The lives and the service's state of a state that [`join_state`] made.
 ///
 /// # Errors
 /// [`BadSnapshot`] if it made it of none.
-pub fn split_state(state: &[u8]) -> Result<(Lives, &[u8]), BadSnapshot> {
-    let bad = || BadSnapshot("it does not begin with the lives of the replicas".to_owned());
-    let (length, rest) = state.split_first_chunk().ok_or_else(bad)?;
-    let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| bad())?;
-    let (lives, service) = rest.split_at_checked(length).ok_or_else(bad)?;
-    let lives = codec::decode(lives).map_err(|error| BadSnapshot(error.to_string()))?;
-    Ok((lives, service))
+pub fn split_state(state: &State) -> Result<(Lives, State), BadSnapshot> {
+    let Some((lives, service)) = state.parts().split_first() else {
+        let why = "it does not begin with the lives of the replicas";
+        return Err(BadSnapshot(why.to_owned()));
+    };
+    let lives = codec::decode(lives.bytes()).map_err(|error| BadSnapshot(error.to_string()))?;
+    Ok((lives, State::new(service.to_vec())))
 }
 
 #[cfg(test)]
@@ -191,15 +187,13 @@ mod tests {
     #[test]
     fn a_state_is_its_lives_and_the_services_bytes() {
         let mut lives = Lives::default();
-        let empty = join_state(&lives, b"");
-        assert_eq!(split_state(&empty), Ok((lives.clone(), &b""[..])));
+        let empty = join_state(&lives, State::default());
+        assert_eq!(split_state(&empty), Ok((lives.clone(), State::default())));
         lives.execute(&rejoin(1, 1), SeqNo(1), 4);
-        let state = join_state(&lives, b"service");
-        assert_eq!(split_state(&state), Ok((lives, &b"service"[..])));
-        assert!(split_state(&state[..3]).is_err());
-        assert!(split_state(&state[..9]).is_err());
-        let mut longer = state;
-        longer[0] += 1;
-        assert!(split_state(&longer).is_err());
+        let service = State::from(b"service".to_vec());
+        let state = join_state(&lives, service.clone());
+        assert_eq!(split_state(&state), Ok((lives, service.clone())));
+        assert!(split_state(&State::default()).is_err());
+        assert!(split_state(&service).is_err());
     }
 }

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use crate::{
-    crypto::digest,
-    ids::{ClientId, Digest, OrderedTime, SeqNo},
+    ids::{ClientId, OrderedTime, SeqNo},
     message::{Reply, Request},
     seal::CheckedProposal,
+    state::State,
 };
 
 /// What the service knows of a request before it is ordered. Only a hint that saves
@@ -49,19 +49,13 @@ pub trait Service {
     fn due(&self) -> Option<OrderedTime>;
 
     /// The whole state after the last number executed, in its one encoding: the same
-    /// bytes at every replica in the same state, however it got there.
-    fn snapshot(&self) -> Vec<u8>;
+    /// parts at every replica in the same state, however it got there.
+    fn snapshot(&self) -> State;
 
-    /// Takes over the state that `snapshot` holds; afterwards [`Self::snapshot`] gives
-    /// these very bytes, and everything is answered as where they were taken.
+    /// Takes over the state with this [content](State::content); afterwards
+    /// [`Self::snapshot`] gives it again, and everything is answered as where it was taken.
     ///
     /// # Errors
     /// [`BadSnapshot`]; then nothing changed.
     fn restore(&mut self, snapshot: &[u8]) -> Result<(), BadSnapshot>;
-}
-
-/// What replicas vote on at a checkpoint: equal only if the states are.
-#[must_use]
-pub fn state_digest(snapshot: &[u8]) -> Digest {
-    digest("bezant state", &[snapshot])
 }

@@ -47,7 +47,6 @@ use bezant_bft::{
 };
 use bezant_kernel::Kernel;
 use bezant_quic::{Fabric, Role};
-use bytes::Bytes;
 use tokio::{net::TcpListener, sync::mpsc};
 use tracing::{error, info, warn};
 
@@ -321,13 +320,14 @@ async fn prepare(
     let first_start = begin(config, storage.as_mut(), &mut recovered)?;
     let mut kernel = Kernel::new(genesis);
     let later = recovered.later.into_iter();
-    let mut snapshots: BTreeMap<_, _> = later.map(|(n, state)| (n, Bytes::from(state))).collect();
+    let mut snapshots: BTreeMap<_, _> = later.collect();
     let mut lives = Lives::default();
-    if let Some((number, snapshot)) = recovered.snapshot {
-        let (kept, service) = split_state(&snapshot).map_err(NodeError::Snapshot)?;
-        kernel.restore(service).map_err(NodeError::Snapshot)?;
+    if let Some((number, state)) = recovered.snapshot {
+        let (kept, service) = split_state(&state).map_err(NodeError::Snapshot)?;
+        let restored = kernel.restore(&service.content());
+        restored.map_err(NodeError::Snapshot)?;
         lives = kept;
-        snapshots.insert(number, Bytes::from(snapshot));
+        snapshots.insert(number, state);
     }
     let mut replica = Replica::recover(
         config.replica,

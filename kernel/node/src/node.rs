@@ -26,7 +26,8 @@ use bezant_bft::{
     rejoin::{Lives, join_state, split_state},
     replica::{Replica, Tuning},
     seal::{Batch, Sealed, Source, check_commits},
-    service::{Admission, Replies, Service, state_digest},
+    service::{Admission, Replies, Service},
+    state::State,
 };
 use bezant_kernel::Kernel;
 use bezant_quic::{Event, Fabric, Inbox, LinkId, Peer, SendError};
@@ -83,7 +84,7 @@ pub(crate) struct Node {
     pub(crate) replica: Replica,
     pub(crate) kernel: Kernel,
     /// States at checkpoints from the stable one on, for peers that fell behind.
-    pub(crate) snapshots: BTreeMap<SeqNo, Bytes>,
+    pub(crate) snapshots: BTreeMap<SeqNo, State>,
     pub(crate) key: SigningKey,
     pub(crate) checker: Checker,
     pub(crate) clocks: Clocks,
@@ -452,15 +453,15 @@ impl Node {
                     self.snapshots.retain(|kept, _| needed(kept));
                 }
                 Effect::SendState { to, number, offset } => self.send_state(to, number, offset),
-                Effect::Install { number, snapshot } => {
-                    let service = split_state(&snapshot).map(|(_, service)| service);
-                    if let Err(error) = service.and_then(|bytes| self.kernel.restore(bytes)) {
+                Effect::Install { number, state } => {
+                    let service = split_state(&state).map(|(_, service)| service.content());
+                    if let Err(error) = service.and_then(|bytes| self.kernel.restore(&bytes)) {
                         // A strong quorum vouched for it: this program cannot read what they can.
                         error!(%error, "this replica stops: it cannot take over the certified state");
                         return Err(End::Halted(error.to_string()));
                     }
                     info!(%number, "a state from peers is in place");
-                    self.save_state(number, snapshot)?;
+                    self.save_state(number, state)?;
                     let due = self.kernel.due();
                     inputs.push_back(Input::Installed { number, due });
                 }
@@ -480,16 +481,16 @@ impl Node {
     /// digest: a strong quorum of such votes is what others throw their log away for, so that
     /// the state must not vanish with a crash of those who voted.
     fn seal_checkpoint(&mut self, number: SeqNo, lives: &Lives) -> Result<Digest, End> {
-        let snapshot = Bytes::from(join_state(lives, &self.kernel.snapshot()));
-        let digest = state_digest(&snapshot);
-        self.save_state(number, snapshot)?;
+        let state = join_state(lives, self.kernel.snapshot());
+        let digest = state.digest();
+        self.save_state(number, state)?;
         Ok(digest)
     }
 
-    fn save_state(&mut self, number: SeqNo, snapshot: Bytes) -> Result<(), End> {
-        let saved = self.storage.save_snapshot(number, &snapshot);
+    fn save_state(&mut self, number: SeqNo, state: State) -> Result<(), End> {
+        let saved = self.storage.save_snapshot(number, &state);
         saved.map_err(End::Storage)?;
-        self.snapshots.insert(number, snapshot);
+        self.snapshots.insert(number, state);
         Ok(())
     }
 
@@ -498,13 +499,11 @@ impl Node {
         let Some(state) = self.snapshots.get(&number) else {
             return;
         };
-        let begin = usize::try_from(offset).map_or(state.len(), |at| at.min(state.len()));
-        let end = state.len().min(begin.saturating_add(STATE_PART_BYTES));
         let part = PeerMessage::State(StatePart {
             number,
-            total: state.len() as u64,
+            total: state.encoded_len(),
             offset,
-            bytes: state.slice(begin..end),
+            bytes: state.read(offset, STATE_PART_BYTES),
         });
         self.send_peers(To::Replica(to), &part);
     }

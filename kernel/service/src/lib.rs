@@ -37,6 +37,7 @@ use bezant_bft::{
     message::{Reply, Request},
     seal::CheckedProposal,
     service::{Admission, BadSnapshot, Replies, Service},
+    state::State,
 };
 use bezant_tuplespace::{Outcome, Refusal, SpaceName, Spaces, Wait, WaiterId};
 use bytes::Bytes;
@@ -361,7 +362,7 @@ impl Service for Kernel {
         self.due_ms().map(OrderedTime)
     }
 
-    fn snapshot(&self) -> Vec<u8> {
+    fn snapshot(&self) -> State {
         self.encode()
     }
 

@@ -6,18 +6,32 @@
 //! sums, compiled modules) and what is no part of the agreement (the genesis, logs)
 //! does not (docs/decisions/010-whole-state-checkpoints.md).
 
+use std::sync::Arc;
+
 use bezant_bft::{
-    ids::{OrderedTime, SessionId},
+    ids::{Digest, OrderedTime, SessionId},
     service::BadSnapshot,
+    state::{self, State},
 };
 use bezant_extensions::Registry;
 use bezant_tuple::codec::{self, Reader};
-use bezant_tuplespace::{BadContent, Limits, Spaces, WaiterId};
+use bezant_tuplespace::{BadContent, Limits, Part, Parts, Spaces, WaiterId};
 
 use crate::{Kernel, access::Access, sessions::Sessions};
 
 /// The version of the layout; a replica restores no other.
 const VERSION: u8 = 7;
+
+/// A part of the content as a part of the state: what the spaces keep is hashed once.
+fn state_part(part: Part) -> Option<state::Part> {
+    match part {
+        Part::Fresh(bytes) => state::Part::new(bytes),
+        Part::Kept(kept) => {
+            let digest = kept.mark(|bytes| state::Part::digest_of(bytes).0);
+            state::Part::known(Arc::clone(kept.bytes()), Digest(digest))
+        }
+    }
+}
 
 /// A state that was read and found possible.
 struct Read {
@@ -29,14 +43,17 @@ struct Read {
 }
 
 impl Kernel {
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = vec![VERSION];
-        codec::put_varint(&mut out, self.time.0);
-        self.access.encode_into(&mut out);
-        self.sessions.encode_into(&mut out);
-        self.spaces.encode_into(&mut out);
-        self.extensions.registry().encode_into(&mut out);
-        out
+    pub(crate) fn encode(&self) -> State {
+        let mut parts = Parts::default();
+        let out = parts.open();
+        out.push(VERSION);
+        codec::put_varint(out, self.time.0);
+        self.access.encode_into(out);
+        self.sessions.encode_into(out);
+        self.spaces.encode_into(&mut parts);
+        self.extensions.registry().encode_into(parts.open());
+        let parts = parts.into_parts().into_iter();
+        State::new(parts.filter_map(state_part).collect())
     }
 
     pub(crate) fn decode(&mut self, snapshot: &[u8]) -> Result<(), BadSnapshot> {

@@ -10,6 +10,7 @@ use bezant_bft::{
     record::{Lifetime, Standing},
     rejoin::{Current, split_state},
     replica::Replica,
+    state::State,
 };
 use bezant_kernel::Kernel;
 use bytes::Bytes;
@@ -58,7 +59,7 @@ enum Chore {
 pub(crate) struct Disk {
     records: VecDeque<(PersistId, Record)>,
     chores: VecDeque<(PersistId, Chore)>,
-    snapshots: BTreeMap<SeqNo, Bytes>,
+    snapshots: BTreeMap<SeqNo, State>,
     pub(crate) written: PersistId,
     pub(crate) durable: PersistId,
 }
@@ -83,7 +84,7 @@ impl Disk {
     }
 
     /// Writes a state, which is durable when this returns.
-    pub(crate) fn save(&mut self, number: SeqNo, state: Bytes) {
+    pub(crate) fn save(&mut self, number: SeqNo, state: State) {
         self.snapshots.insert(number, state);
     }
 
@@ -168,7 +169,7 @@ impl Disk {
             }
         }
         let state = self.snapshots.get(&stable);
-        let current = match state.map(|state| split_state(state)) {
+        let current = match state.map(split_state) {
             Some(Ok((lives, _))) => lives.of(id),
             _ => Current::default(),
         };
@@ -182,7 +183,7 @@ impl Disk {
 
     /// Power fails: what was not durable is gone. Gives the records left, the newest stable
     /// checkpoint among them, and the states at it and above.
-    pub(crate) fn crash(&mut self) -> (Vec<Record>, SeqNo, BTreeMap<SeqNo, Bytes>) {
+    pub(crate) fn crash(&mut self) -> (Vec<Record>, SeqNo, BTreeMap<SeqNo, State>) {
         let durable = self.durable;
         self.records.retain(|(id, _)| *id <= durable);
         self.chores.clear();
@@ -207,7 +208,7 @@ pub(crate) struct Machine {
     pub(crate) checker: Checker,
     pub(crate) disk: Disk,
     /// States after checkpoints from the last stable one on.
-    pub(crate) snapshots: BTreeMap<SeqNo, Bytes>,
+    pub(crate) snapshots: BTreeMap<SeqNo, State>,
     pub(crate) inbox: Vec<Incoming>,
     /// Whether a turn is planned.
     pub(crate) awake: bool,
@@ -283,7 +284,7 @@ mod tests {
     }
 
     /// The state in which `life` of this replica begins to count at 24.
-    fn state(life: Life) -> Bytes {
+    fn state(life: Life) -> State {
         let mut lives = Lives::default();
         let rejoin = Rejoin {
             epoch: Epoch(0),
@@ -293,7 +294,7 @@ mod tests {
         };
         assert!(lives.execute(&rejoin, SeqNo(7), 4));
         assert_eq!(lives.of(ME).from, SeqNo(24));
-        Bytes::from(join_state(&lives, b"service"))
+        join_state(&lives, State::from(b"service".to_vec()))
     }
 
     fn signed<B: Body>(body: B, domain: Domain) -> Signed<B> {

@@ -12,7 +12,7 @@
 //! | `spaces` | [`Spaces`]: applying operations, all or nothing; its content as bytes |
 //! | `space`, `shelf` | one space; its tuples of one arity and which of them to look at |
 //! | `key`, `index`, `posting` | the ordered index that finds the oldest in any interval |
-//! | `pages` | what tuples look like in a snapshot, remembered |
+//! | `pages`, `parts` | what tuples look like in a snapshot, remembered; the whole in parts |
 //! | `clock`, `leases` | agreed time; what the lives of tuples hang on |
 //! | `accounts` | what clients hold that are bounded |
 //! | `whom`, `audience` | clients and their groups; for whom single tuples are |
@@ -45,6 +45,7 @@ mod name;
 mod operation;
 mod outcome;
 mod pages;
+mod parts;
 mod posting;
 mod refusal;
 mod shelf;
@@ -63,6 +64,7 @@ pub use limits::{Limits, MAX_ACCOUNTS, MAX_LEASE_MS, Quota};
 pub use name::{NameError, SpaceName};
 pub use operation::{Lease, Operation, OperationKind};
 pub use outcome::{Applied, Outcome, Served, Wait, Wants};
+pub use parts::{Kept, Part, Parts};
 pub use refusal::Refusal;
 pub use spaces::{BadContent, Ended, Spaces};
 pub use undo::Savepoint;

@@ -6,11 +6,14 @@
 //! a write forgets the bytes of its page and of no other. Ids only grow: what is
 //! inserted between two snapshots lies on a few pages at the end.
 
-use std::{cell::OnceCell, collections::BTreeMap};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 use bezant_tuple::{Tuple, codec};
 
-use crate::TupleId;
+use crate::{Kept, Parts, TupleId};
 
 /// Ids a page spans: few enough that one write does not cost many encodings, many
 /// enough that the pages themselves weigh little.
@@ -24,7 +27,7 @@ pub(crate) struct Pages(BTreeMap<u64, Page>);
 struct Page {
     tuples: u32,
     /// Its tuples as they stand in a snapshot, once they were.
-    encoded: OnceCell<Box<[u8]>>,
+    encoded: OnceLock<Arc<Kept>>,
 }
 
 impl Pages {
@@ -48,22 +51,21 @@ impl Pages {
     }
 
     /// Appends every tuple behind its id, oldest first; says how many had to be encoded.
-    pub(crate) fn encode_into(&self, tuples: &BTreeMap<TupleId, Tuple>, out: &mut Vec<u8>) -> u64 {
+    pub(crate) fn encode_into(&self, tuples: &BTreeMap<TupleId, Tuple>, out: &mut Parts) -> u64 {
         let mut anew = 0;
+        let mut bytes = Vec::new();
         for (number, page) in &self.0 {
-            if let Some(encoded) = page.encoded.get() {
-                out.extend_from_slice(encoded);
-                continue;
-            }
-            let start = out.len();
-            let first = number * SPAN;
-            for (id, tuple) in tuples.range(TupleId(first)..=TupleId(first + (SPAN - 1))) {
-                codec::put_varint(out, id.0);
-                codec::put_tuple(out, tuple);
-            }
-            anew += u64::from(page.tuples);
-            let encoded = out.get(start..).unwrap_or_default();
-            page.encoded.get_or_init(|| encoded.into());
+            let kept = page.encoded.get_or_init(|| {
+                let first = number * SPAN;
+                bytes.clear();
+                for (id, tuple) in tuples.range(TupleId(first)..=TupleId(first + (SPAN - 1))) {
+                    codec::put_varint(&mut bytes, id.0);
+                    codec::put_tuple(&mut bytes, tuple);
+                }
+                anew += u64::from(page.tuples);
+                Kept::new(&bytes)
+            });
+            out.keep(kept);
         }
         anew
     }

@@ -10,7 +10,7 @@ use std::{
 use bezant_tuple::{Template, Tuple};
 
 use crate::{
-    Refusal, TupleId, broken,
+    Parts, Refusal, TupleId, broken,
     index::{Index, OldestFirst},
     key::{Key, Run, Sought},
     pages::Pages,
@@ -77,7 +77,7 @@ impl Shelf {
     }
 
     /// Appends the tuples, oldest first; says how many had to be encoded.
-    pub(crate) fn encode_into(&self, out: &mut Vec<u8>) -> u64 {
+    pub(crate) fn encode_into(&self, out: &mut Parts) -> u64 {
         self.pages.encode_into(&self.tuples, out)
     }
 

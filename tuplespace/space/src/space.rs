@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use bezant_tuple::{Template, Tuple};
 
 use crate::{
-    Audience, Payer, Quota, Refusal, TupleId,
+    Audience, Parts, Payer, Quota, Refusal, TupleId,
     audience::{Viewer, weight},
     broken,
     key::Key,
@@ -82,7 +82,7 @@ impl Space {
     }
 
     /// Appends the tuples, by arity and then oldest first; says how many had to be encoded.
-    pub(crate) fn encode_into(&self, out: &mut Vec<u8>) -> u64 {
+    pub(crate) fn encode_into(&self, out: &mut Parts) -> u64 {
         let shelves = self.shelves.values();
         shelves.map(|shelf| shelf.encode_into(out)).sum()
     }

@@ -13,7 +13,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use bezant_tuple::{Template, Tuple, codec::Reader};
 use bezant_tuplespace::{
     Applied, Audience, Change, ClientKey, GroupName, Groups, Lease, Limits, MAX_AUDIENCE,
-    Operation, Outcome, Quota, Refusal, SpaceName, Spaces, WaiterId, Whom,
+    Operation, Outcome, Parts, Quota, Refusal, SpaceName, Spaces, WaiterId, Whom,
 };
 
 const ANN: ClientKey = [1; 32];
@@ -132,8 +132,9 @@ impl Bench {
 
     /// A replica that is given the content alone.
     fn restored(&self) -> Self {
-        let mut bytes = Vec::new();
-        self.spaces.encode_into(&mut bytes);
+        let mut parts = Parts::default();
+        self.spaces.encode_into(&mut parts);
+        let bytes = parts.content();
         let client_of = |owner: u64| Some([u8::try_from(owner).unwrap(); 32]);
         let mut reader = Reader::new(&bytes);
         let mut spaces = Spaces::decode(Limits::DEFAULT, 0, client_of, &mut reader).unwrap();

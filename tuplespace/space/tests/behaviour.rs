@@ -10,8 +10,8 @@
 
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
-    Applied, Audience, Cursor, Ended, Lease, Limits, Operation, OperationKind, Outcome, Refusal,
-    Served, SpaceName, Spaces, TupleId, WaiterId, Whom,
+    Applied, Audience, Cursor, Ended, Lease, Limits, Operation, OperationKind, Outcome, Parts,
+    Refusal, Served, SpaceName, Spaces, TupleId, WaiterId, Whom,
 };
 
 /// A place in space `s`.
@@ -112,9 +112,9 @@ impl Bench {
     }
 
     fn content(&self) -> (Vec<u8>, Vec<Served>) {
-        let mut bytes = Vec::new();
-        self.spaces.encode_into(&mut bytes);
-        (bytes, self.spaces.served().to_vec())
+        let mut parts = Parts::default();
+        self.spaces.encode_into(&mut parts);
+        (parts.content(), self.spaces.served().to_vec())
     }
 
     /// The tuples, oldest first, of up to a page.

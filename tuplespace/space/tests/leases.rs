@@ -11,8 +11,8 @@
 
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
-    Applied, Ended, Lease, Limits, MAX_LEASE_MS, Operation, Outcome, Refusal, SpaceName, Spaces,
-    WaiterId,
+    Applied, Ended, Lease, Limits, MAX_LEASE_MS, Operation, Outcome, Parts, Refusal, SpaceName,
+    Spaces, WaiterId,
 };
 
 /// Whose waits these are.
@@ -98,9 +98,9 @@ impl Bench {
     }
 
     fn content(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        self.spaces.encode_into(&mut bytes);
-        bytes
+        let mut parts = Parts::default();
+        self.spaces.encode_into(&mut parts);
+        parts.content()
     }
 
     /// The tuples, oldest first.

@@ -5,8 +5,6 @@
 //! believed when it has that digest; a peer whose parts do not is blamed and
 //! the next one is asked.
 
-use bytes::Bytes;
-
 use super::Replica;
 use crate::{
     effects::{Effect, Effects, Record, To},
@@ -16,7 +14,7 @@ use crate::{
     misbehaviour::Fault,
     pool::Pool,
     rejoin::{Lives, split_state},
-    service::state_digest,
+    state::State,
 };
 
 /// After asking so often without progress, a state is fetched even though peers may
@@ -243,11 +241,13 @@ impl Replica {
             self.ask_state(out);
             return None;
         }
-        if !sound || state_digest(&transfer.bytes) != transfer.digest {
+        let state = State::decode(&transfer.bytes).ok();
+        let state = state.filter(|state| sound && state.digest() == transfer.digest);
+        let Some(state) = state else {
             self.blame(from, Fault::WrongState { number }, out);
             self.try_another(out);
             return None;
-        }
+        };
         if number <= delivered {
             // It caught up by decisions in the meantime.
             self.transfer = None;
@@ -255,9 +255,9 @@ impl Replica {
         }
         transfer.installing = true;
         // The driver stops if it cannot read what a strong quorum vouched for.
-        transfer.lives = split_state(&transfer.bytes).map_or_else(|_| Lives::default(), |s| s.0);
-        let snapshot = Bytes::from(std::mem::take(&mut transfer.bytes));
-        out.push(Effect::Install { number, snapshot });
+        transfer.lives = split_state(&state).map_or_else(|_| Lives::default(), |s| s.0);
+        transfer.bytes = Vec::new();
+        out.push(Effect::Install { number, state });
         None
     }
 

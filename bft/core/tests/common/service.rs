@@ -14,6 +14,7 @@ use bezant_bft::{
     message::{Reply, Request},
     seal::CheckedProposal,
     service::{Admission, BadSnapshot, Replies, Service},
+    state::{Part, State},
 };
 use bytes::Bytes;
 
@@ -94,13 +95,15 @@ impl Service for Log {
         self.leases.first().map(|due| OrderedTime(*due))
     }
 
-    fn snapshot(&self) -> Vec<u8> {
+    /// In several parts.
+    fn snapshot(&self) -> State {
         let done: Vec<(&Digest, &Reply)> = self
             .order
             .iter()
             .filter_map(|request| self.kept.get_key_value(request))
             .collect();
-        codec::encode(&(self.state, done, self.time, &self.leases))
+        let bytes = codec::encode(&(self.state, done, self.time, &self.leases));
+        State::new(bytes.chunks(100).filter_map(Part::new).collect())
     }
 
     fn restore(&mut self, snapshot: &[u8]) -> Result<(), BadSnapshot> {

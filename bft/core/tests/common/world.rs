@@ -19,7 +19,8 @@ use bezant_bft::{
     rejoin::{Lives, join_state, split_state},
     replica::{Replica, Tuning},
     seal::{Batch, CheckedProposal, Sealed, check_commits},
-    service::{Admission, Replies, Service, state_digest},
+    service::{Admission, Replies, Service},
+    state::State,
 };
 
 use super::{Cluster, DAWN_MS, rng::Rng, service::Log, watch::Watch};
@@ -119,7 +120,7 @@ pub(crate) struct Node {
     /// Records of earlier lives.
     disk: Vec<Record>,
     /// States at checkpoints, from the stable one on.
-    snapshots: BTreeMap<SeqNo, Vec<u8>>,
+    snapshots: BTreeMap<SeqNo, State>,
     /// Views entered.
     pub(crate) views: Vec<View>,
     watch: Watch,
@@ -484,9 +485,10 @@ impl World {
                     .retain(|kept, _| *kept >= number || serving.contains(kept));
             }
             Effect::SendState { to, number, offset } => self.send_state(i, to, number, offset),
-            Effect::Install { number, snapshot } => {
-                node.log.restore(split_state(&snapshot).unwrap().1).unwrap();
-                node.snapshots.insert(number, snapshot.to_vec());
+            Effect::Install { number, state } => {
+                let service = split_state(&state).unwrap().1;
+                node.log.restore(&service.content()).unwrap();
+                node.snapshots.insert(number, state);
                 let due = node.log.due();
                 self.step(i, Input::Installed { number, due });
             }
@@ -501,13 +503,11 @@ impl World {
         let Some(state) = self.nodes[usize::from(i)].snapshots.get(&number) else {
             return;
         };
-        let begin = usize::try_from(offset).unwrap().min(state.len());
-        let end = (begin + self.conditions.state_part).min(state.len());
         let part = PeerMessage::State(StatePart {
             number,
-            total: state.len() as u64,
+            total: state.encoded_len(),
             offset,
-            bytes: state[begin..end].to_vec().into(),
+            bytes: state.read(offset, self.conditions.state_part),
         });
         self.send(i, To::Replica(to), &part);
     }
@@ -535,8 +535,9 @@ impl World {
         let mut lives = Lives::default();
         if let Some(snapshot) = node.snapshots.get(&stable) {
             let (kept, service) = split_state(snapshot).unwrap();
+            let service = service.content();
             lives = kept;
-            node.log.restore(service).unwrap();
+            node.log.restore(&service).unwrap();
         }
         node.disk = records.clone();
         node.replica = self.cluster.recover(i, interval, tuning, lives, records);
@@ -604,9 +605,9 @@ impl World {
         node.log.execute(number, proposal, &mut replies);
         assert_eq!(lives.is_some(), number.0.is_multiple_of(self.interval));
         let state = lives.map(|lives| {
-            let snapshot = join_state(&lives, &node.log.snapshot());
-            let digest = state_digest(&snapshot);
-            node.snapshots.insert(number, snapshot);
+            let state = join_state(&lives, node.log.snapshot());
+            let digest = state.digest();
+            node.snapshots.insert(number, state);
             digest
         });
         let is_correct = node.faulty.is_none();

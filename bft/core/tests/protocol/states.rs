@@ -7,7 +7,7 @@ use bezant_bft::{
     message::{PeerMessage, StatePart},
     misbehaviour::Fault,
     replica::Tuning,
-    service::state_digest,
+    state::{Part, State},
 };
 
 use crate::common::{
@@ -46,15 +46,23 @@ fn asked_for(out: &[Effect], number: u64) -> Vec<u8> {
     asked.collect()
 }
 
-fn installs(out: &[Effect]) -> Vec<&[u8]> {
+fn state(content: &[u8]) -> State {
+    State::from(content.to_vec())
+}
+
+fn installs(out: &[Effect]) -> Vec<Vec<u8>> {
     let installed = out.iter().filter_map(|effect| match effect {
-        Effect::Install { snapshot, .. } => Some(&snapshot[..]),
+        Effect::Install { state, .. } => Some(state.content()),
         _ => None,
     });
     installed.collect()
 }
 
-fn part(bytes: &'static [u8]) -> PeerMessage {
+fn part(content: &[u8]) -> PeerMessage {
+    whole(state(content).encode())
+}
+
+fn whole(bytes: Vec<u8>) -> PeerMessage {
     PeerMessage::State(StatePart {
         number: SeqNo(FAR),
         total: bytes.len() as u64,
@@ -67,7 +75,7 @@ fn part(bytes: &'static [u8]) -> PeerMessage {
 fn asking() -> (Single, u8) {
     let mut single = Single::new(3);
     for by in [0, 1, 2] {
-        vouch(&mut single, by, FAR, state_digest(STATE));
+        vouch(&mut single, by, FAR, state(STATE).digest());
     }
     let out = wait(&mut single);
     let [source] = asked(&out)[..] else {
@@ -80,7 +88,7 @@ fn asking() -> (Single, u8) {
 #[test]
 fn a_state_is_fetched_that_a_strong_quorum_vouches_for() {
     let mut single = Single::with(7, 6, 4, Tuning::default());
-    let (good, other) = (state_digest(STATE), Digest([7; 32]));
+    let (good, other) = (state(STATE).digest(), Digest([7; 32]));
     for (by, state) in [(0, good), (1, good), (3, other), (2, good), (4, good)] {
         vouch(&mut single, by, FAR, state);
         assert!(
@@ -101,7 +109,7 @@ fn a_state_is_fetched_at_once_only_by_who_is_a_window_behind() {
     for (number, at_once) in [(12, false), (16, true)] {
         let mut single = Single::new(3);
         for by in [0, 1, 2] {
-            vouch(&mut single, by, number, state_digest(STATE));
+            vouch(&mut single, by, number, state(STATE).digest());
             single.hear(by, &status(number, false));
         }
         let out = wait(&mut single);
@@ -128,6 +136,23 @@ fn a_state_with_another_digest_is_refused_and_the_next_voter_asked() {
     assert_eq!(installs(&single.hear(next, &part(STATE))), [STATE]);
 }
 
+/// What was voted on is also how the state is divided, and that it can be read at all.
+#[test]
+fn a_state_divided_otherwise_is_refused() {
+    let (left, right) = STATE.split_at(9);
+    let parts = [left, right].map(|bytes| Part::new(bytes).unwrap());
+    let divided = State::new(parts.to_vec());
+    assert_eq!(divided.content(), STATE);
+    for bytes in [divided.encode(), STATE.to_vec(), vec![0; 8]] {
+        let (mut single, source) = asking();
+        let out = single.hear(source, &whole(bytes));
+        let number = SeqNo(FAR);
+        let fault = Fault::WrongState { number };
+        assert_eq!(blames(&out), [(Some(source), &fault)]);
+        assert!(installs(&out).is_empty());
+    }
+}
+
 #[test]
 fn a_silent_voter_is_given_up() {
     let (mut single, source) = asking();
@@ -143,7 +168,7 @@ fn a_state_that_decisions_overtook_is_not_installed() {
     for number in 1..=FAR {
         assert_eq!(executes(&single.decide(number)), [number]);
         let state = (number % 4 == 0).then(|| match number {
-            FAR => state_digest(STATE),
+            FAR => state(STATE).digest(),
             other => Digest([u8::try_from(other).unwrap(); 32]),
         });
         single.executed(number, state);
@@ -177,7 +202,7 @@ fn a_replica_with_a_new_state_asks_for_what_follows() {
 #[test]
 fn the_proof_of_a_stable_checkpoint_is_passed_on() {
     let mut single = Single::new(1);
-    let state = state_digest(STATE);
+    let state = state(STATE).digest();
     for number in 1..=4 {
         single.decide(number);
         single.executed(number, (number == 4).then_some(state));

@@ -5,7 +5,7 @@ use bezant_api::{Access, Capability, FailureCode, Manifest, Subscription};
 use bezant_extensions::{CallReport, Engine, Host, Invocation};
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
-    Applied, Lease, Limits, Operation, OperationKind, Outcome, Refusal, SpaceName, Spaces,
+    Applied, Lease, Limits, Operation, OperationKind, Outcome, Parts, Refusal, SpaceName, Spaces,
 };
 
 /// A host over real spaces.
@@ -62,9 +62,9 @@ pub(crate) fn plain(spaces: &mut Spaces, space: &str, operation: &Operation) -> 
 
 /// The whole content of the spaces, as replicas compare it.
 pub(crate) fn content(spaces: &Spaces) -> Vec<u8> {
-    let mut all = Vec::new();
-    spaces.encode_into(&mut all);
-    all
+    let mut parts = Parts::default();
+    spaces.encode_into(&mut parts);
+    parts.content()
 }
 
 /// A manifest for entry point `run`: all kinds of operation in space `here`, all rights

@@ -6,6 +6,7 @@ use bezant_bft::{
     effects::{PersistId, Record},
     ids::SeqNo,
     record::Lifetime,
+    state::State,
 };
 
 use super::{Recovered, Storage, StorageError};
@@ -30,7 +31,7 @@ impl Storage for MemoryStorage {
         Ok(())
     }
 
-    fn save_snapshot(&mut self, _number: SeqNo, _snapshot: &[u8]) -> Result<(), StorageError> {
+    fn save_snapshot(&mut self, _number: SeqNo, _state: &State) -> Result<(), StorageError> {
         Ok(())
     }
 

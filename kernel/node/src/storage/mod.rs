@@ -20,6 +20,7 @@ use bezant_bft::{
     effects::{PersistId, Record},
     ids::{ReplicaId, SeqNo},
     record::RecordError,
+    state::State,
 };
 
 pub use journal::{Identity, JOURNAL_FOLDER, Journal};
@@ -104,11 +105,11 @@ pub struct Recovered {
     /// snapshot are left out: whoever reads them starts from the snapshot.
     pub records: Vec<Record>,
     /// The state at the newest stable checkpoint among the records, and its number.
-    pub snapshot: Option<(SeqNo, Vec<u8>)>,
+    pub snapshot: Option<(SeqNo, State)>,
     /// States at later checkpoints, which this replica reached and may have voted on, but
     /// which it had not heard to be stable. Peers may have: these are here to be fetched by
     /// whoever proves to need them.
-    pub later: Vec<(SeqNo, Vec<u8>)>,
+    pub later: Vec<(SeqNo, State)>,
 }
 
 /// A place for records.
@@ -129,7 +130,7 @@ pub trait Storage: Send {
     ///
     /// # Errors
     /// [`StorageError`]; the replica must stop.
-    fn save_snapshot(&mut self, number: SeqNo, snapshot: &[u8]) -> Result<(), StorageError>;
+    fn save_snapshot(&mut self, number: SeqNo, state: &State) -> Result<(), StorageError>;
 
     /// Lets go of records about numbers up to `below`, as far as a durable snapshot
     /// takes their place.

@@ -121,13 +121,17 @@ impl Bench {
     }
 
     pub(crate) fn snapshot(&self) -> Vec<u8> {
-        self.kernel.snapshot()
+        self.kernel.snapshot().content()
     }
 
     /// The same log, seen from a replica that was given the state.
     pub(crate) fn restored(&self) -> Self {
         let mut kernel = new_kernel();
         kernel.restore(&self.snapshot()).unwrap();
+        assert!(
+            kernel.snapshot() == self.kernel.snapshot(),
+            "divided otherwise"
+        );
         Self {
             kernel,
             door: Door::new(),

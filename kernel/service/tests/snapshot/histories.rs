@@ -290,7 +290,7 @@ impl World {
     /// A kernel to which the state of the first one is given.
     fn give_state_to(&mut self, mut kernel: Kernel) {
         let snapshot = self.kernels[0].snapshot();
-        kernel.restore(&snapshot).unwrap();
+        kernel.restore(&snapshot.content()).unwrap();
         assert!(kernel.snapshot() == snapshot, "restored, it is another");
         self.kernels.push(kernel);
     }

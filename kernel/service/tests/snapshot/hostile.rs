@@ -67,12 +67,15 @@ fn something_of_everything() -> Bench {
 
 /// What is refused changes nothing, what is taken is spelled so and can be lived with.
 fn take_or_refuse(kernel: &mut Kernel, bytes: &[u8]) -> bool {
-    let before = kernel.snapshot();
+    let before = kernel.snapshot().content();
     match kernel.restore(bytes) {
-        Ok(()) => assert!(kernel.snapshot() == bytes, "taken, but spelled otherwise"),
+        Ok(()) => assert!(
+            kernel.snapshot().content() == bytes,
+            "taken, but spelled otherwise"
+        ),
         Err(_) => {
             assert!(
-                kernel.snapshot() == before,
+                kernel.snapshot().content() == before,
                 "refused, but something changed"
             );
             return false;
@@ -103,7 +106,10 @@ fn no_part_is_the_whole_and_nothing_comes_after_it() {
         let longer = [&state, more].concat();
         assert!(kernel.restore(&longer).is_err());
     }
-    assert_eq!(kernel.snapshot(), new_kernel().snapshot());
+    assert_eq!(
+        kernel.snapshot().content(),
+        new_kernel().snapshot().content()
+    );
     assert!(take_or_refuse(&mut kernel, &state));
 }
 
@@ -642,7 +648,7 @@ fn extensions_that_cannot_be_are_refused() {
 fn announced_lengths_are_not_believed() {
     for at in 1..9 {
         for announced in [1 << 20, 1 << 40, u64::MAX] {
-            let mut bytes = new_kernel().snapshot();
+            let mut bytes = new_kernel().snapshot().content();
             bytes.truncate(at);
             put_varint(&mut bytes, announced);
             bytes.extend_from_slice(&[0; 64]);

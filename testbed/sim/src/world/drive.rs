@@ -15,7 +15,8 @@ use bezant_bft::{
     quorum::Quorum,
     rejoin::{Lives, join_state, split_state},
     seal::{Batch, CheckedProposal, Sealed, Source, check_commits},
-    service::{Admission, Replies, Service as _, state_digest},
+    service::{Admission, Replies, Service as _},
+    state::State,
 };
 use bytes::Bytes;
 
@@ -365,8 +366,8 @@ impl World {
                 machine.disk.forget(number);
             }
             Effect::SendState { to, number, offset } => self.send_state(m, to, number, offset),
-            Effect::Install { number, snapshot } => {
-                self.install(m, number, snapshot);
+            Effect::Install { number, state } => {
+                self.install(m, number, state);
                 let due = self.machines[m].kernel.due();
                 inputs.push_back(Input::Installed { number, due });
             }
@@ -451,35 +452,34 @@ impl World {
         let Some(state) = self.machines[m].snapshots.get(&number) else {
             return;
         };
-        let begin = usize::try_from(offset).map_or(state.len(), |at| at.min(state.len()));
         // Small parts, so that a state of a small run has several.
-        let end = state.len().min(begin + STATE_PART.min(STATE_PART_BYTES));
         let message = PeerMessage::State(StatePart {
             number,
-            total: state.len() as u64,
+            total: state.encoded_len(),
             offset,
-            bytes: state.slice(begin..end),
+            bytes: state.read(offset, STATE_PART.min(STATE_PART_BYTES)),
         });
         let to = To::Replica(to);
         self.leave(m, PersistId(0), Outgoing::Peers { to, message });
     }
 
     /// Takes over a state that the replica found certified.
-    fn install(&mut self, m: usize, number: SeqNo, snapshot: Bytes) {
+    fn install(&mut self, m: usize, number: SeqNo, state: State) {
         let machine = &mut self.machines[m];
-        let (by, state) = (machine.id, state_digest(&snapshot));
-        let service = split_state(&snapshot).map(|(_, service)| service);
-        if let Err(error) = service.and_then(|bytes| machine.kernel.restore(bytes)) {
+        let (by, digest) = (machine.id, state.digest());
+        let service = split_state(&state).map(|(_, service)| service.content());
+        if let Err(error) = service.and_then(|bytes| machine.kernel.restore(&bytes)) {
             self.violate(
                 "restore",
                 format!("replica {by} cannot take over the state after number {number}: {error}"),
             );
             return;
         }
-        machine.disk.save(number, snapshot.clone());
-        machine.snapshots.insert(number, snapshot);
+        machine.disk.save(number, state.clone());
+        machine.snapshots.insert(number, state);
         self.figures.installs += 1;
         if machine.is_correct() {
+            let state = digest;
             self.fact(&Fact::Installed { by, number, state });
         }
     }
@@ -488,10 +488,10 @@ impl World {
     /// its digest.
     fn snapshot(&mut self, m: usize, number: SeqNo, lives: &Lives) -> Digest {
         let machine = &mut self.machines[m];
-        let bytes = Bytes::from(join_state(lives, &machine.kernel.snapshot()));
-        let digest = state_digest(&bytes);
-        machine.disk.save(number, bytes.clone());
-        machine.snapshots.insert(number, bytes);
+        let state = join_state(lives, machine.kernel.snapshot());
+        let digest = state.digest();
+        machine.disk.save(number, state.clone());
+        machine.snapshots.insert(number, state);
         digest
     }
 

@@ -168,10 +168,10 @@ impl World {
         let mut kernel = Kernel::new(self.genesis.clone());
         let mut lives = Lives::default();
         let by = machine.id;
-        if let Some(bytes) = states.get(&executed) {
-            let restored = split_state(bytes).and_then(|(kept, service)| {
+        if let Some(state) = states.get(&executed) {
+            let restored = split_state(state).and_then(|(kept, service)| {
                 lives = kept;
-                kernel.restore(service)
+                kernel.restore(&service.content())
             });
             if let Err(error) = restored {
                 return self.violate(

@@ -14,8 +14,8 @@ use bezant_tuple::{
 
 use super::Spaces;
 use crate::{
-    Audience, Change, ClientKey, Limits, MAX_ACCOUNTS, Payer, Quota, SpaceName, TupleId, WaiterId,
-    Wants, broken,
+    Audience, Change, ClientKey, Limits, MAX_ACCOUNTS, Parts, Payer, Quota, SpaceName, TupleId,
+    WaiterId, Wants, broken,
     clock::End,
     history::{Entry, History},
     leases::Hold,
@@ -58,10 +58,8 @@ impl Spaces {
     ///
     /// Waiters served and not yet [taken](Spaces::take_served), and savepoints, are of the
     /// operation under way and no part of the content.
-    pub fn encode_into(&self, out: &mut Vec<u8>) -> u64 {
-        // About what follows, so that a large content is not moved while it grows.
-        let ids = self.tuples.saturating_mul(4);
-        out.reserve(usize::try_from(self.bytes.saturating_add(ids)).unwrap_or(0));
+    pub fn encode_into(&self, parts: &mut Parts) -> u64 {
+        let out = parts.open();
         codec::put_varint(out, self.last.0);
         codec::put_varint(out, self.accounts.len() as u64);
         let mut places = BTreeMap::new();
@@ -73,6 +71,7 @@ impl Spaces {
         codec::put_varint(out, self.spaces.len() as u64);
         let mut anew = 0;
         for (name, space) in &self.spaces {
+            let out = parts.open();
             codec::put_bytes(out, name.as_str().as_bytes());
             put_quota(out, space.quota());
             codec::put_varint(out, space.audiences().len() as u64);
@@ -81,7 +80,8 @@ impl Spaces {
                 audience.encode_into(out);
             }
             codec::put_varint(out, space.len());
-            anew += space.encode_into(out);
+            anew += space.encode_into(parts);
+            let out = parts.open();
             codec::put_varint(out, space.holds().len() as u64);
             for (id, hold) in space.holds() {
                 codec::put_varint(out, id.0);
@@ -103,6 +103,7 @@ impl Spaces {
                 codec::put_varint(out, *place);
             }
         }
+        let out = parts.open();
         codec::put_varint(out, self.waiting.len() as u64);
         for waiter in self.waiting.all() {
             codec::put_varint(out, waiter.id.owner);

@@ -2,8 +2,8 @@
 
 use bezant_tuple::{Field, Kind, Template, Tuple, Value, codec::Reader};
 use bezant_tuplespace::{
-    Audience, Cursor, GroupName, Lease, Limits, MAX_AUDIENCE, MAX_LEASE_MS, Operation, Served,
-    SpaceName, Spaces, TupleId, Whom,
+    Audience, Cursor, GroupName, Lease, Limits, MAX_AUDIENCE, MAX_LEASE_MS, Operation, Parts,
+    Served, SpaceName, Spaces, TupleId, Whom,
 };
 use proptest::{prelude::*, sample::select};
 
@@ -40,9 +40,9 @@ pub(crate) fn name(text: &str) -> SpaceName {
 
 /// The whole content, and who was served.
 pub(crate) fn content(spaces: &Spaces) -> (Vec<u8>, Vec<Served>) {
-    let mut bytes = Vec::new();
-    spaces.encode_into(&mut bytes);
-    (bytes, spaces.served().to_vec())
+    let mut parts = Parts::default();
+    spaces.encode_into(&mut parts);
+    (parts.content(), spaces.served().to_vec())
 }
 
 /// Spaces that were given the content of `spaces`.

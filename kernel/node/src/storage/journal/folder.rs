@@ -11,7 +11,7 @@
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Write as _},
+    io::{self, BufWriter, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -26,6 +26,9 @@ pub const JOURNAL_FOLDER: &str = "journal";
 
 /// Ends the names of files that are being made.
 pub(super) const UNFINISHED: &str = ".new";
+
+/// How much of a file that has many pieces is written at a time.
+const WRITE_BYTES: usize = 1 << 18;
 
 const LOCK: &str = "lock";
 const IDENTITY: &str = "identity";
@@ -106,11 +109,11 @@ impl Folder {
     pub(super) fn write(&self, name: &str, parts: &[&[u8]]) -> Result<(), StorageError> {
         let path = self.path.join(format!("{name}{UNFINISHED}"));
         let write = || {
-            let mut file = File::create(&path)?;
+            let mut file = BufWriter::with_capacity(WRITE_BYTES, File::create(&path)?);
             for part in parts {
                 file.write_all(part)?;
             }
-            file.sync_all()
+            file.into_inner()?.sync_all()
         };
         write().map_err(StorageError::unusable(&path))?;
         self.finish(&path, name)

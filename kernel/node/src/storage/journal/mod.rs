@@ -25,6 +25,7 @@ use bezant_bft::{
     effects::{PersistId, Record},
     ids::SeqNo,
     record::{Lifetime, Standing},
+    state::State,
 };
 use tracing::warn;
 
@@ -190,24 +191,24 @@ impl Journal {
                 later: self.later_than(SeqNo(0))?,
             });
         };
-        let bytes = snapshot::read(&self.folder, number)?;
+        let state = snapshot::read(&self.folder, number)?;
         records.retain(|record| record.stable().is_none_or(|stable| stable <= number));
         Ok(Recovered {
             records,
-            snapshot: Some((number, bytes)),
+            snapshot: Some((number, state)),
             later: self.later_than(number)?,
         })
     }
 
     /// The states at checkpoints above `number`, for peers. The replica itself comes back
     /// without them and writes them again when it gets there, so one that is damaged goes.
-    fn later_than(&mut self, number: SeqNo) -> Result<Vec<(SeqNo, Vec<u8>)>, StorageError> {
+    fn later_than(&mut self, number: SeqNo) -> Result<Vec<(SeqNo, State)>, StorageError> {
         let mut later = Vec::new();
         for number in self.snapshots.split_off(&number.next()) {
             match snapshot::read(&self.folder, number) {
-                Ok(bytes) => {
+                Ok(state) => {
                     self.snapshots.insert(number);
-                    later.push((number, bytes));
+                    later.push((number, state));
                 }
                 Err(StorageError::Damaged { file, .. }) => {
                     warn!(file = %file.display(), "a state that nobody starts from is damaged and goes");
@@ -298,12 +299,12 @@ impl Storage for Journal {
         self.once(Self::write_pending)
     }
 
-    fn save_snapshot(&mut self, number: SeqNo, snapshot: &[u8]) -> Result<(), StorageError> {
+    fn save_snapshot(&mut self, number: SeqNo, state: &State) -> Result<(), StorageError> {
         // What the state came from is durable before it.
         self.sync()?;
         self.once(|this| {
             // One that an earlier life of the process wrote may differ, if its machine erred.
-            snapshot::write(&this.folder, number, snapshot)?;
+            snapshot::write(&this.folder, number, state)?;
             this.snapshots.insert(number);
             Ok(())
         })

@@ -1,12 +1,12 @@
-//! The file of a snapshot: the service's state at one checkpoint, with its digest.
+//! The file of a snapshot: the state at one checkpoint, with its digest.
 
 use std::{fs, path::PathBuf};
 
-use bezant_bft::{crypto::digest, ids::SeqNo};
+use bezant_bft::{crypto::digest, ids::SeqNo, state::State};
 
 use super::{super::StorageError, folder::Folder};
 
-const MAGIC: &[u8; 8] = b"bezant\0\x02";
+const MAGIC: &[u8; 8] = b"bezant\0\x03";
 
 /// Begins the names of snapshots.
 pub(super) const PREFIX: &str = "snapshot-";
@@ -16,27 +16,29 @@ pub(super) fn name(number: SeqNo) -> String {
     format!("{PREFIX}{:020}", number.0)
 }
 
-fn seal(number: SeqNo, snapshot: &[u8]) -> [u8; 32] {
-    digest("bezant snapshot file", &[&number.0.to_le_bytes(), snapshot]).0
+/// The state's own digest is of all its bytes, and most of that is known.
+fn seal(number: SeqNo, state: &State) -> [u8; 32] {
+    let parts = [&number.0.to_le_bytes()[..], &state.digest().0];
+    digest("bezant snapshot file", &parts).0
 }
 
 /// Writes the durable snapshot of `number`.
-pub(super) fn write(folder: &Folder, number: SeqNo, snapshot: &[u8]) -> Result<(), StorageError> {
-    let seal = seal(number, snapshot);
-    folder.write(&name(number), &[MAGIC, &seal, snapshot])
+pub(super) fn write(folder: &Folder, number: SeqNo, state: &State) -> Result<(), StorageError> {
+    let (seal, pieces) = (seal(number, state), state.pieces());
+    let head = [&MAGIC[..], &seal];
+    let pieces = pieces.iter().map(|piece| &piece[..]);
+    let all: Vec<&[u8]> = head.into_iter().chain(pieces).collect();
+    folder.write(&name(number), &all)
 }
 
 /// Reads the snapshot of `number`.
-pub(super) fn read(folder: &Folder, number: SeqNo) -> Result<Vec<u8>, StorageError> {
+pub(super) fn read(folder: &Folder, number: SeqNo) -> Result<State, StorageError> {
     let file: PathBuf = folder.path.join(name(number));
     let mut bytes = fs::read(&file).map_err(StorageError::unusable(&file))?;
     let head = MAGIC.len() + 32;
-    let snapshot = bytes.split_off(head.min(bytes.len()));
-    let expected = [&MAGIC[..], &seal(number, &snapshot)].concat();
-    if bytes == expected {
-        Ok(snapshot)
-    } else {
-        let why = "the snapshot is not the one that was written";
-        Err(StorageError::Damaged { file, at: 0, why })
-    }
+    let state = State::decode(&bytes.split_off(head.min(bytes.len()))).ok();
+    let is_whole = |state: &State| bytes == [&MAGIC[..], &seal(number, state)].concat();
+    let why = "the snapshot is not the one that was written";
+    let damaged = StorageError::Damaged { file, at: 0, why };
+    state.filter(is_whole).ok_or(damaged)
 }

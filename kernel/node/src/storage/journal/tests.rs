@@ -6,6 +6,7 @@ use bezant_bft::{
     crypto::Signature,
     ids::{ClusterId, Digest, Epoch, Incarnation, ReplicaId, View},
     message::{CheckpointVote, NewView, Signed, ViewChange, Vote},
+    state::Part,
 };
 use proptest::prelude::*;
 
@@ -18,6 +19,12 @@ const ME: Identity = Identity {
     cluster: ClusterId([7; 32]),
     replica: ReplicaId(2),
 };
+
+/// A state in two parts.
+fn state(content: &[u8]) -> State {
+    let (left, right) = content.split_at(content.len() / 2);
+    State::new([left, right].into_iter().filter_map(Part::new).collect())
+}
 
 fn signed<B>(body: B) -> Signed<B> {
     let signature = Signature([3; 64]);
@@ -377,7 +384,7 @@ fn after_a_failure_nothing_is_ever_durable_again() {
         let errors = [
             again,
             journal.sync().unwrap_err(),
-            journal.save_snapshot(SeqNo(1), b"").unwrap_err(),
+            journal.save_snapshot(SeqNo(1), &state(b"")).unwrap_err(),
             journal.truncate(SeqNo(1)).unwrap_err(),
         ];
         for error in errors {
@@ -399,15 +406,15 @@ fn records_stay_until_a_snapshot_is_durable() {
     write(&mut journal, &[stable(32)]);
     journal.truncate(SeqNo(30)).unwrap();
     assert_eq!(journal.len(), all + 1, "no snapshot of it");
-    journal.save_snapshot(SeqNo(24), b"other").unwrap();
+    journal.save_snapshot(SeqNo(24), &state(b"other")).unwrap();
     journal.truncate(SeqNo(30)).unwrap();
     assert_eq!(journal.len(), all + 1, "a snapshot of another");
-    journal.save_snapshot(SeqNo(32), b"state").unwrap();
+    journal.save_snapshot(SeqNo(32), &state(b"state")).unwrap();
     journal.truncate(SeqNo(30)).unwrap();
     assert!(journal.len() < all / 2, "{}", journal.len());
     drop(journal);
     let recovered = place.load().unwrap();
-    assert_eq!(recovered.snapshot, Some((SeqNo(32), b"state".to_vec())));
+    assert_eq!(recovered.snapshot, Some((SeqNo(32), state(b"state"))));
     let kept = encoded(&recovered.records);
     let expected: Vec<_> = encoded(&[&turns(40).concat()[60..], &[stable(32)]].concat());
     assert!(kept.ends_with(&expected), "all above 30 are there");
@@ -421,7 +428,7 @@ fn no_more_goes_than_is_asked_for_and_than_a_snapshot_covers() {
         let mut journal = place.open().unwrap();
         turns(40).iter().for_each(|turn| write(&mut journal, turn));
         write(&mut journal, &[stable(32)]);
-        journal.save_snapshot(SeqNo(32), b"state").unwrap();
+        journal.save_snapshot(SeqNo(32), &state(b"state")).unwrap();
         let before = journal.len();
         journal.truncate(SeqNo(below)).unwrap();
         assert!(journal.len() < before);
@@ -453,7 +460,7 @@ fn where_a_replica_stands_outlives_its_segment() {
 
     let mut journal = place.open().unwrap();
     write(&mut journal, &[stable(32)]);
-    journal.save_snapshot(SeqNo(32), b"state").unwrap();
+    journal.save_snapshot(SeqNo(32), &state(b"state")).unwrap();
     journal.truncate(SeqNo(30)).unwrap();
     drop(journal);
     let records = place.records();
@@ -468,7 +475,7 @@ fn where_a_replica_stands_outlives_its_segment() {
         write(&mut journal, &[prepare(number), commit(number, 3)]);
     }
     write(&mut journal, &[entered(3), stable(72), commit(81, 30)]);
-    journal.save_snapshot(SeqNo(72), b"state").unwrap();
+    journal.save_snapshot(SeqNo(72), &state(b"state")).unwrap();
     journal.truncate(SeqNo(71)).unwrap();
     drop(journal);
     let records = place.records();
@@ -489,7 +496,7 @@ fn a_snapshot_that_is_missing_or_changed_is_an_error() {
         let mut journal = place.open().unwrap();
         turns(40).iter().for_each(|turn| write(&mut journal, turn));
         write(&mut journal, &[stable(32)]);
-        journal.save_snapshot(SeqNo(32), b"state").unwrap();
+        journal.save_snapshot(SeqNo(32), &state(b"state")).unwrap();
         journal.truncate(SeqNo(30)).unwrap();
         drop(journal);
         let name = snapshot::name(SeqNo(32));
@@ -513,21 +520,21 @@ fn the_newest_checkpoint_with_record_and_snapshot_is_where_to_start() {
         &mut journal,
         &[prepare(1), stable(8), prepare(9), stable(16)],
     );
-    journal.save_snapshot(SeqNo(8), b"eight").unwrap();
+    journal.save_snapshot(SeqNo(8), &state(b"eight")).unwrap();
     drop(journal);
     let recovered = place.load().unwrap();
-    assert_eq!(recovered.snapshot, Some((SeqNo(8), b"eight".to_vec())));
+    assert_eq!(recovered.snapshot, Some((SeqNo(8), state(b"eight"))));
     let expected = [prepare(1), stable(8), prepare(9)];
     assert_eq!(encoded(&recovered.records), encoded(&expected));
 
     let mut journal = place.open().unwrap();
     journal
-        .save_snapshot(SeqNo(24), b"a record of this one never came")
+        .save_snapshot(SeqNo(24), &state(b"a record of this one never came"))
         .unwrap();
     journal.truncate(SeqNo(0)).unwrap();
     drop(journal);
     let recovered = place.load().unwrap();
-    assert_eq!(recovered.snapshot, Some((SeqNo(8), b"eight".to_vec())));
+    assert_eq!(recovered.snapshot, Some((SeqNo(8), state(b"eight"))));
 
     let mut journal = place.open().unwrap();
     write(&mut journal, &[stable(24)]);
@@ -546,28 +553,30 @@ fn the_newest_checkpoint_with_record_and_snapshot_is_where_to_start() {
 fn states_that_are_not_known_to_be_stable_come_back_too() {
     let place = Place::new();
     let mut journal = place.open().unwrap();
-    journal.save_snapshot(SeqNo(8), b"eight").unwrap();
+    journal.save_snapshot(SeqNo(8), &state(b"eight")).unwrap();
     drop(journal);
     let recovered = place.load().unwrap();
     assert_eq!(recovered.snapshot, None, "nobody says that it is stable");
-    assert_eq!(recovered.later, [(SeqNo(8), b"eight".to_vec())]);
+    assert_eq!(recovered.later, [(SeqNo(8), state(b"eight"))]);
 
     let mut journal = place.open().unwrap();
     write(&mut journal, &[stable(8)]);
-    journal.save_snapshot(SeqNo(16), b"sixteen").unwrap();
-    journal.save_snapshot(SeqNo(24), b"spoilt").unwrap();
+    journal
+        .save_snapshot(SeqNo(16), &state(b"sixteen"))
+        .unwrap();
+    journal.save_snapshot(SeqNo(24), &state(b"spoilt")).unwrap();
     journal.truncate(SeqNo(0)).unwrap();
     drop(journal);
     fs::write(place.file(&snapshot::name(SeqNo(24))), "half").unwrap();
     let recovered = place.load().unwrap();
-    assert_eq!(recovered.snapshot, Some((SeqNo(8), b"eight".to_vec())));
-    assert_eq!(recovered.later, [(SeqNo(16), b"sixteen".to_vec())]);
+    assert_eq!(recovered.snapshot, Some((SeqNo(8), state(b"eight"))));
+    assert_eq!(recovered.later, [(SeqNo(16), state(b"sixteen"))]);
 
     let mut journal = place.open().unwrap();
-    journal.save_snapshot(SeqNo(24), b"again").unwrap();
+    journal.save_snapshot(SeqNo(24), &state(b"again")).unwrap();
     drop(journal);
     let later = place.load().unwrap().later;
-    assert_eq!(later.last(), Some(&(SeqNo(24), b"again".to_vec())));
+    assert_eq!(later.last(), Some(&(SeqNo(24), state(b"again"))));
 }
 
 /// A machine may have spoilt the state it wrote before it knew what others have. Once it got
@@ -576,14 +585,14 @@ fn states_that_are_not_known_to_be_stable_come_back_too() {
 fn a_state_that_is_reached_again_takes_the_place_of_the_earlier_one() {
     let place = Place::new();
     let mut journal = place.open().unwrap();
-    journal.save_snapshot(SeqNo(8), b"spoilt").unwrap();
+    journal.save_snapshot(SeqNo(8), &state(b"spoilt")).unwrap();
     drop(journal);
     let mut journal = place.open().unwrap();
-    journal.save_snapshot(SeqNo(8), b"eight").unwrap();
+    journal.save_snapshot(SeqNo(8), &state(b"eight")).unwrap();
     write(&mut journal, &[stable(8)]);
     drop(journal);
     let recovered = place.load().unwrap();
-    assert_eq!(recovered.snapshot, Some((SeqNo(8), b"eight".to_vec())));
+    assert_eq!(recovered.snapshot, Some((SeqNo(8), state(b"eight"))));
 }
 
 /// A record that is appended before its snapshot is saved is durable with it.
@@ -592,7 +601,7 @@ fn a_snapshot_makes_durable_what_was_appended_before() {
     let place = Place::new();
     let mut journal = place.open().unwrap();
     journal.append(PersistId(1), stable(8)).unwrap();
-    journal.save_snapshot(SeqNo(8), b"eight").unwrap();
+    journal.save_snapshot(SeqNo(8), &state(b"eight")).unwrap();
     drop(journal);
     assert_eq!(place.load().unwrap().snapshot.unwrap().0, SeqNo(8));
 }
@@ -607,7 +616,7 @@ fn a_long_run_stays_small_and_comes_back() {
         if number % 8 == 0 {
             journal.append(PersistId(0), stable(number)).unwrap();
             journal
-                .save_snapshot(SeqNo(number), &number.to_le_bytes())
+                .save_snapshot(SeqNo(number), &state(&number.to_le_bytes()))
                 .unwrap();
             journal.truncate(SeqNo(number.saturating_sub(16))).unwrap();
         }
