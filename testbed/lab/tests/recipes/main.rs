@@ -21,6 +21,7 @@ macro_rules! every_other_program {
             nobody_passes_a_barrier_before_all_are_there: barrier;
             rounds_of_a_double_barrier_do_not_mix: double_barrier;
             members_are_those_that_are_there: membership;
+            a_watch_tells_each_change_once: watch;
         }
     };
     ($($name:ident: $program:ident;)*) => {

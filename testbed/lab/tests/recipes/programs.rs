@@ -10,7 +10,7 @@ use std::{
 };
 
 use bezant_client::{
-    Change, Client, Sight, Since, Value,
+    Change, Client, Event, Sight, Since, Tuple, Value,
     recipes::{
         Barrier, Counter, DoubleBarrier, Election, Guard, LeasedElection, Lock, Membership, Queue,
         RwLock, Semaphore,
@@ -312,4 +312,66 @@ pub(crate) async fn membership(clients: Vec<Client>) {
         clients.len() + 1,
         "one event for each that came, and one"
     );
+}
+
+/// What a watch told until the last tuple: what is there then, and the events by their numbers.
+async fn watched(client: Client, since: Since) -> (BTreeSet<Tuple>, Vec<Event>) {
+    let mut watch = client.watch(SPACE, template!("w", ?int, ?int), since);
+    let (mut there, mut events) = (BTreeSet::new(), Vec::<Event>::new());
+    loop {
+        match watch.next().await.unwrap() {
+            Sight::There { tuple, .. } => {
+                assert!(events.is_empty(), "what was there comes first");
+                assert!(there.insert(tuple), "told twice");
+            }
+            Sight::Happened(event) => {
+                let before = events.last().map_or(0, |event| event.number);
+                assert!(event.number > before, "{event:?} after {before}");
+                let is_news = match event.change {
+                    Change::Inserted => there.insert(event.tuple.clone()),
+                    Change::Taken | Change::Expired => there.remove(&event.tuple),
+                };
+                assert!(is_news, "told twice, or not before: {event:?}");
+                events.push(event);
+            }
+        }
+        if there.contains(&tuple!("w", -1, -1)) {
+            return (there, events);
+        }
+    }
+}
+
+/// All put and take while all watch, half from what is there and half from the first event:
+/// each is told of every change once, and in the order of all.
+pub(crate) async fn watch(clients: Vec<Client>) {
+    const PUT: i64 = 3;
+    let mut watching = Vec::new();
+    for (index, client) in clients.iter().enumerate() {
+        let since = [Since::Present, Since::Event(0)][index % 2];
+        watching.push(tokio::spawn(watched(client.clone(), since)));
+    }
+    all(&clients, |index, client| async move {
+        for part in 0..PUT {
+            let own = tuple!("w", number(index), part);
+            client.out(SPACE, own).await.unwrap();
+        }
+        let first = template!("w", number(index), 0);
+        assert!(client.inp(SPACE, first).await.unwrap().is_some());
+    })
+    .await;
+    clients[0].out(SPACE, tuple!("w", -1, -1)).await.unwrap();
+    let mut left = BTreeSet::from([tuple!("w", -1, -1)]);
+    for index in 0..clients.len() {
+        left.extend((1..PUT).map(|part| tuple!("w", number(index), part)));
+    }
+    let mut histories = Vec::new();
+    for (index, watching) in watching.into_iter().enumerate() {
+        let (there, events) = watching.await.unwrap();
+        assert_eq!(there, left, "client {index}");
+        if index % 2 == 1 {
+            assert_eq!(number(events.len()), number(clients.len()) * (PUT + 1) + 1);
+            histories.push(events);
+        }
+    }
+    assert!(histories.windows(2).all(|two| two[0] == two[1]));
 }

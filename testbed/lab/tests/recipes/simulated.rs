@@ -9,6 +9,7 @@ use std::{
 use bezant_client::{Brought, Carrier, Client, ClusterView, Network, ReplicaId, SigningKey};
 use bezant_sim::{
     Trace, World,
+    faults::Fault,
     guests::{Guests, Sent},
     options::Options,
     report::{Outcome, Report},
@@ -194,6 +195,29 @@ fn a_seed_gives_the_same_run() {
     let [one, other] = [(); 2].map(|()| run(2, Options::draw(2), 5, programs::lock));
     assert!(one.digest.is_some());
     assert_eq!(one, other);
+}
+
+/// The worlds in which watches are told all once have what could make them miss or repeat it.
+#[test]
+fn a_watch_goes_on_over_view_changes_restarts_and_lost_links() {
+    let mut reports = Vec::new();
+    for seed in 1..=8 {
+        let options = Options::draw(seed);
+        if options.n == 4 {
+            reports.push(run(seed, options, 6, programs::watch));
+        }
+    }
+    let sum = |count: fn(&Report) -> u64| reports.iter().map(count).sum::<u64>();
+    assert!(sum(|report| report.figures.views) > 0, "{reports:?}");
+    assert!(sum(|report| report.figures.restarts) > 0, "{reports:?}");
+    assert!(sum(|report| report.figures.installs) > 0, "{reports:?}");
+    let tallies = reports
+        .iter()
+        .filter_map(|report| report.hits.faults.get(&Fault::Partition));
+    assert!(
+        tallies.map(|tally| tally.hits).sum::<u64>() > 0,
+        "{reports:?}"
+    );
 }
 
 #[test]
