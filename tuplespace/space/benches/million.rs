@@ -12,6 +12,10 @@ use bezant_tuple::{Template, Tuple, Value};
 use bezant_tuplespace::{Applied, Lease, Limits, Operation, SpaceName, Spaces, WaiterId};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
+/// The allocator of the node: what is taken after a million others is freed with it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const SIZES: [i64; 2] = [1_000, 1_000_000];
 
 struct House {
