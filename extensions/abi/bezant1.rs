@@ -2,7 +2,7 @@
 //
 // Whoever includes this file defines the macro `host_calls!` first. The engine
 // makes from it the functions it links, the types the module check demands and
-// docs/extensions-abi.md; the SDK makes its bindings. Each call has its group,
+// docs/extensions/abi.md; the SDK makes its bindings. Each call has its group,
 // the fuel it costs before its arguments are looked at, and its type: `ptr` is an
 // address the host reads from, `buf` one it writes to, both `u32` to it. A call is
 // added here and in extensions/engine/src/calls.rs, and nowhere else.
@@ -11,7 +11,7 @@
 // name, or a new module `bezant2`.
 
 host_calls! {
-    /// The kind of the operation the extension runs instead of: 0 `out`, 1 `rdp`, 2 `inp`, 3 `rd`, 4 `in`, 5 `cas`, 6 `replace`, 7 `rd_all`, 8 `in_all`, 9 `count`, 10 `renew`.
+    /// The kind of the operation the extension runs instead of: 0 `out`, 1 `rdp`, 2 `inp`, 3 `rd`, 4 `in`, 5 `cas`, 6 `replace`, 7 `rd_all`, 8 `in_all`, 9 `count`, 10 `renew`, 13 `out_to`.
     [Invocation 10] fn operation() -> i32;
     /// The operation's template. -1 if it has none.
     [Invocation 20] fn argument_template(into: buf, room: u32) -> i32;

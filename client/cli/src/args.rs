@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 
 use crate::{
     commands::{
-        access, audit, bench, cluster, completion, config, context, demo, dev, export, fault,
+        access, audit, bench, cluster, completion, config, context, demo, dev, export, ext, fault,
         group, hold, node, operation, shell, sim, space, status, watch,
     },
     print::Format,
@@ -108,6 +108,9 @@ pub(crate) enum Command {
     /// Say who is a client and in which group, and ask what one may do
     #[command(subcommand)]
     Access(access::Access),
+    /// Check, install and list extensions, and agree to those of others
+    #[command(subcommand)]
+    Ext(ext::Ext),
     /// Make a replica of a development cluster misbehave
     #[command(subcommand)]
     Fault(fault::Fault),

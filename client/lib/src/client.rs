@@ -10,8 +10,8 @@ use std::{
 };
 
 use bezant_api::{
-    Answer, Audience, Call, Decree, ExtensionHash, Group, Lists, Manifest, Right, SpaceInfo,
-    Standing, Whom, limits::MAX_CALL_BYTES,
+    Answer, Audience, Call, Decree, Group, Lists, Right, SpaceInfo, Standing, Whom,
+    limits::MAX_CALL_BYTES,
 };
 use bezant_bft::{
     evidence::Evidence,
@@ -677,7 +677,7 @@ impl Client {
         self.change(Call::Decree(decree)).await
     }
 
-    async fn change(&self, call: Call) -> Result<Reply<bool>, Error> {
+    pub(crate) async fn change(&self, call: Call) -> Result<Reply<bool>, Error> {
         self.call(call).await?.try_map(|answer| match answer {
             Answer::Changed(changed) => Ok(changed),
             _ => Err(Error::Unexpected),
@@ -693,37 +693,6 @@ impl Client {
             .await?
             .try_map(|answer| match answer {
                 Answer::Spaces(names) => Ok(names),
-                _ => Err(Error::Unexpected),
-            })
-    }
-
-    /// Installs an extension; it applies to this client at once and to others once they
-    /// acknowledge it.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] with the rule it breaks, and the others.
-    pub async fn register(
-        &self,
-        manifest: Manifest,
-        module: Vec<u8>,
-    ) -> Result<Reply<ExtensionHash>, Error> {
-        self.call(Call::Register { manifest, module })
-            .await?
-            .try_map(|answer| match answer {
-                Answer::Registered { hash } => Ok(hash),
-                _ => Err(Error::Unexpected),
-            })
-    }
-
-    /// Agrees that an extension of another client applies to this one.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub async fn acknowledge(&self, hash: ExtensionHash) -> Result<Reply<()>, Error> {
-        self.call(Call::Acknowledge { hash })
-            .await?
-            .try_map(|answer| match answer {
-                Answer::Acknowledged => Ok(()),
                 _ => Err(Error::Unexpected),
             })
     }

@@ -42,6 +42,7 @@ mod builder;
 mod carrier;
 mod client;
 mod error;
+mod extensions;
 mod macros;
 mod network;
 pub mod recipes;
@@ -50,8 +51,8 @@ mod waiting;
 mod watch;
 
 pub use bezant_api::{
-    Act, Answer, Audience, Call, Condition, Decree, ExtensionHash, Group, GroupName, Lists,
-    Manifest, Refused, Right, SpaceInfo, Standing, Step, Whom,
+    Act, Answer, Audience, Call, Condition, Decree, ExtensionHash, Group, GroupName, Installed,
+    Lists, Manifest, Refused, Right, SpaceInfo, Standing, Step, Whom,
 };
 pub use bezant_bft::{
     crypto::{PublicKey, SigningKey},

@@ -1,4 +1,4 @@
-//! Prints docs/extensions-abi.md.
+//! Prints docs/extensions/abi.md.
 
 fn main() {
     print!("{}", bezant_extensions::abi::page());

@@ -3,7 +3,7 @@
 //! `extensions/abi/bezant1.rs` is the one description of what a guest may call.
 //! Included here it becomes [`TABLE`], from which the module check takes names and
 //! types, the functions the engine links, and [`page`], the text of
-//! docs/extensions-abi.md. The SDK includes the same file for its bindings.
+//! docs/extensions/abi.md. The SDK includes the same file for its bindings.
 
 use core::fmt::Write as _;
 
@@ -194,7 +194,7 @@ impl HostCall {
     }
 }
 
-/// The text of docs/extensions-abi.md.
+/// The text of docs/extensions/abi.md.
 #[must_use]
 pub fn page() -> String {
     let mut page = String::from(include_str!("abi_page.md"));

@@ -48,4 +48,4 @@ pub use check::{Checked, Rejected, check, check_extension};
 pub use engine::{CallReport, Compiled, ENGINE_VERSION, Engine, Exhausted};
 pub use host::{Host, Invocation};
 pub use matching::covers;
-pub use registry::{Extension, Found, Registry};
+pub use registry::{Extension, Found, Registry, content_hash};

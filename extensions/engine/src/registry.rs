@@ -99,7 +99,7 @@ impl Registry {
         module: Vec<u8>,
     ) -> Result<ExtensionHash, Refused> {
         let code: [u8; 32] = Sha256::digest(&module).into();
-        let hash = content_hash(&manifest, &code);
+        let hash = hash_of(&manifest, &code);
         if self.extensions.contains_key(&hash) {
             return self.acknowledge(owner, hash).map(|()| hash);
         }
@@ -149,6 +149,59 @@ impl Registry {
         self.acknowledged.entry(client).or_default().insert(hash);
         apply_to(&mut self.applying, client, hash, extension);
         Ok(())
+    }
+
+    /// Removes an extension: it applies to nobody any more, not even to those who acknowledged
+    /// it.
+    ///
+    /// # Errors
+    /// [`Refused::NoSuchExtension`].
+    pub fn remove(&mut self, hash: ExtensionHash) -> Result<Extension, Refused> {
+        let extension = self.extensions.remove(&hash);
+        let extension = extension.ok_or(Refused::NoSuchExtension)?;
+        let clients = self.acknowledged.iter();
+        let clients = clients.filter(|(_, hashes)| hashes.contains(&hash));
+        let clients: Vec<ClientKey> = clients.map(|(client, _)| *client).collect();
+        for client in clients {
+            self.take_back(client, hash, &extension);
+        }
+        apply_no_more(&mut self.applying, extension.owner, &extension);
+        Ok(extension)
+    }
+
+    /// Lets an extension of another client not apply to this one any more; whether it did.
+    ///
+    /// # Errors
+    /// [`Refused::NoSuchExtension`].
+    pub fn withdraw(&mut self, client: [u8; 32], hash: ExtensionHash) -> Result<bool, Refused> {
+        let extension = self.extensions.get(&hash).ok_or(Refused::NoSuchExtension)?;
+        let extension = extension.clone();
+        Ok(self.take_back(client, hash, &extension))
+    }
+
+    /// Ends an acknowledgement; whether there was one.
+    fn take_back(&mut self, client: ClientKey, hash: ExtensionHash, extension: &Extension) -> bool {
+        let Some(hashes) = self.acknowledged.get_mut(&client) else {
+            return false;
+        };
+        if !hashes.remove(&hash) {
+            return false;
+        }
+        if hashes.is_empty() {
+            self.acknowledged.remove(&client);
+        }
+        self.acknowledgements = self.acknowledgements.saturating_sub(1);
+        apply_no_more(&mut self.applying, client, extension);
+        true
+    }
+
+    /// Whether an extension applies to a client.
+    #[must_use]
+    pub fn applies(&self, client: &[u8; 32], hash: &ExtensionHash) -> bool {
+        let acknowledged = self.acknowledged.get(client);
+        let owned = self.extensions.get(hash);
+        owned.is_some_and(|extension| extension.owner == *client)
+            || acknowledged.is_some_and(|hashes| hashes.contains(hash))
     }
 
     /// The extension to run instead of `operation`: of those that apply to `invoker`
@@ -221,9 +274,36 @@ fn apply_to(
     }
 }
 
-/// SHA-256 over the manifest's canonical bytes, preceded by their length, and the
-/// digest of the module.
-fn content_hash(manifest: &Manifest, code: &[u8; 32]) -> ExtensionHash {
+/// Takes an extension out of the index for one client.
+fn apply_no_more(
+    applying: &mut BTreeMap<ClientKey, BTreeMap<SpaceName, BTreeMap<u64, ExtensionHash>>>,
+    client: ClientKey,
+    extension: &Extension,
+) {
+    let Some(spaces) = applying.get_mut(&client) else {
+        return;
+    };
+    for subscription in &extension.manifest.subscriptions {
+        if let Some(here) = spaces.get_mut(&subscription.space) {
+            here.remove(&extension.order);
+            if here.is_empty() {
+                spaces.remove(&subscription.space);
+            }
+        }
+    }
+    if spaces.is_empty() {
+        applying.remove(&client);
+    }
+}
+
+/// The hash that names an extension: SHA-256 over its manifest's canonical bytes, preceded by
+/// their length, and the digest of its module.
+#[must_use]
+pub fn content_hash(manifest: &Manifest, module: &[u8]) -> ExtensionHash {
+    hash_of(manifest, &Sha256::digest(module).into())
+}
+
+fn hash_of(manifest: &Manifest, code: &[u8; 32]) -> ExtensionHash {
     let manifest = manifest.encode();
     let mut hash = Sha256::new();
     hash.update(b"bezant extension");

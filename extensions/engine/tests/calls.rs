@@ -215,7 +215,7 @@ fn the_invocation_is_told_as_it_is() {
 /// prints it.
 #[test]
 fn the_committed_manual_is_the_generated_one() {
-    let committed = include_str!("../../../docs/extensions-abi.md");
+    let committed = include_str!("../../../docs/extensions/abi.md");
     assert_eq!(committed, abi::page(), "run the example abi_page again");
 }
 

@@ -200,3 +200,42 @@ fn the_content_covers_all_of_the_state() {
     other.register(BERT, version(1), module("")).unwrap();
     assert_ne!(content(&other), contents[1], "another owner");
 }
+
+#[test]
+fn what_is_removed_applies_to_nobody_and_leaves_no_trace() {
+    let mut registry = Registry::new();
+    let before = content(&registry);
+    let first = registry.register(ANNA, version(1), module("")).unwrap();
+    let one = content(&registry);
+    let second = registry.register(ANNA, version(2), module("")).unwrap();
+    registry.acknowledge(BERT, second).unwrap();
+    registry.acknowledge(BERT, first).unwrap();
+    assert_eq!(found(&registry, &BERT, &rdp("(1)")), Some(2));
+    assert!(registry.applies(&ANNA, &second) && registry.applies(&BERT, &second));
+    assert_eq!(registry.remove(second).unwrap().manifest.version, 2);
+    // The one before is in force again.
+    for client in [ANNA, BERT] {
+        assert_eq!(found(&registry, &client, &rdp("(1)")), Some(1));
+        assert!(!registry.applies(&client, &second));
+    }
+    assert_eq!(registry.remove(second), Err(Refused::NoSuchExtension));
+    assert_eq!(
+        registry.withdraw(BERT, second),
+        Err(Refused::NoSuchExtension)
+    );
+    assert_eq!(registry.withdraw(BERT, first), Ok(true));
+    assert_eq!(registry.withdraw(BERT, first), Ok(false));
+    assert_eq!(found(&registry, &BERT, &rdp("(1)")), None);
+    // Its owner did not acknowledge it.
+    assert_eq!(registry.withdraw(ANNA, first), Ok(false));
+    assert_eq!(found(&registry, &ANNA, &rdp("(1)")), Some(1));
+    assert_eq!(content(&registry), one);
+    registry.remove(first).unwrap();
+    assert_eq!(content(&registry), before);
+    // There is room for as many as before.
+    for number in 0..u32::try_from(MAX_EXTENSIONS_PER_OWNER).unwrap() {
+        registry
+            .register(ANNA, version(10 + number), module(""))
+            .unwrap();
+    }
+}

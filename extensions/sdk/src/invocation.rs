@@ -5,7 +5,7 @@
 use crate::{TemplateBytes, TupleBytes, raw};
 
 /// The kind of the operation: 0 `out`, 1 `rdp`, 2 `inp`, 3 `rd`, 4 `in`, 5 `cas`,
-/// 6 `replace`, 7 `rd_all`, 8 `in_all`, 9 `count`, 10 `renew`.
+/// 6 `replace`, 7 `rd_all`, 8 `in_all`, 9 `count`, 10 `renew`, 13 `out_to`.
 #[must_use]
 pub fn kind() -> i32 {
     raw::operation()

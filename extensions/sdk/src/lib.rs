@@ -20,7 +20,7 @@
 //!
 //! Memory is taken from a pointer that only moves forward and is never given back:
 //! every call runs in a fresh instance. What the host's calls mean and cost is in
-//! docs/extensions-abi.md; this crate's bindings are made from the same table.
+//! docs/extensions/abi.md; this crate's bindings are made from the same table.
 
 #![no_std]
 #![cfg_attr(

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::codec::{self, DecodeError};
 use crate::limits::MAX_CALL_BYTES;
 use crate::{
-    Decree, ExtensionHash, Group, Lists, Manifest, Refused, Right, SpaceInfo, Standing, Whom,
+    Decree, ExtensionHash, Group, Installed, Lists, Manifest, Refused, Right, SpaceInfo, Standing,
+    Whom,
 };
 
 /// Everything a client can ask of the service. The order of the variants is the wire format.
@@ -120,6 +121,18 @@ pub enum Call {
         /// Most tuples wanted, at least 1; the service's page size bounds it too.
         limit: u32,
     },
+    /// Removes an extension, which then applies to nobody: its owner's word, or an operator's.
+    Unregister {
+        /// The extension.
+        hash: ExtensionHash,
+    },
+    /// Lets an extension of another client not apply to the caller any more.
+    Withdraw {
+        /// The extension.
+        hash: ExtensionHash,
+    },
+    /// Asks which extensions there are.
+    Extensions,
 }
 
 /// What the service says to a [`Call`]. The order of the variants is the wire format.
@@ -177,6 +190,8 @@ pub enum Answer {
     Space(SpaceInfo),
     /// What the caller may do.
     Standing(Standing),
+    /// All extensions, in the order of their registration.
+    Extensions(Vec<Installed>),
 }
 
 impl Call {

@@ -35,5 +35,7 @@ pub use call::{Answer, Call};
 pub use genesis::Genesis;
 pub use group::{Act, Condition, Group, Step};
 pub use hex::ExtensionHash;
-pub use manifest::{ABI_VERSION, Access, Capability, Manifest, ManifestError, Subscription};
+pub use manifest::{
+    ABI_VERSION, Access, Capability, Installed, Manifest, ManifestError, Subscription,
+};
 pub use refused::{ExtensionFailure, FailureCode, Refused, Rejection, Rule};

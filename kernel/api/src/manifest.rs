@@ -7,11 +7,11 @@ use bezant_tuple::Template;
 use bezant_tuplespace::{OperationKind, SpaceName};
 use serde::{Deserialize, Serialize};
 
-use crate::codec;
 use crate::limits::{
     MAX_CAPABILITIES, MAX_ENTRY_CHARS, MAX_FUEL, MAX_MANIFEST_BYTES, MAX_MEMORY_PAGES,
     MAX_NAME_CHARS, MAX_SUBSCRIPTIONS,
 };
+use crate::{ExtensionHash, codec};
 
 /// The version of the host's calls this service speaks: module `bezant1`.
 pub const ABI_VERSION: u16 = 1;
@@ -33,6 +33,21 @@ pub struct Manifest {
     pub fuel: u64,
     /// The most memory an instance may have, in pages of 64 KiB; reserved before it starts.
     pub memory_pages: u32,
+}
+
+/// What is told of an installed extension.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Installed {
+    /// Its hash: the name by which it is acknowledged and removed.
+    pub hash: ExtensionHash,
+    /// The client that installed it.
+    pub owner: [u8; 32],
+    /// Its manifest's name.
+    pub name: String,
+    /// Its manifest's version.
+    pub version: u32,
+    /// Whether it applies to whoever asks.
+    pub applies: bool,
 }
 
 /// A class of operations, and the entry point that runs instead of them.

@@ -257,7 +257,7 @@ impl fmt::Display for Rule {
             Self::NoFloats => f.write_str("it uses floating point, whose results may differ between replicas; use integers"),
             Self::NoProposal => f.write_str("it uses a WebAssembly feature that is off here; build it for the plain `mvp` processor"),
             Self::NoStart => f.write_str("it has a start function; do that work in the entry point"),
-            Self::Imports => f.write_str("it imports something that is not a function of `bezant1`, or with another type; docs/extensions-abi.md lists them"),
+            Self::Imports => f.write_str("it imports something that is not a function of `bezant1`, or with another type; docs/extensions/abi.md lists them"),
             Self::Exports => f.write_str("it does not export its memory as `memory` and every entry point of its manifest as a function without parameters and results"),
             Self::Memory => write!(f, "it does not have one memory of its own that starts within its manifest's cap of at most {MAX_MEMORY_PAGES} pages; lower its stack or raise the cap"),
             Self::Count => f.write_str("it has more functions, types, globals, tables, segments, locals or parameters than a module may have; make it smaller"),

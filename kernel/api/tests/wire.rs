@@ -10,9 +10,9 @@
 use bezant_api::codec::{self, DecodeError};
 use bezant_api::limits::{MAX_CALL_BYTES, MAX_FUEL, MAX_MEMORY_PAGES, MAX_MODULE_BYTES};
 use bezant_api::{
-    Access, Act, Answer, Call, Capability, Condition, Decree, ExtensionFailure, ExtensionHash,
-    FailureCode, Genesis, Group, GroupName, Lists, Manifest, ManifestError, Refused, Rejection,
-    Right, Rule, SpaceInfo, Standing, Step, Subscription, Whom,
+    Access, Act, Answer, Audience, Call, Capability, Condition, Decree, ExtensionFailure,
+    ExtensionHash, FailureCode, Genesis, Group, GroupName, Installed, Lists, Manifest,
+    ManifestError, Refused, Rejection, Right, Rule, SpaceInfo, Standing, Step, Subscription, Whom,
 };
 use bezant_tuple::{Field, Kind, Template, Tuple, Value};
 use bezant_tuplespace::{
@@ -95,6 +95,11 @@ fn operations() -> impl Strategy<Value = Operation> {
                 }),
             }),
         templates().prop_map(|template| Operation::Count { template }),
+        (tuples(), audiences()).prop_map(|(tuple, audience)| Operation::OutTo {
+            tuple,
+            lease: Lease::Session,
+            audience: Box::new(audience),
+        }),
     ]
 }
 
@@ -176,6 +181,10 @@ fn calls() -> impl Strategy<Value = Call> {
         proptest::option::of(spaces()).prop_map(|after| Call::Standing { after }),
         decrees().prop_map(Call::Decree),
         (spaces(), quotas()).prop_map(|(space, quota)| Call::SetQuota { space, quota }),
+        (spaces(), any::<u32>()).prop_map(|(space, limit)| Call::Purge { space, limit }),
+        any::<[u8; 32]>().prop_map(|hash| Call::Unregister { hash: hash.into() }),
+        any::<[u8; 32]>().prop_map(|hash| Call::Withdraw { hash: hash.into() }),
+        Just(Call::Extensions),
     ]
 }
 
@@ -207,6 +216,11 @@ fn lists() -> impl Strategy<Value = Lists> {
         take,
         administer,
     })
+}
+
+fn audiences() -> impl Strategy<Value = Audience> {
+    let list = || proptest::option::of(proptest::collection::btree_set(whom(), 0..4));
+    (list(), list()).prop_map(|(readers, takers)| Audience { readers, takers })
 }
 
 fn decrees() -> impl Strategy<Value = Decree> {
@@ -272,6 +286,17 @@ fn answers() -> impl Strategy<Value = Answer> {
         refusals().prop_map(Answer::Refused),
         any::<bool>().prop_map(Answer::Changed),
         Just(Answer::Removed),
+        (any::<([u8; 32], [u8; 32], u32, bool)>(), "[a-z]{1,8}").prop_map(
+            |((hash, owner, version, applies), name)| {
+                Answer::Extensions(vec![Installed {
+                    hash: hash.into(),
+                    owner,
+                    name,
+                    version,
+                    applies,
+                }])
+            }
+        ),
         (any::<Option<[u8; 32]>>(), lists(), quotas()).prop_map(|(creator, lists, quota)| {
             Answer::Space(SpaceInfo {
                 creator,

@@ -7,7 +7,7 @@
 use bezant_api::{Answer, Call, Lists, Refused, Standing};
 use bezant_tuplespace::{Applied, Operation, SpaceName, Spaces, WaiterId};
 
-use crate::{At, Kernel};
+use crate::{At, Kernel, extensions::Remover};
 
 impl Kernel {
     /// Carries out an encoded call; `None` if the client waits now.
@@ -76,6 +76,17 @@ impl Kernel {
                 self.extensions.acknowledge(at.client, hash)?;
                 Answer::Acknowledged
             }
+            Call::Withdraw { hash } => Answer::Changed(self.extensions.withdraw(at.client, hash)?),
+            Call::Unregister { hash } => {
+                let by_operator = self.access.is_operator(&at.client);
+                let by = Remover {
+                    client: at.client,
+                    is_operator: by_operator,
+                };
+                self.extensions.unregister(&mut self.spaces, by, hash)?;
+                Answer::Changed(true)
+            }
+            Call::Extensions => Answer::Extensions(self.extensions.installed(&at.client)),
             Call::Cancel { number } => {
                 let wait = WaiterId {
                     owner: waiter.owner,

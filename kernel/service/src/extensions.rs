@@ -5,10 +5,10 @@
 //! did is undone by the caller if it fails: a failed extension never falls back
 //! to the plain operation (extensions.md, "Failure").
 
-use bezant_api::{ExtensionHash, Manifest, Refused};
+use bezant_api::{ExtensionHash, Installed, Manifest, Refused};
 use bezant_bft::ids::ClientId;
-use bezant_extensions::{Engine, Host, Invocation, Registry};
-use bezant_tuple::{Tuple, Value};
+use bezant_extensions::{Engine, Extension, Host, Invocation, Registry};
+use bezant_tuple::{Field, Template, Tuple, Value};
 use bezant_tuplespace::{Applied, Lease, Operation, Outcome, Refusal, SpaceName, Spaces};
 
 use crate::{At, access::Access};
@@ -111,6 +111,56 @@ impl Extensions {
         self.registry.acknowledge(client.0, hash)
     }
 
+    /// Lets an extension of another client not apply to this one any more; whether it did.
+    pub(crate) fn withdraw(
+        &mut self,
+        client: ClientId,
+        hash: ExtensionHash,
+    ) -> Result<bool, Refused> {
+        self.registry.withdraw(client.0, hash)
+    }
+
+    /// Removes an extension with its object.
+    pub(crate) fn unregister(
+        &mut self,
+        spaces: &mut Spaces,
+        by: Remover,
+        hash: ExtensionHash,
+    ) -> Result<(), Refused> {
+        let extension = self.registry.get(&hash);
+        let owner = extension.ok_or(Refused::NoSuchExtension)?.owner;
+        if owner != by.client.0 && !by.is_operator {
+            return Err(Refusal::Forbidden.into());
+        }
+        self.registry.remove(hash)?;
+        let fields = vec![
+            Field::Exact(Value::from("extension")),
+            Field::Any,
+            Field::Any,
+            Field::Exact(Value::from(hash.0.to_vec())),
+            Field::Any,
+        ];
+        if let (Ok(objects), Ok(template)) = (SpaceName::reserved(OBJECTS), Template::new(fields)) {
+            // There is none if there was no room for it.
+            let _object = spaces.apply(&objects, &Operation::Inp { template }, None);
+        }
+        Ok(())
+    }
+
+    /// All extensions, as they are told to a client.
+    pub(crate) fn installed(&self, client: &ClientId) -> Vec<Installed> {
+        let mut all: Vec<(&ExtensionHash, &Extension)> = self.registry.iter().collect();
+        all.sort_unstable_by_key(|(_, extension)| extension.order);
+        let told = all.into_iter().map(|(hash, extension)| Installed {
+            hash: *hash,
+            owner: extension.owner,
+            name: extension.manifest.name.clone(),
+            version: extension.manifest.version,
+            applies: self.registry.applies(&client.0, hash),
+        });
+        told.collect()
+    }
+
     /// Runs the extension that applies to this operation instead of it, if one does.
     /// After an error the caller undoes everything.
     pub(crate) fn run(
@@ -160,6 +210,13 @@ impl Extensions {
                 .map_err(|_| failure.map_or(Refused::NoSuchExtension, Refused::Extension)),
         )
     }
+}
+
+/// Who removes an extension.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Remover {
+    pub(crate) client: ClientId,
+    pub(crate) is_operator: bool,
 }
 
 /// What a running extension can do here.

@@ -10,6 +10,7 @@ pub(crate) mod context;
 pub(crate) mod demo;
 pub(crate) mod dev;
 pub(crate) mod export;
+pub(crate) mod ext;
 pub(crate) mod fault;
 pub(crate) mod group;
 pub(crate) mod hold;
@@ -61,6 +62,7 @@ fn dispatch(cli: Cli, printer: &Printer) -> Result<Exit, Failure> {
         Command::Shell(command) => command.run(global, printer),
         Command::Access(command) => with_links(command.run(global, printer)),
         Command::Space(command) => with_links(command.run(global, printer)),
+        Command::Ext(command) => with_links(command.run(global, printer)),
         Command::Fault(command) => block_on(command.run(global, printer)),
         Command::Audit(command) => command.run(global, printer),
         Command::Bench(command) => command.run(global, printer),

@@ -13,6 +13,7 @@ mod audit;
 mod bench;
 mod contract;
 mod documents;
+mod ext;
 mod fixture;
 mod hold;
 mod processes;

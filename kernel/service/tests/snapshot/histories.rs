@@ -6,7 +6,9 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use bezant_api::{Answer, Call, Decree, GroupName, Lists, Refused, Right, Whom};
+use bezant_api::{
+    Answer, Audience, Call, Decree, ExtensionHash, GroupName, Lists, Refused, Right, Whom,
+};
 use bezant_bft::{
     ids::{ClientId, OrderedTime, RequestNumber, SeqNo, SessionId},
     message::{Reply, Request},
@@ -35,10 +37,18 @@ enum What {
     Call(Call),
     /// Ends the wait of a request sent so many before.
     Cancel(u64),
-    /// Acknowledges the extension of this version, if it was registered.
-    Acknowledge(u32),
+    /// Something about an extension that was registered, if so many were.
+    Extension(u32, About),
     /// Bytes that are no call.
     Garbage,
+}
+
+/// What is said of an extension.
+#[derive(Clone, Copy, Debug)]
+enum About {
+    Acknowledge,
+    Withdraw,
+    Unregister,
 }
 
 /// One proposal.
@@ -165,6 +175,20 @@ fn ruling() -> impl Strategy<Value = Call> {
             lists: Lists::closed()
         }),
         name().prop_map(|space| Call::RemoveSpace { space }),
+        (name(), 0u32..9).prop_map(|(space, limit)| Call::Purge { space, limit }),
+        (name(), whom(), any::<bool>()).prop_map(|(space, whom, takes)| {
+            let list = || Some([whom.clone()].into());
+            let audience = Audience {
+                readers: list(),
+                takers: if takes { list() } else { None },
+            };
+            let operation = Operation::OutTo {
+                tuple: tuple("(1, \"x\")"),
+                lease: Lease::Forever,
+                audience: Box::new(audience),
+            };
+            on(space, operation)
+        }),
         (name(), 0u64..9).prop_map(|(space, tuples)| Call::SetQuota {
             space,
             quota: Quota { tuples, bytes: 200 },
@@ -192,7 +216,8 @@ fn what() -> impl Strategy<Value = What> {
     prop_oneof![
         20 => operation.prop_map(|(space, operation)| What::Call(on(space, operation))),
         2 => (0u32..4).prop_map(|version| What::Call(register(version))),
-        2 => (0u32..4).prop_map(What::Acknowledge),
+        4 => (0u32..4, select(vec![About::Acknowledge, About::Acknowledge, About::Withdraw, About::Unregister]))
+            .prop_map(|(number, about)| What::Extension(number, about)),
         3 => (0u32..4).prop_map(|version| What::Call(ask(version))),
         3 => (1u64..6).prop_map(What::Cancel),
         1 => select(vec!["a", "c"]).prop_map(|name| What::Call(Call::CreateSpace { space: space(name) })),
@@ -263,7 +288,7 @@ struct World {
     time: u64,
     sessions: Vec<Session>,
     sent: Vec<Arc<CheckedRequest>>,
-    registered: BTreeMap<u32, Call>,
+    registered: BTreeMap<u32, ExtensionHash>,
 }
 
 /// The requests by which client 0 opens as many sessions as it may have.
@@ -354,9 +379,11 @@ impl World {
             What::Cancel(before) => Call::Cancel {
                 number: number.saturating_sub(before),
             },
-            What::Acknowledge(version) => match self.registered.get(&version) {
-                Some(call) => call.clone(),
-                None => Call::ListSpaces,
+            What::Extension(number, about) => match (self.registered.get(&number), about) {
+                (None, _) => Call::Extensions,
+                (Some(&hash), About::Acknowledge) => Call::Acknowledge { hash },
+                (Some(&hash), About::Withdraw) => Call::Withdraw { hash },
+                (Some(&hash), About::Unregister) => Call::Unregister { hash },
             },
             What::Garbage => {
                 let mut request = session.ask(number, acks, &Call::ListSpaces);
@@ -409,9 +436,8 @@ impl World {
             return;
         }
         if let Answer::Registered { hash } = answer {
-            let acknowledge = Call::Acknowledge { hash };
-            let version = u32::try_from(self.registered.len()).unwrap();
-            self.registered.entry(version).or_insert(acknowledge);
+            let number = u32::try_from(self.registered.len()).unwrap();
+            self.registered.entry(number).or_insert(hash);
         }
         let mut sessions = self.sessions.iter_mut();
         if let Some(session) = sessions.find(|session| session.id == reply.session) {

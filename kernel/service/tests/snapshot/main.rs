@@ -10,6 +10,7 @@
 
 mod access;
 mod audience;
+mod extensions;
 mod fixture;
 mod groups;
 mod histories;

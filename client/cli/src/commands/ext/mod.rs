@@ -1,0 +1,301 @@
+//! `bezant ext`: check, install, list and remove extensions, and agree to those of others.
+
+mod manifest;
+mod starter;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use bezant_api::{Answer, Call, ExtensionHash, Installed, Manifest};
+use bezant_extensions::{Checked, check, check_extension, content_hash};
+use bezant_node::config::to_hex;
+use clap::Subcommand;
+use serde_json::{Map, Value, json};
+
+use super::space::changed_or_not;
+use crate::{
+    args::Global,
+    connect::{Service, failure_of, unexpected},
+    exit::{Exit, Failure},
+    print::{Format, Printer},
+    said::Said,
+};
+
+/// The commands of `bezant ext`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ext {
+    /// Make a folder with a small extension that works, to be changed; asks nobody
+    New {
+        /// Its name, and the folder's: 1 to 64 of a-z 0-9 . _ -
+        name: String,
+    },
+    /// Check a manifest with its module, or a module alone, as every replica would; asks nobody
+    Check {
+        /// A manifest (.toml) or a module (.wasm, or .wat in the text format)
+        file: PathBuf,
+    },
+    /// Install an extension; it applies to this client from its next operation on
+    Install {
+        /// Its manifest
+        manifest: PathBuf,
+        /// Check it and say what would happen, but install nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List what is installed, in that order
+    Ls,
+    /// Agree that another client's extension applies to this one
+    Ack {
+        /// Its hash, whole: what is agreed to is this content and no other
+        hash: ExtensionHash,
+    },
+    /// Take that back
+    Unack {
+        /// Its hash
+        hash: ExtensionHash,
+    },
+    /// Remove an extension, for all to whom it applies (its owner and operators only)
+    Rm {
+        /// Its hash
+        hash: ExtensionHash,
+    },
+}
+
+/// An extension as it lies on disk.
+struct OnDisk {
+    manifest: Manifest,
+    module: Vec<u8>,
+    hash: ExtensionHash,
+}
+
+impl Ext {
+    pub(crate) async fn run(self, global: &Global, printer: &Printer) -> Result<Exit, Failure> {
+        let call = match self {
+            Self::New { name } => return starter::write(&name, printer),
+            Self::Check { file } => return checked(&file, printer),
+            Self::Install { manifest, dry_run } => {
+                let found = OnDisk::read(&manifest)?;
+                if dry_run {
+                    return found.try_on(global, printer).await;
+                }
+                Call::Register {
+                    manifest: found.manifest,
+                    module: found.module,
+                }
+            }
+            Self::Ls => Call::Extensions,
+            Self::Ack { hash } => Call::Acknowledge { hash },
+            Self::Unack { hash } => Call::Withdraw { hash },
+            Self::Rm { hash } => Call::Unregister { hash },
+        };
+        let service = Service::connect(global).await?;
+        let me = service.client().id().0;
+        let said = service.call(call, printer.proves()).await?;
+        match &said.answer {
+            Answer::Registered { hash } => installed(*hash, &said, printer)?,
+            Answer::Acknowledged => changed_or_not(true, &said, printer)?,
+            Answer::Changed(changed) => changed_or_not(*changed, &said, printer)?,
+            Answer::Extensions(all) => listed(all, &me, &said, printer)?,
+            other => return Err(unexpected(other)),
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(file).map_err(|error| {
+        Failure::error(format!("this file cannot be read: {error}"))
+            .at(file.display().to_string())
+            .next("check its name and that it may be read")
+    })
+}
+
+/// The module in a file; one in the text format is translated.
+fn read_module(file: &Path) -> Result<Vec<u8>, Failure> {
+    let bytes = read(file)?;
+    if !is_text(file) {
+        return Ok(bytes);
+    }
+    let module = wat::parse_bytes(&bytes);
+    let module = module.map_err(|error| {
+        Failure::error(error.to_string())
+            .at(file.display().to_string())
+            .next("correct the text of the module")
+    })?;
+    Ok(module.into_owned())
+}
+
+/// Whether a module is written in the text format.
+fn is_text(file: &Path) -> bool {
+    file.extension().is_some_and(|ending| ending == "wat")
+}
+
+fn refused(file: &Path, why: impl std::fmt::Display) -> Failure {
+    Failure::error(why.to_string())
+        .at(file.display().to_string())
+        .next("docs/extensions/README.md has the rules and their reasons")
+}
+
+impl OnDisk {
+    /// Reads a manifest and its module and checks both.
+    fn read(file: &Path) -> Result<Self, Failure> {
+        Self::check(file).map(|(found, _)| found)
+    }
+
+    fn check(file: &Path) -> Result<(Self, Checked), Failure> {
+        let text = String::from_utf8(read(file)?);
+        let text = text.map_err(|_| refused(file, "a manifest is a text"))?;
+        let described = manifest::parse(file, &text)?;
+        let module = read_module(&described.module)?;
+        let manifest = described.manifest;
+        let checked = check_extension(&manifest, &module);
+        let checked = checked.map_err(|rejected| refused(&described.module, rejected))?;
+        let hash = content_hash(&manifest, &module);
+        let found = Self {
+            manifest,
+            module,
+            hash,
+        };
+        Ok((found, checked))
+    }
+
+    /// Says what installing it would do.
+    async fn try_on(self, global: &Global, printer: &Printer) -> Result<Exit, Failure> {
+        let service = Service::connect(global).await?;
+        let all = service.client().extensions().await;
+        service.close().await;
+        let all = all.map_err(|error| failure_of(&error))?.into_inner();
+        let there = all.iter().find(|other| other.hash == self.hash);
+        let manifest = &self.manifest;
+        let runs: Vec<String> = manifest.subscriptions.iter().map(spelled).collect();
+        if printer.is_json() {
+            printer.json(&json!({
+                "op": "ext-install",
+                "dry_run": true,
+                "hash": self.hash.to_string(),
+                "installed": there.is_some(),
+                "applies": there.is_some_and(|there| there.applies),
+                "runs": runs,
+            }))?;
+            return Ok(Exit::Ok);
+        }
+        printer.line(&self.hash.to_string())?;
+        let (name, version) = (&manifest.name, manifest.version);
+        match there {
+            None => printer.note(&format!(
+                "{name} {version} is not installed; it would run on"
+            )),
+            Some(there) if there.applies => {
+                printer.note(&format!("{name} {version} applies already, on"));
+            }
+            Some(_) => printer.note(&format!(
+                "{name} {version} is installed by another client; installing it agrees to that, on"
+            )),
+        }
+        runs.iter()
+            .for_each(|run| printer.note(&format!("  {run}")));
+        Ok(Exit::Ok)
+    }
+}
+
+/// Which operations a subscription takes over.
+fn spelled(subscription: &bezant_api::Subscription) -> String {
+    let kinds: Vec<&str> = subscription.kinds.iter().map(|kind| kind.name()).collect();
+    let (space, template, entry) = (
+        &subscription.space,
+        &subscription.template,
+        &subscription.entry,
+    );
+    format!("{} {space} {template} by {entry}", kinds.join("|"))
+}
+
+fn checked(file: &Path, printer: &Printer) -> Result<Exit, Failure> {
+    let is_module = is_text(file) || file.extension().is_some_and(|ending| ending == "wasm");
+    let (hash, checked, bytes) = if is_module {
+        let module = read_module(file)?;
+        let checked = check(&module).map_err(|rejected| refused(file, rejected))?;
+        (None, checked, module.len())
+    } else {
+        let (found, checked) = OnDisk::check(file)?;
+        (Some(found.hash.to_string()), checked, found.module.len())
+    };
+    if printer.is_json() {
+        printer.json(&json!({
+            "op": "ext-check",
+            "hash": hash,
+            "module_bytes": bytes,
+            "memory_pages": checked.memory_pages,
+            "entries": checked.entries,
+        }))?;
+        return Ok(Exit::Ok);
+    }
+    let entries: Vec<&str> = checked.entries.iter().map(String::as_str).collect();
+    let pages = checked.memory_pages;
+    let entries = entries.join(" ");
+    printer.line(&format!(
+        "keeps every rule: {bytes} bytes, {pages} pages of memory, entry points {entries}"
+    ))?;
+    Ok(Exit::Ok)
+}
+
+fn object(op: &str, said: &Said) -> Map<String, Value> {
+    let mut object = Map::from_iter([("op".to_owned(), json!(op))]);
+    object.extend(said.fields());
+    object
+}
+
+fn installed(hash: ExtensionHash, said: &Said, printer: &Printer) -> Result<(), Failure> {
+    if printer.is_json() {
+        let mut object = object("ext-install", said);
+        object.insert("hash".to_owned(), json!(hash.to_string()));
+        return printer.json(&object);
+    }
+    printer.line(&hash.to_string())?;
+    if printer.format == Format::Table {
+        printer.note("installed; others agree to it with bezant ext ack and this hash");
+    }
+    Ok(())
+}
+
+fn listed(all: &[Installed], me: &[u8; 32], said: &Said, printer: &Printer) -> Result<(), Failure> {
+    let described = |one: &Installed| {
+        json!({
+            "hash": one.hash.to_string(),
+            "name": one.name,
+            "version": one.version,
+            "owner": to_hex(&one.owner),
+            "applies": one.applies,
+        })
+    };
+    match printer.format {
+        Format::Json => {
+            let mut object = object("ext-ls", said);
+            let all: Vec<Value> = all.iter().map(described).collect();
+            object.insert("extensions".to_owned(), json!(all));
+            printer.json(&object)
+        }
+        Format::Jsonl => printer.objects(all.iter().map(described).collect()),
+        Format::Raw => {
+            let mut all = all.iter();
+            all.try_for_each(|one| printer.line(&one.hash.to_string()))
+        }
+        Format::Table => {
+            let rows = all.iter().map(|one| {
+                let applies = match (one.owner == *me, one.applies) {
+                    (true, _) => "yours",
+                    (false, true) => "agreed to",
+                    (false, false) => "no",
+                };
+                vec![
+                    one.name.clone(),
+                    one.version.to_string(),
+                    applies.to_owned(),
+                    one.hash.to_string(),
+                ]
+            });
+            printer.table(&["name", "version", "applies", "hash"], rows.collect())
+        }
+    }
+}
