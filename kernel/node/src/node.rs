@@ -645,6 +645,7 @@ impl Node {
             pooled: self.replica.pooled(),
             replica_links: stats.replica_links,
             client_links: stats.client_links,
+            extension_calls: self.kernel.tallied().into_iter().map(Into::into).collect(),
             sessions: figures.sessions,
             spaces: figures.spaces,
             tuples: figures.tuples,

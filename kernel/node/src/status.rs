@@ -2,7 +2,50 @@
 
 use serde::{Deserialize, Serialize};
 
+use bezant_kernel::Tallied;
+
 use crate::faults::Fault;
+
+/// What an extension did at this replica since it started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct ExtensionCalls {
+    /// Its hash.
+    pub hash: String,
+    /// Its manifest's name.
+    pub name: String,
+    /// Its manifest's version.
+    pub version: u32,
+    /// Calls.
+    pub calls: u64,
+    /// Those of them that failed, or refused.
+    pub failures: u64,
+    /// Fuel burnt in all of them.
+    pub fuel: u64,
+    /// Why the last one failed that did.
+    pub last_failure: Option<String>,
+}
+
+impl From<Tallied> for ExtensionCalls {
+    fn from(tallied: Tallied) -> Self {
+        let Tallied {
+            hash,
+            name,
+            version,
+            tally,
+        } = tallied;
+        Self {
+            hash: hash.to_string(),
+            name,
+            version,
+            calls: tally.calls,
+            failures: tally.failures,
+            fuel: tally.fuel,
+            last_failure: tally.last_failure.map(|code| code.to_string()),
+        }
+    }
+}
 
 /// A replica at a glance; `GET /status` in JSON. Names are stable.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +80,8 @@ pub struct NodeStatus {
     pub waiters: usize,
     /// Registered extensions.
     pub extensions: usize,
+    /// Each of them, and what it did here, in the order of their registration.
+    pub extension_calls: Vec<ExtensionCalls>,
     /// Requests executed since the start.
     pub requests: u64,
     /// Proposals executed since the start.

@@ -5,9 +5,11 @@
 //! did is undone by the caller if it fails: a failed extension never falls back
 //! to the plain operation (extensions.md, "Failure").
 
-use bezant_api::{ExtensionHash, Installed, Manifest, Refused};
+use std::collections::BTreeMap;
+
+use bezant_api::{ExtensionHash, FailureCode, Installed, Manifest, Refused};
 use bezant_bft::ids::ClientId;
-use bezant_extensions::{Engine, Extension, Host, Invocation, Registry};
+use bezant_extensions::{CallReport, Engine, Extension, Host, Invocation, Registry};
 use bezant_tuple::{Field, Template, Tuple, Value};
 use bezant_tuplespace::{Applied, Lease, Operation, Outcome, Refusal, SpaceName, Spaces};
 
@@ -27,6 +29,33 @@ pub(crate) struct Extensions {
     logs: Vec<String>,
     /// Why this replica cannot go on, once it cannot.
     exhausted: Option<String>,
+    tallies: BTreeMap<ExtensionHash, Tally>,
+}
+
+/// What an extension did at this replica since it started; never part of the agreed state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Calls.
+    pub calls: u64,
+    /// Those of them that failed, or refused.
+    pub failures: u64,
+    /// Fuel burnt in all of them.
+    pub fuel: u64,
+    /// Why the last one failed that did.
+    pub last_failure: Option<FailureCode>,
+}
+
+/// An installed extension and what it did here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tallied {
+    /// Which.
+    pub hash: ExtensionHash,
+    /// Its manifest's name.
+    pub name: String,
+    /// Its manifest's version.
+    pub version: u32,
+    /// What it did.
+    pub tally: Tally,
 }
 
 impl Extensions {
@@ -36,6 +65,7 @@ impl Extensions {
             engine: Engine::new(),
             logs: Vec::new(),
             exhausted: None,
+            tallies: BTreeMap::new(),
         }
     }
 
@@ -133,6 +163,7 @@ impl Extensions {
             return Err(Refusal::Forbidden.into());
         }
         self.registry.remove(hash)?;
+        self.tallies.remove(&hash);
         let fields = vec![
             Field::Exact(Value::from("extension")),
             Field::Any,
@@ -149,16 +180,34 @@ impl Extensions {
 
     /// All extensions, as they are told to a client.
     pub(crate) fn installed(&self, client: &ClientId) -> Vec<Installed> {
-        let mut all: Vec<(&ExtensionHash, &Extension)> = self.registry.iter().collect();
-        all.sort_unstable_by_key(|(_, extension)| extension.order);
-        let told = all.into_iter().map(|(hash, extension)| Installed {
+        let told = self
+            .ordered()
+            .into_iter()
+            .map(|(hash, extension)| Installed {
+                hash: *hash,
+                owner: extension.owner,
+                name: extension.manifest.name.clone(),
+                version: extension.manifest.version,
+                applies: self.registry.applies(&client.0, hash),
+            });
+        told.collect()
+    }
+
+    /// All extensions with what they did here, in the order of their registration.
+    pub(crate) fn tallied(&self) -> Vec<Tallied> {
+        let told = self.ordered().into_iter().map(|(hash, extension)| Tallied {
             hash: *hash,
-            owner: extension.owner,
             name: extension.manifest.name.clone(),
             version: extension.manifest.version,
-            applies: self.registry.applies(&client.0, hash),
+            tally: self.tallies.get(hash).copied().unwrap_or_default(),
         });
         told.collect()
+    }
+
+    fn ordered(&self) -> Vec<(&ExtensionHash, &Extension)> {
+        let mut all: Vec<(&ExtensionHash, &Extension)> = self.registry.iter().collect();
+        all.sort_unstable_by_key(|(_, extension)| extension.order);
+        all
     }
 
     /// Runs the extension that applies to this operation instead of it, if one does.
@@ -203,12 +252,25 @@ impl Extensions {
                 return Some(Err(Refused::NoSuchExtension));
             }
         };
+        let tally = self.tallies.entry(found.hash).or_default();
+        tally.note(&report);
         let failure = found.extension.failure(&report);
         Some(
             report
                 .result
                 .map_err(|_| failure.map_or(Refused::NoSuchExtension, Refused::Extension)),
         )
+    }
+}
+
+impl Tally {
+    const fn note(&mut self, report: &CallReport) {
+        self.calls = self.calls.saturating_add(1);
+        self.fuel = self.fuel.saturating_add(report.fuel_used);
+        if let Err(code) = report.result {
+            self.failures = self.failures.saturating_add(1);
+            self.last_failure = Some(code);
+        }
     }
 }
 

@@ -42,6 +42,7 @@ use bezant_bft::{
 use bezant_tuplespace::{Outcome, Refusal, SpaceName, Spaces, Wait, WaiterId};
 use bytes::Bytes;
 
+pub use crate::extensions::{Tallied, Tally};
 use crate::{
     access::Access,
     extensions::Extensions,
@@ -158,6 +159,12 @@ impl Kernel {
     #[must_use]
     pub fn broken(&self) -> Option<&str> {
         self.extensions.exhausted()
+    }
+
+    /// What each installed extension did at this replica since it started; outside agreed state.
+    #[must_use]
+    pub fn tallied(&self) -> Vec<Tallied> {
+        self.extensions.tallied()
     }
 
     /// The lines extensions logged since the last call; outside agreed state.

@@ -15,9 +15,9 @@ use crate::{
     target::Target,
 };
 
-/// Flags of `bezant status`.
+/// Which admin endpoints to ask.
 #[derive(Debug, Args)]
-pub(crate) struct Status {
+pub(crate) struct Admin {
     /// The replicas' admin endpoints, by replica, instead of the context's
     #[arg(
         long,
@@ -26,6 +26,32 @@ pub(crate) struct Status {
         value_delimiter = ','
     )]
     admin: Vec<String>,
+}
+
+impl Admin {
+    /// The endpoints that were named, or else those of the context.
+    pub(super) fn addresses(&self, target: &Target) -> Result<Vec<String>, Failure> {
+        let named = if self.admin.is_empty() {
+            &target.admin
+        } else {
+            &self.admin
+        };
+        if named.is_empty() {
+            return Err(Failure::usage(format!(
+                "the admin endpoints of cluster {:?} are not known",
+                target.cluster.name
+            ))
+            .next("name them in the order of the replicas: --admin HOST:PORT,…"));
+        }
+        Ok(named.clone())
+    }
+}
+
+/// Flags of `bezant status`.
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    admin: Admin,
 }
 
 /// The columns of the table: the heading, and the field of the status.
@@ -45,18 +71,7 @@ const COLUMNS: [(&str, &str); 10] = [
 impl Status {
     pub(crate) async fn run(self, global: &Global, printer: &Printer) -> Result<Exit, Failure> {
         let target = Target::resolve(global)?;
-        let addresses = if self.admin.is_empty() {
-            target.admin.clone()
-        } else {
-            self.admin
-        };
-        if addresses.is_empty() {
-            return Err(Failure::usage(format!(
-                "the admin endpoints of cluster {:?} are not known",
-                target.cluster.name
-            ))
-            .next("name them in the order of the replicas: bezant status --admin HOST:PORT,…"));
-        }
+        let addresses = self.admin.addresses(&target)?;
         let replies = ask_all(&addresses).await;
         print(&target, &addresses, &replies, printer)?;
 
@@ -77,7 +92,7 @@ impl Status {
 }
 
 /// Asks all endpoints at the same time; the answers stand in the order of the addresses.
-async fn ask_all(addresses: &[String]) -> Vec<Result<Value, Failure>> {
+pub(super) async fn ask_all(addresses: &[String]) -> Vec<Result<Value, Failure>> {
     let mut asked = JoinSet::new();
     for (index, address) in addresses.iter().cloned().enumerate() {
         asked.spawn(async move { (index, admin::status(&address).await) });
@@ -137,7 +152,7 @@ fn print(
     printer.table(&head, rows)
 }
 
-fn cell(value: Option<&Value>) -> String {
+pub(super) fn cell(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "-".to_owned(),
         Some(Value::String(text)) => text.clone(),

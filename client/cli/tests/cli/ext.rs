@@ -93,3 +93,31 @@ fn what_is_wrong_with_files_of_an_extension_is_said() {
     }
     world.bezant(["ext", "new", "Upper"]).ends_with(2);
 }
+
+/// Replicas may lag, but those that answered have counted.
+#[test]
+fn replicas_tell_what_an_extension_did() {
+    let world = World::new();
+    let _dev = world.dev();
+    let ran = |args: &[&str], code: i32| world.bezant(args).ends_with(code);
+    let manifest = root().join("extensions/recipes/counter/counter.toml");
+    ran(&["space", "create", "counter"], 0);
+    ran(&["ext", "install", manifest.to_str().unwrap()], 0);
+    ran(&["inp", "counter", "(\"increment\", \"hits\", 1)"], 0);
+    ran(&["inp", "counter", "(\"increment\", ?text, ?int)"], 1);
+    let stat = ran(&["ext", "stat", "-o", "json"], 0).json();
+    let all = stat.as_array().unwrap();
+    assert_eq!(all.len(), 4, "{stat}");
+    let done: Vec<&Value> = all.iter().filter(|one| one["calls"] == json!(2)).collect();
+    assert!(done.len() >= 2, "{stat}");
+    for one in done {
+        assert_eq!(
+            (&one["name"], &one["failures"]),
+            (&json!("counter"), &json!(1))
+        );
+        assert!(one["fuel"].as_u64() > Some(2_000), "{stat}");
+        assert!(one["last_failure"].is_string(), "{stat}");
+    }
+    let table = ran(&["ext", "stat"], 0).stdout;
+    assert_eq!(table.lines().count(), 5, "{table}");
+}

@@ -14,13 +14,17 @@ use bezant_node::config::to_hex;
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
-use super::space::changed_or_not;
+use super::{
+    space::changed_or_not,
+    status::{Admin, ask_all, cell},
+};
 use crate::{
     args::Global,
     connect::{Service, failure_of, unexpected},
     exit::{Exit, Failure},
     print::{Format, Printer},
     said::Said,
+    target::Target,
 };
 
 /// The commands of `bezant ext`.
@@ -46,6 +50,8 @@ pub(crate) enum Ext {
     },
     /// List what is installed, in that order
     Ls,
+    /// What each extension did at each replica since that started: calls, failures, fuel
+    Stat(Admin),
     /// Agree that another client's extension applies to this one
     Ack {
         /// Its hash, whole: what is agreed to is this content and no other
@@ -85,6 +91,7 @@ impl Ext {
                     module: found.module,
                 }
             }
+            Self::Stat(admin) => return stat(&admin, global, printer).await,
             Self::Ls => Call::Extensions,
             Self::Ack { hash } => Call::Acknowledge { hash },
             Self::Unack { hash } => Call::Withdraw { hash },
@@ -237,6 +244,51 @@ fn checked(file: &Path, printer: &Printer) -> Result<Exit, Failure> {
     printer.line(&format!(
         "keeps every rule: {bytes} bytes, {pages} pages of memory, entry points {entries}"
     ))?;
+    Ok(Exit::Ok)
+}
+
+/// Asks every replica's admin endpoint what extensions did there.
+async fn stat(admin: &Admin, global: &Global, printer: &Printer) -> Result<Exit, Failure> {
+    let addresses = admin.addresses(&Target::resolve(global)?)?;
+    let mut all = Vec::new();
+    for (replica, reply) in ask_all(&addresses).await.into_iter().enumerate() {
+        let status = match reply {
+            Ok(status) => status,
+            Err(failure) => {
+                printer.note(&format!("replica {replica} is silent: {}", failure.what));
+                continue;
+            }
+        };
+        let calls = status.get("extension_calls").and_then(Value::as_array);
+        for calls in calls.into_iter().flatten() {
+            let mut object = Map::from_iter([("replica".to_owned(), json!(replica))]);
+            object.extend(calls.as_object().cloned().unwrap_or_default());
+            all.push(object);
+        }
+    }
+    // All replicas' figures of one extension together.
+    let hash = |object: &Map<String, Value>| object.get("hash").map(ToString::to_string);
+    let first: Vec<_> = all.iter().map(hash).collect();
+    all.sort_by_key(|object| first.iter().position(|other| *other == hash(object)));
+    if printer.format != Format::Table {
+        printer.objects(all.into_iter().map(Value::Object).collect())?;
+        return Ok(Exit::Ok);
+    }
+    const COLUMNS: [&str; 7] = [
+        "name",
+        "version",
+        "replica",
+        "calls",
+        "failures",
+        "fuel",
+        "last_failure",
+    ];
+    let cells = |object: &Map<String, Value>| COLUMNS.map(|field| cell(object.get(field))).to_vec();
+    let rows = all.iter().map(cells).collect();
+    printer.table(
+        &COLUMNS.map(|field| field.trim_start_matches("last_")),
+        rows,
+    )?;
     Ok(Exit::Ok)
 }
 
