@@ -13,7 +13,9 @@ use std::{
 
 use bezant_client::{
     Client, ClusterView, Network, ReplicaId, SigningKey,
-    recipes::{Counter, DoubleBarrier, Election, Guard, Lock, Queue},
+    recipes::{
+        Counter, DoubleBarrier, Election, Guard, Lock, Membership, Queue, RwLock, Semaphore,
+    },
 };
 use bezant_lab::ProcessCluster;
 use bezant_node::StorageKind;
@@ -225,4 +227,83 @@ fn rounds_of_a_barrier_do_not_mix_whoever_is_killed() {
     });
     let (rounds, _) = crowd.endures(cluster);
     assert!(rounds.iter().all(|count| *count == rounds[0]), "{rounds:?}");
+}
+
+/// A writer is alone, also with those who read. A reader counts one, a writer as many as all.
+#[test]
+fn readers_share_and_a_writer_is_alone_whoever_is_killed() {
+    let cluster = start(StorageKind::Sync);
+    let crowd = Crowd::start(&cluster.view(), |index, client, seen| async move {
+        let everybody = usize::try_from(MANY).unwrap();
+        let lock = RwLock::new(&client, "r", "one").unwrap();
+        let (writes, mut shared) = (index % 10 == 3, false);
+        let weight = if writes { everybody } else { 1 };
+        while seen.goes_on() {
+            let guard = if writes {
+                lock.write().await.unwrap()
+            } else {
+                lock.read().await.unwrap()
+            };
+            let others = seen.inside.fetch_add(weight, Ordering::SeqCst);
+            assert!(others + weight <= everybody, "{others} beside {weight}");
+            shared |= others > 0;
+            let template = bezant_client::template!("nothing");
+            client.count("r", template).await.unwrap();
+            seen.inside.fetch_sub(weight, Ordering::SeqCst);
+            seen.done.fetch_add(1, Ordering::SeqCst);
+            assert!(guard.release().await.unwrap(), "it was held until now");
+        }
+        shared
+    });
+    let (shared, _) = crowd.endures(cluster);
+    assert!(shared.contains(&true), "readers share");
+}
+
+#[test]
+fn a_semaphore_has_so_many_holders_whoever_is_killed() {
+    const PERMITS: usize = 3;
+    let cluster = start(StorageKind::Sync);
+    let crowd = Crowd::start(&cluster.view(), |_, client, seen| async move {
+        let semaphore = Semaphore::new(&client, "r", "few", PERMITS).unwrap();
+        let mut most = 0;
+        while seen.goes_on() {
+            let guard = semaphore.acquire().await.unwrap();
+            let now = seen.inside.fetch_add(1, Ordering::SeqCst) + 1;
+            assert!(now <= PERMITS, "{now} hold one of {PERMITS}");
+            most = now.max(most);
+            let template = bezant_client::template!("nothing");
+            client.count("r", template).await.unwrap();
+            seen.leave();
+            assert!(guard.release().await.unwrap(), "it was held until now");
+        }
+        most
+    });
+    let (most, _) = crowd.endures(cluster);
+    assert_eq!(most.into_iter().max(), Some(PERMITS));
+}
+
+/// Whoever is in the group sees itself there, and whoever has left does not.
+#[test]
+fn members_are_those_that_are_there_whoever_is_killed() {
+    let cluster = start(StorageKind::Sync);
+    let crowd = Crowd::start(&cluster.view(), |index, client, seen| async move {
+        let group = Membership::new(&client, "r", "g").unwrap();
+        while seen.goes_on() {
+            let member = group.join(index).await.unwrap();
+            let fence = member.fence();
+            let members = group.members().await.unwrap();
+            let own = members.iter().filter(|other| other.fence == fence);
+            assert_eq!(own.count(), 1);
+            assert!(member.release().await.unwrap(), "it was a member until now");
+            let members = group.members().await.unwrap();
+            assert!(members.iter().all(|other| other.fence != fence));
+            seen.done.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let (_, cluster) = crowd.endures(cluster);
+    runtime().block_on(async {
+        let client = one(&cluster.view()).await;
+        let group = Membership::new(&client, "r", "g").unwrap();
+        assert!(group.members().await.unwrap().is_empty());
+    });
 }
