@@ -96,3 +96,34 @@ impl Parts {
         parts.iter().map(Part::bytes).collect::<Vec<_>>().concat()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_worth_it_is_a_part_of_its_own() {
+        let kept = |length: usize| Kept::new(&vec![7; length]);
+        let mut parts = Parts::default();
+        parts.keep(&kept(LEAST));
+        parts.open().push(1);
+        parts.keep(&kept(LEAST - 1));
+        parts.open().push(2);
+        parts.keep(&kept(LEAST + 1));
+        let parts = parts.into_parts();
+        let lengths: Vec<usize> = parts.iter().map(|part| part.bytes().len()).collect();
+        assert_eq!(lengths, [LEAST, LEAST + 1, LEAST + 1]);
+        let is_kept = |part: &Part| matches!(part, Part::Kept(_));
+        let all: Vec<bool> = parts.iter().map(is_kept).collect();
+        assert_eq!(all, [true, false, true]);
+        assert!(Parts::default().into_parts().is_empty());
+    }
+
+    #[test]
+    fn a_mark_is_made_once_of_the_bytes() {
+        let kept = Kept::new(&[9; 3]);
+        let mark = |bytes: &[u8]| [u8::try_from(bytes.len()).unwrap(); 32];
+        assert_eq!(kept.mark(mark), [3; 32]);
+        assert_eq!(kept.mark(|_| unreachable!("it is known")), [3; 32]);
+    }
+}

@@ -5,7 +5,7 @@ use bezant_bft::{
     ids::{OrderedTime, RequestNumber, SessionId},
     message::Request,
     service::Service,
-    state::Part,
+    state::{Part, State},
 };
 use bezant_kernel::limits::{MAX_SESSIONS_PER_CLIENT, WINDOW};
 
@@ -63,6 +63,10 @@ fn a_state_shares_what_did_not_change() {
         "all pages but the one that was written to"
     );
     assert_ne!(before.digest(), after.digest());
+    // The digests that are remembered are those of the bytes.
+    for state in [before, after] {
+        assert_eq!(State::decode(&state.encode()), Ok(state));
+    }
 }
 
 #[test]
