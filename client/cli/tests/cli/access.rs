@@ -2,20 +2,14 @@
 
 use serde_json::json;
 
-use crate::{fixture::World, processes::Cluster};
+use crate::processes::Cluster;
 
 #[test]
 fn rights_are_given_taken_and_shown() {
     let cluster = Cluster::start(&[]);
     let operator = cluster.enrolled();
     let ran = |args: &[&str], code: i32| cluster.as_client(&operator, args).ends_with(code);
-    let other = World::new();
-    let hosts = "127.0.0.1:1,127.0.0.1:2,127.0.0.1:3,127.0.0.1:4";
-    let dir = other.path().join("other");
-    let dir_text = dir.to_str().unwrap();
-    let init = ["cluster", "init", "--hosts", hosts, "--dir", dir_text];
-    other.bezant(init).ends_with(0);
-    let guest = dir.join("clients").join("client-0.key");
+    let guest = cluster.stranger();
     let as_guest = |args: &[&str], code: i32| cluster.as_client(&guest, args).ends_with(code);
 
     // Who it is, one knows without asking anybody.

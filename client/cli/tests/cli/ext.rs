@@ -12,19 +12,7 @@ fn an_extension_is_installed_agreed_to_and_removed() {
     let cluster = Cluster::start(&[]);
     let owner = cluster.enrolled();
     let ran = |args: &[&str], code: i32| cluster.as_client(&owner, args).ends_with(code);
-    let other = World::new();
-    let hosts = "127.0.0.1:1,127.0.0.1:2,127.0.0.1:3,127.0.0.1:4";
-    let dir = other.path().join("other");
-    let init = [
-        "cluster",
-        "init",
-        "--hosts",
-        hosts,
-        "--dir",
-        dir.to_str().unwrap(),
-    ];
-    other.bezant(init).ends_with(0);
-    let guest = dir.join("clients").join("client-0.key");
+    let guest = cluster.stranger();
     let as_guest = |args: &[&str], code: i32| cluster.as_client(&guest, args).ends_with(code);
     let key = as_guest(&["access", "key", "-o", "raw"], 0).stdout;
     ran(&["access", "enrol", key.trim()], 0);

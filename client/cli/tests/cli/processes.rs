@@ -62,6 +62,16 @@ impl Cluster {
             .join("clients")
             .join("client-0.key")
     }
+
+    /// The key of another cluster's client, who is nobody here.
+    pub(crate) fn stranger(&self) -> PathBuf {
+        let hosts = "127.0.0.1:1,127.0.0.1:2,127.0.0.1:3,127.0.0.1:4";
+        let dir = self.world.path().join("other");
+        let dir_text = dir.to_str().unwrap();
+        let init = ["cluster", "init", "--hosts", hosts, "--dir", dir_text];
+        self.world.bezant(init).ends_with(0);
+        dir.join("clients").join("client-0.key")
+    }
 }
 
 fn node_file(world: &World, id: usize) -> PathBuf {
@@ -104,21 +114,7 @@ fn processes_serve_enrolled_clients_and_deny_others() {
         .ends_with(0);
     assert_eq!(read.json()["tuple"], json!([1]));
 
-    // A key of another cluster's client is nobody here.
-    let other = World::new();
-    let hosts = "127.0.0.1:1,127.0.0.1:2,127.0.0.1:3,127.0.0.1:4";
-    let dir = other.path().join("other");
-    other
-        .bezant([
-            "cluster",
-            "init",
-            "--hosts",
-            hosts,
-            "--dir",
-            dir.to_str().unwrap(),
-        ])
-        .ends_with(0);
-    let stranger = dir.join("clients").join("client-0.key");
+    let stranger = cluster.stranger();
     let denied = cluster
         .as_client(&stranger, &["rdp", "jobs", "(?int)"])
         .ends_with(4);
