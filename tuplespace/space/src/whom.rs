@@ -179,3 +179,49 @@ pub fn read_list(reader: &mut Reader<'_>, most: usize) -> Result<BTreeSet<Whom>,
     }
     Ok(list)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_have_members_as_long_as_there_are_some() {
+        let mut groups = Groups::default();
+        let team: GroupName = "team".parse().unwrap();
+        let other: GroupName = "other".parse().unwrap();
+        assert_eq!(
+            (team.as_str(), team.to_string()),
+            ("team", "team".to_owned())
+        );
+        assert!(groups.set(team.clone(), [1; 32], true));
+        assert!(!groups.set(team.clone(), [1; 32], true), "it was in it");
+        assert!(groups.set(team.clone(), [2; 32], true));
+        assert!(groups.set(other.clone(), [2; 32], true));
+        assert_eq!(groups.memberships(), 3);
+        assert_eq!(groups.members("team"), Some(&[[1; 32], [2; 32]].into()));
+        assert_eq!(groups.members("none"), None);
+        assert!(groups.is_in(&team, &[1; 32]) && !groups.is_in(&other, &[1; 32]));
+        assert!(groups.set(other.clone(), [2; 32], false));
+        assert!(!groups.set(other, [2; 32], false), "it was not in it");
+        assert_eq!((groups.all().len(), groups.memberships()), (1, 2));
+    }
+
+    #[test]
+    fn a_list_is_read_as_it_was_written() {
+        let list: BTreeSet<Whom> = [
+            Whom::Anyone,
+            Whom::Client([7; 32]),
+            Whom::Members("team".parse().unwrap()),
+        ]
+        .into();
+        let mut bytes = Vec::new();
+        put_list(&mut bytes, &list);
+        assert_eq!(read_list(&mut Reader::new(&bytes), 3), Ok(list.clone()));
+        assert!(read_list(&mut Reader::new(&bytes), 2).is_err(), "too long");
+        // The same once more is another spelling of the same list.
+        let mut doubled = vec![2, 0, 0];
+        assert!(read_list(&mut Reader::new(&doubled), 3).is_err());
+        doubled[2] = 3;
+        assert!(read_list(&mut Reader::new(&doubled), 3).is_err());
+    }
+}
