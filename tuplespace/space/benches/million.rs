@@ -23,6 +23,7 @@ struct House {
     space: SpaceName,
     tuples: i64,
     next: i64,
+    make: fn(i64, i64) -> Tuple,
 }
 
 /// `("job", n, "worker-" + n % 1000, n * 7919 % size)`: a key, a name that a thousandth of
@@ -38,6 +39,12 @@ fn job(number: i64, size: i64) -> Tuple {
     Tuple::new(fields).unwrap_or_else(|limit| panic!("{limit}"))
 }
 
+/// `("element", n, nil)`: keys that ascend, as in a queue, and nothing else that differs.
+fn element(number: i64, _size: i64) -> Tuple {
+    let fields: Vec<Value> = vec!["element".into(), number.into(), Value::Nil];
+    Tuple::new(fields).unwrap_or_else(|limit| panic!("{limit}"))
+}
+
 fn template(text: &str) -> Template {
     text.parse()
         .unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -45,6 +52,10 @@ fn template(text: &str) -> Template {
 
 impl House {
     fn new(tuples: i64) -> Self {
+        Self::of(tuples, job)
+    }
+
+    fn of(tuples: i64, make: fn(i64, i64) -> Tuple) -> Self {
         let mut spaces = Spaces::new(Limits::DEFAULT);
         let space = SpaceName::new("jobs").unwrap_or_else(|error| panic!("{error}"));
         spaces
@@ -55,6 +66,7 @@ impl House {
             space,
             tuples,
             next: 0,
+            make,
         };
         (0..tuples).for_each(|_| house.out());
         house
@@ -68,7 +80,7 @@ impl House {
     /// Inserts the next one.
     fn out(&mut self) {
         let operation = Operation::Out {
-            tuple: job(self.next, self.tuples),
+            tuple: (self.make)(self.next, self.tuples),
             lease: Lease::Forever,
         };
         self.next += 1;
@@ -102,17 +114,24 @@ fn reads(criterion: &mut Criterion) {
 
 /// The oldest is taken and a new one inserted, so that there are always as many.
 fn changes(criterion: &mut Criterion) {
+    type Make = fn(i64, i64) -> Tuple;
+    let shapes: [(&str, Make, &str); 2] = [
+        ("job", job, "(\"job\", ?int, _, _)"),
+        ("element", element, "(\"element\", ?int, _)"),
+    ];
     let mut group = criterion.benchmark_group("inp-oldest-and-out");
     for size in SIZES {
-        let mut house = House::new(size);
-        let oldest = template("(\"job\", ?int, _, _)");
-        group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
-            bencher.iter(|| {
-                let template = oldest.clone();
-                black_box(house.apply(&Operation::Inp { template }, None));
-                house.out();
+        for (name, make, oldest) in shapes {
+            let mut house = House::of(size, make);
+            let oldest = template(oldest);
+            group.bench_function(BenchmarkId::new(name, size), |bencher| {
+                bencher.iter(|| {
+                    let template = oldest.clone();
+                    black_box(house.apply(&Operation::Inp { template }, None));
+                    house.out();
+                });
             });
-        });
+        }
     }
 }
 
