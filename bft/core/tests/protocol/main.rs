@@ -21,6 +21,7 @@ mod durability;
 mod equivocation;
 mod evidence;
 mod leaving;
+mod lives;
 mod proofs;
 mod rejoin;
 mod requests;
