@@ -11,17 +11,19 @@
 // name, or a new module `bezant2`.
 
 host_calls! {
-    /// The kind of the operation the extension runs instead of: 0 `out`, 1 `rdp`, 2 `inp`, 3 `rd`, 4 `in`, 5 `cas`, 6 `replace`, 7 `rd_all`, 8 `in_all`, 9 `count`, 10 `renew`, 13 `out_to`.
+    /// The kind of the operation that the extension runs instead of, or judges: 0 `out`, 1 `rdp`, 2 `inp`, 3 `rd`, 4 `in`, 5 `cas`, 6 `replace`, 7 `rd_all`, 8 `in_all`, 9 `count`, 10 `renew`, 13 `out_to`; policies also see 11 `watch` and 12 `survey`. -1 for an event.
     [Invocation 10] fn operation() -> i32;
+    /// What happened to a tuple: 0 it was inserted, 1 taken, 2 its lease was over, 3 its session ended, 4 somebody who waited got it. -1 for an operation.
+    [Invocation 10] fn event() -> i32;
     /// The operation's template. -1 if it has none.
     [Invocation 20] fn argument_template(into: buf, room: u32) -> i32;
-    /// The operation's tuple. -1 if it has none.
+    /// The operation's tuple, or the one that an event is about. -1 if there is none.
     [Invocation 20] fn argument_tuple(into: buf, room: u32) -> i32;
     /// The limit of a `rd_all` or `in_all`; -1 for other operations.
     [Invocation 10] fn argument_limit() -> i64;
     /// The cursor of a `rd_all`; -1 if it begins at the start, and for other operations.
     [Invocation 10] fn argument_after() -> i64;
-    /// Writes the 32 bytes of the invoking client's public key.
+    /// Writes the 32 bytes of a public key: that of the client whose operation it is; for event 4 that of the client who waited; for other events that of the extension's owner.
     [Invocation 40] fn invoker(into: buf);
     /// The agreed time in milliseconds since 1970; the same on every replica, and for all operations of one proposal.
     [Invocation 10] fn now() -> i64;
@@ -39,6 +41,8 @@ host_calls! {
 
     /// Inserts a tuple.
     [Writes 800] fn out(space: i32, tuple: ptr, tuple_len: u32);
+    /// Inserts a tuple that lives for `lease_ms` milliseconds of agreed time; with 0 as long as the session of the client whose operation it is (there is none for an event).
+    [Writes 800] fn out_leased(space: i32, tuple: ptr, tuple_len: u32, lease_ms: i64);
     /// Removes the oldest tuple that matches and gives it. -1 if none does.
     [Writes 800] fn inp(space: i32, template: ptr, template_len: u32, into: buf, room: u32) -> i32;
     /// Removes the tuple `rdp_min` would read and gives it. -1 if there is none.
@@ -48,9 +52,18 @@ host_calls! {
     /// Removes the oldest tuple that matches, inserts `tuple` and gives the removed one. -1 if none matches; then nothing is changed.
     [Writes 1200] fn replace(space: i32, template: ptr, template_len: u32, tuple: ptr, tuple_len: u32, into: buf, room: u32) -> i32;
 
+    /// Removes at most `limit` (1 to 256) matching tuples, oldest first, and gives them as a page. If the page names a cursor there are more.
+    [Writes 800] fn in_all(space: i32, template: ptr, template_len: u32, limit: u32, into: buf, room: u32) -> i32;
+    /// Lets the oldest matching tuple that has a lease live for `lease_ms` milliseconds from now, and gives it. -1 if there is none.
+    [Writes 800] fn renew(space: i32, template: ptr, template_len: u32, lease_ms: i64, into: buf, room: u32) -> i32;
+
+    /// Answers an `rd` or `in` with the oldest tuple that matches, read (`take` 0) or removed (1): 1. If none does, the client waits for one, under its own operation's end and by its own rights: 0. In place of `reply`.
+    [Control 800] fn wait_for(space: i32, template: ptr, template_len: u32, take: u32) -> i32;
+    /// Hands a tuple to those who wait for one like it, as `out` would: to all who read, and to the first who takes. It is never in the space. Gives how many got it.
+    [Control 800] fn wake(space: i32, tuple: ptr, tuple_len: u32) -> i32;
     /// The last result that was longer than the room given for it. -1 if there is none (any more).
     [Control 20] fn result(into: buf, room: u32) -> i32;
-    /// Answers the operation, exactly once, in its own result type. The call may go on afterwards.
+    /// Answers the operation, exactly once, in its own result type. The call may go on afterwards. Events and judgements have no answer.
     [Control 50] fn reply(outcome: ptr, outcome_len: u32);
     /// Refuses the operation with a code of the extension's own. Does not return; everything is undone.
     [Control 50] fn refuse(code: u32);

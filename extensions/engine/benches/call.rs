@@ -17,7 +17,7 @@ mod common;
 use std::hint::black_box;
 
 use bezant_extensions::{
-    CallReport, Engine, Registry,
+    CallReport, Conclusion, Engine, Registry,
     recipes::{self, Recipe},
 };
 use bezant_tuplespace::{Lease, Operation, Outcome, SpaceName, Spaces};
@@ -34,8 +34,8 @@ struct Service {
 }
 
 impl Service {
-    fn with(recipe: fn(SpaceName) -> Recipe) -> Self {
-        let Recipe { manifest, module } = recipe(name("s"));
+    fn with(recipe: fn(&SpaceName) -> Recipe) -> Self {
+        let Recipe { manifest, module } = recipe(&name("s"));
         let mut registry = Registry::new();
         registry.register(ME, manifest, module.to_vec()).unwrap();
         Self {
@@ -64,7 +64,10 @@ impl Service {
         );
         let CallReport { result, .. } = report.unwrap();
         self.spaces.commit();
-        result.unwrap()
+        match result.unwrap() {
+            Conclusion::Answered(outcome) => outcome,
+            other => panic!("no answer: {other:?}"),
+        }
     }
 
     /// The operation itself, likewise all or nothing.

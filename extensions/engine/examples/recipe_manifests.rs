@@ -15,17 +15,13 @@ fn main() -> Result<(), Box<dyn core::error::Error>> {
     let folder = std::env::args()
         .nth(1)
         .ok_or("name the folder of the recipes")?;
-    for (name, recipe) in [
-        (
-            "counter",
-            recipes::counter as fn(SpaceName) -> recipes::Recipe,
-        ),
-        ("queue", recipes::queue),
-    ] {
+    for recipe in recipes::ALL {
+        let name = recipe.name;
         let path = Path::new(&folder)
             .join(name)
             .join(format!("{name}.manifest"));
-        std::fs::write(path, recipe(SpaceName::new(name)?).manifest.encode())?;
+        let made = recipe.in_space(&SpaceName::new(name)?);
+        std::fs::write(path, made.manifest.encode())?;
     }
     Ok(())
 }

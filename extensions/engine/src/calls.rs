@@ -7,14 +7,15 @@
 
 use core::fmt;
 
-use bezant_api::{Access, FailureCode, Manifest, codec as wire};
+use bezant_api::{Access, EventKind, FailureCode, Manifest, codec as wire};
 use bezant_tuple::{Template, Tuple, codec};
 use bezant_tuplespace::{Cursor, Lease, Operation, OperationKind, Outcome, SpaceName, TupleId};
 use wasmi::errors::{HostError, MemoryError};
 use wasmi::{Caller, Error, Memory, ResourceLimiter};
 use wasmi_core::LimiterError;
 
-use crate::host::{Host, Invocation};
+use crate::engine::Conclusion;
+use crate::host::{Cause, Host, Invocation};
 use crate::limits::{FUEL_PER_BYTE, FUEL_PER_TUPLE, MAX_LOG_BYTES, MAX_PAGE_TUPLES};
 
 /// What one call of an extension has around it.
@@ -25,8 +26,8 @@ pub(crate) struct State<'a> {
     /// The guest's memory; known once it is instantiated.
     pub(crate) memory: Option<Memory>,
     pub(crate) cap: MemoryCap,
-    /// The answer, once given.
-    pub(crate) reply: Option<Outcome>,
+    /// The answer, or that the client waits, once either is so.
+    concluded: Option<Conclusion>,
     /// A result that was longer than the room given for it.
     waiting: Option<Vec<u8>>,
     log_room: usize,
@@ -64,9 +65,26 @@ impl<'a> State<'a> {
                 bytes: pages.saturating_mul(65_536),
                 exhausted: false,
             },
-            reply: None,
+            concluded: None,
             waiting: None,
             log_room: MAX_LOG_BYTES,
+        }
+    }
+
+    /// How a call ends that came to its end.
+    pub(crate) fn conclusion(&mut self) -> Result<Conclusion, FailureCode> {
+        match self.invocation.cause {
+            Cause::Operation(_) => self.concluded.take().ok_or(FailureCode::NoReply),
+            Cause::Judged(_) | Cause::Event(..) => Ok(Conclusion::Done),
+        }
+    }
+
+    /// The operation that is still to be answered.
+    fn unanswered(&self) -> Result<&'a Operation, Error> {
+        match self.invocation.cause {
+            // Two answers leave it open which was meant.
+            Cause::Operation(operation) if self.concluded.is_none() => Ok(operation),
+            _ => Err(stop(FailureCode::BadReply)),
         }
     }
 
@@ -82,7 +100,9 @@ impl<'a> State<'a> {
                 .map(|capability| (&capability.space, capability.access))
                 .ok_or_else(|| stop(FailureCode::Capability))?
         };
-        if access.includes(needed) {
+        // Whoever is only asked changes nothing.
+        let is_asked = matches!(self.invocation.cause, Cause::Judged(_));
+        if access.includes(needed) && !(is_asked && needed != Access::READ) {
             Ok(space)
         } else {
             Err(stop(FailureCode::Capability))
@@ -265,8 +285,17 @@ fn apply_for_tuple(
 }
 
 pub(crate) fn operation(guest: Guest<'_, '_, '_>) -> Result<i32, Error> {
-    let kind = guest.data().invocation.operation.kind();
-    let number = OperationKind::ALL.iter().position(|other| *other == kind);
+    let operation = guest.data().invocation.cause.operation();
+    let kind = operation.map(Operation::kind);
+    let number = kind.and_then(|kind| OperationKind::ALL.iter().position(|other| *other == kind));
+    Ok(number.and_then(|n| i32::try_from(n).ok()).unwrap_or(NONE))
+}
+
+pub(crate) fn event(guest: Guest<'_, '_, '_>) -> Result<i32, Error> {
+    let number = match guest.data().invocation.cause {
+        Cause::Event(kind, _) => EventKind::ALL.iter().position(|other| *other == kind),
+        Cause::Operation(_) | Cause::Judged(_) => None,
+    };
     Ok(number.and_then(|n| i32::try_from(n).ok()).unwrap_or(NONE))
 }
 
@@ -275,7 +304,8 @@ pub(crate) fn argument_template(
     into: u32,
     room: u32,
 ) -> Result<i32, Error> {
-    match guest.data().invocation.operation.template() {
+    let operation = guest.data().invocation.cause.operation();
+    match operation.and_then(Operation::template) {
         Some(template) => {
             let data = codec::encode_template(template);
             deliver(guest, data, into, room)
@@ -285,20 +315,23 @@ pub(crate) fn argument_template(
 }
 
 pub(crate) fn argument_tuple(guest: Guest<'_, '_, '_>, into: u32, room: u32) -> Result<i32, Error> {
-    let tuple = guest.data().invocation.operation.tuple();
+    let tuple = match guest.data().invocation.cause {
+        Cause::Operation(operation) | Cause::Judged(operation) => operation.tuple(),
+        Cause::Event(_, tuple) => Some(tuple),
+    };
     deliver_tuple(guest, tuple, into, room)
 }
 
 pub(crate) fn argument_limit(guest: Guest<'_, '_, '_>) -> Result<i64, Error> {
-    Ok(match guest.data().invocation.operation {
-        Operation::RdAll { limit, .. } | Operation::InAll { limit, .. } => i64::from(*limit),
+    Ok(match guest.data().invocation.cause.operation() {
+        Some(Operation::RdAll { limit, .. } | Operation::InAll { limit, .. }) => i64::from(*limit),
         _ => i64::from(NONE),
     })
 }
 
 pub(crate) fn argument_after(guest: Guest<'_, '_, '_>) -> Result<i64, Error> {
-    Ok(match guest.data().invocation.operation {
-        Operation::RdAll { after, .. } => cursor(after.as_ref().map(|cursor| cursor.after)),
+    Ok(match guest.data().invocation.cause.operation() {
+        Some(Operation::RdAll { after, .. }) => cursor(after.as_ref().map(|cursor| cursor.after)),
         _ => i64::from(NONE),
     })
 }
@@ -370,7 +403,18 @@ pub(crate) fn rd_all(
             after,
         }),
     };
-    let Outcome::Page { tuples, next } = apply(guest, space, Access::READ, operation)? else {
+    apply_for_page(guest, space, Access::READ, operation, (into, room))
+}
+
+/// As [`apply`], for operations that give a page.
+fn apply_for_page(
+    guest: Guest<'_, '_, '_>,
+    space: i32,
+    needed: Access,
+    operation: Operation,
+    (into, room): (u32, u32),
+) -> Result<i32, Error> {
+    let Outcome::Page { tuples, next } = apply(guest, space, needed, operation)? else {
         return Err(stop(FailureCode::Start));
     };
     let mut page = Vec::from(cursor(next).to_le_bytes());
@@ -446,17 +490,105 @@ fn smallest(
 }
 
 pub(crate) fn out(guest: Guest<'_, '_, '_>, space: i32, at: u32, len: u32) -> Result<(), Error> {
+    insert(guest, space, (at, len), Lease::Forever)
+}
+
+pub(crate) fn out_leased(
+    guest: Guest<'_, '_, '_>,
+    space: i32,
+    at: u32,
+    len: u32,
+    lease_ms: i64,
+) -> Result<(), Error> {
+    let lease = match lease_ms {
+        0 => Lease::Session,
+        ms => Lease::Ms(u64::try_from(ms).map_err(bad_argument)?),
+    };
+    insert(guest, space, (at, len), lease)
+}
+
+fn insert(
+    guest: Guest<'_, '_, '_>,
+    space: i32,
+    (at, len): (u32, u32),
+    lease: Lease,
+) -> Result<(), Error> {
     let tuple = tuple(guest, at, len)?;
-    apply(
-        guest,
-        space,
-        Access::INSERT,
-        Operation::Out {
-            tuple,
-            lease: Lease::Forever,
-        },
-    )
-    .map(|_| ())
+    let operation = Operation::Out { tuple, lease };
+    apply(guest, space, Access::INSERT, operation).map(|_| ())
+}
+
+pub(crate) fn in_all(
+    guest: Guest<'_, '_, '_>,
+    space: i32,
+    at: u32,
+    len: u32,
+    limit: u32,
+    into: u32,
+    room: u32,
+) -> Result<i32, Error> {
+    if !(1..=MAX_PAGE_TUPLES).contains(&limit) {
+        return Err(stop(FailureCode::BadArgument));
+    }
+    let template = template(guest, at, len)?;
+    let operation = Operation::InAll { template, limit };
+    apply_for_page(guest, space, Access::TAKE, operation, (into, room))
+}
+
+pub(crate) fn renew(
+    guest: Guest<'_, '_, '_>,
+    space: i32,
+    at: u32,
+    len: u32,
+    lease_ms: i64,
+    into: u32,
+    room: u32,
+) -> Result<i32, Error> {
+    let operation = Operation::Renew {
+        template: template(guest, at, len)?,
+        lease_ms: u64::try_from(lease_ms).map_err(bad_argument)?,
+    };
+    apply_for_tuple(guest, space, Access::TAKE, operation, (into, room))
+}
+
+pub(crate) fn wait_for(
+    guest: Guest<'_, '_, '_>,
+    space: i32,
+    at: u32,
+    len: u32,
+    take: u32,
+) -> Result<i32, Error> {
+    let template = template(guest, at, len)?;
+    let (take, needed) = match take {
+        0 => (false, Access::READ),
+        1 => (true, Access::TAKE),
+        _ => return Err(stop(FailureCode::BadArgument)),
+    };
+    // Whoever asked with another operation awaits an answer at once.
+    if !guest.data().unanswered()?.waits() {
+        return Err(stop(FailureCode::BadReply));
+    }
+    let found = working(guest, |state| {
+        let space = state.space(space, needed)?;
+        let found = state.host.wait(space, template, take);
+        found.map_err(|refusal| stop(FailureCode::Space(refusal.code())))
+    })?;
+    let waits = found.is_none();
+    guest.data_mut().concluded = Some(match found {
+        Some(tuple) => Conclusion::Answered(Outcome::Match(Some(tuple))),
+        None => Conclusion::Waiting,
+    });
+    Ok(i32::from(!waits))
+}
+
+pub(crate) fn wake(guest: Guest<'_, '_, '_>, space: i32, at: u32, len: u32) -> Result<i32, Error> {
+    let tuple = tuple(guest, at, len)?;
+    let served = working(guest, |state| {
+        let space = state.space(space, Access::INSERT)?;
+        let served = state.host.wake(space, &tuple);
+        served.map_err(|refusal| stop(FailureCode::Space(refusal.code())))
+    })?;
+    Ok(i32::try_from(served).unwrap_or(i32::MAX))
 }
 
 #[expect(clippy::too_many_arguments, reason = "the guest passes numbers only")]
@@ -510,11 +642,10 @@ pub(crate) fn reply(guest: Guest<'_, '_, '_>, at: u32, len: u32) -> Result<(), E
     let bad_reply = || stop(FailureCode::BadReply);
     let outcome = wire::decode::<Outcome>(bytes(guest, at, len)?).map_err(|_| bad_reply())?;
     let state = guest.data_mut();
-    // Two answers leave it open which was meant.
-    if state.reply.is_some() || !answers(state.invocation.operation, &outcome) {
+    if !answers(state.unanswered()?, &outcome) {
         return Err(bad_reply());
     }
-    state.reply = Some(outcome);
+    state.concluded = Some(Conclusion::Answered(outcome));
     Ok(())
 }
 

@@ -15,8 +15,8 @@ use wasmi::{Error, Extern, Instance, Module, Store, TrapCode};
 
 use crate::abi;
 use crate::calls::{State, Stop};
-use crate::host::{Host, Invocation};
-use crate::limits::MAX_EXTENSIONS;
+use crate::host::{Cause, Host, Invocation};
+use crate::limits::{MAX_EVENT_FUEL, MAX_EXTENSIONS};
 use crate::registry::Extension;
 use crate::switches::configuration;
 
@@ -50,11 +50,22 @@ pub struct Compiled {
 /// What came of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallReport {
-    /// The answer, of the operation's own result type; or why there is none. After a
-    /// failure the caller must undo everything the host was asked to do.
-    pub result: Result<Outcome, FailureCode>,
+    /// How it ended; or why it failed. After a failure the caller must undo everything the
+    /// host was asked to do.
+    pub result: Result<Conclusion, FailureCode>,
     /// The fuel burnt.
     pub fuel_used: u64,
+}
+
+/// How a call ended that did not fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Conclusion {
+    /// With an answer, of the operation's own result type.
+    Answered(Outcome),
+    /// The client waits now.
+    Waiting,
+    /// Nobody awaited an answer: an event was dealt with, or an operation may be.
+    Done,
 }
 
 /// The machine could not provide the memory that the agreed limits promise.
@@ -135,9 +146,9 @@ impl Engine {
         Ok(compiled)
     }
 
-    /// Runs `entry` of an extension instead of the invocation's operation.
+    /// Runs `entry` of an extension for what the invocation tells.
     ///
-    /// The manifest gives the fuel (never more than [`MAX_FUEL`]), the cap on memory
+    /// The manifest gives the fuel (never more than [`MAX_FUEL`], or [`MAX_EVENT_FUEL`]), the cap on memory
     /// and the capabilities. The host is used only during the call.
     ///
     /// # Errors
@@ -153,7 +164,11 @@ impl Engine {
         invocation: Invocation<'_>,
         host: &mut dyn Host,
     ) -> Result<CallReport, Exhausted> {
-        let supply = manifest.fuel.min(MAX_FUEL);
+        let most = match invocation.cause {
+            Cause::Event(..) => MAX_EVENT_FUEL,
+            Cause::Operation(_) | Cause::Judged(_) => MAX_FUEL,
+        };
+        let supply = manifest.fuel.min(most);
         let mut store = Store::new(&self.wasmi, State::new(host, manifest, invocation));
         store.limiter(|state| &mut state.cap);
         let ended = run(&mut store, compiled, entry, supply);
@@ -163,7 +178,7 @@ impl Engine {
         }
         let result = ended
             .map_err(|error| failure(&error))
-            .and_then(|()| store.data_mut().reply.take().ok_or(FailureCode::NoReply));
+            .and_then(|()| store.data_mut().conclusion());
         Ok(CallReport { result, fuel_used })
     }
 }

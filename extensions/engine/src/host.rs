@@ -5,26 +5,50 @@
 //! implements over its spaces. The engine never undoes anything: the service takes
 //! a savepoint before the call and rolls back to it when the call fails.
 
+use bezant_api::EventKind;
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{Operation, Outcome, Refusal, SpaceName};
 
 use crate::smallest;
 
-/// The operation an extension runs instead of, and the circumstances.
+/// What an extension is called for, and the circumstances.
 ///
 /// All of it comes from the agreed log, so it is the same on every replica.
 #[derive(Clone, Copy, Debug)]
 pub struct Invocation<'a> {
-    /// The space the operation is on.
+    /// The space it happens in.
     pub space: &'a SpaceName,
-    /// The operation.
-    pub operation: &'a Operation,
-    /// The invoking client's public key.
+    /// What it is called for.
+    pub cause: Cause<'a>,
+    /// The public key of the client whose operation it is; of an event, that of whoever was
+    /// served, and else that of the extension's owner.
     pub invoker: [u8; 32],
     /// The agreed time, in milliseconds since 1970.
     pub now_ms: u64,
     /// The sequence number of the proposal.
     pub sequence: u64,
+}
+
+/// What an extension is called for.
+#[derive(Clone, Copy, Debug)]
+pub enum Cause<'a> {
+    /// To run instead of an operation, and to answer it.
+    Operation(&'a Operation),
+    /// To say whether an operation may be: it can read, and refuse.
+    Judged(&'a Operation),
+    /// Because something happened to a tuple: nobody awaits an answer.
+    Event(EventKind, &'a Tuple),
+}
+
+impl<'a> Cause<'a> {
+    /// The operation, if it is called for one.
+    #[must_use]
+    pub const fn operation(self) -> Option<&'a Operation> {
+        match self {
+            Self::Operation(operation) | Self::Judged(operation) => Some(operation),
+            Self::Event(..) => None,
+        }
+    }
 }
 
 /// What an extension can do to tuples.
@@ -69,6 +93,25 @@ pub trait Host {
             take,
         )
     }
+
+    /// Lets the client whose operation it is wait for a match, as its `rd` or, if it is to
+    /// `take`, its `in` would; or gives what matches already. Asked at most once in a call,
+    /// for an operation that waits.
+    ///
+    /// # Errors
+    /// As the tuple space refuses.
+    fn wait(
+        &mut self,
+        space: &SpaceName,
+        template: Template,
+        take: bool,
+    ) -> Result<Option<Tuple>, Refusal>;
+
+    /// Hands a tuple to those who wait for one like it and to nobody else; how many got it.
+    ///
+    /// # Errors
+    /// As the tuple space refuses.
+    fn wake(&mut self, space: &SpaceName, tuple: &Tuple) -> Result<u64, Refusal>;
 
     /// Takes a line for the replica's log. Must not affect the agreed state.
     fn log(&mut self, text: &str);

@@ -45,7 +45,7 @@ mod smallest;
 mod switches;
 
 pub use check::{Checked, Rejected, check, check_extension};
-pub use engine::{CallReport, Compiled, ENGINE_VERSION, Engine, Exhausted};
-pub use host::{Host, Invocation};
+pub use engine::{CallReport, Compiled, Conclusion, ENGINE_VERSION, Engine, Exhausted};
+pub use host::{Cause, Host, Invocation};
 pub use matching::covers;
-pub use registry::{Extension, Found, Registry, content_hash};
+pub use registry::{Extension, Found, Registry, Standing, content_hash};

@@ -49,6 +49,27 @@ pub const MAX_ACKNOWLEDGEMENTS_PER_CLIENT: usize = 64;
 /// Most acknowledgements of all clients together.
 pub const MAX_ACKNOWLEDGEMENTS: usize = 65_536;
 
+/// Most extensions imposed in one space.
+pub const MAX_IMPOSED_PER_SPACE: usize = 8;
+/// Most impositions of all spaces together.
+pub const MAX_IMPOSED: usize = 4_096;
+
+/// Most fuel one call may burn that is made for an event: everyone who does something in a
+/// space pays for those in time, whether or not he agreed to the extension.
+pub const MAX_EVENT_FUEL: u64 = 1_000_000;
+/// The fuel after which calls for events wait for the next proposal.
+pub const EVENT_FUEL_PER_PROPOSAL: u64 = 10_000_000;
+/// How deep events may cascade: what a call for an event of this depth does is an event for
+/// those who watch, but for no extension.
+pub const MAX_CASCADE_DEPTH: u8 = 4;
+/// Most events that calls for events may cause, all those together that go back to one
+/// request; the rest is no event for extensions.
+pub const MAX_CASCADE_EVENTS: u32 = 256;
+
+const _: () = assert!(
+    MAX_EVENT_FUEL <= EVENT_FUEL_PER_PROPOSAL,
+    "one call must fit into what a proposal allows"
+);
 const _: () = assert!(
     MAX_EXTENSIONS_PER_OWNER <= MAX_EXTENSIONS,
     "one owner's share is part of the whole"

@@ -1,24 +1,32 @@
 //! Which extensions there are and whom each applies to: agreed state.
 //!
-//! An extension applies to its owner and to every client that acknowledged it;
-//! nobody else's operations change their meaning. The index is kept by client, so
-//! that a lookup costs what this one client has installed, whatever others do.
+//! An extension applies to its owner and to every client that acknowledged it or follows its
+//! versions, and to everyone in a space whose administrator imposed it; nobody else's
+//! operations change their meaning. The index is kept by client, so that a lookup costs what
+//! this one client has installed, whatever others do.
+//!
+//! `versions` is what an owner made of one extension over time, `imposed` what holds for
+//! everyone in a space, `index` how all of it is found, `snapshot` all of it as bytes.
 
+mod imposed;
+mod index;
 mod snapshot;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bezant_api::{ExtensionFailure, ExtensionHash, Manifest, Refused, Subscription};
-use bezant_tuplespace::{Operation, SpaceName};
+use bezant_tuplespace::SpaceName;
 use sha2::{Digest as _, Sha256};
 
+pub use self::versions::Standing;
+use self::{index::Index, versions::Line};
 use crate::check::check_extension;
 use crate::engine::CallReport;
 use crate::limits::{
     MAX_ACKNOWLEDGEMENTS, MAX_ACKNOWLEDGEMENTS_PER_CLIENT, MAX_EXTENSIONS,
     MAX_EXTENSIONS_PER_OWNER, MAX_TOTAL_MODULE_BYTES,
 };
-use crate::matching::covers;
 
 /// A client: its public key.
 type ClientKey = [u8; 32];
@@ -36,9 +44,13 @@ pub struct Extension {
     pub code: [u8; 32],
     /// Its place in the order of registrations, counted from 1.
     pub order: u64,
+    /// The line of versions it belongs to, named by the order of the first.
+    line: u64,
+    /// The version whose place it took when it came into force last.
+    before: Option<ExtensionHash>,
 }
 
-/// The extension that runs instead of an operation.
+/// An extension that is to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Found<'a> {
     /// Its hash.
@@ -49,19 +61,28 @@ pub struct Found<'a> {
     pub subscription: &'a Subscription,
 }
 
+/// What of an extension's a client agreed to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Agreements {
+    /// These versions. The client's own extensions are not among them.
+    exactly: BTreeSet<ExtensionHash>,
+    /// Whichever version is in force, of these lines. The client's own are not among them.
+    lines: BTreeSet<u64>,
+}
+
 /// All installed extensions.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
     extensions: BTreeMap<ExtensionHash, Extension>,
-    /// What each client acknowledged. Its own extensions are not among these.
-    acknowledged: BTreeMap<ClientKey, BTreeSet<ExtensionHash>>,
-    /// How many acknowledgements there are; follows from the field above.
-    acknowledgements: usize,
+    lines: BTreeMap<u64, Line>,
+    agreements: BTreeMap<ClientKey, Agreements>,
+    imposed: BTreeMap<SpaceName, BTreeSet<ExtensionHash>>,
     /// How many extensions were ever registered.
     registered: u64,
-    /// What applies to each client in each space, in order of registration; follows
-    /// from the fields above.
-    applying: BTreeMap<ClientKey, BTreeMap<SpaceName, BTreeMap<u64, ExtensionHash>>>,
+    /// How many agreements there are; follows from the field above.
+    agreed: usize,
+    /// What runs when; follows from the fields above.
+    index: Index,
 }
 
 impl Extension {
@@ -74,6 +95,12 @@ impl Extension {
             version: self.manifest.version,
             fuel: report.fuel_used,
         })
+    }
+}
+
+impl Agreements {
+    fn len(&self) -> usize {
+        self.exactly.len().saturating_add(self.lines.len())
     }
 }
 
@@ -98,11 +125,23 @@ impl Registry {
         manifest: Manifest,
         module: Vec<u8>,
     ) -> Result<ExtensionHash, Refused> {
-        let code: [u8; 32] = Sha256::digest(&module).into();
-        let hash = hash_of(&manifest, &code);
+        let hash = content_hash(&manifest, &module);
         if self.extensions.contains_key(&hash) {
             return self.acknowledge(owner, hash).map(|()| hash);
         }
+        self.admit(owner, manifest, module, None)?;
+        Ok(hash)
+    }
+
+    /// Takes in an extension that is not there yet, as the first version of its own line or as
+    /// one more of another.
+    fn admit(
+        &mut self,
+        owner: ClientKey,
+        manifest: Manifest,
+        module: Vec<u8>,
+        line: Option<u64>,
+    ) -> Result<ExtensionHash, Refused> {
         // The cheap bounds first: a check costs milliseconds.
         let owned = self.extensions.values().filter(|e| e.owner == owner);
         let bytes: usize = self.extensions.values().map(|e| e.module.len()).sum();
@@ -114,15 +153,23 @@ impl Registry {
         }
         check_extension(&manifest, &module).map_err(|rejected| rejected.rejection)?;
         self.registered = self.registered.saturating_add(1);
+        let order = self.registered;
+        let code: [u8; 32] = Sha256::digest(&module).into();
+        let hash = hash_of(&manifest, &code);
         let extension = Extension {
             owner,
             manifest,
             module,
             code,
-            order: self.registered,
+            order,
+            line: line.unwrap_or(order),
+            before: None,
         };
-        apply_to(&mut self.applying, owner, hash, &extension);
         self.extensions.insert(hash, extension);
+        if line.is_none() {
+            self.lines.insert(order, Line::of(hash));
+        }
+        self.refresh(hash);
         Ok(hash)
     }
 
@@ -133,105 +180,91 @@ impl Registry {
     /// client or the service has no room.
     pub fn acknowledge(&mut self, client: [u8; 32], hash: ExtensionHash) -> Result<(), Refused> {
         let extension = self.extensions.get(&hash).ok_or(Refused::NoSuchExtension)?;
-        if extension.owner == client {
+        let already = self.agreements.get(&client);
+        if extension.owner == client || already.is_some_and(|a| a.exactly.contains(&hash)) {
             return Ok(());
         }
-        let already = self.acknowledged.get(&client);
-        if already.is_some_and(|hashes| hashes.contains(&hash)) {
-            return Ok(());
-        }
-        if already.map_or(0, BTreeSet::len) >= MAX_ACKNOWLEDGEMENTS_PER_CLIENT
-            || self.acknowledgements >= MAX_ACKNOWLEDGEMENTS
+        self.make_room(&client)?;
+        let agreements = self.agreements.entry(client).or_default();
+        agreements.exactly.insert(hash);
+        self.refresh_for(client, hash);
+        Ok(())
+    }
+
+    /// Counts one more agreement of a client, if there may be one.
+    fn make_room(&mut self, client: &ClientKey) -> Result<(), Refused> {
+        let already = self.agreements.get(client);
+        if already.map_or(0, Agreements::len) >= MAX_ACKNOWLEDGEMENTS_PER_CLIENT
+            || self.agreed >= MAX_ACKNOWLEDGEMENTS
         {
             return Err(Refused::TooManyAcknowledgements);
         }
-        self.acknowledgements = self.acknowledgements.saturating_add(1);
-        self.acknowledged.entry(client).or_default().insert(hash);
-        apply_to(&mut self.applying, client, hash, extension);
+        self.agreed = self.agreed.saturating_add(1);
         Ok(())
     }
 
     /// Removes an extension: it applies to nobody any more, not even to those who acknowledged
-    /// it.
+    /// it. The version whose place it took is in force again, if it is installed.
     ///
     /// # Errors
-    /// [`Refused::NoSuchExtension`].
+    /// [`Refused::NoSuchExtension`]; [`Refused::Imposed`] while it applies to everyone in a
+    /// space.
     pub fn remove(&mut self, hash: ExtensionHash) -> Result<Extension, Refused> {
-        let extension = self.extensions.remove(&hash);
-        let extension = extension.ok_or(Refused::NoSuchExtension)?;
-        let clients = self.acknowledged.iter();
-        let clients = clients.filter(|(_, hashes)| hashes.contains(&hash));
-        let clients: Vec<ClientKey> = clients.map(|(client, _)| *client).collect();
-        for client in clients {
-            self.take_back(client, hash, &extension);
+        let extension = self.extensions.get(&hash).ok_or(Refused::NoSuchExtension)?;
+        if self.imposed.values().any(|here| here.contains(&hash)) {
+            return Err(Refused::Imposed);
         }
-        apply_no_more(&mut self.applying, extension.owner, &extension);
+        let extension = extension.clone();
+        self.leave_line(hash, &extension);
+        for agreements in self.agreements.values_mut() {
+            if agreements.exactly.remove(&hash) {
+                self.agreed = self.agreed.saturating_sub(1);
+            }
+        }
+        self.agreements.retain(|_, agreements| agreements.len() > 0);
+        self.extensions.remove(&hash);
+        self.index.forget(hash, &extension);
         Ok(extension)
     }
 
-    /// Lets an extension of another client not apply to this one any more; whether it did.
+    /// Lets an extension of another client not apply to this one any more, whether it agreed
+    /// to this version or to any; whether it did.
     ///
     /// # Errors
     /// [`Refused::NoSuchExtension`].
     pub fn withdraw(&mut self, client: [u8; 32], hash: ExtensionHash) -> Result<bool, Refused> {
         let extension = self.extensions.get(&hash).ok_or(Refused::NoSuchExtension)?;
-        let extension = extension.clone();
-        Ok(self.take_back(client, hash, &extension))
-    }
-
-    /// Ends an acknowledgement; whether there was one.
-    fn take_back(&mut self, client: ClientKey, hash: ExtensionHash, extension: &Extension) -> bool {
-        let Some(hashes) = self.acknowledged.get_mut(&client) else {
-            return false;
+        let line = extension.line;
+        let Some(agreements) = self.agreements.get_mut(&client) else {
+            return Ok(false);
         };
-        if !hashes.remove(&hash) {
-            return false;
+        let before = agreements.len();
+        agreements.exactly.remove(&hash);
+        agreements.lines.remove(&line);
+        let ended = before.saturating_sub(agreements.len());
+        if agreements.len() == 0 {
+            self.agreements.remove(&client);
         }
-        if hashes.is_empty() {
-            self.acknowledged.remove(&client);
+        self.agreed = self.agreed.saturating_sub(ended);
+        self.refresh_for(client, hash);
+        let in_force = self.lines.get(&line).map(|line| line.active);
+        if let Some(in_force) = in_force {
+            self.refresh_for(client, in_force);
         }
-        self.acknowledgements = self.acknowledgements.saturating_sub(1);
-        apply_no_more(&mut self.applying, client, extension);
-        true
+        Ok(ended > 0)
     }
 
-    /// Whether an extension applies to a client.
+    /// Whether an extension applies to a client, wherever it may be.
     #[must_use]
     pub fn applies(&self, client: &[u8; 32], hash: &ExtensionHash) -> bool {
-        let acknowledged = self.acknowledged.get(client);
-        let owned = self.extensions.get(hash);
-        owned.is_some_and(|extension| extension.owner == *client)
-            || acknowledged.is_some_and(|hashes| hashes.contains(hash))
-    }
-
-    /// The extension to run instead of `operation`: of those that apply to `invoker`
-    /// and mean the operation, the most recently registered.
-    #[must_use]
-    pub fn find(
-        &self,
-        invoker: &[u8; 32],
-        space: &SpaceName,
-        operation: &Operation,
-    ) -> Option<Found<'_>> {
-        let here = self.applying.get(invoker)?.get(space)?;
-        let kind = operation.kind();
-        here.values().rev().find_map(|hash| {
-            let extension = self.extensions.get(hash)?;
-            let subscription = extension
-                .manifest
-                .subscriptions
-                .iter()
-                .find(|subscription| {
-                    subscription.space == *space
-                        && subscription.kinds.contains(&kind)
-                        && covers(&subscription.template, operation)
-                })?;
-            Some(Found {
-                hash: *hash,
-                extension,
-                subscription,
-            })
-        })
+        let Some(extension) = self.extensions.get(hash) else {
+            return false;
+        };
+        let agreements = self.agreements.get(client);
+        agreements.is_some_and(|agreed| agreed.exactly.contains(hash))
+            || (self.is_in_force(hash, extension)
+                && (extension.owner == *client
+                    || agreements.is_some_and(|agreed| agreed.lines.contains(&extension.line))))
     }
 
     /// The extension with this hash.
@@ -245,6 +278,12 @@ impl Registry {
         self.extensions.iter()
     }
 
+    /// The order of the extension registered last.
+    #[must_use]
+    pub const fn registered(&self) -> u64 {
+        self.registered
+    }
+
     /// How many extensions are installed.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -255,44 +294,6 @@ impl Registry {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.extensions.is_empty()
-    }
-}
-
-/// Enters an extension into the index for one client.
-fn apply_to(
-    applying: &mut BTreeMap<ClientKey, BTreeMap<SpaceName, BTreeMap<u64, ExtensionHash>>>,
-    client: ClientKey,
-    hash: ExtensionHash,
-    extension: &Extension,
-) {
-    let spaces = applying.entry(client).or_default();
-    for subscription in &extension.manifest.subscriptions {
-        spaces
-            .entry(subscription.space.clone())
-            .or_default()
-            .insert(extension.order, hash);
-    }
-}
-
-/// Takes an extension out of the index for one client.
-fn apply_no_more(
-    applying: &mut BTreeMap<ClientKey, BTreeMap<SpaceName, BTreeMap<u64, ExtensionHash>>>,
-    client: ClientKey,
-    extension: &Extension,
-) {
-    let Some(spaces) = applying.get_mut(&client) else {
-        return;
-    };
-    for subscription in &extension.manifest.subscriptions {
-        if let Some(here) = spaces.get_mut(&subscription.space) {
-            here.remove(&extension.order);
-            if here.is_empty() {
-                spaces.remove(&subscription.space);
-            }
-        }
-    }
-    if spaces.is_empty() {
-        applying.remove(&client);
     }
 }
 

@@ -12,7 +12,7 @@ mod common;
 use bezant_extensions::abi;
 use bezant_tuple::codec::{encode_template, encode_tuple};
 use bezant_tuplespace::{Operation, Outcome};
-use common::{Bench, data, module_with, plain, template, tuple};
+use common::{Bench, answered, data, module_with, plain, template, tuple};
 
 /// Calls what `body` says with `(_, ?int)` at 0 (`$asked` its length) and `("new", 9)` at
 /// 64 (`$given` its length); its result, a length, is of a tuple at 256, which becomes the
@@ -97,7 +97,7 @@ fn reads_and_writes_do_what_the_operations_do() {
     ] {
         let mut bench = filled();
         let report = bench.run(&answer_with(call));
-        assert_eq!(report.result, expected, "{call}");
+        assert_eq!(answered(&report), expected, "{call}");
         assert_eq!(left(&mut bench).len(), after, "{call}");
     }
 }
@@ -114,7 +114,7 @@ fn without_a_match_there_is_none() {
     ] {
         let mut bench = Bench::new();
         let report = bench.run(&answer_with(call));
-        assert_eq!(report.result, Ok(Outcome::Match(None)), "{call}");
+        assert_eq!(answered(&report), Ok(Outcome::Match(None)), "{call}");
         assert_eq!(left(&mut bench).len(), after, "{call}");
     }
 }
@@ -129,7 +129,7 @@ fn a_result_without_room_is_fetched_later() {
                 i32.const 0 i32.const 0 call $result i32.const -1 i32.ne if unreachable end";
     let report = bench.run(&answer_with(call));
     assert_eq!(
-        report.result,
+        answered(&report),
         Ok(Outcome::Match(Some(tuple(r#"("b", 5)"#))))
     );
     assert_eq!(left(&mut bench).len(), 2);
@@ -148,7 +148,7 @@ fn counts_are_counted() {
         template: template("(_)"),
     };
     assert_eq!(
-        filled().run_instead_of(&wasm, &count).result,
+        answered(&filled().run_instead_of(&wasm, &count)),
         Ok(Outcome::Count(3))
     );
 }
@@ -176,7 +176,10 @@ fn pages_are_laid_out_as_documented() {
         page.extend_from_slice(&tuple);
     }
     let expected = bezant_tuple::Tuple::new(vec![page.into()]).unwrap();
-    assert_eq!(bench.run(&wasm).result, Ok(Outcome::Match(Some(expected))));
+    assert_eq!(
+        answered(&bench.run(&wasm)),
+        Ok(Outcome::Match(Some(expected)))
+    );
 }
 
 #[test]
@@ -203,7 +206,7 @@ fn the_invocation_is_told_as_it_is() {
     let wasm = module_with(&body.replace("i32.const 0 i64.load i64.const 0x0001780103000002 i64.const 0xffffffffffff i64.and drop drop", ""), &data(100, &[2, 0, 0]));
     let report = Bench::new().run_instead_of(&wasm, &operation);
     assert_eq!(
-        report.result,
+        answered(&report),
         Ok(Outcome::Page {
             tuples: vec![],
             next: None

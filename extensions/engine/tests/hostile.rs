@@ -13,7 +13,9 @@ use bezant_api::{Access, FailureCode};
 use bezant_extensions::Engine;
 use bezant_extensions::abi::{TABLE, Type};
 use bezant_tuplespace::{Lease, Operation, Outcome};
-use common::{Bench, content, data, module, module_with, name, plain, template, tuple, wat};
+use common::{
+    Bench, answered, content, data, module, module_with, name, plain, template, tuple, wat,
+};
 
 /// `("mine", 1)` at address 0, length 9; the template that matches it at 32, length 10.
 fn one_tuple() -> (String, usize, usize) {
@@ -37,7 +39,7 @@ const REPLY: &str = "i32.const 100 i32.const 2 call $reply";
 fn an_endless_loop_burns_its_fuel_and_no_more() {
     let mut bench = Bench::new();
     let report = bench.run(&module("loop br 0 end"));
-    assert_eq!(report.result, Err(FailureCode::OutOfFuel));
+    assert_eq!(answered(&report), Err(FailureCode::OutOfFuel));
     assert!(report.fuel_used <= bench.manifest.fuel);
     assert!(report.fuel_used > bench.manifest.fuel - 10);
 }
@@ -47,7 +49,7 @@ fn the_manifest_cannot_ask_for_more_fuel_than_there_is() {
     let mut bench = Bench::new();
     bench.manifest.fuel = u64::MAX;
     let report = bench.run(&module("loop br 0 end"));
-    assert_eq!(report.result, Err(FailureCode::OutOfFuel));
+    assert_eq!(answered(&report), Err(FailureCode::OutOfFuel));
     assert!(report.fuel_used <= bezant_api::limits::MAX_FUEL);
 }
 
@@ -60,7 +62,7 @@ fn endless_host_calls_burn_fuel_too() {
         "i32.const 0 i32.const 9 call $result drop",
     ] {
         let report = Bench::new().run(&module(&format!("loop {call} br 0 end")));
-        assert_eq!(report.result, Err(FailureCode::OutOfFuel), "{call}");
+        assert_eq!(answered(&report), Err(FailureCode::OutOfFuel), "{call}");
     }
 }
 
@@ -82,7 +84,7 @@ fn memory_grows_to_its_cap_and_no_further() {
     for (more, pages) in [(3, 4), (4, 1), (65_535, 1), (u32::MAX, 1)] {
         let report = bench.run_instead_of(&grow(more), &count);
         assert_eq!(
-            report.result,
+            answered(&report),
             Ok(Outcome::Count(pages)),
             "{more} pages more"
         );
@@ -100,7 +102,7 @@ fn deep_recursion_ends_at_the_agreed_depth() {
     let mut bench = Bench::new();
     let within = format!("i32.const 200 call $deep {REPLY}");
     let report = bench.run(&module_with(&within, &(recursion.to_owned() + &no_match())));
-    assert_eq!(report.result, Ok(Outcome::Match(None)));
+    assert_eq!(answered(&report), Ok(Outcome::Match(None)));
     assert_eq!(
         bench.failure(&module_with("i32.const 1000 call $deep", recursion)),
         FailureCode::Limit
@@ -239,7 +241,12 @@ fn pointers_outside_the_memory_end_the_call() {
             }
             for address in [65_536u32, 65_535, 0x7fff_ffff, 0x8000_0000, u32::MAX] {
                 let mut bench = Bench::new();
-                bench.out(r#"("mine", 1)"#);
+                let lease = if call.name == "renew" {
+                    Lease::Ms(1_000)
+                } else {
+                    Lease::Forever
+                };
+                bench.out_leased(r#"("mine", 1)"#, lease);
                 let before = content(&bench.spaces);
                 let mut body = String::new();
                 for (index, (name, kind)) in call.parameters.iter().enumerate() {
@@ -251,7 +258,7 @@ fn pointers_outside_the_memory_end_the_call() {
                         "tuple_len" => tuple_len as i64,
                         "template_len" => template_len as i64,
                         "after" => -1,
-                        "limit" | "position" => 1,
+                        "limit" | "position" | "take" => 1,
                         "into" => 128,
                         "room" => 64,
                         _ => 16,
@@ -276,7 +283,7 @@ fn pointers_outside_the_memory_end_the_call() {
                 );
                 // `cas` finds the tuple and so would write it; all others must fail too.
                 assert_eq!(
-                    report.result,
+                    answered(&report),
                     Err(FailureCode::BadArgument),
                     "{} with {} at {address:#x}",
                     call.name,
@@ -450,7 +457,7 @@ fn a_success_keeps_its_effects() {
     let mut bench = Bench::new();
     let body = format!("i32.const -1 i32.const 0 i32.const {tuple_len} call $out {REPLY}");
     let report = bench.run(&module_with(&body, &(bytes + &no_match())));
-    assert_eq!(report.result, Ok(Outcome::Match(None)));
+    assert_eq!(answered(&report), Ok(Outcome::Match(None)));
     let found = plain(
         &mut bench.spaces,
         "here",

@@ -17,6 +17,8 @@ pub enum Answer {
     Page(Vec<TupleBytes>, Option<u64>),
     /// To `count`.
     Count(u64),
+    /// To `rd` and `in`: [`Space::wait_for`](crate::Space::wait_for) has seen to it.
+    Awaited,
 }
 
 /// A refusal with a code of the extension's own. Everything the call did is undone and
@@ -27,8 +29,17 @@ pub struct Refused(pub u32);
 /// Runs an entry point; what [`entry!`](crate::entry) makes an export of.
 pub fn run(function: impl FnOnce() -> Result<Answer, Refused>) {
     match function() {
+        Ok(Answer::Awaited) => {}
         Ok(answer) => raw::reply(&answer.encode()),
         Err(Refused(code)) => raw::refuse(code),
+    }
+}
+
+/// Runs an entry point that answers nobody; what [`handler!`](crate::handler) makes an export
+/// of.
+pub fn run_handler(function: impl FnOnce() -> Result<(), Refused>) {
+    if let Err(Refused(code)) = function() {
+        raw::refuse(code);
     }
 }
 
@@ -38,6 +49,8 @@ impl Answer {
         let mut out = Vec::with_capacity(128);
         match self {
             Self::Done => out.push(0),
+            // Nothing is sent for it.
+            Self::Awaited => {}
             Self::Match(None) => out.extend_from_slice(&[1, 0]),
             Self::Match(Some(tuple)) => {
                 out.extend_from_slice(&[1, 1]);

@@ -1,14 +1,43 @@
-//! The operation the extension runs instead of, and its circumstances.
+//! The operation or event that the extension is called for, and its circumstances.
 //!
 //! All of it is agreed: the same on every replica.
 
 use crate::{TemplateBytes, TupleBytes, raw};
 
 /// The kind of the operation: 0 `out`, 1 `rdp`, 2 `inp`, 3 `rd`, 4 `in`, 5 `cas`,
-/// 6 `replace`, 7 `rd_all`, 8 `in_all`, 9 `count`, 10 `renew`, 13 `out_to`.
+/// 6 `replace`, 7 `rd_all`, 8 `in_all`, 9 `count`, 10 `renew`, 13 `out_to`;
+/// policies also see 11 `watch` and 12 `survey`. -1 for an event.
 #[must_use]
 pub fn kind() -> i32 {
     raw::operation()
+}
+
+/// What happened to a tuple.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It was inserted.
+    Inserted,
+    /// Somebody took it.
+    Taken,
+    /// Its lease was over.
+    Expired,
+    /// The session it belonged to ended.
+    SessionEnded,
+    /// Somebody who waited got it.
+    Served,
+}
+
+/// The event the extension is called for, if it is one.
+#[must_use]
+pub fn event() -> Option<Event> {
+    match raw::event() {
+        0 => Some(Event::Inserted),
+        1 => Some(Event::Taken),
+        2 => Some(Event::Expired),
+        3 => Some(Event::SessionEnded),
+        4 => Some(Event::Served),
+        _ => None,
+    }
 }
 
 /// The operation's template, if it has one.
@@ -17,7 +46,7 @@ pub fn template() -> Option<TemplateBytes> {
     raw::fetch(raw::argument_template).map(TemplateBytes::from_host)
 }
 
-/// The operation's tuple, if it has one.
+/// The operation's tuple, if it has one, or the one that the event is about.
 #[must_use]
 pub fn tuple() -> Option<TupleBytes> {
     raw::fetch(raw::argument_tuple).map(TupleBytes::from_host)
@@ -35,7 +64,8 @@ pub fn after() -> Option<u64> {
     u64::try_from(raw::argument_after()).ok()
 }
 
-/// The invoking client's public key.
+/// The public key of the client whose operation it is; of an event, that of whoever was served,
+/// or else that of the extension's owner.
 #[must_use]
 pub fn invoker() -> [u8; 32] {
     raw::invoker()

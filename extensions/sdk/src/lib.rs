@@ -41,10 +41,10 @@ pub mod invocation;
 mod raw;
 mod space;
 
-pub use answer::{Answer, Refused, run};
+pub use answer::{Answer, Refused, run, run_handler};
 pub use bezant_tuple::{Field, Kind, Template, Tuple, Value, codec};
 pub use encoded::{ExactFields, Fields, TemplateBytes, TupleBytes};
-pub use space::{Page, Space};
+pub use space::{Lease, Page, Space};
 
 /// Writes a line to the replica's log, for debugging. It costs fuel, listened to or not.
 pub fn log(text: &str) {
@@ -65,6 +65,25 @@ macro_rules! entry {
         #[unsafe(no_mangle)]
         pub extern "C" fn $name() {
             $crate::run($function)
+        }
+    };
+}
+
+/// Exports an entry point that answers nobody: `handler!(name = function)`.
+///
+/// For events, and for policies, which refuse or let pass; `function` is a
+/// `fn() -> Result<(), Refused>`.
+#[macro_export]
+macro_rules! handler {
+    ($name:ident = $function:path) => {
+        #[doc = concat!("Entry point `", stringify!($name), "`.")]
+        #[allow(
+            unsafe_code,
+            reason = "an export must keep its name; nothing else has it"
+        )]
+        #[unsafe(no_mangle)]
+        pub extern "C" fn $name() {
+            $crate::run_handler($function)
         }
     };
 }

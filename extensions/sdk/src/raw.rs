@@ -89,6 +89,11 @@ pub(crate) fn operation() -> i32 {
     unsafe { host::operation() }
 }
 
+pub(crate) fn event() -> i32 {
+    // SAFETY: no address is passed.
+    unsafe { host::event() }
+}
+
 pub(crate) fn argument_template(into: &mut [u8]) -> i32 {
     // SAFETY: the bounds of an exclusive slice.
     unsafe { host::argument_template(into.as_mut_ptr(), len(into)) }
@@ -180,6 +185,34 @@ pub(crate) fn inp_min(space: i32, template: &[u8], position: u32, into: &mut [u8
 pub(crate) fn out(space: i32, tuple: &[u8]) {
     // SAFETY: the bounds of a shared slice.
     unsafe { host::out(space, tuple.as_ptr(), len(tuple)) }
+}
+
+pub(crate) fn out_leased(space: i32, tuple: &[u8], lease_ms: i64) {
+    // SAFETY: the bounds of a shared slice.
+    unsafe { host::out_leased(space, tuple.as_ptr(), len(tuple), lease_ms) }
+}
+
+pub(crate) fn in_all(space: i32, template: &[u8], limit: u32, into: &mut [u8]) -> i32 {
+    let (at, length, room) = (template.as_ptr(), len(template), len(into));
+    // SAFETY: the bounds of a shared and an exclusive slice.
+    unsafe { host::in_all(space, at, length, limit, into.as_mut_ptr(), room) }
+}
+
+pub(crate) fn renew(space: i32, template: &[u8], lease_ms: i64, into: &mut [u8]) -> i32 {
+    let (at, length, room) = (template.as_ptr(), len(template), len(into));
+    // SAFETY: the bounds of a shared and an exclusive slice.
+    unsafe { host::renew(space, at, length, lease_ms, into.as_mut_ptr(), room) }
+}
+
+pub(crate) fn wait_for(space: i32, template: &[u8], take: bool) -> i32 {
+    let (at, length) = (template.as_ptr(), len(template));
+    // SAFETY: the bounds of a shared slice.
+    unsafe { host::wait_for(space, at, length, u32::from(take)) }
+}
+
+pub(crate) fn wake(space: i32, tuple: &[u8]) -> i32 {
+    // SAFETY: the bounds of a shared slice.
+    unsafe { host::wake(space, tuple.as_ptr(), len(tuple)) }
 }
 
 pub(crate) fn cas(space: i32, template: &[u8], tuple: &[u8], into: &mut [u8]) -> i32 {

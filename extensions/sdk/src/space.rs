@@ -5,11 +5,20 @@
 
 use alloc::vec::Vec;
 
-use crate::{TemplateBytes, TupleBytes, raw};
+use crate::{Answer, TemplateBytes, TupleBytes, raw};
 
 /// A space the manifest gives access to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space(i32);
+
+/// How long a tuple lives that nobody takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lease {
+    /// As long as the session of the client whose operation it is.
+    Session,
+    /// So many milliseconds of agreed time, at least one.
+    Ms(u64),
+}
 
 /// A page of tuples.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +71,42 @@ impl Space {
     /// Inserts a tuple.
     pub fn out(self, tuple: &TupleBytes) {
         raw::out(self.0, tuple.as_bytes());
+    }
+
+    /// Inserts a tuple that does not live for ever.
+    pub fn out_leased(self, tuple: &TupleBytes, lease: Lease) {
+        let lease_ms = match lease {
+            Lease::Session => 0,
+            // 0 would mean a session.
+            Lease::Ms(ms) => i64::try_from(ms.max(1)).unwrap_or(i64::MAX),
+        };
+        raw::out_leased(self.0, tuple.as_bytes(), lease_ms);
+    }
+
+    /// Removes and gives at most `limit` (at most 256) tuples that match, oldest first. If the
+    /// page names a next one there are more.
+    pub fn in_all(self, template: &TemplateBytes, limit: u32) -> Page {
+        let bytes = raw::fetch(|into| raw::in_all(self.0, template.as_bytes(), limit, into));
+        read_page(&bytes.unwrap_or_default()).unwrap_or_else(|| raw::stop())
+    }
+
+    /// Lets the oldest matching tuple that has a lease live for so long from now, and gives it.
+    pub fn renew(self, template: &TemplateBytes, lease_ms: u64) -> Option<TupleBytes> {
+        let lease_ms = i64::try_from(lease_ms).unwrap_or(i64::MAX);
+        found(|into| raw::renew(self.0, template.as_bytes(), lease_ms, into))
+    }
+
+    /// Answers an `rd` or `in` with the oldest match, which it takes if it is to `take`, or
+    /// lets its client wait for one.
+    #[must_use]
+    pub fn wait_for(self, template: &TemplateBytes, take: bool) -> Answer {
+        raw::wait_for(self.0, template.as_bytes(), take);
+        Answer::Awaited
+    }
+
+    /// Hands a tuple to those who wait for one like it, and to nobody else; how many got it.
+    pub fn wake(self, tuple: &TupleBytes) -> u32 {
+        u32::try_from(raw::wake(self.0, tuple.as_bytes())).unwrap_or(0)
     }
 
     /// Removes and gives the oldest tuple that matches.

@@ -11,6 +11,8 @@ use std::collections::BTreeSet;
 use bezant_tuplespace::{Account, GroupName, Operation, Quota, SpaceName, Whom};
 use serde::{Deserialize, Serialize};
 
+use crate::ExtensionHash;
+
 /// What a client may do in a space. The order of the variants is the wire format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Right {
@@ -147,6 +149,8 @@ pub struct SpaceInfo {
     pub bytes: u64,
     /// How much it may hold.
     pub quota: Quota,
+    /// The extensions that apply to everyone there, in the order of their registration.
+    pub imposed: Vec<ExtensionHash>,
 }
 
 /// What a client may do.

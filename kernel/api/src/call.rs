@@ -126,13 +126,55 @@ pub enum Call {
         /// The extension.
         hash: ExtensionHash,
     },
-    /// Lets an extension of another client not apply to the caller any more.
+    /// Lets an extension of another client not apply to the caller any more, nor any other
+    /// version of it that he only follows.
     Withdraw {
         /// The extension.
         hash: ExtensionHash,
     },
     /// Asks which extensions there are.
     Extensions,
+    /// Makes an extension apply to everyone in a space: the word of whoever administers it.
+    /// Its policies are asked before operations in the space, and its operations are run
+    /// instead of everyone's.
+    Impose {
+        /// The space.
+        space: SpaceName,
+        /// The extension.
+        hash: ExtensionHash,
+    },
+    /// Ends what [`Call::Impose`] began.
+    Lift {
+        /// The space.
+        space: SpaceName,
+        /// The extension.
+        hash: ExtensionHash,
+    },
+    /// Installs a new version of an extension of the caller's, which takes the place of the
+    /// one in force for him and for whoever follows him.
+    Upgrade {
+        /// Any version so far.
+        from: ExtensionHash,
+        /// What the new one is and may do.
+        manifest: Manifest,
+        /// Its module.
+        module: Vec<u8>,
+        /// From the proposal with this number on; from the next operation on, if that is
+        /// past.
+        at: u64,
+    },
+    /// Puts the version before back in the place of an extension of the caller's, from the
+    /// next operation on. An upgrade that is to come is called off.
+    Rollback {
+        /// The version in force.
+        hash: ExtensionHash,
+    },
+    /// Agrees that whichever version is in force of an extension of another client applies to
+    /// the caller, now and later.
+    Follow {
+        /// Any version.
+        hash: ExtensionHash,
+    },
 }
 
 /// What the service says to a [`Call`]. The order of the variants is the wire format.
@@ -154,7 +196,8 @@ pub enum Answer {
     Spaces(Vec<SpaceName>),
     /// The result of an operation, from the space itself or from the extension that ran instead.
     Outcome(Outcome),
-    /// The extension is installed (or was already: the same content is one extension).
+    /// The extension is installed (or was already: the same content is one extension); or, after
+    /// a roll-back, in force.
     Registered {
         /// Its hash.
         hash: ExtensionHash,

@@ -36,6 +36,7 @@ pub use genesis::Genesis;
 pub use group::{Act, Condition, Group, Step};
 pub use hex::ExtensionHash;
 pub use manifest::{
-    ABI_VERSION, Access, Capability, Installed, Manifest, ManifestError, Subscription,
+    ABI_VERSION, Access, Capability, EventKind, Installed, Manifest, ManifestError, Subscription,
+    Trigger,
 };
 pub use refused::{ExtensionFailure, FailureCode, Refused, Rejection, Rule};

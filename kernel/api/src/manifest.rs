@@ -4,7 +4,7 @@
 //! ([`Manifest::check`]); the module beside it is checked by bezant-extensions.
 
 use bezant_tuple::Template;
-use bezant_tuplespace::{OperationKind, SpaceName};
+use bezant_tuplespace::{Happening, OperationKind, SpaceName};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{
@@ -25,7 +25,7 @@ pub struct Manifest {
     pub version: u32,
     /// First and last version of the host's calls it can run on; must include [`ABI_VERSION`].
     pub abi: (u16, u16),
-    /// The operations it runs instead of; at least one. The first that matches counts.
+    /// When it runs; at least one. The first that matches counts.
     pub subscriptions: Vec<Subscription>,
     /// What it may touch, ascending by space, each space once.
     pub capabilities: Vec<Capability>,
@@ -48,19 +48,92 @@ pub struct Installed {
     pub version: u32,
     /// Whether it applies to whoever asks.
     pub applies: bool,
+    /// Whether it is the version in force of those its owner made of it: the one that applies
+    /// to him and to whoever follows him, and that hears of events.
+    pub in_force: bool,
+    /// The version it took the place of, while that is installed.
+    pub replaces: Option<ExtensionHash>,
+    /// The proposal from which on it is in force, if that is still to come.
+    pub from: Option<u64>,
+    /// The spaces whose administrators made it apply to everyone there, ascending.
+    pub imposed: Vec<SpaceName>,
 }
 
-/// A class of operations, and the entry point that runs instead of them.
+/// What happens in a space, and the entry point that runs then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
-    /// The space the operation is on.
+    /// The space it happens in.
     pub space: SpaceName,
-    /// The kinds of operation, ascending, each once, at least one.
-    pub kinds: Vec<OperationKind>,
-    /// Which tuples (of `out`, `cas`, `replace`) or templates (of the others) are meant.
+    /// What happens, and how the entry point runs.
+    pub on: Trigger,
+    /// Which tuples (of `out`, `cas`, `replace`, of events) or templates (of the other
+    /// operations) are meant.
     pub template: Template,
     /// The exported function to call.
     pub entry: String,
+}
+
+/// When an entry point runs. Kinds are ascending, each once, at least one. The order of the
+/// variants is the wire format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Trigger {
+    /// Instead of operations of these kinds, of clients that it applies to.
+    Operations(Vec<OperationKind>),
+    /// After these happened to a tuple that its owner may read, by whomever.
+    Events(Vec<EventKind>),
+    /// Before operations of these kinds, of everyone, where the space's administrator wants
+    /// it so: it reads, and can say no.
+    Judges(Vec<OperationKind>),
+}
+
+/// What an extension can hear of. The order of the variants is the wire format, and what the
+/// host call `event` counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum EventKind {
+    /// A tuple came in.
+    Inserted,
+    /// Somebody took it.
+    Taken,
+    /// Its lease was over.
+    Expired,
+    /// The session it belonged to ended.
+    SessionEnded,
+    /// Somebody who waited got it.
+    Served,
+}
+
+impl EventKind {
+    /// Every kind, in wire order.
+    pub const ALL: [Self; 5] = [
+        Self::Inserted,
+        Self::Taken,
+        Self::Expired,
+        Self::SessionEnded,
+        Self::Served,
+    ];
+
+    /// Its name in manifests.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Inserted => "inserted",
+            Self::Taken => "taken",
+            Self::Expired => "expired",
+            Self::SessionEnded => "session_ended",
+            Self::Served => "served",
+        }
+    }
+}
+
+impl From<Happening> for EventKind {
+    fn from(what: Happening) -> Self {
+        match what {
+            Happening::Inserted => Self::Inserted,
+            Happening::Taken => Self::Taken,
+            Happening::Expired => Self::Expired,
+            Happening::SessionEnded => Self::SessionEnded,
+        }
+    }
 }
 
 /// What an extension may do in one space.
@@ -228,7 +301,11 @@ impl Manifest {
 
 impl Subscription {
     fn check(&self) -> Result<(), ManifestError> {
-        if self.kinds.is_empty() || !self.kinds.is_sorted_by(|left, right| left < right) {
+        let sound = match &self.on {
+            Trigger::Operations(kinds) | Trigger::Judges(kinds) => each_once(kinds),
+            Trigger::Events(kinds) => each_once(kinds),
+        };
+        if !sound {
             return Err(ManifestError::Kinds);
         }
         let entry = self.entry.as_bytes();
@@ -244,6 +321,11 @@ impl Subscription {
         }
         Ok(())
     }
+}
+
+/// Whether kinds stand in ascending order, each once, and are some.
+fn each_once<K: Ord>(kinds: &[K]) -> bool {
+    !kinds.is_empty() && kinds.is_sorted_by(|left, right| left < right)
 }
 
 fn is_name(name: &str) -> bool {

@@ -56,6 +56,12 @@ pub enum Refused {
     NotOperator,
     /// A list, the groups or the enrolled clients are as many as there may be.
     TooManyGrants,
+    /// The extension applies to everyone in a space and cannot be removed before that ends.
+    Imposed,
+    /// The extension is not in force, or took the place of none that is still installed.
+    NoVersionBefore,
+    /// A space, or the service, has as many extensions imposed as it may have.
+    TooManyImposed,
 }
 
 /// Which rule an extension broke, and where. Made by `bezant_extensions::check`.
@@ -191,7 +197,7 @@ impl fmt::Display for Refused {
                 "the service has as many sessions as it may have; close one or try later",
             ),
             Self::NoSuchExtension => f.write_str(
-                "no extension has this hash; register it, or take the hash from the answer to its registration",
+                "no extension has this hash (any more); register it, or take the hash from the answer to its registration",
             ),
             Self::TooManyExtensions => f.write_str(
                 "there are as many extensions as there may be, of this owner or of all; register fewer",
@@ -221,6 +227,15 @@ impl fmt::Display for Refused {
             ),
             Self::TooManyGrants => f.write_str(
                 "there are as many entries as there may be; name a group instead of its members, or take entries away",
+            ),
+            Self::Imposed => f.write_str(
+                "the extension applies to everyone in a space; have who administers it lift it first (`bezant ext ls` says where)",
+            ),
+            Self::NoVersionBefore => f.write_str(
+                "this version is not in force, or no version before it is installed any more; `bezant ext ls` lists them",
+            ),
+            Self::TooManyImposed => f.write_str(
+                "as many extensions are imposed as may be, in this space or in all; lift one",
             ),
             Self::TooManyAcknowledgements => f.write_str(
                 "as many extensions are acknowledged as may be, by this client or by all; acknowledge fewer",

@@ -10,9 +10,10 @@
 use bezant_api::codec::{self, DecodeError};
 use bezant_api::limits::{MAX_CALL_BYTES, MAX_FUEL, MAX_MEMORY_PAGES, MAX_MODULE_BYTES};
 use bezant_api::{
-    Access, Act, Answer, Audience, Call, Capability, Condition, Decree, ExtensionFailure,
-    ExtensionHash, FailureCode, Genesis, Group, GroupName, Installed, Lists, Manifest,
-    ManifestError, Refused, Rejection, Right, Rule, SpaceInfo, Standing, Step, Subscription, Whom,
+    Access, Act, Answer, Audience, Call, Capability, Condition, Decree, EventKind,
+    ExtensionFailure, ExtensionHash, FailureCode, Genesis, Group, GroupName, Installed, Lists,
+    Manifest, ManifestError, Refused, Rejection, Right, Rule, SpaceInfo, Standing, Step,
+    Subscription, Trigger, Whom,
 };
 use bezant_tuple::{Field, Kind, Template, Tuple, Value};
 use bezant_tuplespace::{
@@ -119,7 +120,7 @@ fn manifests() -> impl Strategy<Value = Manifest> {
                 abi: (1, 1),
                 subscriptions: vec![Subscription {
                     space: space.clone(),
-                    kinds: vec![OperationKind::Rdp, OperationKind::Inp],
+                    on: Trigger::Operations(vec![OperationKind::Rdp, OperationKind::Inp]),
                     template,
                     entry,
                 }],
@@ -156,6 +157,24 @@ fn groups() -> impl Strategy<Value = Group> {
 fn calls() -> impl Strategy<Value = Call> {
     let module = proptest::collection::vec(any::<u8>(), 0..99);
     prop_oneof![
+        (spaces(), any::<[u8; 32]>(), any::<bool>()).prop_map(|(space, hash, lifts)| {
+            let hash = hash.into();
+            if lifts {
+                Call::Lift { space, hash }
+            } else {
+                Call::Impose { space, hash }
+            }
+        }),
+        (manifests(), any::<[u8; 32]>(), any::<u64>()).prop_map(|(manifest, from, at)| {
+            Call::Upgrade {
+                from: from.into(),
+                manifest,
+                module: vec![1, 2, 3],
+                at,
+            }
+        }),
+        any::<[u8; 32]>().prop_map(|hash| Call::Rollback { hash: hash.into() }),
+        any::<[u8; 32]>().prop_map(|hash| Call::Follow { hash: hash.into() }),
         any::<(u64, Option<u64>)>().prop_map(|(nonce, ttl_ms)| Call::OpenSession { nonce, ttl_ms }),
         Just(Call::KeepAlive),
         Just(Call::CloseSession),
@@ -294,6 +313,10 @@ fn answers() -> impl Strategy<Value = Answer> {
                     name,
                     version,
                     applies,
+                    in_force: !applies,
+                    replaces: applies.then_some(owner.into()),
+                    from: Some(7),
+                    imposed: vec!["a".parse().unwrap()],
                 }])
             }
         ),
@@ -304,6 +327,7 @@ fn answers() -> impl Strategy<Value = Answer> {
                 tuples: 7,
                 bytes: 70,
                 quota,
+                imposed: vec![[7; 32].into()],
             })
         }),
         (any::<bool>(), spaces(), group_names(), quotas()).prop_map(
@@ -360,6 +384,9 @@ fn every_refusal() -> Vec<Refused> {
         Refused::WaitInGroup,
         Refused::NotOperator,
         Refused::TooManyGrants,
+        Refused::Imposed,
+        Refused::NoVersionBefore,
+        Refused::TooManyImposed,
     ];
     all.extend(Refusal::ALL.map(Refused::Space));
     all.extend(
@@ -492,7 +519,7 @@ fn sound() -> Manifest {
         abi: (1, 1),
         subscriptions: vec![Subscription {
             space: space.clone(),
-            kinds: vec![OperationKind::Inp],
+            on: Trigger::Operations(vec![OperationKind::Inp]),
             template: Template::new(vec![Field::from("head")]).unwrap(),
             entry: "head".into(),
         }],
@@ -510,7 +537,7 @@ type Change = fn(&mut Manifest);
 #[test]
 fn every_rule_of_a_manifest_can_be_broken() {
     assert_eq!(sound().check(), Ok(()));
-    let broken: [(ManifestError, Change); 16] = [
+    let broken: [(ManifestError, Change); 17] = [
         (ManifestError::Name, |m| m.name.clear()),
         (ManifestError::Name, |m| m.name = "Queue".into()),
         (ManifestError::Name, |m| m.name = "q".repeat(65)),
@@ -520,9 +547,14 @@ fn every_rule_of_a_manifest_can_be_broken() {
         (ManifestError::Subscriptions, |m| {
             m.subscriptions = vec![m.subscriptions[0].clone(); 17];
         }),
-        (ManifestError::Kinds, |m| m.subscriptions[0].kinds.clear()),
         (ManifestError::Kinds, |m| {
-            m.subscriptions[0].kinds = vec![OperationKind::Inp, OperationKind::Rdp];
+            m.subscriptions[0].on = Trigger::Operations(Vec::new());
+        }),
+        (ManifestError::Kinds, |m| {
+            m.subscriptions[0].on = Trigger::Judges(vec![OperationKind::Inp, OperationKind::Rdp]);
+        }),
+        (ManifestError::Kinds, |m| {
+            m.subscriptions[0].on = Trigger::Events(vec![EventKind::Taken; 2]);
         }),
         (ManifestError::Entry, |m| {
             m.subscriptions[0].entry = "é".into()

@@ -12,7 +12,9 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use bezant_api::ExtensionHash;
 use bezant_bft::seal::Source;
+use bezant_kernel::LogLine;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json as value};
@@ -93,6 +95,7 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/metrics", get(metrics_text))
         .route("/evidence", get(evidence))
         .route("/evidence/{name}", get(evidence_of))
+        .route("/extensions/{hash}/lines", get(lines))
         .route("/fault", get(fault).post(set_fault).delete(clear_fault))
         .with_state(admin)
 }
@@ -175,6 +178,27 @@ async fn evidence_of(State(admin): State<Admin>, Path(name): Path<String>) -> Re
 fn octets(content: Bytes) -> Response {
     let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
     (kind, content).into_response()
+}
+
+/// What an extension logged lately.
+async fn lines(State(admin): State<Admin>, Path(hash): Path<ExtensionHash>) -> Response {
+    let (answer, said) = oneshot::channel();
+    let tell = Box::new(move |lines| {
+        let _gone = answer.send(lines);
+    });
+    if admin
+        .control
+        .send(Control::Lines(hash, tell))
+        .await
+        .is_err()
+    {
+        return stopping();
+    }
+    let told = |line: &LogLine| value!({ "sequence": line.sequence, "text": line.text });
+    match said.await {
+        Ok(lines) => json(&lines.iter().map(told).collect::<Vec<_>>()),
+        Err(_) => stopping(),
+    }
 }
 
 async fn fault(State(admin): State<Admin>) -> Response {

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bezant_api::ExtensionHash;
 use bezant_bft::{
     codec,
     crypto::{Checker, Claim, Domain, SigningKey},
@@ -29,7 +30,7 @@ use bezant_bft::{
     service::{Admission, Replies, Service},
     state::State,
 };
-use bezant_kernel::Kernel;
+use bezant_kernel::{Kernel, LogLine};
 use bezant_quic::{Event, Fabric, Inbox, LinkId, Peer, SendError};
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -62,6 +63,8 @@ pub(crate) enum Control {
     Status(Box<dyn FnOnce(NodeStatus) + Send>),
     /// Show what is kept against others.
     Evidence(Box<dyn FnOnce(&Archive) + Send>),
+    /// Tell what an extension logged lately.
+    Lines(ExtensionHash, Box<dyn FnOnce(Vec<LogLine>) + Send>),
     /// End.
     Stop,
 }
@@ -161,6 +164,7 @@ impl Node {
                     }
                     Some(Control::Status(tell)) => tell(self.status()),
                     Some(Control::Evidence(show)) => show(&self.archive),
+                    Some(Control::Lines(hash, tell)) => tell(self.kernel.lines_of(&hash)),
                     Some(Control::Stop) | None => return End::Stopped,
                 },
                 _taken = inbox.recv_many(&mut events, MAX_EVENTS_PER_TURN) => {}
@@ -199,7 +203,8 @@ impl Node {
             self.reply(&client, &reply);
         }
         for line in self.kernel.take_logs() {
-            info!(target: "bezant::extension", "{line}");
+            let (extension, sequence) = (line.hash, line.sequence);
+            info!(target: "bezant::extension", %extension, sequence, "{}", line.text);
         }
         Ok(())
     }

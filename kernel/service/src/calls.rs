@@ -1,13 +1,16 @@
 //! One call, carried out all or nothing.
 //!
-//! The order of judgement: decode, whether the client may, then the extension that matches,
+//! The order of judgement: decode, whether the client may, then the policies, then the extension that matches,
 //! else the plain operation. Whatever refuses leaves no trace in the spaces: the caller
 //! takes a savepoint before and rolls back to it here.
 
 use bezant_api::{Answer, Call, Lists, Refused, Standing};
 use bezant_tuplespace::{Applied, Operation, SpaceName, Spaces, WaiterId};
 
-use crate::{At, Kernel, extensions::Remover};
+use crate::{
+    At, Kernel,
+    extensions::{Ran, Remover},
+};
 
 impl Kernel {
     /// Carries out an encoded call; `None` if the client waits now.
@@ -86,6 +89,30 @@ impl Kernel {
                 self.extensions.unregister(&mut self.spaces, by, hash)?;
                 Answer::Changed(true)
             }
+            Call::Impose { space, hash } => self.impose((&space, hash), true, at)?,
+            Call::Lift { space, hash } => self.impose((&space, hash), false, at)?,
+            Call::Upgrade {
+                from,
+                manifest,
+                module,
+                at: number,
+            } => {
+                let hash = self.extensions.upgrade(
+                    &mut self.spaces,
+                    at,
+                    (from, number),
+                    (manifest, module),
+                )?;
+                Answer::Registered { hash }
+            }
+            Call::Rollback { hash } => {
+                let hash = self.extensions.roll_back(at.client, hash)?;
+                Answer::Registered { hash }
+            }
+            Call::Follow { hash } => {
+                self.extensions.follow(at.client, hash)?;
+                Answer::Acknowledged
+            }
             Call::Extensions => Answer::Extensions(self.extensions.installed(&at.client)),
             Call::Cancel { number } => {
                 let wait = WaiterId {
@@ -122,23 +149,40 @@ impl Kernel {
             self.access.check(&at.client, space, operation)?;
             // Before an extension takes it for a place in its own space.
             Spaces::check_cursor(space, operation)?;
+            self.judge(space, operation, at)?;
         }
         // What happened is not an extension's to tell.
         let is_told = matches!(
             operation,
             Operation::Watch { .. } | Operation::Survey { .. }
         );
-        if !is_told
-            && let Some(outcome) =
-                self.extensions
-                    .run((&mut self.spaces, &self.access), at, space, operation)
-        {
-            return outcome.map(|outcome| Some(Answer::Outcome(outcome)));
+        let ground = (&mut self.spaces, &self.access);
+        if !is_told && let Some(ran) = self.extensions.run(ground, (at, waiter), space, operation) {
+            return ran.map(|ran| match ran {
+                Ran::Answer(outcome) => Some(Answer::Outcome(outcome)),
+                Ran::Waits => None,
+            });
         }
         match self.spaces.apply(space, operation, waiter)? {
             Applied::Outcome(outcome) => Ok(Some(Answer::Outcome(outcome))),
             Applied::Waiting => Ok(None),
         }
+    }
+}
+
+impl Kernel {
+    /// Asks the policies of a space, which is there, whether an operation may be.
+    ///
+    /// # Errors
+    /// The no of one of them, or that one failed.
+    pub(crate) fn judge(
+        &mut self,
+        space: &SpaceName,
+        operation: &Operation,
+        at: At,
+    ) -> Result<(), Refused> {
+        let ground = (&mut self.spaces, &self.access);
+        self.extensions.judge(ground, at, space, operation)
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use bezant_api::{Answer, Decree, GroupName, Lists, Refused, Right, SpaceInfo, Whom};
+use bezant_api::{
+    Answer, Decree, ExtensionHash, GroupName, Lists, Refused, Right, SpaceInfo, Whom,
+};
 use bezant_bft::{
     ids::{ClientId, RequestNumber, SeqNo, SessionId},
     service::Replies,
@@ -99,6 +101,7 @@ impl Kernel {
         }
         self.spaces.remove_space(space)?;
         self.access.removed(space);
+        self.extensions.space_removed(space);
         Ok(Answer::Removed)
     }
 
@@ -117,6 +120,25 @@ impl Kernel {
         Ok(Answer::Outcome(Outcome::Count(taken)))
     }
 
+    /// Makes an extension apply to everyone in a space, or ends that.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn impose(
+        &mut self,
+        (space, hash): (&SpaceName, ExtensionHash),
+        applies: bool,
+        at: At,
+    ) -> Result<Answer, Refused> {
+        self.administer(space, &at.client)?;
+        let changed = if applies {
+            self.extensions.impose(space, hash)?
+        } else {
+            self.extensions.lift(space, &hash)
+        };
+        Ok(Answer::Changed(changed))
+    }
+
     /// What is known of a space.
     ///
     /// # Errors
@@ -132,6 +154,7 @@ impl Kernel {
             tuples: self.spaces.tuples(space),
             bytes: self.spaces.bytes(space),
             quota: self.spaces.quota(space),
+            imposed: self.extensions.registry().imposed_in(space),
         }))
     }
 

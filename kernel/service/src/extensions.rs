@@ -1,22 +1,27 @@
-//! Extensions in the service: registration, dispatch, and their hands on the spaces.
+//! Extensions in the service: which there are, and what they do when.
 //!
 //! An operation that an extension of its client (or one it acknowledged)
 //! subscribes to is answered by that extension instead. Whatever the extension
 //! did is undone by the caller if it fails: a failed extension never falls back
-//! to the plain operation (extensions.md, "Failure").
+//! to the plain operation (extensions.md, "Failure"). Policies are asked before
+//! that; what hears of events runs afterwards (`reactions`). `machine` makes the
+//! calls, `hands` is what an extension can do here.
 
-use std::collections::BTreeMap;
+mod hands;
+mod machine;
 
-use bezant_api::{ExtensionHash, FailureCode, Installed, Manifest, Refused};
+use bezant_api::{ExtensionHash, Installed, Manifest, Refused, Right};
 use bezant_bft::ids::ClientId;
-use bezant_extensions::{CallReport, Engine, Extension, Host, Invocation, Registry};
+use bezant_extensions::{Cause, Conclusion, Extension, Found, Invocation, Registry};
 use bezant_tuple::{Field, Template, Tuple, Value};
-use bezant_tuplespace::{Applied, Lease, Operation, Outcome, Refusal, SpaceName, Spaces};
+use bezant_tuplespace::{Lease, Operation, Outcome, Refusal, SpaceName, Spaces, WaiterId};
 
+pub use self::machine::{LogLine, Tallied, Tally};
+use self::{
+    hands::{Ground, Hands, Wait},
+    machine::Machine,
+};
 use crate::{At, access::Access};
-
-/// Most lines extensions may leave for the log between two collections; more are dropped.
-const MAX_LOG_LINES: usize = 256;
 
 /// The space in which every installed extension is an object that clients can read.
 const OBJECTS: &str = "$extensions";
@@ -25,47 +30,29 @@ const OBJECTS: &str = "$extensions";
 #[derive(Debug)]
 pub(crate) struct Extensions {
     registry: Registry,
-    engine: Engine,
-    logs: Vec<String>,
-    /// Why this replica cannot go on, once it cannot.
-    exhausted: Option<String>,
-    tallies: BTreeMap<ExtensionHash, Tally>,
+    machine: Machine,
 }
 
-/// What an extension did at this replica since it started; never part of the agreed state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Calls.
-    pub calls: u64,
-    /// Those of them that failed, or refused.
-    pub failures: u64,
-    /// Fuel burnt in all of them.
-    pub fuel: u64,
-    /// Why the last one failed that did.
-    pub last_failure: Option<FailureCode>,
+/// What became of an operation that an extension ran instead of.
+#[derive(Debug)]
+pub(crate) enum Ran {
+    Answer(Outcome),
+    /// Its client waits.
+    Waits,
 }
 
-/// An installed extension and what it did here.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tallied {
-    /// Which.
-    pub hash: ExtensionHash,
-    /// Its manifest's name.
-    pub name: String,
-    /// Its manifest's version.
-    pub version: u32,
-    /// What it did.
-    pub tally: Tally,
+/// An event as an extension is called for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heard<'a> {
+    pub(crate) found: Found<'a>,
+    pub(crate) invocation: Invocation<'a>,
 }
 
 impl Extensions {
     pub(crate) fn new() -> Self {
         Self {
             registry: Registry::new(),
-            engine: Engine::new(),
-            logs: Vec::new(),
-            exhausted: None,
-            tallies: BTreeMap::new(),
+            machine: Machine::new(),
         }
     }
 
@@ -84,11 +71,15 @@ impl Extensions {
     }
 
     pub(crate) fn exhausted(&self) -> Option<&str> {
-        self.exhausted.as_deref()
+        self.machine.exhausted()
     }
 
-    pub(crate) fn take_logs(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.logs)
+    pub(crate) fn lines(&self, hash: &ExtensionHash) -> Vec<LogLine> {
+        self.machine.lines(hash)
+    }
+
+    pub(crate) fn take_logs(&mut self) -> Vec<LogLine> {
+        self.machine.take_logs()
     }
 
     /// Installs an extension and makes its object.
@@ -99,18 +90,72 @@ impl Extensions {
         manifest: Manifest,
         module: Vec<u8>,
     ) -> Result<ExtensionHash, Refused> {
-        let (name, version) = (manifest.name.clone(), manifest.version);
         let before = self.registry.len();
         let hash = self.registry.register(at.client.0, manifest, module)?;
-        if self.registry.len() > before
+        if self.registry.len() > before {
+            self.show(spaces, hash);
+        }
+        Ok(hash)
+    }
+
+    /// Installs a new version of an extension, to be in force from proposal `from` on.
+    pub(crate) fn upgrade(
+        &mut self,
+        spaces: &mut Spaces,
+        at: At,
+        (of, from): (ExtensionHash, u64),
+        content: (Manifest, Vec<u8>),
+    ) -> Result<ExtensionHash, Refused> {
+        let before = self.registry.len();
+        let when = (from, at.position.0);
+        let hash = self.registry.upgrade(at.client.0, of, content, when)?;
+        if self.registry.len() > before {
+            self.show(spaces, hash);
+        }
+        Ok(hash)
+    }
+
+    /// Puts the version before back in force.
+    pub(crate) fn roll_back(
+        &mut self,
+        client: ClientId,
+        hash: ExtensionHash,
+    ) -> Result<ExtensionHash, Refused> {
+        self.registry.roll_back(client.0, hash)
+    }
+
+    /// Puts into force what is to be so from this proposal on.
+    pub(crate) fn begin(&mut self, proposal: u64) {
+        self.registry.begin(proposal);
+    }
+
+    pub(crate) fn impose(
+        &mut self,
+        space: &SpaceName,
+        hash: ExtensionHash,
+    ) -> Result<bool, Refused> {
+        self.registry.impose(space, hash)
+    }
+
+    pub(crate) fn lift(&mut self, space: &SpaceName, hash: &ExtensionHash) -> bool {
+        self.registry.lift(space, hash)
+    }
+
+    pub(crate) fn space_removed(&mut self, space: &SpaceName) {
+        self.registry.space_removed(space);
+    }
+
+    /// Makes the object of an extension.
+    fn show(&self, spaces: &mut Spaces, hash: ExtensionHash) {
+        if let Some(extension) = self.registry.get(&hash)
             && let Ok(objects) = SpaceName::reserved(OBJECTS)
         {
             let object = Tuple::new(vec![
                 Value::from("extension"),
-                Value::from(name),
-                Value::from(version),
+                Value::from(extension.manifest.name.clone()),
+                Value::from(extension.manifest.version),
                 Value::from(hash.0.to_vec()),
-                Value::from(at.client.0.to_vec()),
+                Value::from(extension.owner.to_vec()),
             ]);
             // The object is for people to read; the registry is what counts. Spaces
             // without room for it must not undo a registration that stands.
@@ -130,7 +175,6 @@ impl Extensions {
                 );
             }
         }
-        Ok(hash)
     }
 
     pub(crate) fn acknowledge(
@@ -139,6 +183,10 @@ impl Extensions {
         hash: ExtensionHash,
     ) -> Result<(), Refused> {
         self.registry.acknowledge(client.0, hash)
+    }
+
+    pub(crate) fn follow(&mut self, client: ClientId, hash: ExtensionHash) -> Result<(), Refused> {
+        self.registry.follow(client.0, hash)
     }
 
     /// Lets an extension of another client not apply to this one any more; whether it did.
@@ -163,7 +211,7 @@ impl Extensions {
             return Err(Refusal::Forbidden.into());
         }
         self.registry.remove(hash)?;
-        self.tallies.remove(&hash);
+        self.machine.forget(&hash);
         let fields = vec![
             Field::Exact(Value::from("extension")),
             Field::Any,
@@ -180,16 +228,20 @@ impl Extensions {
 
     /// All extensions, as they are told to a client.
     pub(crate) fn installed(&self, client: &ClientId) -> Vec<Installed> {
-        let told = self
-            .ordered()
-            .into_iter()
-            .map(|(hash, extension)| Installed {
+        let told = self.ordered().into_iter().map(|(hash, extension)| {
+            let standing = self.registry.standing(hash);
+            Installed {
                 hash: *hash,
                 owner: extension.owner,
                 name: extension.manifest.name.clone(),
                 version: extension.manifest.version,
                 applies: self.registry.applies(&client.0, hash),
-            });
+                in_force: standing.is_some_and(|standing| standing.in_force),
+                replaces: standing.and_then(|standing| standing.replaces),
+                from: standing.and_then(|standing| standing.from),
+                imposed: self.registry.imposes(hash),
+            }
+        });
         told.collect()
     }
 
@@ -199,7 +251,7 @@ impl Extensions {
             hash: *hash,
             name: extension.manifest.name.clone(),
             version: extension.manifest.version,
-            tally: self.tallies.get(hash).copied().unwrap_or_default(),
+            tally: self.machine.tally(hash),
         });
         told.collect()
     }
@@ -210,67 +262,110 @@ impl Extensions {
         all
     }
 
-    /// Runs the extension that applies to this operation instead of it, if one does.
-    /// After an error the caller undoes everything.
-    pub(crate) fn run(
+    /// Asks the policies of a space whether an operation may be.
+    pub(crate) fn judge(
         &mut self,
         (spaces, access): (&mut Spaces, &Access),
         at: At,
         space: &SpaceName,
         operation: &Operation,
-    ) -> Option<Result<Outcome, Refused>> {
+    ) -> Result<(), Refused> {
+        for found in self.registry.judges(space, operation) {
+            let ground = Ground {
+                spaces,
+                access,
+                registry: &self.registry,
+            };
+            let hands = Hands::new(ground, found, None);
+            let invocation = Invocation {
+                space,
+                cause: Cause::Judged(operation),
+                invoker: at.client.0,
+                now_ms: at.time.0,
+                sequence: at.position.0,
+            };
+            let report = self.machine.call(found, invocation, hands)?;
+            spaces.look_as(Some(at.client.0));
+            let Some(failure) = found.extension.failure(&report) else {
+                continue;
+            };
+            let said_no = matches!(failure.code, bezant_api::FailureCode::Refused(_));
+            // One that is broken must not lock the space up for good, nor open it.
+            if said_no || !access.may(&at.client, space, Right::Administer) {
+                return Err(Refused::Extension(failure));
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the extension that applies to this operation instead of it, if one does.
+    /// After an error the caller undoes everything.
+    pub(crate) fn run(
+        &mut self,
+        (spaces, access): (&mut Spaces, &Access),
+        (at, waiter): (At, Option<WaiterId>),
+        space: &SpaceName,
+        operation: &Operation,
+    ) -> Option<Result<Ran, Refused>> {
         let found = self.registry.find(&at.client.0, space, operation)?;
-        let compiled = match self.engine.compiled(found.extension) {
-            Ok(compiled) => compiled,
-            Err(rejection) => return Some(Err(rejection.into())),
-        };
         let invocation = Invocation {
             space,
-            operation,
+            cause: Cause::Operation(operation),
             invoker: at.client.0,
             now_ms: at.time.0,
             sequence: at.position.0,
         };
-        let mut hands = Hands {
+        let wait = waiter.map(|id| Wait {
+            id,
+            client: at.client,
+            within_ms: operation.within_ms(),
+        });
+        let ground = Ground {
             spaces,
             access,
-            owner: ClientId(found.extension.owner),
-            logs: &mut self.logs,
+            registry: &self.registry,
         };
-        let manifest = &found.extension.manifest;
-        let entry = &found.subscription.entry;
-        hands.spaces.look_as(Some(found.extension.owner));
-        let report = self
-            .engine
-            .call(&compiled, manifest, entry, invocation, &mut hands);
-        hands.spaces.look_as(Some(at.client.0));
-        let report = match report {
+        let hands = Hands::new(ground, found, wait);
+        let report = match self.machine.call(found, invocation, hands) {
             Ok(report) => report,
-            Err(exhausted) => {
-                // This replica's own fault: it must stop before it answers otherwise than the others.
-                self.exhausted = Some(exhausted.to_string());
-                return Some(Err(Refused::NoSuchExtension));
-            }
+            Err(refused) => return Some(Err(refused)),
         };
-        let tally = self.tallies.entry(found.hash).or_default();
-        tally.note(&report);
-        let failure = found.extension.failure(&report);
-        Some(
-            report
-                .result
-                .map_err(|_| failure.map_or(Refused::NoSuchExtension, Refused::Extension)),
-        )
-    }
-}
-
-impl Tally {
-    const fn note(&mut self, report: &CallReport) {
-        self.calls = self.calls.saturating_add(1);
-        self.fuel = self.fuel.saturating_add(report.fuel_used);
-        if let Err(code) = report.result {
-            self.failures = self.failures.saturating_add(1);
-            self.last_failure = Some(code);
+        spaces.look_as(Some(at.client.0));
+        if let Some(failure) = found.extension.failure(&report) {
+            return Some(Err(Refused::Extension(failure)));
         }
+        Some(match report.result {
+            Ok(Conclusion::Answered(outcome)) => Ok(Ran::Answer(outcome)),
+            Ok(Conclusion::Waiting) => Ok(Ran::Waits),
+            Ok(Conclusion::Done) | Err(_) => Err(Refused::NoSuchExtension),
+        })
+    }
+
+    /// Lets an extension deal with an event; what it burnt, and whether it did not fail. After
+    /// a failure the caller undoes everything.
+    pub(crate) fn react(
+        registry: &Registry,
+        machine: &mut Machine,
+        (spaces, access): (&mut Spaces, &Access),
+        heard: Heard<'_>,
+    ) -> (u64, bool) {
+        let Heard { found, invocation } = heard;
+        let ground = Ground {
+            spaces,
+            access,
+            registry,
+        };
+        let hands = Hands::new(ground, found, None);
+        machine
+            .call(found, invocation, hands)
+            .map_or((0, false), |report| {
+                (report.fuel_used, report.result.is_ok())
+            })
+    }
+
+    /// Which extensions there are, and what makes their calls.
+    pub(crate) const fn parts(&mut self) -> (&Registry, &mut Machine) {
+        (&self.registry, &mut self.machine)
     }
 }
 
@@ -279,32 +374,4 @@ impl Tally {
 pub(crate) struct Remover {
     pub(crate) client: ClientId,
     pub(crate) is_operator: bool,
-}
-
-/// What a running extension can do here.
-struct Hands<'a> {
-    spaces: &'a mut Spaces,
-    access: &'a Access,
-    /// By whose rights it acts, and with whose eyes: whoever calls it has lent it none.
-    owner: ClientId,
-    logs: &'a mut Vec<String>,
-}
-
-impl Host for Hands<'_> {
-    fn apply(&mut self, space: &SpaceName, operation: Operation) -> Result<Outcome, Refusal> {
-        if self.spaces.contains(space) {
-            self.access.check(&self.owner, space, &operation)?;
-        }
-        match self.spaces.apply(space, &operation, None)? {
-            Applied::Outcome(outcome) => Ok(outcome),
-            // Without a waiter's name nothing waits.
-            Applied::Waiting => Ok(Outcome::Match(None)),
-        }
-    }
-
-    fn log(&mut self, text: &str) {
-        if self.logs.len() < MAX_LOG_LINES {
-            self.logs.push(text.to_owned());
-        }
-    }
 }

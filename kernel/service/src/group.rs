@@ -103,6 +103,9 @@ impl Kernel {
                 template: template.clone(),
             },
         };
+        if self.spaces.contains(space) {
+            self.judge(space, &operation, at)?;
+        }
         // A condition is about what is there, not about what an extension says of it.
         let seen = self.spaces.apply(space, &operation, None)?;
         Ok(match (condition, seen) {

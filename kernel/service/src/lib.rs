@@ -4,6 +4,7 @@
 //! turn it is, `calls` carries out the call, all or nothing, on the spaces or
 //! through `extensions`, and waiting clients that were served are answered. `access` is who
 //! may do what, `decrees` the calls that change that.
+//! `reactions` lets extensions hear of what happened.
 //! `time` moves agreed time on and ends what is over before any of that.
 //! `snapshot` is all of it as bytes, for checkpoints, transfer and restart.
 //! The crate is pure: every correct replica that executes the same proposals
@@ -25,13 +26,14 @@ mod decrees;
 mod extensions;
 mod group;
 pub mod limits;
+mod reactions;
 mod sessions;
 mod snapshot;
 mod time;
 
 use std::sync::Arc;
 
-use bezant_api::{Answer, Call, Genesis, Refused};
+use bezant_api::{Answer, Call, ExtensionHash, Genesis, Refused};
 use bezant_bft::{
     ids::{ClientId, OrderedTime, RequestNumber, SeqNo, SessionId},
     message::{Reply, Request},
@@ -42,10 +44,11 @@ use bezant_bft::{
 use bezant_tuplespace::{Outcome, Refusal, SpaceName, Spaces, Wait, WaiterId};
 use bytes::Bytes;
 
-pub use crate::extensions::{Tallied, Tally};
+pub use crate::extensions::{LogLine, Tallied, Tally};
 use crate::{
     access::Access,
     extensions::Extensions,
+    reactions::Reactions,
     sessions::{Kept, Known, Opening, Sessions, Turn},
 };
 
@@ -84,6 +87,7 @@ pub struct Kernel {
     sessions: Sessions,
     spaces: Spaces,
     extensions: Extensions,
+    reactions: Reactions,
     time: OrderedTime,
     /// Spaces that the request being executed made; it may still be undone.
     created: Vec<SpaceName>,
@@ -111,6 +115,7 @@ impl Kernel {
             sessions: Sessions::default(),
             spaces: Spaces::new(bezant_tuplespace::Limits::DEFAULT),
             extensions: Extensions::new(),
+            reactions: Reactions::default(),
             time: OrderedTime(0),
             created: Vec::new(),
             refused: Vec::new(),
@@ -167,8 +172,15 @@ impl Kernel {
         self.extensions.tallied()
     }
 
+    /// The last lines that an installed extension logged here, oldest first; outside agreed
+    /// state.
+    #[must_use]
+    pub fn lines_of(&self, hash: &ExtensionHash) -> Vec<LogLine> {
+        self.extensions.lines(hash)
+    }
+
     /// The lines extensions logged since the last call; outside agreed state.
-    pub fn take_logs(&mut self) -> Vec<String> {
+    pub fn take_logs(&mut self) -> Vec<LogLine> {
         self.extensions.take_logs()
     }
 
@@ -222,7 +234,9 @@ impl Kernel {
                 evicted,
             } => {
                 if let Some(old) = evicted {
+                    let _to_be_committed = self.spaces.savepoint();
                     self.spaces.end_owner(old.0);
+                    self.tell_extensions(position);
                     self.spaces.commit();
                 }
                 (at, opened(session))
@@ -258,6 +272,7 @@ impl Kernel {
             None => self.sessions.keep(id, request.number, Kept::Waiting),
         }
         self.enforce(position, replies);
+        self.tell_extensions(position);
         self.spaces.commit();
         self.answer_served(position, replies);
     }
@@ -357,6 +372,7 @@ impl Service for Kernel {
         // A null request does not move time (ordering.md, "Time"); a proposal without
         // requests but with a time is the clock's tick.
         let is_null = proposal.requests().is_empty() && proposal.time() == OrderedTime(0);
+        self.extensions.begin(number.0);
         if !is_null {
             self.pass_time(proposal.time(), number, replies);
         }

@@ -2,7 +2,7 @@
 //!
 //! Everything replicas agree on stands here once, in the one spelling of
 //! `bezant_tuple::codec`, after the version of this layout: agreed time, who may
-//! do what, sessions, spaces with who waits in them, extensions. What follows from these (indices,
+//! do what, sessions, spaces with who waits in them, extensions and what they have still to hear. What follows from these (indices,
 //! sums, compiled modules) and what is no part of the agreement (the genesis, logs)
 //! does not (docs/decisions/010-whole-state-checkpoints.md).
 
@@ -17,10 +17,10 @@ use bezant_extensions::Registry;
 use bezant_tuple::codec::{self, Reader};
 use bezant_tuplespace::{BadContent, Limits, Part, Parts, Spaces, WaiterId};
 
-use crate::{Kernel, access::Access, sessions::Sessions};
+use crate::{Kernel, access::Access, reactions::Reactions, sessions::Sessions};
 
 /// The version of the layout; a replica restores no other.
-const VERSION: u8 = 7;
+const VERSION: u8 = 8;
 
 /// A part of the content as a part of the state: what the spaces keep is hashed once.
 fn state_part(part: Part) -> Option<state::Part> {
@@ -40,6 +40,7 @@ struct Read {
     sessions: Sessions,
     spaces: Spaces,
     registry: Registry,
+    reactions: Reactions,
 }
 
 impl Kernel {
@@ -51,7 +52,9 @@ impl Kernel {
         self.access.encode_into(out);
         self.sessions.encode_into(out);
         self.spaces.encode_into(&mut parts);
-        self.extensions.registry().encode_into(parts.open());
+        let out = parts.open();
+        self.extensions.registry().encode_into(out);
+        self.reactions.encode_into(out);
         let parts = parts.into_parts().into_iter();
         State::new(parts.filter_map(state_part).collect())
     }
@@ -64,12 +67,14 @@ impl Kernel {
             sessions,
             spaces,
             registry,
+            reactions,
         } = read.map_err(|bad| BadSnapshot(bad.to_string()))?;
         self.time = time;
         self.access = access;
         self.sessions = sessions;
         self.spaces = spaces;
         self.extensions.replace(registry);
+        self.reactions = reactions;
         Ok(())
     }
 
@@ -82,12 +87,14 @@ impl Kernel {
         let client_of = |owner| sessions.owner(SessionId(owner)).map(|client| client.0);
         let mut spaces = Spaces::decode(Limits::DEFAULT, time.0, client_of, &mut reader)?;
         spaces.know(access.groups());
+        let registry = Registry::decode(&mut reader)?;
         let read = Read {
             time,
             access,
             sessions,
             spaces,
-            registry: Registry::decode(&mut reader)?,
+            reactions: Reactions::decode(registry.registered(), &mut reader)?,
+            registry,
         };
         reader.finish()?;
         let enrolled = read
@@ -98,6 +105,10 @@ impl Kernel {
         // Every space that is not the service's own was made by somebody.
         let made = read.spaces.names().filter(|name| !name.is_reserved());
         BadContent::unless(made.eq(read.access.spaces()), "rights in no space")?;
+        let mut imposing = read.registry.imposing();
+        let imposed = imposing.all(|space| !space.is_reserved() && read.spaces.contains(space));
+        BadContent::unless(imposed, "an extension imposed in no space")?;
+        drop(imposing);
         // A request that waits does so in a space, and nobody else waits there.
         let mut waiting = 0;
         for (session, number) in read.sessions.waiting() {

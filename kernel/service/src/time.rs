@@ -26,21 +26,28 @@ impl Kernel {
         self.time = now;
         self.spaces.extend(lost_ms);
         self.sessions.extend(lost_ms);
-        let ended = self.spaces.advance(now.0);
-        for (wait, nothing) in ended.waits {
+        self.begin_reactions(position);
+        self.spaces.expire(now.0);
+        self.tell_extensions(position);
+        self.spaces.commit();
+        for (wait, nothing) in self.spaces.end_waits() {
             let (session, number) = (SessionId(wait.owner), RequestNumber(wait.number));
             let answer = Answer::Outcome(nothing);
             self.end_wait(session, number, &answer, position, replies);
         }
         while let Some(session) = self.sessions.over(now.0) {
+            let _to_be_committed = self.spaces.savepoint();
             self.end_session(session);
+            self.tell_extensions(position);
+            self.spaces.commit();
         }
         self.answer_served(position, replies);
     }
 
     /// The agreed time at which something ends next.
     pub(crate) fn due_ms(&self) -> Option<u64> {
-        let dues = [self.spaces.due_ms(), self.sessions.due_ms()];
+        let carried_over = self.reactions.are_due().then_some(self.time.0);
+        let dues = [self.spaces.due_ms(), self.sessions.due_ms(), carried_over];
         dues.into_iter().flatten().min()
     }
 }

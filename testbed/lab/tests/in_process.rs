@@ -607,7 +607,7 @@ fn an_extension_answers_for_its_owner_and_those_who_acknowledge_it() {
     runtime().block_on(async {
         let (owner, other) = (client(&cluster).await, client(&cluster).await);
         owner.create_space("c").await.unwrap();
-        let recipe = recipes::counter("c".parse::<SpaceName>().unwrap());
+        let recipe = recipes::counter(&"c".parse::<SpaceName>().unwrap());
         let hash = owner
             .register(recipe.manifest, recipe.module.to_vec())
             .await
@@ -641,7 +641,10 @@ fn an_extension_answers_for_its_owner_and_those_who_acknowledge_it() {
             .await
             .unwrap();
         assert_eq!(objects.value, 1);
-        let error = owner.register(recipes::queue("c".parse().unwrap()).manifest, vec![1, 2, 3]);
+        let error = owner.register(
+            recipes::queue(&"c".parse().unwrap()).manifest,
+            vec![1, 2, 3],
+        );
         assert!(matches!(
             error.await.unwrap_err(),
             Error::Refused(Refused::Rejected(_))

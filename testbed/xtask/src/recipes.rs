@@ -19,7 +19,22 @@ use crate::{Outcome, root};
 use toolchain::Toolchain;
 
 /// The recipes, by the name of their crate's folder and module.
-const RECIPES: [&str; 2] = ["counter", "queue"];
+const RECIPES: [&str; 14] = [
+    "append_only",
+    "barrier",
+    "counter",
+    "delay_queue",
+    "double_barrier",
+    "election",
+    "lock",
+    "membership",
+    "queue",
+    "rate_limiter",
+    "rwlock",
+    "semaphore",
+    "work_queue",
+    "write_once",
+];
 
 /// Where the record stands in the folder of the recipes.
 const RECORD: &str = "BUILT";

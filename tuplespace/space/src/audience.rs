@@ -60,7 +60,7 @@ impl Audience {
     }
 
     /// Appends it in canonical encoding.
-    pub(crate) fn encode_into(&self, out: &mut Vec<u8>) {
+    pub fn encode_into(&self, out: &mut Vec<u8>) {
         for list in [&self.readers, &self.takers] {
             out.push(u8::from(list.is_some()));
             list.iter().for_each(|list| put_list(out, list));
@@ -68,7 +68,10 @@ impl Audience {
     }
 
     /// Reads what [`Audience::encode_into`] wrote.
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, BadContent> {
+    ///
+    /// # Errors
+    /// [`BadContent`] for anything that could not have been written.
+    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, BadContent> {
         let mut list = || match reader.truth()? {
             false => Ok(None),
             true => read_list(reader, MAX_AUDIENCE).map(Some),

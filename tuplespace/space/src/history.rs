@@ -59,6 +59,9 @@ pub(crate) struct Entry {
     pub(crate) tuple: Tuple,
     /// For whom it is, unless it is for everybody.
     pub(crate) audience: Option<Arc<Audience>>,
+    /// Whether it expired with the session it belonged to; not told to those who watch, so
+    /// not kept either.
+    pub(crate) with_session: bool,
 }
 
 impl Entry {

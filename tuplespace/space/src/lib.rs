@@ -66,7 +66,7 @@ pub use operation::{Lease, Operation, OperationKind};
 pub use outcome::{Applied, Outcome, Served, Wait, Wants};
 pub use parts::{Kept, Part, Parts};
 pub use refusal::Refusal;
-pub use spaces::{BadContent, Ended, Spaces};
+pub use spaces::{BadContent, Ended, Happened, Happening, Spaces};
 pub use undo::Savepoint;
 pub use whom::{ClientKey, GroupName, Groups, Whom, put_list, read_list};
 

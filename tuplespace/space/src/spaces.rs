@@ -3,6 +3,7 @@
 mod accounts;
 mod audience;
 mod ending;
+mod happening;
 mod snapshot;
 mod watching;
 
@@ -11,6 +12,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use bezant_tuple::{Template, Tuple};
 
 pub use ending::Ended;
+pub use happening::{Happened, Happening};
 pub use snapshot::BadContent;
 use watching::Watch;
 
@@ -42,6 +44,8 @@ pub struct Spaces {
     waiting: Waiting,
     /// What happened and may still be undone.
     happening: Vec<Entry>,
+    /// Whether what expires does so with its session.
+    ending_session: bool,
     history: History,
     /// Answers to watches.
     told: Vec<(WaiterId, Outcome)>,
@@ -105,6 +109,7 @@ impl Spaces {
             spaces: BTreeMap::new(),
             waiting: Waiting::default(),
             happening: Vec::new(),
+            ending_session: false,
             history: History::default(),
             told: Vec::new(),
             served: Vec::new(),

@@ -1,100 +1,290 @@
 //! The registry as bytes, and back.
 //!
-//! Extensions stand in their order of registration and are meant by their places
-//! in it; hashes, sums and the index by client follow from the rest.
+//! Extensions stand in the order of their registration and are meant by their numbers in it,
+//! which are never used twice; hashes, sums and the index follow from the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bezant_api::{ExtensionHash, Manifest};
 use bezant_tuple::codec::{self, Reader};
-use bezant_tuplespace::BadContent;
+use bezant_tuplespace::{BadContent, SpaceName};
+use sha2::{Digest as _, Sha256};
 
-use super::{ClientKey, Extension, Registry};
+use super::{Agreements, ClientKey, Extension, Line, Registry, hash_of};
+use crate::check::check_extension;
+use crate::limits::{
+    MAX_ACKNOWLEDGEMENTS, MAX_ACKNOWLEDGEMENTS_PER_CLIENT, MAX_EXTENSIONS,
+    MAX_EXTENSIONS_PER_OWNER, MAX_IMPOSED, MAX_IMPOSED_PER_SPACE, MAX_TOTAL_MODULE_BYTES,
+};
+
+/// The hash of the extension with each number.
+type Numbers = BTreeMap<u64, ExtensionHash>;
 
 impl Registry {
-    /// Appends all extensions and acknowledgements.
+    /// Appends everything.
     pub fn encode_into(&self, out: &mut Vec<u8>) {
-        let mut ordered: Vec<(&ExtensionHash, &Extension)> = self.extensions.iter().collect();
-        ordered.sort_unstable_by_key(|(_, extension)| extension.order);
+        let number = |hash: &ExtensionHash| self.extensions.get(hash).map_or(0, |e| e.order);
+        let mut ordered: Vec<&Extension> = self.extensions.values().collect();
+        ordered.sort_unstable_by_key(|extension| extension.order);
+        codec::put_varint(out, self.registered);
         codec::put_varint(out, ordered.len() as u64);
-        for (_, extension) in &ordered {
+        for extension in ordered {
+            codec::put_varint(out, extension.order);
             codec::put_bytes(out, &extension.owner);
             codec::put_bytes(out, &extension.manifest.encode());
             codec::put_bytes(out, &extension.module);
+            codec::put_varint(out, extension.line);
+            codec::put_varint(out, extension.before.as_ref().map_or(0, number));
         }
-        let places: BTreeMap<&ExtensionHash, u64> =
-            ordered.iter().map(|(hash, _)| *hash).zip(0..).collect();
-        codec::put_varint(out, self.acknowledged.len() as u64);
-        for (client, hashes) in &self.acknowledged {
-            codec::put_bytes(out, client);
-            let acknowledged: BTreeSet<u64> = hashes
-                .iter()
-                .filter_map(|hash| places.get(hash).copied())
-                .collect();
-            codec::put_varint(out, acknowledged.len() as u64);
-            for place in acknowledged {
-                codec::put_varint(out, place);
+        codec::put_varint(out, self.lines.len() as u64);
+        for (id, line) in &self.lines {
+            codec::put_varint(out, *id);
+            codec::put_varint(out, number(&line.active));
+            codec::put_varint(out, line.next.map_or(0, |(_, next)| number(&next)));
+            if let Some((at, _)) = line.next {
+                codec::put_varint(out, at);
             }
+        }
+        codec::put_varint(out, self.agreements.len() as u64);
+        for (client, agreements) in &self.agreements {
+            codec::put_bytes(out, client);
+            put_numbers(out, agreements.exactly.iter().map(number));
+            put_numbers(out, agreements.lines.iter().copied());
+        }
+        codec::put_varint(out, self.imposed.len() as u64);
+        for (space, here) in &self.imposed {
+            codec::put_bytes(out, space.as_str().as_bytes());
+            put_numbers(out, here.iter().map(number));
         }
     }
 
-    /// Reads what [`Registry::encode_into`] wrote: registers and acknowledges everything
-    /// again, so that whatever would be refused is refused here, too. Every module is
-    /// checked, which takes milliseconds for each.
+    /// Reads what [`Registry::encode_into`] wrote. Every module is checked, which takes
+    /// milliseconds for each.
     ///
     /// # Errors
     /// [`BadContent`] for anything that no registry could have written.
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, BadContent> {
         let mut registry = Self::new();
-        let mut hashes = Vec::new();
+        registry.registered = reader.varint()?;
+        let mut numbers = Numbers::new();
+        let mut before = Vec::new();
         for _ in 0..reader.length()? {
-            let owner = read_key(reader)?;
-            let manifest = Manifest::decode(reader.bytes()?)
-                .map_err(|_| BadContent::Contradiction("an extension without a manifest"))?;
-            let hash = registry
-                .register(owner, manifest, reader.bytes()?.to_vec())
-                .map_err(|_| BadContent::Contradiction("an extension that breaks a rule"))?;
-            hashes.push(hash);
-            // The same content once more would have been an acknowledgement.
-            let once = registry.len() == hashes.len();
-            BadContent::unless(once, "an extension registered twice")?;
+            let (hash, number) = registry.decode_extension(&mut numbers, reader)?;
+            before.push((hash, number));
         }
-        let mut before = None;
-        for _ in 0..reader.length()? {
-            let client = read_key(reader)?;
-            let ordered = before.is_none_or(|before| before < client);
-            BadContent::unless(ordered, "acknowledgements out of order of clients")?;
-            before = Some(client);
-            registry.decode_acknowledgements(client, &hashes, reader)?;
+        for (hash, number) in before {
+            registry.decode_before(hash, number, &numbers)?;
         }
+        registry.decode_lines(&numbers, reader)?;
+        registry.decode_agreements(&numbers, reader)?;
+        registry.decode_imposed(&numbers, reader)?;
+        numbers
+            .into_values()
+            .for_each(|hash| registry.refresh(hash));
         Ok(registry)
     }
 
-    fn decode_acknowledgements(
+    fn decode_extension(
         &mut self,
-        client: ClientKey,
-        hashes: &[ExtensionHash],
+        numbers: &mut Numbers,
         reader: &mut Reader<'_>,
+    ) -> Result<(ExtensionHash, u64), BadContent> {
+        let order = reader.varint()?;
+        let last = numbers.last_key_value().map_or(0, |(last, _)| *last);
+        BadContent::unless(
+            last < order && order <= self.registered,
+            "extensions out of order",
+        )?;
+        let owner = read_key(reader)?;
+        let manifest = Manifest::decode(reader.bytes()?)
+            .map_err(|_| BadContent::Contradiction("an extension without a manifest"))?;
+        let module = reader.bytes()?.to_vec();
+        check_extension(&manifest, &module)
+            .map_err(|_| BadContent::Contradiction("an extension that breaks a rule"))?;
+        let code: [u8; 32] = Sha256::digest(&module).into();
+        let hash = hash_of(&manifest, &code);
+        let line = reader.varint()?;
+        let before = reader.varint()?;
+        let extension = Extension {
+            owner,
+            manifest,
+            module,
+            code,
+            order,
+            line,
+            before: None,
+        };
+        BadContent::unless(line >= 1 && line <= order, "a version of no line")?;
+        numbers.insert(order, hash);
+        let there = self.extensions.insert(hash, extension);
+        BadContent::unless(there.is_none(), "an extension registered twice")?;
+        let owned = self.extensions.values().filter(|e| e.owner == owner);
+        let bytes: usize = self.extensions.values().map(|e| e.module.len()).sum();
+        let fits = self.extensions.len() <= MAX_EXTENSIONS
+            && owned.count() <= MAX_EXTENSIONS_PER_OWNER
+            && bytes <= MAX_TOTAL_MODULE_BYTES;
+        BadContent::unless(fits, "more extensions than there may be")?;
+        Ok((hash, before))
+    }
+
+    /// The version whose place another took, which is one of the same line.
+    fn decode_before(
+        &mut self,
+        hash: ExtensionHash,
+        before: u64,
+        numbers: &Numbers,
     ) -> Result<(), BadContent> {
-        let count = reader.length()?;
-        BadContent::unless(count > 0, "a client that acknowledged nothing")?;
-        let mut before = None;
-        for _ in 0..count {
-            let place = reader.varint()?;
-            let ordered = before.is_none_or(|before| before < place);
-            BadContent::unless(ordered, "acknowledgements out of order")?;
-            before = Some(place);
-            let acknowledgements = self.acknowledgements;
-            let accepted = usize::try_from(place)
-                .ok()
-                .and_then(|place| hashes.get(place))
-                .map(|hash| self.acknowledge(client, *hash));
-            // An owner's own, which needs no acknowledgement, is accepted and counts nothing.
-            let made = accepted == Some(Ok(())) && self.acknowledgements > acknowledgements;
-            BadContent::unless(made, "an acknowledgement that could not be made")?;
+        if before == 0 {
+            return Ok(());
+        }
+        let other = find(numbers, before)?;
+        let line = self.extensions.get(&other).map(|other| other.line);
+        if let Some(extension) = self.extensions.get_mut(&hash) {
+            let is_other = other != hash && line == Some(extension.line);
+            BadContent::unless(is_other, "a version in the place of none of its line")?;
+            extension.before = Some(other);
         }
         Ok(())
     }
+
+    fn decode_lines(
+        &mut self,
+        numbers: &Numbers,
+        reader: &mut Reader<'_>,
+    ) -> Result<(), BadContent> {
+        for _ in 0..reader.length()? {
+            let id = reader.varint()?;
+            let last = self.lines.last_key_value();
+            BadContent::unless(
+                last.is_none_or(|(last, _)| *last < id),
+                "lines out of order",
+            )?;
+            let active = find(numbers, reader.varint()?)?;
+            let next = match reader.varint()? {
+                0 => None,
+                number => Some((reader.varint()?, find(numbers, number)?)),
+            };
+            let line = Line { active, next };
+            let other_next = line.next.is_none_or(|(_, next)| next != active);
+            BadContent::unless(other_next, "a version to come that is there")?;
+            self.lines.insert(id, line);
+        }
+        let mut owners: BTreeMap<u64, ClientKey> = BTreeMap::new();
+        for extension in self.extensions.values() {
+            let owner = *owners.entry(extension.line).or_insert(extension.owner);
+            BadContent::unless(owner == extension.owner, "a line of several owners")?;
+        }
+        let of_line = |hash: &ExtensionHash| self.extensions.get(hash).map(|e| e.line);
+        let sound = self.lines.iter().all(|(id, line)| {
+            let next = line.next.map(|(_, next)| next);
+            of_line(&line.active) == Some(*id)
+                && next.is_none_or(|next| of_line(&next) == Some(*id))
+        });
+        BadContent::unless(
+            sound && owners.keys().eq(self.lines.keys()),
+            "a line without its versions",
+        )
+    }
+
+    fn decode_agreements(
+        &mut self,
+        numbers: &Numbers,
+        reader: &mut Reader<'_>,
+    ) -> Result<(), BadContent> {
+        for _ in 0..reader.length()? {
+            let client = read_key(reader)?;
+            let last = self.agreements.last_key_value();
+            BadContent::unless(
+                last.is_none_or(|(last, _)| *last < client),
+                "acknowledgements out of order of clients",
+            )?;
+            let exactly = read_numbers(reader)?;
+            let exactly = exactly.into_iter().map(|number| find(numbers, number));
+            let agreements = Agreements {
+                exactly: exactly.collect::<Result<_, _>>()?,
+                lines: read_numbers(reader)?.into_iter().collect(),
+            };
+            let count = agreements.len();
+            BadContent::unless(count > 0, "a client that acknowledged nothing")?;
+            BadContent::unless(
+                count <= MAX_ACKNOWLEDGEMENTS_PER_CLIENT,
+                "too many acknowledgements",
+            )?;
+            let owned = |hash: &ExtensionHash| {
+                let extension = self.extensions.get(hash);
+                extension.is_some_and(|extension| extension.owner == client)
+            };
+            let mut lines = agreements.lines.iter();
+            let followed = lines.all(|id| {
+                let line = self.lines.get(id);
+                line.is_some_and(|line| !owned(&line.active))
+            });
+            BadContent::unless(
+                followed && !agreements.exactly.iter().any(owned),
+                "an acknowledgement that could not be made",
+            )?;
+            self.agreed = self.agreed.saturating_add(count);
+            self.agreements.insert(client, agreements);
+        }
+        BadContent::unless(
+            self.agreed <= MAX_ACKNOWLEDGEMENTS,
+            "too many acknowledgements",
+        )
+    }
+
+    fn decode_imposed(
+        &mut self,
+        numbers: &Numbers,
+        reader: &mut Reader<'_>,
+    ) -> Result<(), BadContent> {
+        let mut all = 0_usize;
+        for _ in 0..reader.length()? {
+            let space = reader.text()?.parse::<SpaceName>();
+            let space = space.map_err(|_| BadContent::Contradiction("a name that is none"))?;
+            let last = self.imposed.last_key_value();
+            BadContent::unless(
+                last.is_none_or(|(last, _)| *last < space),
+                "impositions out of order",
+            )?;
+            let here = read_numbers(reader)?;
+            let count = here.len();
+            BadContent::unless(
+                (1..=MAX_IMPOSED_PER_SPACE).contains(&count),
+                "impositions of no number",
+            )?;
+            all = all.saturating_add(count);
+            let here = here.into_iter().map(|number| find(numbers, number));
+            let here = here.collect::<Result<BTreeSet<_>, _>>()?;
+            self.imposed.insert(space, here);
+        }
+        BadContent::unless(all <= MAX_IMPOSED, "too many impositions")
+    }
+}
+
+/// Appends numbers, ascending.
+fn put_numbers(out: &mut Vec<u8>, numbers: impl Iterator<Item = u64>) {
+    let numbers: BTreeSet<u64> = numbers.collect();
+    codec::put_varint(out, numbers.len() as u64);
+    for number in numbers {
+        codec::put_varint(out, number);
+    }
+}
+
+/// Reads what [`put_numbers`] wrote.
+fn read_numbers(reader: &mut Reader<'_>) -> Result<Vec<u64>, BadContent> {
+    let mut numbers = Vec::new();
+    for _ in 0..reader.length()? {
+        let number = reader.varint()?;
+        let ordered = numbers.last().is_none_or(|last| *last < number);
+        BadContent::unless(ordered, "numbers out of order")?;
+        numbers.push(number);
+    }
+    Ok(numbers)
+}
+
+fn find(numbers: &Numbers, number: u64) -> Result<ExtensionHash, BadContent> {
+    let found = numbers.get(&number).copied();
+    found.ok_or(BadContent::Contradiction("an extension that is not there"))
 }
 
 fn read_key(reader: &mut Reader<'_>) -> Result<ClientKey, BadContent> {

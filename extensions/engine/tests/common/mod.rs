@@ -1,11 +1,18 @@
 //! A service in miniature: spaces, a registry and the engine, with failures undone.
 #![allow(dead_code, reason = "each test uses its part")]
 
-use bezant_api::{Access, Capability, FailureCode, Manifest, Subscription};
-use bezant_extensions::{CallReport, Engine, Host, Invocation};
+use bezant_api::{Access, Capability, FailureCode, Manifest, Subscription, Trigger};
+use bezant_extensions::{CallReport, Cause, Conclusion, Engine, Host, Invocation};
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
     Applied, Lease, Limits, Operation, OperationKind, Outcome, Parts, Refusal, SpaceName, Spaces,
+    WaiterId,
+};
+
+/// Whoever waits here.
+pub(crate) const WAITER: WaiterId = WaiterId {
+    owner: 1,
+    number: 1,
 };
 
 /// A host over real spaces.
@@ -24,6 +31,34 @@ impl Host for Hands<'_> {
 
     fn examined(&self) -> u64 {
         self.spaces.examined()
+    }
+
+    fn wait(
+        &mut self,
+        space: &SpaceName,
+        template: Template,
+        take: bool,
+    ) -> Result<Option<Tuple>, Refusal> {
+        let within_ms = None;
+        let operation = if take {
+            Operation::In {
+                template,
+                within_ms,
+            }
+        } else {
+            Operation::Rd {
+                template,
+                within_ms,
+            }
+        };
+        match self.spaces.apply(space, &operation, Some(WAITER))? {
+            Applied::Outcome(Outcome::Match(found)) => Ok(found),
+            _ => Ok(None),
+        }
+    }
+
+    fn wake(&mut self, space: &SpaceName, tuple: &Tuple) -> Result<u64, Refusal> {
+        self.spaces.wake(space, tuple)
     }
 
     fn log(&mut self, text: &str) {
@@ -76,7 +111,7 @@ pub(crate) fn manifest() -> Manifest {
         abi: (1, 1),
         subscriptions: vec![Subscription {
             space: name("here"),
-            kinds: OperationKind::ALL.to_vec(),
+            on: Trigger::Operations(OperationKind::ALL.to_vec()),
             template: template("(_)"),
             entry: "run".into(),
         }],
@@ -95,6 +130,14 @@ pub(crate) fn manifest() -> Manifest {
     }
 }
 
+/// What a call answered, or why it failed.
+pub(crate) fn answered(report: &CallReport) -> Result<Outcome, FailureCode> {
+    match report.result.clone()? {
+        Conclusion::Answered(outcome) => Ok(outcome),
+        other => panic!("no answer: {other:?}"),
+    }
+}
+
 /// The operation most tests run instead of.
 pub(crate) fn rdp() -> Operation {
     Operation::Rdp {
@@ -105,7 +148,7 @@ pub(crate) fn rdp() -> Operation {
 pub(crate) fn invocation<'a>(space: &'a SpaceName, operation: &'a Operation) -> Invocation<'a> {
     Invocation {
         space,
-        operation,
+        cause: Cause::Operation(operation),
         invoker: [0xab; 32],
         now_ms: 1_700_000_000_123,
         sequence: 42,
@@ -131,10 +174,12 @@ impl Bench {
     }
 
     pub(crate) fn out(&mut self, text: &str) {
-        let operation = Operation::Out {
-            tuple: tuple(text),
-            lease: Lease::Forever,
-        };
+        self.out_leased(text, Lease::Forever);
+    }
+
+    pub(crate) fn out_leased(&mut self, text: &str, lease: Lease) {
+        let tuple = tuple(text);
+        let operation = Operation::Out { tuple, lease };
         plain(&mut self.spaces, "here", &operation);
     }
 

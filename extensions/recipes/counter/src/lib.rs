@@ -29,7 +29,9 @@ fn add() -> Result<Answer, Refused> {
         .text("counter")
         .text(name)
         .of_kind(Kind::Int);
-    let value = Space::HERE.inp(&counter).map_or(0, |counter| value(&counter));
+    let value = Space::HERE
+        .inp(&counter)
+        .map_or(0, |counter| value(&counter));
     let counter = TupleBytes::new()
         .text("counter")
         .text(name)

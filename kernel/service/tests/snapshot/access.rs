@@ -271,6 +271,7 @@ fn a_space_is_open_unless_it_is_made_for_somebody() {
         tuples: 0,
         bytes: 0,
         quota: Quota::NONE,
+        imposed: Vec::new(),
     });
     assert_eq!(house.ask(BEN, &Call::Inspect { space: space("a") }), lists);
     // Open is not everybody's to govern.
@@ -665,7 +666,7 @@ fn lists_are_bounded() {
 fn an_extension_has_its_owners_rights() {
     // The counter recipe would do; here it is enough that its owner may not read at all.
     let mut house = House::with_a_space_of_anns();
-    let recipe = bezant_extensions::recipes::counter(space("a"));
+    let recipe = bezant_extensions::recipes::counter(&space("a"));
     let module = recipe.module.to_vec();
     let manifest = recipe.manifest;
     let hash = match house.ask(BEN, &Call::Register { manifest, module }) {

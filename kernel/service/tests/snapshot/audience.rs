@@ -130,7 +130,7 @@ fn an_extension_has_its_owners_eyes() {
         let element = format!("(\"element\", {key_of}, nil)");
         house.allows(ANN, &out_to(&element, &key(ANN)));
     }
-    let recipe = bezant_extensions::recipes::queue(space("a"));
+    let recipe = bezant_extensions::recipes::queue(&space("a"));
     let (manifest, module) = (recipe.manifest, recipe.module.to_vec());
     let Answer::Registered { hash } = house.ask(ANN, &Call::Register { manifest, module }) else {
         panic!("not registered");
@@ -154,7 +154,7 @@ fn an_extension_has_its_owners_eyes() {
         Answer::Group { unmet, outcomes }
     );
     // Also after one that failed.
-    let broken = bezant_extensions::recipes::counter(space("a"));
+    let broken = bezant_extensions::recipes::counter(&space("a"));
     let (manifest, module) = (broken.manifest, broken.module.to_vec());
     let Answer::Registered { hash } = house.ask(ANN, &Call::Register { manifest, module }) else {
         panic!("not registered");

@@ -37,6 +37,10 @@ fn told(hash: ExtensionHash, version: u32, applies: bool) -> Installed {
         name: extension(version).0.name,
         version,
         applies,
+        in_force: true,
+        replaces: None,
+        from: None,
+        imposed: Vec::new(),
     }
 }
 

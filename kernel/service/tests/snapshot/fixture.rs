@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bezant_api::{Access, Answer, Call, Capability, Genesis, Manifest, Subscription};
+use bezant_api::{Access, Answer, Call, Capability, Genesis, Manifest, Subscription, Trigger};
 use bezant_bft::{
     crypto::{Checker, SigningKey},
     effects::Input,
@@ -53,7 +53,7 @@ impl Door {
     pub(crate) fn new() -> Self {
         let replicas = (0..4).map(|i| SigningKey::from_seed([i; 32]).public());
         Self {
-            keys: (0..6).map(client_key).collect(),
+            keys: (0..8).map(client_key).collect(),
             keyring: Keyring::new(CLUSTER, Epoch(0), replicas.collect()).unwrap(),
             checker: Checker::default(),
         }
@@ -242,7 +242,7 @@ pub(crate) fn extension(version: u32) -> (Manifest, Vec<u8>) {
         abi: (1, 1),
         subscriptions: vec![Subscription {
             space: space("a"),
-            kinds: vec![OperationKind::Rdp],
+            on: Trigger::Operations(vec![OperationKind::Rdp]),
             template: template(&format!("(\"ask\", {})", version / 2)),
             entry: "run".into(),
         }],

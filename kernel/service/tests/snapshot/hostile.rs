@@ -62,6 +62,15 @@ fn something_of_everything() -> Bench {
     for (call, number) in about_clients.iter().zip(7..) {
         bench.call(ann(number), call);
     }
+    let hash = bezant_extensions::content_hash(&extension(0).0, &extension(0).1);
+    let (manifest, module) = extension(3);
+    let upgrade = Call::Upgrade {
+        from: hash,
+        manifest,
+        module,
+        at: 1 << 50,
+    };
+    bench.call(ann(20), &upgrade);
     bench
 }
 
@@ -192,6 +201,9 @@ proptest! {
 static DAMAGED: std::sync::LazyLock<Vec<u8>> =
     std::sync::LazyLock::new(|| something_of_everything().snapshot());
 
+/// Space, kind, who was served, depth, and the orders of who hears last and who heard it.
+type Heard = (&'static str, u8, Vec<u8>, u8, u64, u64);
+
 type Rights = (&'static str, Vec<u8>, Vec<(u8, Vec<u8>)>);
 
 /// A state put together by hand, part by part.
@@ -223,8 +235,16 @@ struct Parts {
     last_event: u64,
     /// Space, kind and tuple.
     events: Vec<(&'static str, u8, u64)>,
-    extensions: Vec<(u8, u32)>,
-    acknowledgements: Vec<(u8, Vec<u64>)>,
+    registered: u64,
+    /// Owner, version, order, line, and the order of the version before.
+    extensions: Vec<(u8, u32, u64, u64, u64)>,
+    /// Lines, what is in force in them, and what comes; 0 for nothing.
+    lines: Vec<(u64, u64, u64)>,
+    /// Clients, the orders of what they agreed to, and lines.
+    acknowledgements: Vec<(u8, Vec<u64>, Vec<u64>)>,
+    imposed: Vec<(&'static str, Vec<u64>)>,
+    /// How many more there may be, and the events.
+    heard: Vec<(u64, Vec<Heard>)>,
 }
 
 #[derive(Clone)]
@@ -290,7 +310,7 @@ fn audience(lists: &[Option<&[&[u8]]>]) -> Vec<u8> {
 
 fn sound() -> Parts {
     Parts {
-        version: 7,
+        version: 8,
         enrolled: vec![key(4)],
         expelled: vec![key(3)],
         groups: vec![("t", keys(&[0, 4])), ("u", vec![key(1)])],
@@ -321,12 +341,30 @@ fn sound() -> Parts {
         waiters: vec![(6, 3, "a", 1, 0), (2, 3, "b", 0, 6)],
         last_event: 12,
         events: vec![("a", 0, 9), ("gone", 1, 2), ("b", 2, 40)],
-        extensions: vec![(0, 1), (1, 2)],
-        acknowledgements: vec![(2, vec![0, 1]), (3, vec![1])],
+        registered: 5,
+        extensions: vec![(0, 1, 1, 1, 0), (1, 2, 3, 3, 0), (0, 3, 4, 1, 1)],
+        lines: vec![(1, 4, 1), (3, 3, 0)],
+        acknowledgements: vec![(2, vec![1, 3], vec![1]), (3, vec![3], vec![])],
+        imposed: vec![("a", vec![1, 3]), ("b", vec![4])],
+        heard: vec![
+            (
+                256,
+                vec![("a", 0, vec![], 0, 5, 0), ("gone", 4, key(1), 3, 5, 5)],
+            ),
+            (0, vec![("a", 2, vec![], 1, 4, 3)]),
+        ],
     }
 }
 
 impl Parts {
+    /// One client has more than it may.
+    fn many_extensions(&mut self) {
+        let numbers = 1..18_u32;
+        let own = numbers.map(|number| (0, number, u64::from(number), u64::from(number), 0));
+        self.registered = 17;
+        self.extensions = own.collect();
+    }
+
     /// Nothing hangs on the last tuple any more.
     fn untie(&mut self) {
         self.leases.pop();
@@ -426,28 +464,67 @@ impl Parts {
     }
 
     fn encode_extensions(&self, put: &mut Vec<u8>) {
-        // In order of clients, however their keys compare.
+        // Sorted by keys, unless a client of the second round says that they shall not be.
         let mut acknowledgements = self.acknowledgements.clone();
-        acknowledgements.sort_by_key(|(client, _)| client_id(*client % 4));
-        if self.acknowledgements.iter().any(|(client, _)| *client >= 4) {
+        acknowledgements.sort_by_key(|(client, ..)| client_id(*client % 4));
+        if self
+            .acknowledgements
+            .iter()
+            .any(|(client, ..)| *client >= 4)
+        {
             acknowledgements.reverse();
         }
+        put_varint(put, self.registered);
         put_varint(put, self.extensions.len() as u64);
-        for (owner, version) in &self.extensions {
+        for (owner, version, order, line, before) in &self.extensions {
             let (mut manifest, module) = extension(*version);
             if *version > 100 {
-                manifest.fuel = 0;
+                manifest.name = "Not a name".to_owned();
             }
+            put_varint(put, *order);
             put_bytes(put, &client_id(*owner).0);
             put_bytes(put, &manifest.encode());
             put_bytes(put, &module);
+            put_varint(put, *line);
+            put_varint(put, *before);
         }
+        put_varint(put, self.lines.len() as u64);
+        for (line, active, next) in &self.lines {
+            put_varint(put, *line);
+            put_varint(put, *active);
+            put_varint(put, *next);
+            if *next > 0 {
+                put_varint(put, 77);
+            }
+        }
+        let numbers = |put: &mut Vec<u8>, numbers: &[u64]| {
+            put_varint(put, numbers.len() as u64);
+            numbers.iter().for_each(|number| put_varint(put, *number));
+        };
         put_varint(put, acknowledgements.len() as u64);
-        for (client, places) in &acknowledgements {
+        for (client, exactly, lines) in &acknowledgements {
             put_bytes(put, &client_id(*client % 4).0);
-            put_varint(put, places.len() as u64);
-            for place in places {
-                put_varint(put, *place);
+            numbers(put, exactly);
+            numbers(put, lines);
+        }
+        put_varint(put, self.imposed.len() as u64);
+        for (space, here) in &self.imposed {
+            put_bytes(put, space.as_bytes());
+            numbers(put, here);
+        }
+        put_varint(put, self.heard.len() as u64);
+        for (left, events) in &self.heard {
+            put_varint(put, *left);
+            put_varint(put, events.len() as u64);
+            for (space, kind, client, depth, until, after) in events {
+                put_bytes(put, space.as_bytes());
+                put.push(*kind);
+                put_tuple(put, &tuple("(1)"));
+                put.extend([0, 0]);
+                put_bytes(put, client);
+                put.push(*depth);
+                put_varint(put, *until);
+                put_varint(put, *after);
             }
         }
     }
@@ -634,12 +711,48 @@ fn extensions_that_cannot_be_are_refused() {
     refused! {
         "registered twice": |s| s.extensions[1].1 = 1;
         "breaks a rule": |s| s.extensions[1].1 = 101;
-        "breaks a rule": |s| s.extensions = (0..17).map(|version| (0, version)).collect();
-        "acknowledged nothing": |s| s.acknowledgements[0].1.clear();
-        "acknowledgements out of order": |s| s.acknowledgements[0].1.reverse();
-        "could not be made": |s| s.acknowledgements[0].1 = vec![2];
-        "could not be made": |s| s.acknowledgements[0] = (0, vec![0]);
+        "more extensions than there may be": |s| s.many_extensions();
+        "extensions out of order": |s| s.extensions.swap(0, 1);
+        "extensions out of order": |s| s.registered = 3;
+        "extensions out of order": |s| s.extensions[0].2 = 0;
+        "a version of no line": |s| s.extensions[0].3 = 0;
+        "a version of no line": |s| s.extensions[0].3 = 2;
+        "in the place of none of its line": |s| s.extensions[2].4 = 3;
+        "in the place of none of its line": |s| s.extensions[2].4 = 4;
+        "an extension that is not there": |s| s.extensions[2].4 = 2;
+        "lines out of order": |s| s.lines.reverse();
+        "an extension that is not there": |s| s.lines[0].1 = 2;
+        "a version to come that is there": |s| s.lines[0].2 = 4;
+        "a line without its versions": |s| s.lines[0].1 = 3;
+        "a line without its versions": |s| s.lines[0].2 = 3;
+        "a line without its versions": |s| { s.lines.pop(); };
+        "a line of several owners": |s| s.extensions[2].0 = 1;
+        "acknowledged nothing": |s| { s.acknowledgements[1].1.clear(); };
+        "numbers out of order": |s| s.acknowledgements[0].1.reverse();
+        "an extension that is not there": |s| s.acknowledgements[0].1 = vec![2];
+        "could not be made": |s| s.acknowledgements[0] = (0, vec![1], vec![]);
+        "could not be made": |s| s.acknowledgements[0] = (0, vec![], vec![1]);
+        "could not be made": |s| s.acknowledgements[0].2 = vec![4];
         "out of order of clients": |s| s.acknowledgements[0].0 += 4;
+        "impositions out of order": |s| s.imposed.reverse();
+        "impositions of no number": |s| s.imposed[0].1.clear();
+        "an extension that is not there": |s| s.imposed[0].1 = vec![2];
+        "imposed in no space": |s| s.imposed[1].0 = "c";
+    }
+}
+
+#[test]
+fn events_that_nobody_could_hear_are_refused() {
+    refused! {
+        "a cascade of too many events": |s| s.heard[0].0 = 257;
+        "a cascade of too many events": |s| s.heard[0].0 = u64::MAX;
+        "a cascade without events": |s| s.heard[1].1.clear();
+        "a name that is none": |s| s.heard[0].1[0].0 = "A";
+        "an event of no kind": |s| s.heard[0].1[0].1 = 5;
+        "a key that is none": |s| s.heard[0].1[0].2 = vec![1];
+        "that nobody would hear of": |s| s.heard[0].1[0].3 = 4;
+        "that nobody would hear of": |s| s.heard[0].1[0].4 = 6;
+        "that nobody would hear of": |s| s.heard[0].1[0].5 = 6;
     }
 }
 

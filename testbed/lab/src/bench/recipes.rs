@@ -49,13 +49,16 @@ pub(super) async fn prepare(
             .await?;
     }
     if options.mode == Mode::Extension {
-        let recipe = if options.op == Op::Counter {
-            recipes::counter
-        } else {
-            recipes::queue
-        };
         let space: SpaceName = options.space.parse().map_err(Error::from)?;
-        install(first, clients, &recipe(space)).await?;
+        let recipe = match options.op {
+            Op::Counter => "counter",
+            Op::Barrier => "barrier",
+            Op::Election => "election",
+            _ => "queue",
+        };
+        if let Some(recipe) = recipes::named(recipe, &space) {
+            install(first, clients, &recipe).await?;
+        }
     }
     Ok(())
 }

@@ -259,6 +259,7 @@ impl Spaces {
             tuples: self.count_in(space),
             bytes: self.bytes_in(space),
             quota: rights.quota,
+            imposed: Vec::new(),
         }))
     }
 

@@ -29,18 +29,32 @@ impl Spaces {
     ///
     /// Ends all savepoints: time is not undone.
     pub fn advance(&mut self, now_ms: u64) -> Ended {
+        let tuples = self.expire(now_ms);
+        self.publish();
+        let waits = self.end_waits();
+        Ended { tuples, waits }
+    }
+
+    /// The first half of [`Spaces::advance`]: what lives on a lease that is over is gone, how
+    /// many tuples; it is not told to anybody before the next [`Spaces::commit`].
+    pub fn expire(&mut self, now_ms: u64) -> u64 {
         self.commit();
         self.clock.advance(now_ms);
-        let mut ended = Ended::default();
+        let mut tuples = 0;
         while let Some((id, (space, arity))) = self.leases.over(&self.clock) {
             self.let_go(&space, arity, id, Change::Expired);
-            ended.tuples += 1;
+            tuples += 1;
         }
-        self.publish();
+        tuples
+    }
+
+    /// The second half of [`Spaces::advance`]: the waits that are over end.
+    pub fn end_waits(&mut self) -> Vec<(WaiterId, Outcome)> {
+        let mut waits = Vec::new();
         while let Some(arrival) = self.waiting.over(&self.clock) {
-            ended.waits.push(self.give_up(arrival));
+            waits.push(self.give_up(arrival));
         }
-        ended
+        waits
     }
 
     /// All that `owner` had ends: its waits, in order of number, and its ephemeral tuples.
@@ -49,10 +63,12 @@ impl Spaces {
         for arrival in self.waiting.of_owner(owner) {
             ended.waits.push(self.give_up(arrival));
         }
+        self.ending_session = true;
         while let Some((id, (space, arity))) = self.leases.of_owner(owner) {
             self.let_go(&space, arity, id, Change::Expired);
             ended.tuples += 1;
         }
+        self.ending_session = false;
         if !self.undo.is_recording() {
             self.publish();
         }

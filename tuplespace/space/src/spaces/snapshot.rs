@@ -239,6 +239,7 @@ impl Spaces {
                 id,
                 tuple,
                 audience: (!audience.is_everybody()).then(|| Arc::new(audience)),
+                with_session: false,
             };
             history.push(entry, &self.limits);
         }

@@ -139,6 +139,7 @@ impl Spaces {
             id,
             tuple: tuple.clone(),
             audience: audience.cloned(),
+            with_session: self.ending_session,
         });
         self.undo.record(|| Undo::Happened);
     }

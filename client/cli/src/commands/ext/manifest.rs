@@ -7,9 +7,10 @@
 //! fuel = 1000000              # most that one call may burn
 //! memory_pages = 8            # of 64 KiB
 //!
-//! [[subscription]]            # one for each class of operations it runs instead of
+//! [[subscription]]            # one for each class of what it runs for
 //! space = "counter"
-//! kinds = ["inp"]
+//! kinds = ["inp"]             # instead of operations of these kinds; or after
+//!                             # events = ["taken"], or before what it judges = ["inp"]
 //! template = '("increment", ?text, ?int)'
 //! entry = "increment"         # the exported function that runs
 //!
@@ -22,7 +23,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bezant_api::{ABI_VERSION, Access, Capability, Manifest, Subscription};
+use bezant_api::{ABI_VERSION, Access, Capability, EventKind, Manifest, Subscription, Trigger};
 use bezant_tuple::Template;
 use bezant_tuplespace::{OperationKind, SpaceName};
 use serde::Deserialize;
@@ -48,7 +49,9 @@ struct Written {
 #[serde(deny_unknown_fields)]
 struct WrittenSubscription {
     space: String,
-    kinds: Vec<String>,
+    kinds: Option<Vec<String>>,
+    events: Option<Vec<String>>,
+    judges: Option<Vec<String>>,
     template: String,
     entry: String,
 }
@@ -115,27 +118,55 @@ fn read_access(text: &str) -> Result<Access, String> {
 }
 
 fn read_subscription(written: WrittenSubscription) -> Result<Subscription, String> {
-    let mut kinds = Vec::new();
-    for text in &written.kinds {
-        let mut all = OperationKind::ALL.into_iter();
-        let kind = all.find(|kind| kind.name() == text);
-        kinds.push(kind.ok_or_else(|| {
-            let all = OperationKind::ALL.map(OperationKind::name).join(" ");
-            format!("{text:?} is no kind of operation: {all}")
-        })?);
-    }
-    kinds.sort_unstable();
-    kinds.dedup();
+    let operations = |texts: &[String]| {
+        let all = OperationKind::ALL.map(|kind| (kind.name(), kind));
+        read_kinds(texts, "operation", &all)
+    };
+    let on = match (&written.kinds, &written.events, &written.judges) {
+        (Some(kinds), None, None) => Trigger::Operations(operations(kinds)?),
+        (None, Some(events), None) => {
+            let all = EventKind::ALL.map(|kind| (kind.name(), kind));
+            Trigger::Events(read_kinds(events, "event", &all)?)
+        }
+        (None, None, Some(judges)) => Trigger::Judges(operations(judges)?),
+        _ => {
+            return Err(
+                "a subscription has one of kinds (it runs instead of these operations), \
+                 events (after these) and judges (before these operations)"
+                    .to_owned(),
+            );
+        }
+    };
     let template: Template = written
         .template
         .parse()
         .map_err(|error| format!("this is no template\n{error}"))?;
     Ok(Subscription {
         space: read_space(&written.space)?,
-        kinds,
+        on,
         template,
         entry: written.entry,
     })
+}
+
+/// The kinds with these names, ascending, each once.
+fn read_kinds<K: Copy + Ord>(
+    texts: &[String],
+    what: &str,
+    all: &[(&str, K)],
+) -> Result<Vec<K>, String> {
+    let mut kinds = Vec::new();
+    for text in texts {
+        let found = all.iter().find(|(name, _)| name == text);
+        let (_, kind) = found.ok_or_else(|| {
+            let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
+            format!("{text:?} is no kind of {what}: {}", names.join(" "))
+        })?;
+        kinds.push(*kind);
+    }
+    kinds.sort_unstable();
+    kinds.dedup();
+    Ok(kinds)
 }
 
 #[cfg(test)]
@@ -149,17 +180,12 @@ mod tests {
     /// The manifests that lie beside the modules say what the service's own recipes say.
     #[test]
     fn the_recipes_describe_themselves() {
-        for (name, recipe) in [
-            (
-                "counter",
-                recipes::counter as fn(SpaceName) -> recipes::Recipe,
-            ),
-            ("queue", recipes::queue),
-        ] {
+        for recipe in recipes::ALL {
+            let name = recipe.name;
             let file = Path::new(RECIPES).join(name).join(format!("{name}.toml"));
             let text = std::fs::read_to_string(&file).unwrap();
             let described = parse(&file, &text).unwrap();
-            let expected = recipe(name.parse().unwrap());
+            let expected = recipe.in_space(&name.parse().unwrap());
             assert_eq!(described.manifest, expected.manifest);
             assert_eq!(std::fs::read(described.module).unwrap(), expected.module);
         }
@@ -191,6 +217,12 @@ mod tests {
             ("version = 1", "version = -1", "version"),
             ("fuel = 1", "fuel = 1\nfeul = 2", "feul"),
             ("\"inp\"", "\"imp\"", "no kind of operation"),
+            (
+                "kinds = [\"inp\"]",
+                "events = [\"inp\"]",
+                "no kind of event",
+            ),
+            ("kinds = [\"inp\"]", "", "one of kinds"),
             ("'(_)'", "'(_'", "no template"),
             ("space = \"s\"", "space = \"S\"", "names no space"),
             ("[\"read\"]", "[\"write\"]", "no right of an extension"),

@@ -1,5 +1,6 @@
 //! `bezant ext`: check, install, list and remove extensions, and agree to those of others.
 
+mod logs;
 mod manifest;
 mod starter;
 
@@ -8,9 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bezant_api::{Answer, Call, ExtensionHash, Installed, Manifest};
+use bezant_api::{Answer, Call, ExtensionHash, Installed, Manifest, Trigger};
 use bezant_extensions::{Checked, check, check_extension, content_hash};
 use bezant_node::config::to_hex;
+use bezant_tuplespace::{OperationKind, SpaceName};
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
@@ -52,14 +54,55 @@ pub(crate) enum Ext {
     Ls,
     /// What each extension did at each replica since that started: calls, failures, fuel
     Stat(Admin),
+    /// What extensions logged lately at each replica since that started
+    Logs {
+        /// Only this extension's, by name or hash
+        extension: Option<String>,
+        #[command(flatten)]
+        admin: Admin,
+    },
     /// Agree that another client's extension applies to this one
     Ack {
         /// Its hash, whole: what is agreed to is this content and no other
         hash: ExtensionHash,
+        /// Agree to whichever version its owner puts in force, now and later
+        #[arg(long)]
+        any_version: bool,
     },
     /// Take that back
     Unack {
         /// Its hash
+        hash: ExtensionHash,
+    },
+    /// Install a new version of an extension; it takes the place of the one in force for this
+    /// client and for whoever follows him
+    Upgrade {
+        /// Any version so far
+        hash: ExtensionHash,
+        /// The new one's manifest
+        manifest: PathBuf,
+        /// From the proposal with this number on; at once without one
+        #[arg(long, default_value_t = 0)]
+        at: u64,
+    },
+    /// Put the version before back in force, or call off an upgrade that is to come
+    Rollback {
+        /// The version in force
+        hash: ExtensionHash,
+    },
+    /// Make an extension apply to everyone in a space: its policies, and what it runs instead
+    /// of (who administers the space only)
+    Impose {
+        /// The space
+        space: SpaceName,
+        /// The extension
+        hash: ExtensionHash,
+    },
+    /// Take that back
+    Lift {
+        /// The space
+        space: SpaceName,
+        /// The extension
         hash: ExtensionHash,
     },
     /// Remove an extension, for all to whom it applies (its owner and operators only)
@@ -93,15 +136,35 @@ impl Ext {
             }
             Self::Stat(admin) => return stat(&admin, global, printer).await,
             Self::Ls => Call::Extensions,
-            Self::Ack { hash } => Call::Acknowledge { hash },
+            Self::Logs { extension, admin } => {
+                return logs::show(extension.as_deref(), &admin, global, printer).await;
+            }
+            Self::Upgrade { hash, manifest, at } => {
+                let found = OnDisk::read(&manifest)?;
+                Call::Upgrade {
+                    from: hash,
+                    manifest: found.manifest,
+                    module: found.module,
+                    at,
+                }
+            }
+            Self::Rollback { hash } => Call::Rollback { hash },
+            Self::Impose { space, hash } => Call::Impose { space, hash },
+            Self::Lift { space, hash } => Call::Lift { space, hash },
+            Self::Ack {
+                hash,
+                any_version: true,
+            } => Call::Follow { hash },
+            Self::Ack { hash, .. } => Call::Acknowledge { hash },
             Self::Unack { hash } => Call::Withdraw { hash },
             Self::Rm { hash } => Call::Unregister { hash },
         };
+        let is_new = matches!(call, Call::Register { .. });
         let service = Service::connect(global).await?;
         let me = service.client().id().0;
         let said = service.call(call, printer.proves()).await?;
         match &said.answer {
-            Answer::Registered { hash } => installed(*hash, &said, printer)?,
+            Answer::Registered { hash } => installed(*hash, is_new, &said, printer)?,
             Answer::Acknowledged => changed_or_not(true, &said, printer)?,
             Answer::Changed(changed) => changed_or_not(*changed, &said, printer)?,
             Answer::Extensions(all) => listed(all, &me, &said, printer)?,
@@ -209,13 +272,24 @@ impl OnDisk {
 
 /// Which operations a subscription takes over.
 fn spelled(subscription: &bezant_api::Subscription) -> String {
-    let kinds: Vec<&str> = subscription.kinds.iter().map(|kind| kind.name()).collect();
+    let names = |kinds: &[OperationKind]| {
+        let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+        names.join("|")
+    };
+    let what = match &subscription.on {
+        Trigger::Operations(kinds) => names(kinds),
+        Trigger::Judges(kinds) => format!("judges {}", names(kinds)),
+        Trigger::Events(kinds) => {
+            let kinds: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+            format!("after {}", kinds.join("|"))
+        }
+    };
     let (space, template, entry) = (
         &subscription.space,
         &subscription.template,
         &subscription.entry,
     );
-    format!("{} {space} {template} by {entry}", kinds.join("|"))
+    format!("{what} {space} {template} by {entry}")
 }
 
 fn checked(file: &Path, printer: &Printer) -> Result<Exit, Failure> {
@@ -298,15 +372,25 @@ fn object(op: &str, said: &Said) -> Map<String, Value> {
     object
 }
 
-fn installed(hash: ExtensionHash, said: &Said, printer: &Printer) -> Result<(), Failure> {
+fn installed(
+    hash: ExtensionHash,
+    is_new: bool,
+    said: &Said,
+    printer: &Printer,
+) -> Result<(), Failure> {
     if printer.is_json() {
-        let mut object = object("ext-install", said);
+        let op = if is_new { "ext-install" } else { "ext-version" };
+        let mut object = object(op, said);
         object.insert("hash".to_owned(), json!(hash.to_string()));
         return printer.json(&object);
     }
     printer.line(&hash.to_string())?;
     if printer.format == Format::Table {
-        printer.note("installed; others agree to it with bezant ext ack and this hash");
+        printer.note(if is_new {
+            "installed; others agree to it with bezant ext ack and this hash"
+        } else {
+            "in force, or to be so; bezant ext ls shows it"
+        });
     }
     Ok(())
 }
@@ -319,6 +403,10 @@ fn listed(all: &[Installed], me: &[u8; 32], said: &Said, printer: &Printer) -> R
             "version": one.version,
             "owner": to_hex(&one.owner),
             "applies": one.applies,
+            "in_force": one.in_force,
+            "replaces": one.replaces.map(|hash| hash.to_string()),
+            "from": one.from,
+            "imposed": one.imposed,
         })
     };
     match printer.format {
@@ -340,14 +428,32 @@ fn listed(all: &[Installed], me: &[u8; 32], said: &Said, printer: &Printer) -> R
                     (false, true) => "agreed to",
                     (false, false) => "no",
                 };
+                let in_force = match (one.in_force, one.from) {
+                    (true, _) => "yes".to_owned(),
+                    (false, Some(from)) => format!("from {from}"),
+                    (false, None) => "no".to_owned(),
+                };
+                let imposed: Vec<&str> = one.imposed.iter().map(SpaceName::as_str).collect();
                 vec![
                     one.name.clone(),
                     one.version.to_string(),
+                    in_force,
                     applies.to_owned(),
+                    imposed.join(" "),
                     one.hash.to_string(),
                 ]
             });
-            printer.table(&["name", "version", "applies", "hash"], rows.collect())
+            printer.table(
+                &[
+                    "name",
+                    "version",
+                    "in force",
+                    "applies",
+                    "imposed in",
+                    "hash",
+                ],
+                rows.collect(),
+            )
         }
     }
 }

@@ -1,0 +1,250 @@
+//! The versions that an owner made of one extension: which is in force, and from when.
+//!
+//! Every extension is the first of a line or was installed as a later version of one. One
+//! version of a line is in force: it applies to the owner and to whoever follows the line,
+//! and hears of events. Whoever acknowledged a version by its hash keeps that version,
+//! whatever its owner does. What waits and what lives on a lease is in the spaces, so no
+//! change of version touches it.
+
+use std::collections::BTreeSet;
+
+use bezant_api::{ExtensionHash, Manifest, Refused};
+use bezant_tuplespace::Refusal;
+
+use super::{ClientKey, Extension, Registry, content_hash};
+
+/// The versions of one extension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    /// The version in force.
+    pub(super) active: ExtensionHash,
+    /// The version that will be, and from which proposal on.
+    pub(super) next: Option<(u64, ExtensionHash)>,
+}
+
+/// How a version stands among the others of its line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether it is in force.
+    pub in_force: bool,
+    /// The version it took the place of.
+    pub replaces: Option<ExtensionHash>,
+    /// The proposal from which on it will be in force.
+    pub from: Option<u64>,
+}
+
+impl Line {
+    /// The line of a first version.
+    pub(super) const fn of(first: ExtensionHash) -> Self {
+        Self {
+            active: first,
+            next: None,
+        }
+    }
+}
+
+impl Registry {
+    /// Installs a new version of an extension of `owner`'s, to be in force from proposal `at`
+    /// on, or at once if `now` has come so far. It may be installed already, as a version that
+    /// was in force before.
+    ///
+    /// # Errors
+    /// As [`Registry::register`]; [`Refused::NoSuchExtension`]; [`Refusal::Forbidden`] if it is
+    /// another client's, or the new content is an extension of its own.
+    pub fn upgrade(
+        &mut self,
+        owner: [u8; 32],
+        from: ExtensionHash,
+        (manifest, module): (Manifest, Vec<u8>),
+        (at, now): (u64, u64),
+    ) -> Result<ExtensionHash, Refused> {
+        let line = self.owned(owner, from)?.line;
+        let hash = content_hash(&manifest, &module);
+        match self.extensions.get(&hash) {
+            Some(there) if there.line != line => return Err(Refusal::Forbidden.into()),
+            Some(_) => {}
+            None => {
+                self.admit(owner, manifest, module, Some(line))?;
+            }
+        }
+        if let Some(line) = self.lines.get_mut(&line) {
+            line.next = (line.active != hash).then_some((at, hash));
+        }
+        if at <= now {
+            self.activate(line);
+        }
+        Ok(hash)
+    }
+
+    /// Puts the version before back in force, or calls off the one that was to come; which is
+    /// in force now.
+    ///
+    /// # Errors
+    /// [`Refused::NoSuchExtension`]; [`Refusal::Forbidden`] if it is another client's;
+    /// [`Refused::NoVersionBefore`].
+    pub fn roll_back(
+        &mut self,
+        owner: [u8; 32],
+        hash: ExtensionHash,
+    ) -> Result<ExtensionHash, Refused> {
+        let extension = self.owned(owner, hash)?;
+        let (line, before) = (extension.line, extension.before);
+        let entry = self.lines.get_mut(&line).ok_or(Refused::NoVersionBefore)?;
+        if entry.active != hash {
+            return Err(Refused::NoVersionBefore);
+        }
+        if entry.next.take().is_some() {
+            return Ok(hash);
+        }
+        let before = before.ok_or(Refused::NoVersionBefore)?;
+        entry.active = before;
+        if let Some(extension) = self.extensions.get_mut(&hash) {
+            extension.before = None;
+        }
+        self.refresh(hash);
+        self.refresh(before);
+        Ok(before)
+    }
+
+    /// Puts into force what is to be so from this proposal on.
+    pub fn begin(&mut self, proposal: u64) {
+        let due = self.lines.iter();
+        let due = due.filter(|(_, line)| line.next.is_some_and(|(at, _)| at <= proposal));
+        let due: Vec<u64> = due.map(|(line, _)| *line).collect();
+        due.into_iter().for_each(|line| self.activate(line));
+    }
+
+    /// Lets whichever version of an extension is in force apply to `client`.
+    ///
+    /// # Errors
+    /// As [`Registry::acknowledge`].
+    pub fn follow(&mut self, client: [u8; 32], hash: ExtensionHash) -> Result<(), Refused> {
+        let extension = self.extensions.get(&hash).ok_or(Refused::NoSuchExtension)?;
+        let line = extension.line;
+        let already = self.agreements.get(&client);
+        if extension.owner == client || already.is_some_and(|a| a.lines.contains(&line)) {
+            return Ok(());
+        }
+        self.make_room(&client)?;
+        self.agreements
+            .entry(client)
+            .or_default()
+            .lines
+            .insert(line);
+        if let Some(active) = self.lines.get(&line).map(|line| line.active) {
+            self.refresh_for(client, active);
+        }
+        Ok(())
+    }
+
+    /// How a version stands among the others of its line.
+    #[must_use]
+    pub fn standing(&self, hash: &ExtensionHash) -> Option<Standing> {
+        let extension = self.extensions.get(hash)?;
+        let line = self.lines.get(&extension.line)?;
+        Some(Standing {
+            in_force: line.active == *hash,
+            replaces: extension.before,
+            from: line.next.filter(|(_, next)| next == hash).map(|(at, _)| at),
+        })
+    }
+
+    pub(super) fn is_in_force(&self, hash: &ExtensionHash, extension: &Extension) -> bool {
+        let line = self.lines.get(&extension.line);
+        line.is_some_and(|line| line.active == *hash)
+    }
+
+    /// Whoever follows a line.
+    pub(super) fn followers(&self, line: u64) -> impl Iterator<Item = ClientKey> {
+        let following = self.agreements.iter();
+        let following = following.filter(move |(_, agreed)| agreed.lines.contains(&line));
+        following.map(|(client, _)| *client)
+    }
+
+    fn owned(&self, owner: ClientKey, hash: ExtensionHash) -> Result<&Extension, Refused> {
+        let extension = self.extensions.get(&hash).ok_or(Refused::NoSuchExtension)?;
+        if extension.owner == owner {
+            Ok(extension)
+        } else {
+            Err(Refusal::Forbidden.into())
+        }
+    }
+
+    /// Puts the next version of a line into force.
+    fn activate(&mut self, line: u64) {
+        let Some(entry) = self.lines.get_mut(&line) else {
+            return;
+        };
+        let Some((_, next)) = entry.next.take() else {
+            return;
+        };
+        let before = std::mem::replace(&mut entry.active, next);
+        // A version that comes back takes its place in no circle.
+        if let Some(extension) = self.extensions.get_mut(&next) {
+            extension.before = Some(before);
+        }
+        let back = self.extensions.get(&before).and_then(|e| e.before);
+        if back == Some(next)
+            && let Some(extension) = self.extensions.get_mut(&before)
+        {
+            extension.before = None;
+        }
+        self.refresh(before);
+        self.refresh(next);
+    }
+
+    /// An extension that is to be removed leaves its line: the version before it, or else the
+    /// newest that is left, is in force; with the last the line ends.
+    pub(super) fn leave_line(&mut self, hash: ExtensionHash, extension: &Extension) {
+        let id = extension.line;
+        let mut others = self.extensions.iter_mut();
+        let mut newest = None;
+        for (other, version) in others.by_ref().filter(|(_, version)| version.line == id) {
+            if *other == hash {
+                continue;
+            }
+            if version.before == Some(hash) {
+                version.before = extension.before.filter(|before| before != other);
+            }
+            newest = newest.max(Some((version.order, *other)));
+        }
+        let heir = extension.before.or(newest.map(|(_, other)| other));
+        let (Some(line), Some(heir)) = (self.lines.get_mut(&id), heir) else {
+            self.end_line(id);
+            return;
+        };
+        if line.next.is_some_and(|(_, next)| next == hash) {
+            line.next = None;
+        }
+        if line.active == hash {
+            line.active = heir;
+            if line.next.is_some_and(|(_, next)| next == heir) {
+                line.next = None;
+            }
+            self.refresh(heir);
+        }
+    }
+
+    fn end_line(&mut self, line: u64) {
+        self.lines.remove(&line);
+        for agreements in self.agreements.values_mut() {
+            if agreements.lines.remove(&line) {
+                self.agreed = self.agreed.saturating_sub(1);
+            }
+        }
+    }
+
+    /// Everyone to whom an extension may apply by agreement.
+    pub(super) fn agreed_to(&self, hash: ExtensionHash) -> BTreeSet<ClientKey> {
+        let Some(extension) = self.extensions.get(&hash) else {
+            return BTreeSet::new();
+        };
+        let exactly = self.agreements.iter();
+        let exactly = exactly.filter(|(_, agreed)| agreed.exactly.contains(&hash));
+        exactly
+            .map(|(client, _)| *client)
+            .chain(self.followers(extension.line))
+            .chain([extension.owner])
+            .collect()
+    }
+}

@@ -1,0 +1,144 @@
+//! What a running extension can do to the spaces, and by whose rights.
+
+use bezant_api::Right;
+use bezant_bft::ids::ClientId;
+use bezant_extensions::{Found, Host, Registry};
+use bezant_tuple::{Template, Tuple};
+use bezant_tuplespace::{Applied, Operation, Outcome, Refusal, SpaceName, Spaces, WaiterId};
+
+use crate::access::Access;
+
+/// Where extensions act.
+#[derive(Debug)]
+pub(super) struct Ground<'a> {
+    pub(super) spaces: &'a mut Spaces,
+    pub(super) access: &'a Access,
+    pub(super) registry: &'a Registry,
+}
+
+/// The client whose operation it is, as one who can wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wait {
+    pub(super) id: WaiterId,
+    pub(super) client: ClientId,
+    pub(super) within_ms: Option<u64>,
+}
+
+/// The hands of one call.
+#[derive(Debug)]
+pub(super) struct Hands<'a> {
+    ground: Ground<'a>,
+    found: Found<'a>,
+    /// By whose rights it acts, and with whose eyes: whoever calls it has lent it none.
+    owner: ClientId,
+    wait: Option<Wait>,
+    said: Vec<String>,
+}
+
+impl<'a> Hands<'a> {
+    pub(super) const fn new(ground: Ground<'a>, found: Found<'a>, wait: Option<Wait>) -> Self {
+        Self {
+            ground,
+            found,
+            owner: ClientId(found.extension.owner),
+            wait,
+            said: Vec::new(),
+        }
+    }
+
+    pub(super) const fn look_as_owner(&mut self) {
+        self.ground.spaces.look_as(Some(self.owner.0));
+    }
+
+    /// What it logged.
+    pub(super) fn take_said(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.said)
+    }
+
+    /// Whether the owner may do that in a space.
+    ///
+    /// Where policies are asked, an extension would be a way past them; so there only those
+    /// act that an administrator owns, or imposed himself. Policies read, and are not judged.
+    fn check(&self, space: &SpaceName, operation: &Operation) -> Result<(), Refusal> {
+        let Ground {
+            spaces,
+            access,
+            registry,
+        } = &self.ground;
+        if !spaces.contains(space) {
+            return Ok(());
+        }
+        access.check(&self.owner, space, operation)?;
+        let is_trusted = || {
+            access.may(&self.owner, space, Right::Administer)
+                || registry.imposed_in(space).contains(&self.found.hash)
+        };
+        if registry.judges(space, operation).is_empty() || is_trusted() {
+            Ok(())
+        } else {
+            Err(Refusal::Forbidden)
+        }
+    }
+}
+
+impl Host for Hands<'_> {
+    fn apply(&mut self, space: &SpaceName, operation: Operation) -> Result<Outcome, Refusal> {
+        self.check(space, &operation)?;
+        match self.ground.spaces.apply(space, &operation, None)? {
+            Applied::Outcome(outcome) => Ok(outcome),
+            // Without a waiter's name nothing waits.
+            Applied::Waiting => Ok(Outcome::Match(None)),
+        }
+    }
+
+    fn examined(&self) -> u64 {
+        self.ground.spaces.examined()
+    }
+
+    fn wait(
+        &mut self,
+        space: &SpaceName,
+        template: Template,
+        take: bool,
+    ) -> Result<Option<Tuple>, Refusal> {
+        let within_ms = self.wait.and_then(|wait| wait.within_ms);
+        let operation = if take {
+            Operation::In {
+                template,
+                within_ms,
+            }
+        } else {
+            Operation::Rd {
+                template,
+                within_ms,
+            }
+        };
+        // It is the client who gets the tuple and the client who waits for it.
+        if let Some(wait) = self.wait {
+            if self.ground.spaces.contains(space) {
+                self.ground.access.check(&wait.client, space, &operation)?;
+            }
+            self.ground.spaces.look_as(Some(wait.client.0));
+        }
+        let id = self.wait.map(|wait| wait.id);
+        let applied = self.ground.spaces.apply(space, &operation, id);
+        self.look_as_owner();
+        match applied? {
+            Applied::Outcome(Outcome::Match(found)) => Ok(found),
+            Applied::Outcome(_) | Applied::Waiting => Ok(None),
+        }
+    }
+
+    fn wake(&mut self, space: &SpaceName, tuple: &Tuple) -> Result<u64, Refusal> {
+        let like = Operation::Out {
+            tuple: tuple.clone(),
+            lease: bezant_tuplespace::Lease::Forever,
+        };
+        self.check(space, &like)?;
+        self.ground.spaces.wake(space, tuple)
+    }
+
+    fn log(&mut self, text: &str) {
+        self.said.push(text.to_owned());
+    }
+}

@@ -1,0 +1,234 @@
+//! Extensions that hear of events: by whose rights, how deep, how many, and what a failure is.
+
+use bezant_api::{Answer, Call, EventKind, Lists, Manifest, Right, Trigger, Whom};
+use bezant_bft::service::Service;
+use bezant_extensions::limits::MAX_CASCADE_EVENTS;
+
+use crate::{
+    fixture::space,
+    town::{ANN, BEN, CAT, DAN, Town, data, number_of, on_a, written},
+};
+
+/// One that puts tuples whenever something happens to what matches.
+fn echo(name: &str, kind: EventKind, heard: &str, said: &[&str]) -> (Manifest, Vec<u8>) {
+    let mut bytes = String::new();
+    let mut calls = String::new();
+    for (place, text) in said.iter().enumerate() {
+        let at = u32::try_from(place * 64).unwrap();
+        let (here, length) = data(at, text);
+        bytes += &here;
+        calls += &format!("i32.const -1 i32.const {at} i32.const {length} call $out ");
+    }
+    let body = format!(
+        "(import \"bezant1\" \"out\" (func $out (param i32 i32 i32)))
+        (memory (export \"memory\") 1) {bytes} (func (export \"hear\") {calls})"
+    );
+    written(name, &[(Trigger::Events(vec![kind]), heard, "hear")], &body)
+}
+
+#[test]
+fn each_kind_of_event_is_heard_and_no_other() {
+    let mut town = Town::new();
+    for kind in EventKind::ALL {
+        let name = kind.name();
+        let said = format!("(\"heard\", \"{name}\")");
+        town.install(ANN, echo(name, kind, "(\"x\", _)", &[&said]));
+    }
+    let heard = |town: &mut Town, expected: &[&str]| {
+        for kind in EventKind::ALL {
+            let name = kind.name();
+            let text = format!("(\"heard\", \"{name}\")");
+            let was = town.op(DAN, "inp", &text).is_some();
+            assert_eq!(was, expected.contains(&name), "{name} of {expected:?}");
+        }
+    };
+    town.out(BEN, "(\"x\", 1)");
+    heard(&mut town, &["inserted"]);
+    town.op(BEN, "inp", "(\"x\", _)");
+    heard(&mut town, &["taken"]);
+    town.out(BEN, "(\"y\", 1)");
+    heard(&mut town, &[]);
+    let waits = town.start(CAT, "in", "(\"x\", _)");
+    town.out(BEN, "(\"x\", 2)");
+    assert!(town.served(waits).is_some());
+    heard(&mut town, &["inserted", "taken", "served"]);
+    let leased = crate::fixture::leased("(\"x\", 3)", 500);
+    town.ask(BEN, &leased);
+    heard(&mut town, &["inserted"]);
+    town.tick(1_000);
+    heard(&mut town, &["expired"]);
+    town.ask(BEN, &on_a("ephemeral", "(\"x\", 4)"));
+    heard(&mut town, &["inserted"]);
+    town.comes_back(BEN);
+    heard(&mut town, &["session_ended"]);
+    // What is undone did not happen.
+    town.install(ANN, {
+        let body = "(memory (export \"memory\") 1) (func (export \"fail\") unreachable)";
+        let on = Trigger::Operations(vec![bezant_tuplespace::OperationKind::Out]);
+        written("fails", &[(on, "(\"x\", 9)", "fail")], body)
+    });
+    town.ask(ANN, &on_a("out", "(\"x\", 9)"));
+    heard(&mut town, &[]);
+}
+
+/// The one registered first hears first, whatever their hashes.
+#[test]
+fn all_hear_in_the_order_of_registration() {
+    for order in [["a", "b", "c", "d"], ["d", "c", "b", "a"]] {
+        let mut town = Town::new();
+        for name in order {
+            let said = format!("(\"said\", \"{name}\")");
+            town.install(ANN, echo(name, EventKind::Inserted, "(\"x\")", &[&said]));
+        }
+        town.out(BEN, "(\"x\")");
+        for name in order {
+            let next = town.op(CAT, "inp", "(\"said\", _)");
+            assert_eq!(next, Some(format!("(\"said\", \"{name}\")")));
+        }
+    }
+}
+
+#[test]
+fn one_that_fails_hurts_nobody_else() {
+    let mut town = Town::new();
+    let (first, length) = data(0, "(\"half\")");
+    let body = format!(
+        "(import \"bezant1\" \"out\" (func $out (param i32 i32 i32)))
+        (memory (export \"memory\") 1) {first}
+        (func (export \"hear\")
+            i32.const -1 i32.const 0 i32.const {length} call $out unreachable)"
+    );
+    let on = Trigger::Events(vec![EventKind::Inserted]);
+    town.install(BEN, written("half", &[(on, "(\"x\")", "hear")], &body));
+    town.install(
+        ANN,
+        echo("whole", EventKind::Inserted, "(\"x\")", &["(\"whole\")"]),
+    );
+    let waits = town.start(CAT, "rd", "(\"half\")");
+    town.out(DAN, "(\"x\")");
+    assert_eq!(town.count("(\"half\")"), 0);
+    assert_eq!(town.answer(waits), None, "served by what was undone");
+    assert_eq!(town.count("(\"whole\")"), 1);
+    assert_eq!(town.count("(\"x\")"), 1);
+    let tallied = town.bench.kernel.tallied();
+    assert_eq!((tallied[0].tally.calls, tallied[0].tally.failures), (1, 1));
+}
+
+/// Whoever may not read in a space hears nothing of it, and does only what he may.
+#[test]
+fn it_hears_and_acts_by_its_owners_rights() {
+    let mut town = Town::new();
+    let closed = Call::CreateSpaceFor {
+        space: space("b"),
+        lists: Lists::closed(),
+    };
+    assert_eq!(town.ask(ANN, &closed), Answer::Created);
+    let (mut manifest, module) = echo("spy", EventKind::Inserted, "(\"x\")", &["(\"saw\")"]);
+    manifest.subscriptions[0].space = space("b");
+    manifest.capabilities[0].space = space("b");
+    town.install(BEN, (manifest, module));
+    let put = |town: &mut Town| {
+        let Call::Space { operation, .. } = on_a("out", "(\"x\")") else {
+            panic!()
+        };
+        town.ask(ANN, &crate::fixture::on(space("b"), operation));
+    };
+    let calls = |town: &Town| {
+        let tally = town.bench.kernel.tallied()[0].tally;
+        (tally.calls, tally.failures)
+    };
+    put(&mut town);
+    assert_eq!(calls(&town), (0, 0));
+    let grant = |right| Call::Grant {
+        space: space("b"),
+        right,
+        whom: Whom::Client(crate::fixture::client_id(number_of(BEN)).0),
+    };
+    town.ask(ANN, &grant(Right::Read));
+    put(&mut town);
+    assert_eq!(calls(&town), (1, 1), "it may see, but not put");
+    town.ask(ANN, &grant(Right::Insert));
+    put(&mut town);
+    assert_eq!(calls(&town), (2, 1));
+}
+
+/// What one says another hears, but not for ever.
+#[test]
+fn a_cascade_has_a_depth() {
+    let mut town = Town::new();
+    for step in 0..6 {
+        let (heard, said) = (
+            format!("(\"step\", {step})"),
+            format!("(\"step\", {})", step + 1),
+        );
+        let name = format!("step{step}");
+        town.install(ANN, echo(&name, EventKind::Inserted, &heard, &[&said]));
+    }
+    town.out(BEN, "(\"step\", 0)");
+    // The first is of depth 0, and of depth 4 nobody hears.
+    assert_eq!(town.count("(\"step\", _)"), 5);
+    assert!(town.op(BEN, "rdp", "(\"step\", 4)").is_some());
+}
+
+#[test]
+fn a_cascade_has_a_size() {
+    let mut town = Town::new();
+    // Each of the two makes two of the sort that the other hears: 2, 4, 8, 16.
+    let six = ["(\"y\")"; 6];
+    let again = ["(\"x\")"; 6];
+    town.install(ANN, echo("one", EventKind::Inserted, "(\"x\")", &six));
+    town.install(ANN, echo("two", EventKind::Inserted, "(\"y\")", &again));
+    town.out(BEN, "(\"x\")");
+    let mut last = 0;
+    // What does not fit into a proposal goes on in the next one, which is due at once.
+    while town.bench.kernel.due().is_some() {
+        town.tick(1);
+        last += 1;
+        assert!(last < 100, "without end");
+    }
+    let calls: u64 = town
+        .bench
+        .kernel
+        .tallied()
+        .iter()
+        .map(|one| one.tally.calls)
+        .sum();
+    assert_eq!(calls, 1 + u64::from(MAX_CASCADE_EVENTS));
+}
+
+/// More expires at once than one proposal has fuel to deal with.
+#[test]
+fn mass_expiry_is_carried_over() {
+    let mut town = Town::new();
+    let mut costly = "(local $i i32) (local.set $i (i32.const 15000)) (loop $again
+        (local.set $i (i32.sub (local.get $i) (i32.const 1)))
+        (br_if $again (local.get $i)))"
+        .to_owned();
+    let (bytes, length) = data(0, "(\"gone\")");
+    costly += &format!("i32.const -1 i32.const 0 i32.const {length} call $out");
+    let body = format!(
+        "(import \"bezant1\" \"out\" (func $out (param i32 i32 i32)))
+        (memory (export \"memory\") 1) {bytes} (func (export \"hear\") {costly})"
+    );
+    let on = Trigger::Events(vec![EventKind::Expired]);
+    let (mut manifest, module) = written("slow", &[(on, "(\"x\", _)", "hear")], &body);
+    manifest.fuel = 1_000_000;
+    town.install(ANN, (manifest, module));
+    for number in 0..300 {
+        let text = format!("(\"x\", {number})");
+        town.ask(BEN, &crate::fixture::leased(&text, 20_000));
+    }
+    town.tick(21_000);
+    let at_once = town.bench.kernel.tallied()[0].tally.calls;
+    assert!(at_once > 10 && at_once < 300, "{at_once} at once");
+    assert_eq!(town.bench.kernel.due(), Some(town.bench.kernel.time()));
+    let mut proposals = 1;
+    while town.bench.kernel.due().is_some() {
+        town.tick(1);
+        proposals += 1;
+    }
+    assert!(proposals >= 3, "{proposals}");
+    assert_eq!(town.count("(\"gone\")"), 300);
+    // What is registered meanwhile does not hear of what happened before.
+    assert_eq!(town.bench.kernel.tallied()[0].tally.calls, 300);
+}
