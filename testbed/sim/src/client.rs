@@ -1,5 +1,7 @@
 //! Clients at work: real sessions, drawn operations, and what they saw.
 
+mod extending;
+
 use std::collections::BTreeMap;
 
 use bezant_api::{
@@ -167,6 +169,9 @@ impl Actor {
         let busy = self.open.len().saturating_sub(self.waits.len());
         if self.left == 0 || busy >= self.work.pipeline {
             return None;
+        }
+        if self.work.leases && rng.chance(200) {
+            return Some(extending::draw(rng, self.draining));
         }
         if self.work.leases && rng.chance(30) {
             return Some(draw_ruling(rng, self.key));

@@ -37,6 +37,7 @@ mod queue;
 pub mod report;
 pub mod rng;
 pub mod scenario;
+mod stock;
 mod trace;
 mod world;
 

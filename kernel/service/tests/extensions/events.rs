@@ -232,3 +232,88 @@ fn mass_expiry_is_carried_over() {
     // What is registered meanwhile does not hear of what happened before.
     assert_eq!(town.bench.kernel.tallied()[0].tally.calls, 300);
 }
+
+/// An extension that calls `wait_for` for `(1)` in a space of its own.
+fn waits_in_b() -> (Manifest, Vec<u8>) {
+    let asks = bezant_tuple::codec::encode_template(&crate::fixture::template("(1)"));
+    let escaped: String = asks.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    let length = asks.len();
+    let body = format!(
+        "(import \"bezant1\" \"wait_for\" (func $wait (param i32 i32 i32 i32) (result i32)))
+        (memory (export \"memory\") 1) (data (i32.const 0) \"{escaped}\")
+        (func (export \"run\")
+            i32.const 1 i32.const 0 i32.const {length} i32.const 0 call $wait drop)"
+    );
+    let on = Trigger::Operations(vec![
+        bezant_tuplespace::OperationKind::Rdp,
+        bezant_tuplespace::OperationKind::Rd,
+    ]);
+    let (mut manifest, module) = written("waits", &[(on, "(\"wait\")", "run")], &body);
+    let mut there = manifest.capabilities[0].clone();
+    there.space = space("b");
+    manifest.capabilities.push(there);
+    (manifest, module)
+}
+
+#[test]
+fn a_client_waits_by_his_own_right() {
+    let mut town = Town::new();
+    let closed = Call::CreateSpaceFor {
+        space: space("b"),
+        lists: Lists::closed(),
+    };
+    town.ask(ANN, &closed);
+    let hash = town.install(ANN, waits_in_b());
+    town.ask(BEN, &Call::Acknowledge { hash });
+    // Her right to read there is not his.
+    let code = crate::recipes::refusal(&mut town, BEN, "rd", "(\"wait\")");
+    let forbidden = bezant_tuplespace::Refusal::Forbidden.code();
+    assert_eq!(code, bezant_api::FailureCode::Space(forbidden));
+    let grant = Call::Grant {
+        space: space("b"),
+        right: Right::Read,
+        whom: Whom::Client(crate::fixture::client_id(number_of(BEN)).0),
+    };
+    town.ask(ANN, &grant);
+    let waits = town.start(BEN, "rd", "(\"wait\")");
+    assert_eq!(town.answer(waits), None);
+    let Call::Space { operation, .. } = on_a("out", "(1)") else {
+        panic!()
+    };
+    town.ask(ANN, &crate::fixture::on(space("b"), operation));
+    assert_eq!(town.served(waits), Some("(1)".to_owned()));
+    // Whoever asks without waiting is not made to.
+    let code = crate::recipes::refusal(&mut town, ANN, "rdp", "(\"wait\")");
+    assert_eq!(code, bezant_api::FailureCode::BadReply);
+}
+
+/// A search that has to look at many tuples costs more than one that does not.
+#[test]
+fn looking_at_tuples_is_paid_for() {
+    let asks = crate::fixture::template("(\"a\"*, 5..)");
+    let asks = bezant_tuple::codec::encode_template(&asks);
+    let escaped: String = asks.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    let length = asks.len();
+    let body = format!(
+        "(import \"bezant1\" \"count\" (func $count (param i32 i32 i32) (result i64)))
+        (memory (export \"memory\") 1) (data (i32.const 0) \"{escaped}\")
+        (func (export \"run\")
+            i32.const -1 i32.const 0 i32.const {length} call $count drop)"
+    );
+    let burnt = |tuples: u32| {
+        let mut town = Town::new();
+        let on = Trigger::Operations(vec![bezant_tuplespace::OperationKind::Rdp]);
+        town.install(ANN, written("counts", &[(on, "(\"count\")", "run")], &body));
+        for number in 0..tuples {
+            town.out(ANN, &format!("(\"a{number}\", {number})"));
+        }
+        crate::recipes::refusal(&mut town, ANN, "rdp", "(\"count\")");
+        town.bench.kernel.tallied()[0].tally.fuel
+    };
+    assert!(
+        burnt(60) > burnt(1) + 1_000,
+        "{} and {}",
+        burnt(60),
+        burnt(1)
+    );
+}

@@ -62,12 +62,12 @@ pub(super) fn take(spaces: &mut Spaces, makes_spaces: bool, key: Key, call: &Cal
         let wait = (SessionId(refused.session), RequestNumber(refused.number));
         ended.push((wait, Answer::Refused(refused.why.into())));
     }
+    spaces.publish();
     for served in spaces.take_served() {
         let wait = (SessionId(served.session), RequestNumber(served.number));
         let answer = Answer::Outcome(Outcome::Match(Some(served.tuple)));
         ended.push((wait, answer));
     }
-    spaces.publish();
     for told in spaces.take_told() {
         let watch = (SessionId(told.session), RequestNumber(told.number));
         ended.push((watch, Answer::Outcome(told.outcome)));

@@ -11,9 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bezant_api::{Answer, Call};
 use bezant_bft::ids::{RequestNumber, SessionId};
+use bezant_tuplespace::Outcome;
 
 use super::{History, Key, Seen, turn};
-use crate::model::{Passed, Performed, Spaces};
+use crate::model::{Passed, Performed, Spaces, without_fuel};
 
 /// Why a history is not linearizable in the order given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,7 +109,7 @@ pub fn check(history: &History, order: &[Performed], times: &[Passed]) -> Result
             let Some((_, expected)) = result else {
                 return Err(Anomaly::NeverHappened(key.0, key.1));
             };
-            if seen.answer.as_ref() != Some(expected) {
+            if seen.answer.as_ref().map(without_fuel).as_ref() != Some(expected) {
                 let answers = (seen.answer.clone(), Some(expected.clone()));
                 return Err(Anomaly::WrongAnswer(key.0, key.1, Box::new(answers)));
             }
@@ -165,6 +166,11 @@ impl Replay {
         for session in &passed.ended {
             self.spaces.end_owner(*session);
             self.spaces.publish();
+        }
+        for served in self.spaces.take_served() {
+            let key = (SessionId(served.session), RequestNumber(served.number));
+            let answer = Answer::Outcome(Outcome::Match(Some(served.tuple)));
+            self.results.insert(key, ((self.turn, 2), answer));
         }
         for told in self.spaces.take_told() {
             let key = (SessionId(told.session), RequestNumber(told.number));

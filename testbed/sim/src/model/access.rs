@@ -38,6 +38,13 @@ impl Access {
         found.map(|(_, client)| *client)
     }
 
+    /// A session of a client.
+    pub(super) fn session(&self, client: ClientKey) -> Option<u64> {
+        let mut sessions = self.sessions.iter();
+        let found = sessions.find(|(_, other)| *other == client);
+        found.map(|(session, _)| *session)
+    }
+
     /// Whether whoever has this session may do this; sessions nobody told of may do all.
     fn may(&self, session: u64, space: &SpaceName, right: Right) -> bool {
         let Some(client) = self.client(session) else {
@@ -65,7 +72,7 @@ impl Access {
     }
 
     /// Anybody is, until somebody is in the group for it.
-    fn is_operator(&self, client: ClientKey) -> bool {
+    pub(super) fn is_operator(&self, client: ClientKey) -> bool {
         let mut members = self
             .groups
             .iter()
@@ -158,7 +165,7 @@ impl Spaces {
         Ok(())
     }
 
-    fn administer(&self, session: u64, space: &SpaceName) -> Result<(), Refused> {
+    pub(super) fn administer(&self, session: u64, space: &SpaceName) -> Result<(), Refused> {
         if !self.names().contains(space) {
             return Err(Refusal::NoSuchSpace.into());
         }
@@ -181,7 +188,7 @@ impl Spaces {
             Call::Standing { after } => Ok(self.standing(session, after.as_ref())),
             Call::Decree(decree) => self.decree(session, decree),
             Call::SetQuota { space, quota } => self.set_quota(session, space, *quota),
-            _ => return None,
+            other => return self.install(session, other),
         })
     }
 
@@ -259,6 +266,7 @@ impl Spaces {
             tuples: self.count_in(space),
             bytes: self.bytes_in(space),
             quota: rights.quota,
+            // The space in which anything is imposed is not asked about.
             imposed: Vec::new(),
         }))
     }

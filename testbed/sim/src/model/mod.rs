@@ -6,9 +6,11 @@
 
 mod access;
 mod audience;
+mod extensions;
 pub(crate) mod group;
 mod service;
 mod spaces;
 
+pub use extensions::without_fuel;
 pub use service::{Passed, Performed, Service};
 pub use spaces::{Ended, Served, Spaces, Told, Wait};

@@ -152,8 +152,12 @@ impl Service {
         });
     }
 
-    /// Answers those who watched.
+    /// Answers those who were served, and those who watched.
     fn tell(&mut self, position: SeqNo, replies: &mut Replies) {
+        for served in self.spaces.take_served() {
+            let answer = Answer::Outcome(Outcome::Match(Some(served.tuple)));
+            self.end_wait((served.session, served.number), &answer, position, replies);
+        }
         for told in self.spaces.take_told() {
             let answer = Answer::Outcome(told.outcome);
             self.end_wait((told.session, told.number), &answer, position, replies);
@@ -290,10 +294,6 @@ impl Service {
         for ended in self.spaces.take_refused() {
             let answer = Answer::Refused(ended.why.into());
             self.end_wait((ended.session, ended.number), &answer, position, replies);
-        }
-        for served in self.spaces.take_served() {
-            let answer = Answer::Outcome(Outcome::Match(Some(served.tuple)));
-            self.end_wait((served.session, served.number), &answer, position, replies);
         }
         self.spaces.publish();
         self.tell(position, replies);

@@ -15,6 +15,7 @@ use bezant_tuplespace::{
 use super::{
     access::Access,
     audience::{Look, wanted, weight},
+    extensions::Programs,
 };
 
 /// A tick later than this tells of an outage, as in the real service.
@@ -51,6 +52,8 @@ pub struct Served {
     pub session: u64,
     /// Which request waited.
     pub number: u64,
+    /// Where.
+    pub space: SpaceName,
     /// What it got.
     pub tuple: Tuple,
 }
@@ -123,6 +126,7 @@ pub struct Spaces {
     told: Vec<Told>,
     refused: Vec<Ended>,
     pub(super) access: Arc<Access>,
+    pub(super) programs: Arc<Programs>,
 }
 
 impl Spaces {
@@ -220,7 +224,10 @@ impl Spaces {
             self.create(who.0, space, Lists::open())?;
         }
         self.check(who.0, space, operation)?;
-        let applied = self.apply(who, space, operation);
+        self.judge(space, operation)?;
+        let applied = self
+            .run_instead(who, space, operation)
+            .unwrap_or_else(|| self.apply(who, space, operation));
         // A space for what is refused is not made.
         if is_new && applied.is_err() {
             self.unmake(space);
@@ -622,8 +629,10 @@ impl Spaces {
         })
     }
 
-    /// What the present request did becomes events, and those who watch are told.
+    /// What the present request did is heard by extensions and becomes events, and those who
+    /// watch are told.
     pub fn publish(&mut self) {
+        self.react();
         if self.happening.is_empty() {
             return;
         }
@@ -736,7 +745,12 @@ impl Spaces {
     }
 
     /// A tuple on its way in, for everybody.
-    fn coming(&self, space: &SpaceName, tuple: &Tuple, (lease, session): (Lease, u64)) -> Placed {
+    pub(super) fn coming(
+        &self,
+        space: &SpaceName,
+        tuple: &Tuple,
+        (lease, session): (Lease, u64),
+    ) -> Placed {
         Placed {
             id: self.last + 1,
             space: space.clone(),
@@ -751,7 +765,7 @@ impl Spaces {
         }
     }
 
-    fn insert(&mut self, placed: Placed) {
+    pub(super) fn insert(&mut self, placed: Placed) {
         self.last = placed.id;
         let waits = Arc::clone(&self.waits);
         let of = |wants| {
@@ -771,12 +785,45 @@ impl Spaces {
         }
     }
 
+    /// The number of a tuple is given out.
+    pub(super) const fn number(&mut self) {
+        self.last += 1;
+    }
+
+    /// How much happened since the last publication, and how many were served.
+    pub(super) const fn counts(&self) -> (usize, usize) {
+        (self.happening.len(), self.served.len())
+    }
+
+    /// What happened in a space since the last publication, but for the first of all.
+    pub(super) fn happened_in<'a>(
+        &'a self,
+        space: &'a str,
+        skipped: usize,
+    ) -> impl Iterator<Item = (Change, Tuple)> + 'a {
+        let happened = self.happening.iter().skip(skipped);
+        let here = happened.filter(move |happened| happened.space.as_str() == space);
+        here.map(|happened| (happened.change, happened.tuple.clone()))
+    }
+
+    /// What those got who were served in a space, but for the first of all.
+    pub(super) fn served_in<'a>(
+        &'a self,
+        space: &'a str,
+        skipped: usize,
+    ) -> impl Iterator<Item = Tuple> + 'a {
+        let served = self.served.iter().skip(skipped);
+        let here = served.filter(move |served| served.space.as_str() == space);
+        here.map(|served| served.tuple.clone())
+    }
+
     /// A wait ends with a tuple.
     pub(super) fn serve(&mut self, wait: &Wait, tuple: &Tuple) {
         self.cancel(wait.session, wait.number);
         self.served.push(Served {
             session: wait.session,
             number: wait.number,
+            space: wait.space.clone(),
             tuple: tuple.clone(),
         });
     }

@@ -1,0 +1,93 @@
+//! What clients do with extensions: install them, agree to them, and ask what they answer.
+
+use bezant_api::Call;
+use bezant_tuple::Template;
+use bezant_tuplespace::{Lease, Operation};
+
+use crate::{
+    rng::Rng,
+    stock::{self, PROGRAMS, Program, Stock},
+};
+
+/// A program, the more often the more it shows.
+fn draw_program(rng: &mut Rng) -> &'static Program {
+    rng.pick(&PROGRAMS)
+}
+
+fn template(text: &str) -> Template {
+    match text.parse() {
+        Ok(template) => template,
+        Err(error) => unreachable!("{text} is a template: {error}"),
+    }
+}
+
+/// A call about extensions, or an operation in their space.
+pub(super) fn draw(rng: &mut Rng, draining: bool) -> Call {
+    let space = stock::space();
+    let hash = draw_program(rng).hash;
+    let of = |wanted: Stock| PROGRAMS.iter().find(|program| program.stock == wanted);
+    let judge = of(Stock::Judge).map_or(hash, |program| program.hash);
+    let key = format!("(\"k\", {}, {})", rng.below(2), rng.below(3));
+    let lease = match rng.below(6) {
+        0 => Lease::Ms(rng.between(1, 3_000)),
+        1 => Lease::Session,
+        _ => Lease::Forever,
+    };
+    let within_ms = rng.chance(300).then(|| rng.between(1, 3_000));
+    let operation = match rng.below(60) {
+        0..=6 => {
+            let program = draw_program(rng);
+            return Call::Register {
+                manifest: program.manifest.clone(),
+                module: program.module.clone(),
+            };
+        }
+        7..=11 => return Call::Acknowledge { hash },
+        12 => return Call::Withdraw { hash },
+        13 => return Call::Unregister { hash },
+        14 => return Call::Impose { space, hash },
+        // Or soon nothing could be put there.
+        15 | 16 => return Call::Lift { space, hash: judge },
+        17 => return Call::Lift { space, hash },
+        18 => return Call::Extensions,
+        19..=30 => Operation::Out {
+            tuple: stock::tuple(&key),
+            lease,
+        },
+        31..=34 => Operation::Inp {
+            template: template("(\"k\", ?int, ?int)"),
+        },
+        35..=39 => Operation::Inp {
+            template: template("(\"increment\", \"c\", 1)"),
+        },
+        40..=44 if !draining => Operation::Rd {
+            template: template("(\"barrier\", \"b\", 2)"),
+            within_ms,
+        },
+        45 | 46 => Operation::Inp {
+            template: template("(\"steal\")"),
+        },
+        47 | 48 => Operation::Inp {
+            template: template("(\"smuggle\")"),
+        },
+        49..=51 if !draining => Operation::Rd {
+            template: template("(\"heard\", ?text)"),
+            within_ms,
+        },
+        52..=54 if !draining => Operation::In {
+            template: template("(\"heard\", ?text)"),
+            within_ms,
+        },
+        55 => Operation::InAll {
+            template: template("(\"heard\", ?text)"),
+            limit: u32::try_from(rng.between(1, 9)).unwrap_or(1),
+        },
+        56 => Operation::Count {
+            template: template("(\"again\")"),
+        },
+        _ => Operation::Inp {
+            template: template("(\"heard\", ?text)"),
+        },
+    };
+    Call::Space { space, operation }
+}

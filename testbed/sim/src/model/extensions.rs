@@ -1,0 +1,477 @@
+//! Extensions, on the dumb spaces: what each of the [stock](crate::stock) is to do, written
+//! once more in plain words; what fails is undone by keeping a copy of everything.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bezant_api::{
+    Answer, Call, ExtensionFailure, ExtensionHash, FailureCode, Installed, Refused, Right,
+};
+use bezant_tuple::{Field, Kind, Template, Tuple, Value};
+use bezant_tuplespace::{Change, Lease, Operation, Outcome, Refusal, SpaceName, Wants};
+
+use super::{Spaces, spaces::Wait};
+use crate::stock::{self, PROGRAMS, Program, Stock};
+
+type ClientKey = [u8; 32];
+
+/// Where extensions are to be read.
+const OBJECTS: &str = "$extensions";
+
+/// How deep events cascade, as in the real service.
+const DEPTH: u8 = 4;
+
+/// The extensions there are.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Programs {
+    /// In the order of registration, with their owners.
+    installed: Vec<(Stock, ClientKey)>,
+    agreed: Vec<(ClientKey, Stock)>,
+    /// In the one space that they are for.
+    imposed: Vec<Stock>,
+}
+
+/// What a part of a request failed with.
+type Failed = FailureCode;
+
+impl Programs {
+    fn owner(&self, stock: Stock) -> Option<ClientKey> {
+        let mut installed = self.installed.iter();
+        let found = installed.find(|(other, _)| *other == stock);
+        found.map(|(_, owner)| *owner)
+    }
+
+    fn applies(&self, client: ClientKey, stock: Stock) -> bool {
+        self.owner(stock) == Some(client) || self.agreed.contains(&(client, stock))
+    }
+}
+
+/// A failure, whose fuel the model does not know.
+fn failure(stock: Stock, code: FailureCode) -> Refused {
+    let program = PROGRAMS.iter().find(|program| program.stock == stock);
+    Refused::Extension(ExtensionFailure {
+        code,
+        name: program.map_or_else(String::new, |program| program.manifest.name.clone()),
+        version: 1,
+        fuel: 0,
+    })
+}
+
+/// The same answer, but for the fuel that a failed extension burnt: the model does not know how
+/// much that is, only that all replicas say the same.
+#[must_use]
+pub fn without_fuel(answer: &Answer) -> Answer {
+    let forget = |refused: &Refused| match refused {
+        Refused::Extension(failure) => Refused::Extension(ExtensionFailure {
+            fuel: 0,
+            ..failure.clone()
+        }),
+        other => other.clone(),
+    };
+    match answer {
+        Answer::Refused(refused) => Answer::Refused(forget(refused)),
+        Answer::GroupRefused { step, why } => Answer::GroupRefused {
+            step: *step,
+            why: forget(why),
+        },
+        other => other.clone(),
+    }
+}
+
+/// A template of exact texts, and integers at the end.
+fn texts(texts: &[&str], integers: usize) -> Template {
+    let texts = texts.iter().map(|text| Field::Exact(Value::from(*text)));
+    let integers = (0..integers).map(|_| Field::OfKind(Kind::Int));
+    match Template::new(texts.chain(integers).collect()) {
+        Ok(template) => template,
+        Err(limit) => unreachable!("a few small fields make a template: {limit}"),
+    }
+}
+
+/// Whether something is a `("k", _, _)` of two integers.
+fn is_key(tuple: &Tuple) -> bool {
+    texts(&["k"], 2).matches(tuple)
+}
+
+/// The exact fields of a template.
+fn exact(template: &Template) -> Vec<Value> {
+    let fields = template.fields().iter().map(|field| match field {
+        Field::Exact(value) => Some(value.clone()),
+        _ => None,
+    });
+    fields.collect::<Option<Vec<Value>>>().unwrap_or_default()
+}
+
+impl Spaces {
+    /// Carries out a call about extensions; `None` if it is about something else.
+    pub(super) fn install(&mut self, session: u64, call: &Call) -> Option<Result<Answer, Refused>> {
+        let client = self.access.client(session).unwrap_or_default();
+        let known = |hash: &ExtensionHash| stock::find(*hash);
+        Some(match call {
+            Call::Register { manifest, module } => {
+                let hash = bezant_extensions::content_hash(manifest, module);
+                let program = known(&hash)?;
+                let registered = Ok(Answer::Registered { hash });
+                if self.programs.owner(program.stock).is_some() {
+                    self.agree(client, program.stock);
+                    return Some(registered);
+                }
+                let programs = Arc::make_mut(&mut self.programs);
+                programs.installed.push((program.stock, client));
+                self.show(program, client);
+                registered
+            }
+            Call::Acknowledge { hash } => self.about(*hash, |spaces, stock| {
+                spaces.agree(client, stock);
+                Ok(Answer::Acknowledged)
+            }),
+            Call::Withdraw { hash } => self.about(*hash, |spaces, stock| {
+                let programs = Arc::make_mut(&mut spaces.programs);
+                let before = programs.agreed.len();
+                programs.agreed.retain(|other| *other != (client, stock));
+                Ok(Answer::Changed(programs.agreed.len() < before))
+            }),
+            Call::Unregister { hash } => self.about(*hash, |spaces, stock| {
+                if spaces.programs.owner(stock) != Some(client)
+                    && !spaces.access.is_operator(client)
+                {
+                    return Err(Refusal::Forbidden.into());
+                }
+                if spaces.programs.imposed.contains(&stock) {
+                    return Err(Refused::Imposed);
+                }
+                let programs = Arc::make_mut(&mut spaces.programs);
+                programs.installed.retain(|(other, _)| *other != stock);
+                programs.agreed.retain(|(_, other)| *other != stock);
+                spaces.hide(stock);
+                Ok(Answer::Changed(true))
+            }),
+            Call::Impose { space, hash } => self
+                .administer(session, space)
+                .and_then(|()| self.about(*hash, |spaces, stock| Ok(spaces.impose(stock, true)))),
+            Call::Lift { space, hash } => self.administer(session, space).map(|()| {
+                known(hash).map_or(Answer::Changed(false), |program| {
+                    self.impose(program.stock, false)
+                })
+            }),
+            Call::Extensions => Ok(self.listed(client)),
+            _ => return None,
+        })
+    }
+
+    fn about(
+        &mut self,
+        hash: ExtensionHash,
+        then: impl FnOnce(&mut Self, Stock) -> Result<Answer, Refused>,
+    ) -> Result<Answer, Refused> {
+        let installed = stock::find(hash).filter(|program| {
+            let owner = self.programs.owner(program.stock);
+            owner.is_some()
+        });
+        let program = installed.ok_or(Refused::NoSuchExtension)?;
+        then(self, program.stock)
+    }
+
+    fn agree(&mut self, client: ClientKey, stock: Stock) {
+        if !self.programs.applies(client, stock) {
+            Arc::make_mut(&mut self.programs)
+                .agreed
+                .push((client, stock));
+        }
+    }
+
+    fn impose(&mut self, stock: Stock, imposes: bool) -> Answer {
+        let changed = self.programs.imposed.contains(&stock) != imposes;
+        let imposed = &mut Arc::make_mut(&mut self.programs).imposed;
+        if imposes && changed {
+            imposed.push(stock);
+        } else if changed {
+            imposed.retain(|other| *other != stock);
+        }
+        Answer::Changed(changed)
+    }
+
+    fn listed(&self, client: ClientKey) -> Answer {
+        let all = self.programs.installed.iter().filter_map(|(stock, owner)| {
+            let program = PROGRAMS.iter().find(|program| program.stock == *stock)?;
+            let imposed = self.programs.imposed.contains(stock);
+            Some(Installed {
+                hash: program.hash,
+                owner: *owner,
+                name: program.manifest.name.clone(),
+                version: program.manifest.version,
+                applies: self.programs.applies(client, *stock),
+                in_force: true,
+                replaces: None,
+                from: None,
+                imposed: imposed.then(stock::space).into_iter().collect(),
+            })
+        });
+        Answer::Extensions(all.collect())
+    }
+
+    /// The object of an extension, which counts against nobody.
+    fn show(&mut self, program: &Program, owner: ClientKey) {
+        let Ok(objects) = SpaceName::reserved(OBJECTS) else {
+            return;
+        };
+        let tuple = Tuple::new(vec![
+            Value::from("extension"),
+            Value::from(program.manifest.name.clone()),
+            Value::from(program.manifest.version),
+            Value::from(program.hash.0.to_vec()),
+            Value::from(owner.to_vec()),
+        ]);
+        if let Ok(tuple) = tuple {
+            let coming = self.coming(&objects, &tuple, (Lease::Forever, 0));
+            self.insert(coming);
+        }
+    }
+
+    fn hide(&mut self, stock: Stock) {
+        let program = PROGRAMS.iter().find(|program| program.stock == stock);
+        let hash = program.map(|program| Value::from(program.hash.0.to_vec()));
+        let at = self.tuples.iter().position(|placed| {
+            placed.space.as_str() == OBJECTS && placed.tuple.get(3) == hash.as_ref()
+        });
+        if let Some(at) = at {
+            let placed = self.tuples.remove(at);
+            self.happens(&placed, Change::Taken);
+        }
+    }
+
+    /// What policies say to an operation.
+    pub(super) fn judge(&self, space: &SpaceName, operation: &Operation) -> Result<(), Refused> {
+        if self.is_judged(space, operation) {
+            return Err(failure(Stock::Judge, FailureCode::Refused(7)));
+        }
+        Ok(())
+    }
+
+    fn is_judged(&self, space: &SpaceName, operation: &Operation) -> bool {
+        space.as_str() == stock::SPACE
+            && self.programs.imposed.contains(&Stock::Judge)
+            && matches!(operation, Operation::Out { tuple, .. } if is_key(tuple))
+    }
+
+    /// What an extension does instead of an operation, if one does; undone if it fails.
+    pub(super) fn run_instead(
+        &mut self,
+        who: (u64, u64),
+        space: &SpaceName,
+        operation: &Operation,
+    ) -> Option<Result<Option<Outcome>, Refused>> {
+        if space.as_str() != stock::SPACE {
+            return None;
+        }
+        let client = self.access.client(who.0).unwrap_or_default();
+        let asked = operation.template().map(exact).unwrap_or_default();
+        let stock = match (operation, &asked[..]) {
+            (Operation::Inp { .. }, [Value::Text(word), Value::Text(_), Value::Int(_)])
+                if word == "increment" =>
+            {
+                Stock::Counter
+            }
+            (Operation::Rd { .. }, [Value::Text(word), Value::Text(_), Value::Int(_)])
+                if word == "barrier" =>
+            {
+                Stock::Barrier
+            }
+            (Operation::Inp { .. }, [Value::Text(word)]) if word == "steal" => Stock::Thief,
+            (Operation::Inp { .. }, [Value::Text(word)]) if word == "smuggle" => Stock::Smuggler,
+            _ => return None,
+        };
+        if !self.programs.applies(client, stock) && !self.programs.imposed.contains(&stock) {
+            return None;
+        }
+        let before = self.clone();
+        let done = match stock {
+            Stock::Counter => self.count_on(who, space, &asked),
+            Stock::Barrier => self.pass(who, space, operation, &asked),
+            Stock::Thief => self
+                .says(who, space, "(\"heard\", \"t\")")
+                .and(Err(FailureCode::Trap)),
+            _ => self.smuggle(who, space),
+        };
+        Some(done.map_err(|code| {
+            *self = before;
+            failure(stock, code)
+        }))
+    }
+
+    /// Puts a tuple for whoever has this session.
+    fn says(&mut self, who: (u64, u64), space: &SpaceName, text: &str) -> Result<(), Failed> {
+        self.puts(who, space, stock::tuple(text), Lease::Forever)
+    }
+
+    fn puts(
+        &mut self,
+        who: (u64, u64),
+        space: &SpaceName,
+        tuple: Tuple,
+        lease: Lease,
+    ) -> Result<(), Failed> {
+        let put = self.apply((who.0, 0), space, &Operation::Out { tuple, lease });
+        put.map(|_| ()).map_err(code_of)
+    }
+
+    fn count_on(
+        &mut self,
+        who: (u64, u64),
+        space: &SpaceName,
+        asked: &[Value],
+    ) -> Result<Option<Outcome>, Failed> {
+        let [_, Value::Text(name), Value::Int(by)] = asked else {
+            return Err(FailureCode::Refused(1));
+        };
+        let template = texts(&["counter", name], 1);
+        let taken = self.apply((who.0, 0), space, &Operation::Inp { template });
+        let value = match taken.map_err(code_of)? {
+            Some(Outcome::Match(Some(counter))) => match counter.get(2) {
+                Some(Value::Int(value)) => *value,
+                _ => 0,
+            },
+            _ => 0,
+        };
+        let value = value.checked_add(*by).ok_or(FailureCode::Refused(2))?;
+        let counter = stock::tuple(&format!("(\"counter\", \"{name}\", {value})"));
+        self.puts(who, space, counter.clone(), Lease::Forever)?;
+        Ok(Some(Outcome::Match(Some(counter))))
+    }
+
+    fn pass(
+        &mut self,
+        who: (u64, u64),
+        space: &SpaceName,
+        operation: &Operation,
+        asked: &[Value],
+    ) -> Result<Option<Outcome>, Failed> {
+        let [_, Value::Text(name), Value::Int(parties)] = asked else {
+            return Err(FailureCode::Refused(1));
+        };
+        if *parties < 1 {
+            return Err(FailureCode::Refused(2));
+        }
+        let came = texts(&["came", name], 0);
+        let is_here =
+            |placed: &super::spaces::Placed| placed.space == *space && came.matches(&placed.tuple);
+        let there = self.tuples.iter().filter(|placed| is_here(placed)).count();
+        if i64::try_from(there).unwrap_or(i64::MAX) + 1 < *parties {
+            let tuple = stock::tuple(&format!("(\"came\", \"{name}\")"));
+            self.puts(who, space, tuple, Lease::Session)?;
+            return self.apply(who, space, operation).map_err(code_of);
+        }
+        while let Some(at) = self.tuples.iter().position(is_here) {
+            let placed = self.tuples.remove(at);
+            self.happens(&placed, Change::Taken);
+        }
+        let passed = stock::tuple(&format!("(\"barrier\", \"{name}\", {parties})"));
+        self.wake(space, &passed);
+        Ok(Some(Outcome::Match(Some(passed))))
+    }
+
+    /// Serves those who wait for a tuple that is never there.
+    fn wake(&mut self, space: &SpaceName, tuple: &Tuple) {
+        let waits = Arc::clone(self.waits());
+        let of = |wants| {
+            let waits = waits.iter().filter(move |wait: &&Wait| wait.wants == wants);
+            waits.filter(|wait| wait.space == *space && wait.template.matches(tuple))
+        };
+        let readers: Vec<&Wait> = of(Wants::Read).collect();
+        let taker = of(Wants::Take).next();
+        let woken: Vec<&Wait> = readers.into_iter().chain(taker).collect();
+        if !woken.is_empty() {
+            self.number();
+        }
+        woken.into_iter().for_each(|wait| self.serve(wait, tuple));
+    }
+
+    fn smuggle(&mut self, who: (u64, u64), space: &SpaceName) -> Result<Option<Outcome>, Failed> {
+        let put = Operation::Out {
+            tuple: stock::tuple("(\"k\", 1, 1)"),
+            lease: Lease::Forever,
+        };
+        let owner = self.programs.owner(Stock::Smuggler).unwrap_or_default();
+        let governs = self
+            .session_of(owner)
+            .is_some_and(|session| self.demand(session, space, Right::Administer).is_ok());
+        if self.is_judged(space, &put)
+            && !governs
+            && !self.programs.imposed.contains(&Stock::Smuggler)
+        {
+            return Err(FailureCode::Space(Refusal::Forbidden.code()));
+        }
+        self.apply((who.0, 0), space, &put).map_err(code_of)?;
+        Ok(Some(Outcome::Match(None)))
+    }
+
+    /// A session by which a client is known.
+    fn session_of(&self, client: ClientKey) -> Option<u64> {
+        self.access.session(client)
+    }
+
+    /// What happened since events were published last is heard by extensions.
+    pub(super) fn react(&mut self) {
+        let mut events: VecDeque<(Change, Option<()>, Tuple, u8)> = self.heard((0, 0), 0);
+        while let Some((change, served, tuple, depth)) = events.pop_front() {
+            for (stock, owner) in self.programs.installed.clone() {
+                let text = match (stock, served, change) {
+                    (Stock::EchoA, None, Change::Inserted | Change::Taken) if is_key(&tuple) => {
+                        "(\"heard\", \"a\")"
+                    }
+                    (Stock::EchoB, None, Change::Inserted) | (Stock::EchoB, Some(()), _)
+                        if is_key(&tuple) =>
+                    {
+                        "(\"heard\", \"b\")"
+                    }
+                    (Stock::Spoiler, None, Change::Inserted) if is_key(&tuple) => {
+                        "(\"heard\", \"s\")"
+                    }
+                    (Stock::EchoAgain, None, Change::Inserted) if is_heard(&tuple) => "(\"again\")",
+                    _ => continue,
+                };
+                let Some(session) = self.session_of(owner) else {
+                    continue;
+                };
+                let before = self.clone();
+                let counts = self.counts();
+                let said = self.says((session, 0), &stock::space(), text);
+                if said.is_err() || stock == Stock::Spoiler {
+                    *self = before;
+                    continue;
+                }
+                events.extend(self.heard(counts, depth + 1));
+            }
+        }
+    }
+
+    /// What happened in the extensions' space behind so much, and of which depth it is.
+    fn heard(
+        &self,
+        (happened, served): (usize, usize),
+        depth: u8,
+    ) -> VecDeque<(Change, Option<()>, Tuple, u8)> {
+        if depth >= DEPTH {
+            return VecDeque::new();
+        }
+        let happened = self.happened_in(stock::SPACE, happened);
+        let happened = happened.map(|(change, tuple)| (change, None, tuple, depth));
+        let served = self.served_in(stock::SPACE, served);
+        let served = served.map(|tuple| (Change::Taken, Some(()), tuple, depth));
+        happened.chain(served).collect()
+    }
+}
+
+fn is_heard(tuple: &Tuple) -> bool {
+    let fields = tuple.fields();
+    fields.len() == 2
+        && fields.first() == Some(&Value::from("heard"))
+        && matches!(fields.get(1), Some(Value::Text(_)))
+}
+
+/// The code with which the spaces refused.
+fn code_of(refused: Refused) -> FailureCode {
+    match refused {
+        Refused::Space(refusal) => FailureCode::Space(refusal.code()),
+        other => unreachable!("the spaces refuse by codes of their own, not {other:?}"),
+    }
+}
