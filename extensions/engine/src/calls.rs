@@ -184,6 +184,8 @@ fn working<'a, T>(
     guest: Guest<'_, '_, 'a>,
     work: impl FnOnce(&mut State<'a>) -> Result<T, Error>,
 ) -> Result<T, Error> {
+    let left = guest.get_fuel()?;
+    guest.data_mut().host.note_fuel(left);
     let before = guest.data().host.examined();
     let done = work(guest.data_mut());
     let examined = guest.data().host.examined().saturating_sub(before);

@@ -62,6 +62,10 @@ pub trait Host {
     /// As the tuple space refuses. A refusal ends the call.
     fn apply(&mut self, space: &SpaceName, operation: Operation) -> Result<Outcome, Refusal>;
 
+    /// Hears how much fuel is left when something is asked of it that touches tuples, before
+    /// that is charged. For people only: nothing may depend on it.
+    fn note_fuel(&mut self, _left: u64) {}
+
     /// How many tuples the host has looked at, so far and in all: what
     /// [`apply`](Self::apply) and [`smallest`](Self::smallest) add to it is charged to the
     /// guest. It must grow by the same on every replica.

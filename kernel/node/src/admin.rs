@@ -181,7 +181,11 @@ fn octets(content: Bytes) -> Response {
 }
 
 /// What an extension logged lately.
-async fn lines(State(admin): State<Admin>, Path(hash): Path<ExtensionHash>) -> Response {
+async fn lines(State(admin): State<Admin>, Path(hash): Path<String>) -> Response {
+    let hash: ExtensionHash = match hash.parse() {
+        Ok(hash) => hash,
+        Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
+    };
     let (answer, said) = oneshot::channel();
     let tell = Box::new(move |lines| {
         let _gone = answer.send(lines);

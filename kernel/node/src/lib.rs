@@ -24,6 +24,7 @@ mod faults;
 pub mod first_start;
 mod metrics;
 mod node;
+pub mod replay;
 mod routes;
 mod status;
 pub mod storage;

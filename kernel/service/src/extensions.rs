@@ -9,6 +9,7 @@
 
 mod hands;
 mod machine;
+mod trace;
 
 use bezant_api::{ExtensionHash, Installed, Manifest, Refused, Right};
 use bezant_bft::ids::ClientId;
@@ -16,10 +17,13 @@ use bezant_extensions::{Cause, Conclusion, Extension, Found, Invocation, Registr
 use bezant_tuple::{Field, Template, Tuple, Value};
 use bezant_tuplespace::{Lease, Operation, Outcome, Refusal, SpaceName, Spaces, WaiterId};
 
-pub use self::machine::{LogLine, Tallied, Tally};
 use self::{
     hands::{Ground, Hands, Wait},
     machine::Machine,
+};
+pub use self::{
+    machine::{LogLine, Tallied, Tally},
+    trace::{Traced, TracedStep},
 };
 use crate::{At, access::Access};
 
@@ -76,6 +80,14 @@ impl Extensions {
 
     pub(crate) fn lines(&self, hash: &ExtensionHash) -> Vec<LogLine> {
         self.machine.lines(hash)
+    }
+
+    pub(crate) fn trace(&mut self, wanted: bool) {
+        self.machine.trace(wanted);
+    }
+
+    pub(crate) fn take_trace(&mut self) -> Vec<Traced> {
+        self.machine.take_trace()
     }
 
     pub(crate) fn take_logs(&mut self) -> Vec<LogLine> {

@@ -44,7 +44,7 @@ use bezant_bft::{
 use bezant_tuplespace::{Outcome, Refusal, SpaceName, Spaces, Wait, WaiterId};
 use bytes::Bytes;
 
-pub use crate::extensions::{LogLine, Tallied, Tally};
+pub use crate::extensions::{LogLine, Tallied, Tally, Traced, TracedStep};
 use crate::{
     access::Access,
     extensions::Extensions,
@@ -177,6 +177,16 @@ impl Kernel {
     #[must_use]
     pub fn lines_of(&self, hash: &ExtensionHash) -> Vec<LogLine> {
         self.extensions.lines(hash)
+    }
+
+    /// Begins or ends keeping how calls of extensions go, for people; outside agreed state.
+    pub fn trace(&mut self, wanted: bool) {
+        self.extensions.trace(wanted);
+    }
+
+    /// The calls of extensions since the last question, while they are kept.
+    pub fn take_trace(&mut self) -> Vec<Traced> {
+        self.extensions.take_trace()
     }
 
     /// The lines extensions logged since the last call; outside agreed state.

@@ -14,5 +14,6 @@ pub mod admin;
 pub mod bench;
 pub mod demo;
 pub mod local;
+pub mod rehearsal;
 
 pub use local::{LabError, LocalCluster, LocalOptions, ProcessCluster};

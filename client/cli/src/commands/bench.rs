@@ -167,10 +167,7 @@ impl Bench {
     }
 
     fn way(&self) -> Way {
-        self.mode.unwrap_or(match self.op {
-            Workload::Barrier | Workload::Election => Way::Plain,
-            _ => Way::Extension,
-        })
+        self.mode.unwrap_or(Way::Extension)
     }
 
     fn options(&self, global: &Global) -> Result<Options, Failure> {

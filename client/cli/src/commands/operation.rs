@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The operations.
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum OperationCommand {
     /// Put a tuple into a space
     Out(Insertion),
@@ -49,7 +49,7 @@ pub(crate) enum OperationCommand {
 }
 
 /// `SPACE TUPLE`, and for whom.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Insertion {
     /// The space
     space: String,
@@ -99,7 +99,7 @@ fn list(named: &[String]) -> Result<Option<BTreeSet<Whom>>, Failure> {
 }
 
 /// `--lease DURATION`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Leased {
     /// The tuple is gone after so long, unless it is renewed
     #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -114,7 +114,7 @@ impl Leased {
 }
 
 /// `SPACE TEMPLATE --lease DURATION`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Renewal {
     /// The space
     space: String,
@@ -131,7 +131,7 @@ fn ms(duration: Duration) -> u64 {
 }
 
 /// `SPACE TEMPLATE`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct WithTemplate {
     /// The space
     space: String,
@@ -140,7 +140,7 @@ pub(crate) struct WithTemplate {
 }
 
 /// `SPACE TEMPLATE TUPLE`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct WithBoth {
     /// The space
     space: String,
@@ -153,7 +153,7 @@ pub(crate) struct WithBoth {
 }
 
 /// `SPACE TEMPLATE`, in pages.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Bulk {
     #[command(flatten)]
     take: BulkTake,
@@ -163,7 +163,7 @@ pub(crate) struct Bulk {
 }
 
 /// `SPACE TEMPLATE`, at most so many.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct BulkTake {
     /// The space
     space: String,

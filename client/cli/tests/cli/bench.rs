@@ -128,12 +128,30 @@ fn all_forms_of_a_recipe_are_compared() {
     }
     let calls = |form: &str| report[form]["calls_per_operation"].as_f64().unwrap();
     assert!(calls("plain") > calls("extension"), "{report}");
-    for ratio in ["ratio", "ratio_best_plain", "ratio_bare_inp"] {
+    for ratio in [
+        "ratio",
+        "ratio_best_plain",
+        "ratio_bare_inp",
+        "ratio_latency",
+    ] {
         assert!(report[ratio].as_f64().unwrap() > 0.0, "{report}");
     }
     // What has one form only cannot be compared.
-    for other in ["pair", "election"] {
-        args[1] = other;
-        World::new().bezant(&args).ends_with(2);
+    args[1] = "pair";
+    World::new().bezant(&args).ends_with(2);
+}
+
+/// The recipes that wait and hand over have an extension, too.
+#[test]
+fn barriers_and_elections_go_through_an_extension() {
+    for (op, most) in [("barrier", 1.5), ("election", 3.0)] {
+        let mut args = SHORT.to_vec();
+        args[1] = op;
+        let report = World::new().bezant(&args).ends_with(0).json();
+        assert_eq!(report["mode"], "extension", "{report}");
+        assert_eq!(report["errors"], 0, "{report}");
+        assert!(report["ops"].as_u64().unwrap() > 0, "{report}");
+        let calls = report["calls_per_operation"].as_f64().unwrap();
+        assert!(calls < most, "{report}");
     }
 }

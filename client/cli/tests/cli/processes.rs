@@ -63,6 +63,13 @@ impl Cluster {
             .join("client-0.key")
     }
 
+    /// Kills the first replica; its node file.
+    pub(crate) fn stop_one(&mut self) -> String {
+        drop(self.replicas.remove(0));
+        let node = node_file(&self.world, 0);
+        node.to_str().unwrap().to_owned()
+    }
+
     /// The key of another cluster's client, who is nobody here.
     pub(crate) fn stranger(&self) -> PathBuf {
         let hosts = "127.0.0.1:1,127.0.0.1:2,127.0.0.1:3,127.0.0.1:4";

@@ -6,6 +6,7 @@ use bezant_extensions::{Found, Host, Registry};
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{Applied, Operation, Outcome, Refusal, SpaceName, Spaces, WaiterId};
 
+use super::trace::{self, TracedStep};
 use crate::access::Access;
 
 /// Where extensions act.
@@ -33,6 +34,9 @@ pub(super) struct Hands<'a> {
     owner: ClientId,
     wait: Option<Wait>,
     said: Vec<String>,
+    /// What it asked for, while somebody wants to know.
+    steps: Option<Vec<TracedStep>>,
+    fuel_left: u64,
 }
 
 impl<'a> Hands<'a> {
@@ -43,11 +47,43 @@ impl<'a> Hands<'a> {
             owner: ClientId(found.extension.owner),
             wait,
             said: Vec::new(),
+            steps: None,
+            fuel_left: 0,
         }
     }
 
     pub(super) const fn look_as_owner(&mut self) {
         self.ground.spaces.look_as(Some(self.owner.0));
+    }
+
+    pub(super) fn trace(&mut self, wanted: bool) {
+        self.steps = wanted.then(Vec::new);
+    }
+
+    pub(super) fn take_steps(&mut self) -> Vec<TracedStep> {
+        self.steps.take().unwrap_or_default()
+    }
+
+    /// Notes a step, if somebody wants to know.
+    fn note(
+        &mut self,
+        call: impl FnOnce() -> String,
+        outcome: &Result<Outcome, Refusal>,
+        before: usize,
+    ) {
+        if let Some(steps) = &mut self.steps {
+            let changes = trace::changes(self.ground.spaces, before);
+            steps.push(TracedStep::new(call(), outcome, changes, self.fuel_left));
+        }
+    }
+
+    fn carry_out(&mut self, space: &SpaceName, operation: &Operation) -> Result<Outcome, Refusal> {
+        self.check(space, operation)?;
+        match self.ground.spaces.apply(space, operation, None)? {
+            Applied::Outcome(outcome) => Ok(outcome),
+            // Without a waiter's name nothing waits.
+            Applied::Waiting => Ok(Outcome::Match(None)),
+        }
     }
 
     /// What it logged.
@@ -83,12 +119,14 @@ impl<'a> Hands<'a> {
 
 impl Host for Hands<'_> {
     fn apply(&mut self, space: &SpaceName, operation: Operation) -> Result<Outcome, Refusal> {
-        self.check(space, &operation)?;
-        match self.ground.spaces.apply(space, &operation, None)? {
-            Applied::Outcome(outcome) => Ok(outcome),
-            // Without a waiter's name nothing waits.
-            Applied::Waiting => Ok(Outcome::Match(None)),
-        }
+        let before = self.ground.spaces.happenings();
+        let outcome = self.carry_out(space, &operation);
+        self.note(|| trace::written(space, &operation), &outcome, before);
+        outcome
+    }
+
+    fn note_fuel(&mut self, left: u64) {
+        self.fuel_left = left;
     }
 
     fn examined(&self) -> u64 {
@@ -121,11 +159,17 @@ impl Host for Hands<'_> {
             self.ground.spaces.look_as(Some(wait.client.0));
         }
         let id = self.wait.map(|wait| wait.id);
+        let before = self.ground.spaces.happenings();
         let applied = self.ground.spaces.apply(space, &operation, id);
         self.look_as_owner();
-        match applied? {
-            Applied::Outcome(Outcome::Match(found)) => Ok(found),
-            Applied::Outcome(_) | Applied::Waiting => Ok(None),
+        let outcome = applied.map(|applied| match applied {
+            Applied::Outcome(outcome) => outcome,
+            Applied::Waiting => Outcome::Match(None),
+        });
+        self.note(|| trace::written(space, &operation), &outcome, before);
+        match outcome? {
+            Outcome::Match(found) => Ok(found),
+            _ => Ok(None),
         }
     }
 
@@ -135,7 +179,11 @@ impl Host for Hands<'_> {
             lease: bezant_tuplespace::Lease::Forever,
         };
         self.check(space, &like)?;
-        self.ground.spaces.wake(space, tuple)
+        let woken = self.ground.spaces.wake(space, tuple);
+        let before = self.ground.spaces.happenings();
+        let served = woken.map(Outcome::Count);
+        self.note(|| format!("wake {space} {tuple}"), &served, before);
+        woken
     }
 
     fn log(&mut self, text: &str) {

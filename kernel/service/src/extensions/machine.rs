@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bezant_api::{ExtensionHash, FailureCode, Refused};
 use bezant_extensions::{CallReport, Engine, Found, Invocation};
 
-use super::hands::Hands;
+use super::{hands::Hands, trace::Traced};
 
 /// Most lines extensions may leave for the log between two collections; more are dropped.
 const MAX_LOG_LINES: usize = 256;
@@ -21,6 +21,8 @@ pub(crate) struct Machine {
     /// Why this replica cannot go on, once it cannot.
     exhausted: Option<String>,
     tallies: BTreeMap<ExtensionHash, (Tally, VecDeque<LogLine>)>,
+    /// The calls made, while somebody wants to know.
+    trace: Option<Vec<Traced>>,
 }
 
 /// A line that an extension logged.
@@ -67,11 +69,20 @@ impl Machine {
             logs: Vec::new(),
             exhausted: None,
             tallies: BTreeMap::new(),
+            trace: None,
         }
     }
 
     pub(super) fn exhausted(&self) -> Option<&str> {
         self.exhausted.as_deref()
+    }
+
+    pub(super) fn trace(&mut self, wanted: bool) {
+        self.trace = wanted.then(Vec::new);
+    }
+
+    pub(super) fn take_trace(&mut self) -> Vec<Traced> {
+        self.trace.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     pub(super) fn take_logs(&mut self) -> Vec<LogLine> {
@@ -108,10 +119,11 @@ impl Machine {
         let compiled = self.engine.compiled(found.extension)?;
         let (manifest, entry) = (&found.extension.manifest, &found.subscription.entry);
         hands.look_as_owner();
+        hands.trace(self.trace.is_some());
         let report = self
             .engine
             .call(&compiled, manifest, entry, invocation, &mut hands);
-        let said = hands.take_said();
+        let (said, steps) = (hands.take_said(), hands.take_steps());
         let report = match report {
             Ok(report) => report,
             Err(exhausted) => {
@@ -119,6 +131,9 @@ impl Machine {
                 return Err(Refused::NoSuchExtension);
             }
         };
+        if let Some(trace) = &mut self.trace {
+            trace.push(Traced::new(found, invocation, steps, &report));
+        }
         let (tally, lines) = self.tallies.entry(found.hash).or_default();
         tally.note(&report);
         for text in said {

@@ -30,6 +30,8 @@ pub struct Comparison {
     pub ratio_best_plain: f64,
     /// The same against `inp` alone.
     pub ratio_bare_inp: f64,
+    /// The median time of the plain form's operation against that of the extension's.
+    pub ratio_latency: f64,
 }
 
 /// The same measurement in another form, in a space of its own: an extension is for a space.
@@ -71,7 +73,7 @@ async fn comparison(
     let op = options.op;
     if !op.is_recipe() {
         return Err(BenchError::Options(
-            "only recipes have more than one form; choose counter or queue",
+            "only recipes have more than one form; choose counter, queue, barrier or election",
         ));
     }
     let extension = form(options, op, Mode::Extension, "extension");
@@ -91,12 +93,14 @@ async fn comparison(
             0.0
         }
     };
+    let latency = |report: &Report| f64::from(u32::try_from(report.p50_us).unwrap_or(u32::MAX));
     Ok(Comparison {
         op,
         clients: options.clients,
         ratio: against(&plain),
         ratio_best_plain: against(best_plain.as_ref().unwrap_or(&plain)),
         ratio_bare_inp: against(&bare_inp),
+        ratio_latency: latency(&plain) / latency(&extension).max(1.0),
         plain,
         best_plain,
         extension,

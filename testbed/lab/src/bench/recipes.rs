@@ -1,4 +1,4 @@
-//! The paper's recipes, in plain form and, for two of them, through an extension.
+//! The paper's recipes, in plain form and through an extension.
 //!
 //! The plain forms are the client library's ([`bezant_client::recipes`]), those of "Extensible
 //! Distributed Coordination" (EuroSys 2015) without sleep or back-off. Of a barrier an
@@ -20,11 +20,6 @@ use super::{BenchError, Mode, Op, Options, Tally};
 const LEASE: Duration = Duration::from_secs(10);
 
 pub(super) fn check(options: &Options) -> Result<(), BenchError> {
-    if matches!(options.op, Op::Barrier | Op::Election) && options.mode == Mode::Extension {
-        return Err(BenchError::Options(
-            "barriers and elections have no extension yet; use --mode plain",
-        ));
-    }
     if options.mode == Mode::BestPlain && !has_best_plain(options.op) {
         return Err(BenchError::Options(
             "no plain form of this recipe is known that is better than --mode plain",
@@ -87,7 +82,9 @@ pub(super) async fn run(client: &Client, index: usize, options: &Options, tally:
     match (options.op, options.mode) {
         (Op::Counter, Mode::Plain | Mode::BestPlain) => counter_plain(client, options, tally).await,
         (Op::Counter, Mode::Extension) => counter_extension(client, options, tally).await,
+        (Op::Barrier, Mode::Extension) => barrier_extension(client, options, tally).await,
         (Op::Barrier, _) => barrier(client, options, tally).await,
+        (Op::Election, Mode::Extension) => election_extension(client, index, options, tally).await,
         (Op::Election, _) => election(client, index, options, tally).await,
         (_, Mode::Plain | Mode::BestPlain) => queue_plain(client, index, options, tally).await,
         (_, Mode::Extension) => queue_extension(client, index, options, tally).await,
@@ -202,6 +199,50 @@ async fn election(client: &Client, index: usize, options: &Options, mut tally: T
             let election = LeasedElection::new(client, &options.space, "leader", LEASE)?;
             let term = election.campaign(candidate).await?;
             term.release().await
+        };
+        tokio::select! {
+            biased;
+            () = counts.until_stopped() => break,
+            () = tally.measure(leading) => {}
+        }
+    }
+    tally
+}
+
+/// The same in one call each.
+async fn barrier_extension(client: &Client, options: &Options, mut tally: Tally) -> Tally {
+    let counts = Arc::clone(&tally.counts);
+    let parties = i64::try_from(options.clients).unwrap_or(i64::MAX);
+    while !counts.stopped() {
+        let passing = async {
+            let passed = template!("barrier", "shared", parties);
+            client.rd(&options.space, passed).await.map(|_| true)
+        };
+        tokio::select! {
+            biased;
+            () = counts.until_stopped() => break,
+            () = tally.measure(passing) => {}
+        }
+    }
+    tally
+}
+
+/// The same in two calls a term: to lead, and to step down.
+async fn election_extension(
+    client: &Client,
+    index: usize,
+    options: &Options,
+    mut tally: Tally,
+) -> Tally {
+    let counts = Arc::clone(&tally.counts);
+    let candidate = format!("candidate-{index}");
+    while !counts.stopped() {
+        let leading = async {
+            let elected = template!("leader", "shared", candidate.as_str());
+            client.rd(&options.space, elected).await?;
+            let place = template!("candidate", "shared", candidate.as_str(), ?int);
+            let stepped = client.inp(&options.space, place).await?;
+            Ok(stepped.value.is_some())
         };
         tokio::select! {
             biased;

@@ -2,6 +2,8 @@
 
 mod logs;
 mod manifest;
+mod rehearse;
+mod replay;
 mod starter;
 
 use std::{
@@ -41,6 +43,26 @@ pub(crate) enum Ext {
     Check {
         /// A manifest (.toml) or a module (.wasm, or .wat in the text format)
         file: PathBuf,
+    },
+    /// Run a script of calls on four replicas that crash and are restored; asks nobody
+    Test {
+        /// A manifest
+        manifest: PathBuf,
+        /// The script; without one, the file beside the manifest that ends in .test
+        script: Option<PathBuf>,
+        /// Show what each call of the extension asks of the host, what that changes and costs
+        #[arg(long)]
+        trace: bool,
+    },
+    /// Show what extensions did at one number of the log: host calls, changes, fuel; from the
+    /// journal of a replica that does not run, or a copy of it
+    Replay {
+        /// The number of the proposal
+        #[arg(long, value_name = "N")]
+        seq: u64,
+        /// The replica's node file
+        #[arg(long, env = "BEZANT_NODE", value_name = "FILE")]
+        config: PathBuf,
     },
     /// Install an extension; it applies to this client from its next operation on
     Install {
@@ -124,6 +146,12 @@ impl Ext {
         let call = match self {
             Self::New { name } => return starter::write(&name, printer),
             Self::Check { file } => return checked(&file, printer),
+            Self::Test {
+                manifest,
+                script,
+                trace,
+            } => return rehearse::run(&manifest, script, trace, printer),
+            Self::Replay { seq, config } => return replay::run(&config, seq, printer),
             Self::Install { manifest, dry_run } => {
                 let found = OnDisk::read(&manifest)?;
                 if dry_run {

@@ -15,6 +15,9 @@ use crate::{
 /// The module: a work queue that hands a task on in one step.
 const MODULE: &str = include_str!("starter.wat");
 
+/// A script for `bezant ext test`.
+const SCRIPT: &str = include_str!("starter.test");
+
 /// The manifest, but for the name.
 const MANIFEST: &str = include_str!("starter.toml");
 
@@ -41,6 +44,7 @@ pub(super) fn write(name: &str, printer: &Printer) -> Result<Exit, Failure> {
     let files = [
         (format!("{name}.toml"), MANIFEST.replace("NAME", name)),
         (format!("{name}.wat"), MODULE.replace("NAME", name)),
+        (format!("{name}.test"), SCRIPT.replace("NAME", name)),
     ];
     for (file, text) in &files {
         fs::write(folder.join(file), text).map_err(failed)?;
@@ -53,6 +57,6 @@ pub(super) fn write(name: &str, printer: &Printer) -> Result<Exit, Failure> {
     for (file, _) in &files {
         printer.line(&folder.join(file).display().to_string())?;
     }
-    printer.note(&format!("check it: bezant ext check {name}/{name}.toml"));
+    printer.note(&format!("try it: bezant ext test {name}/{name}.toml"));
     Ok(Exit::Ok)
 }

@@ -5,7 +5,7 @@
 //! with the first that fails, as a script should.
 
 mod complete;
-mod words;
+pub(super) mod words;
 
 use std::{ffi::OsString, io::IsTerminal as _, path::PathBuf};
 

@@ -2,7 +2,7 @@
 
 /// What is not closed at the end of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Unclosed(char);
+pub(in super::super) struct Unclosed(char);
 
 impl std::fmt::Display for Unclosed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -31,7 +31,7 @@ struct Word {
 ///
 /// # Errors
 /// [`Unclosed`].
-pub(super) fn words(line: &str) -> Result<Vec<String>, Unclosed> {
+pub(in super::super) fn words(line: &str) -> Result<Vec<String>, Unclosed> {
     let (mut words, rest, open) = scan(line);
     match open {
         Some(open) => Err(Unclosed(open)),
