@@ -67,6 +67,16 @@ impl Type {
             Self::I64 => "i64",
         }
     }
+
+    /// The type as C writes it, up to the name of what has it.
+    const fn c(self) -> &'static str {
+        match self {
+            Self::I32 => "int32_t ",
+            Self::U32 => "uint32_t ",
+            Self::I64 => "int64_t ",
+            Self::Pointer => "void *",
+        }
+    }
 }
 
 macro_rules! type_of {
@@ -192,6 +202,32 @@ impl HostCall {
         }
         text
     }
+}
+
+/// The text of extensions/abi/bezant1.h: the calls as C declares them.
+#[must_use]
+pub fn header() -> String {
+    let mut header = String::from(include_str!("abi_header.h"));
+    for call in TABLE {
+        let mut parameters = String::new();
+        for (index, (name, kind)) in call.parameters.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            let _ = write!(parameters, "{comma}{}{name}", kind.c());
+        }
+        if parameters.is_empty() {
+            parameters.push_str("void");
+        }
+        let result = call.result.map_or("void ", Type::c);
+        let _ = write!(
+            header,
+            "\n/* {} Fuel: {}. */\nBEZANT({name}) {result}bezant_{name}({parameters});\n",
+            call.doc.trim().replace('`', ""),
+            call.fuel,
+            name = call.name,
+        );
+    }
+    header.push_str("\n#endif\n");
+    header
 }
 
 /// The text of docs/extensions/abi.md.

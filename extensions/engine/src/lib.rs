@@ -49,3 +49,4 @@ pub use engine::{CallReport, Compiled, Conclusion, ENGINE_VERSION, Engine, Exhau
 pub use host::{Cause, Host, Invocation};
 pub use matching::covers;
 pub use registry::{Extension, Found, Registry, Standing, content_hash};
+pub use switches::configuration;

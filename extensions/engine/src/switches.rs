@@ -17,8 +17,9 @@ pub(crate) const FEATURES: WasmFeatures = WasmFeatures::empty()
     .union(WasmFeatures::SIGN_EXTENSION)
     .union(WasmFeatures::BULK_MEMORY);
 
-/// The engine's configuration.
-pub(crate) fn configuration() -> Config {
+/// The engine's configuration, for those who compare it with another engine.
+#[must_use]
+pub fn configuration() -> Config {
     let mut config = Config::default();
     config
         // Translating lazily would charge the first call after a restart for it: a

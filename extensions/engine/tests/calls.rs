@@ -217,6 +217,15 @@ fn the_invocation_is_told_as_it_is() {
 /// A page of the manual, committed; `cargo run -p bezant-extensions --example abi_page`
 /// prints it.
 #[test]
+fn the_committed_header_is_the_generated_one() {
+    assert_eq!(
+        bezant_extensions::abi::header(),
+        include_str!("../../abi/bezant1.h"),
+        "run the example abi_header again"
+    );
+}
+
+#[test]
 fn the_committed_manual_is_the_generated_one() {
     let committed = include_str!("../../../docs/extensions/abi.md");
     assert_eq!(committed, abi::page(), "run the example abi_page again");

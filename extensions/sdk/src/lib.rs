@@ -38,6 +38,8 @@ extern crate alloc;
 mod answer;
 mod encoded;
 pub mod invocation;
+#[cfg(all(feature = "native", not(target_arch = "wasm32")))]
+pub mod native;
 mod raw;
 mod space;
 

@@ -1,8 +1,7 @@
 //! The only module with `unsafe`: imported functions, the allocator, the panic handler.
 //!
 //! The bindings are made from `extensions/abi/bezant1.rs`, the table the engine links
-//! by. On any other target than WebAssembly there is no host: the calls then answer
-//! nothing, so that the crate can be checked and its other parts tested natively.
+//! by. On any other target than WebAssembly [`crate::native`] takes the host's place.
 
 #![allow(
     unsafe_code,
@@ -17,6 +16,7 @@ const ROOM: usize = 512;
 /// The Rust type of a number that passes to or from the host. Addresses are passed as
 /// pointers: passed as numbers, the compiler could not know that the host reads and
 /// writes what they point to.
+#[cfg(target_arch = "wasm32")]
 macro_rules! passed {
     (ptr) => { *const u8 };
     (buf) => { *mut u8 };
@@ -39,20 +39,13 @@ macro_rules! host_calls {
                 )+
             }
         }
-
-        #[cfg(not(target_arch = "wasm32"))]
-        mod host {
-            $(
-                $(#[doc = $doc])+
-                pub(super) unsafe fn $name($(_: passed!($type)),*) $(-> $result)? {
-                    Default::default()
-                }
-            )+
-        }
     };
 }
 
 include!("../../abi/bezant1.rs");
+
+#[cfg(all(feature = "native", not(target_arch = "wasm32")))]
+use crate::native::host;
 
 /// A length as the host takes it; lossless where guests run.
 fn len(bytes: &[u8]) -> u32 {
@@ -275,12 +268,11 @@ pub(crate) fn stop() -> ! {
     core::arch::wasm32::unreachable()
 }
 
-/// Ends the call; there is nothing to go on with.
+/// Ends the test: an extension would be stopped here.
 #[cfg(not(target_arch = "wasm32"))]
+#[expect(clippy::panic, reason = "it is for tests, which end so")]
 pub(crate) fn stop() -> ! {
-    loop {
-        core::hint::spin_loop();
-    }
+    panic!("the extension stopped itself")
 }
 
 #[cfg(target_arch = "wasm32")]

@@ -40,6 +40,12 @@ impl Space {
         Self(index as i32)
     }
 
+    /// The handle by which the host knows it.
+    #[cfg(all(feature = "native", not(target_arch = "wasm32")))]
+    pub(crate) const fn handle(self) -> i32 {
+        self.0
+    }
+
     /// The oldest tuple that matches.
     #[must_use]
     pub fn rdp(self, template: &TemplateBytes) -> Option<TupleBytes> {

@@ -166,6 +166,11 @@ fn the_recipes_pass_their_scripts() {
         }
     }
     assert!(scripts >= 12, "only {scripts} have one");
+    // And the one that is written in C.
+    let manifest = root().join("extensions/examples/c/hits.toml");
+    world
+        .bezant(["ext", "test", manifest.to_str().unwrap()])
+        .ends_with(0);
 }
 
 /// A new version, a way back, what holds for everyone, and what it did.

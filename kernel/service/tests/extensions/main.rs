@@ -7,7 +7,13 @@
     clippy::panic,
     reason = "a test may stop"
 )]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test may look at the clock; the crate itself may not"
+)]
 
+mod corpus;
 mod events;
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../snapshot/fixture.rs"]
