@@ -219,7 +219,7 @@ fn the_invocation_is_told_as_it_is() {
 #[test]
 fn the_committed_header_is_the_generated_one() {
     assert_eq!(
-        bezant_extensions::abi::header(),
+        abi::header(),
         include_str!("../../abi/bezant1.h"),
         "run the example abi_header again"
     );

@@ -1,5 +1,5 @@
 //! Recipes of the client library: the same [`programs`] of fifty clients over real sockets and
-//! in the simulator, and [`stories`] of a few clients.
+//! in the simulator, [`stories`] of a few clients, and the recipes as extensions ([`extended`]).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -35,6 +35,7 @@ macro_rules! every_other_program {
 }
 pub(crate) use every_other_program;
 
+mod extended;
 mod programs;
 mod simulated;
 mod stories;

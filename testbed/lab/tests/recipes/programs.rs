@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use crate::{DEADLINE, SPACE};
 
 /// Runs one task per client, and gives what they gave.
-async fn all<T, F>(clients: &[Client], work: impl Fn(usize, Client) -> F) -> Vec<T>
+pub(crate) async fn all<T, F>(clients: &[Client], work: impl Fn(usize, Client) -> F) -> Vec<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
@@ -34,21 +34,21 @@ where
     tasks.join_all().await
 }
 
-fn number(count: usize) -> i64 {
+pub(crate) fn number(count: usize) -> i64 {
     i64::try_from(count).unwrap()
 }
 
 /// Who is inside, and that fences rise.
 #[derive(Default)]
-struct Inside {
-    now: AtomicUsize,
-    most: AtomicUsize,
+pub(crate) struct Inside {
+    pub(crate) now: AtomicUsize,
+    pub(crate) most: AtomicUsize,
     fence: AtomicU64,
 }
 
 impl Inside {
     /// Is inside for a moment in which others get to run.
-    async fn stay(&self, client: &Client) -> usize {
+    pub(crate) async fn stay(&self, client: &Client) -> usize {
         let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(now, Ordering::SeqCst);
         client.count(SPACE, template!("nothing")).await.unwrap();
@@ -57,7 +57,7 @@ impl Inside {
     }
 
     /// As [`Self::stay`], after everybody who was inside before.
-    async fn stay_after(&self, fence: u64, client: &Client) -> usize {
+    pub(crate) async fn stay_after(&self, fence: u64, client: &Client) -> usize {
         let before = self.fence.fetch_max(fence, Ordering::SeqCst);
         assert!(before < fence, "{before} and {fence}");
         self.stay(client).await

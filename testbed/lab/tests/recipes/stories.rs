@@ -39,7 +39,7 @@ async fn clients(cluster: &LocalCluster, count: usize) -> Vec<Client> {
 }
 
 /// Many clients carry out a program.
-fn contend<F: Future<Output = ()>>(program: impl FnOnce(Vec<Client>) -> F) {
+pub(crate) fn contend<F: Future<Output = ()>>(program: impl FnOnce(Vec<Client>) -> F) {
     let cluster = start();
     runtime().block_on(async { program(clients(&cluster, MANY).await).await });
     cluster.stop().unwrap();
