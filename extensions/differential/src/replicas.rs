@@ -7,7 +7,7 @@ use std::{
 
 use bezant_api::{ABI_VERSION, Access, Capability, Manifest, Subscription, Trigger};
 use bezant_extensions::{
-    CallReport, Cause, Engine, Host, Invocation, abi, check, check_extension, content_hash,
+    CallReport, Cause, Engine, EngineVersion, Host, Invocation, abi, check, check_extension, content_hash,
 };
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
@@ -102,6 +102,7 @@ fn call(
         invoker: [7; 32],
         now_ms: 1_700_000_000_000,
         sequence: 42,
+        engine: EngineVersion::FIRST,
     };
     let before = spaces.savepoint();
     spaces.act_for(Some(1));

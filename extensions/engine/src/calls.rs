@@ -16,13 +16,15 @@ use wasmi_core::LimiterError;
 
 use crate::engine::Conclusion;
 use crate::host::{Cause, Host, Invocation};
-use crate::limits::{FUEL_PER_BYTE, FUEL_PER_TUPLE, MAX_LOG_BYTES, MAX_PAGE_TUPLES};
+use crate::limits::{MAX_LOG_BYTES, MAX_PAGE_TUPLES};
+use crate::version::Prices;
 
 /// What one call of an extension has around it.
 pub(crate) struct State<'a> {
     pub(crate) host: &'a mut dyn Host,
     pub(crate) manifest: &'a Manifest,
     pub(crate) invocation: Invocation<'a>,
+    prices: Prices,
     /// The guest's memory; known once it is instantiated.
     pub(crate) memory: Option<Memory>,
     pub(crate) cap: MemoryCap,
@@ -60,6 +62,7 @@ impl<'a> State<'a> {
             host,
             manifest,
             invocation,
+            prices: invocation.engine.prices(),
             memory: None,
             cap: MemoryCap {
                 bytes: pages.saturating_mul(65_536),
@@ -176,7 +179,8 @@ pub(crate) fn charge(guest: Guest<'_, '_, '_>, fuel: u64) -> Result<(), Error> {
 
 fn charge_bytes(guest: Guest<'_, '_, '_>, bytes: usize) -> Result<(), Error> {
     let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-    charge(guest, bytes.saturating_mul(FUEL_PER_BYTE))
+    let price = guest.data().prices.per_byte;
+    charge(guest, bytes.saturating_mul(price))
 }
 
 /// Lets the host do something and charges for the tuples it looked at.
@@ -189,7 +193,8 @@ fn working<'a, T>(
     let before = guest.data().host.examined();
     let done = work(guest.data_mut());
     let examined = guest.data().host.examined().saturating_sub(before);
-    charge(guest, examined.saturating_mul(FUEL_PER_TUPLE))?;
+    let price = guest.data().prices.per_tuple;
+    charge(guest, examined.saturating_mul(price))?;
     done
 }
 

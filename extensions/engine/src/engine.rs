@@ -20,23 +20,13 @@ use crate::limits::{MAX_EVENT_FUEL, MAX_EXTENSIONS};
 use crate::registry::Extension;
 use crate::switches::configuration;
 
-/// The version of everything that decides what a call does and burns: the engine
-/// (wasmi 2.0.0), its switches, the prices of host calls, the module check. Replicas
-/// of one cluster must run the same.
-pub const ENGINE_VERSION: u32 = 1;
-
 /// The interpreter, with the modules it has compiled.
 #[derive(Debug)]
 pub struct Engine {
     wasmi: wasmi::Engine,
-    compiled: BTreeMap<CodeKey, Arc<Compiled>>,
-}
-
-/// What a compiled module is remembered by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct CodeKey {
-    code: [u8; 32],
-    engine: u32,
+    /// By the digests of their code. All versions so far have the same interpreter with the
+    /// same switches, and prices are no part of what is compiled.
+    compiled: BTreeMap<[u8; 32], Arc<Compiled>>,
 }
 
 /// A module ready to be instantiated.
@@ -130,10 +120,7 @@ impl Engine {
     /// As [`compile`](Self::compile); not for an extension out of a
     /// [`Registry`](crate::Registry), whose module has passed the check.
     pub fn compiled(&mut self, extension: &Extension) -> Result<Arc<Compiled>, Rejection> {
-        let key = CodeKey {
-            code: extension.code,
-            engine: ENGINE_VERSION,
-        };
+        let key = extension.code;
         if let Some(compiled) = self.compiled.get(&key) {
             return Ok(Arc::clone(compiled));
         }

@@ -9,7 +9,7 @@ use bezant_api::EventKind;
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{Operation, Outcome, Refusal, SpaceName};
 
-use crate::smallest;
+use crate::{smallest, version::EngineVersion};
 
 /// What an extension is called for, and the circumstances.
 ///
@@ -27,6 +27,8 @@ pub struct Invocation<'a> {
     pub now_ms: u64,
     /// The sequence number of the proposal.
     pub sequence: u64,
+    /// The version of the engine that is in force.
+    pub engine: EngineVersion,
 }
 
 /// What an extension is called for.

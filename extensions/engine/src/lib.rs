@@ -43,10 +43,12 @@ mod matching;
 mod registry;
 mod smallest;
 mod switches;
+mod version;
 
 pub use check::{Checked, Rejected, check, check_extension};
-pub use engine::{CallReport, Compiled, Conclusion, ENGINE_VERSION, Engine, Exhausted};
+pub use engine::{CallReport, Compiled, Conclusion, Engine, Exhausted};
 pub use host::{Cause, Host, Invocation};
 pub use matching::covers;
 pub use registry::{Extension, Found, Registry, Standing, content_hash};
 pub use switches::configuration;
+pub use version::{EngineVersion, Prices};

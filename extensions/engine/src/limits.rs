@@ -33,11 +33,6 @@ pub const MAX_PAGE_TUPLES: u32 = 256;
 /// Most bytes one call may write to the log; more is dropped.
 pub const MAX_LOG_BYTES: usize = 4096;
 
-/// Fuel for each byte that passes between guest and host, in either direction.
-pub const FUEL_PER_BYTE: u64 = 1;
-/// Fuel for each tuple the host looked at to answer, beyond the call's own cost.
-pub const FUEL_PER_TUPLE: u64 = 50;
-
 /// Most extensions of the service.
 pub const MAX_EXTENSIONS: usize = 256;
 /// Most extensions of one client.

@@ -27,6 +27,7 @@ use crate::limits::{
     MAX_ACKNOWLEDGEMENTS, MAX_ACKNOWLEDGEMENTS_PER_CLIENT, MAX_EXTENSIONS,
     MAX_EXTENSIONS_PER_OWNER, MAX_TOTAL_MODULE_BYTES,
 };
+use crate::version::EngineVersion;
 
 /// A client: its public key.
 type ClientKey = [u8; 32];
@@ -77,6 +78,10 @@ pub struct Registry {
     lines: BTreeMap<u64, Line>,
     agreements: BTreeMap<ClientKey, Agreements>,
     imposed: BTreeMap<SpaceName, BTreeSet<ExtensionHash>>,
+    /// The version of the engine in force.
+    engine: EngineVersion,
+    /// The one that will be, and from which proposal on.
+    next_engine: Option<(u64, EngineVersion)>,
     /// How many extensions were ever registered.
     registered: u64,
     /// How many agreements there are; follows from the field above.
@@ -276,6 +281,23 @@ impl Registry {
     /// All extensions, ascending by hash.
     pub fn iter(&self) -> impl Iterator<Item = (&ExtensionHash, &Extension)> {
         self.extensions.iter()
+    }
+
+    /// The version of the engine in force.
+    #[must_use]
+    pub const fn engine(&self) -> EngineVersion {
+        self.engine
+    }
+
+    /// Another version of the engine is in force from proposal `at` on, or at once if `now` has
+    /// come so far; whether anything is otherwise than before.
+    pub fn switch_engine(&mut self, version: EngineVersion, (at, now): (u64, u64)) -> bool {
+        let before = (self.engine, self.next_engine);
+        self.next_engine = (version != self.engine).then_some((at, version));
+        if at <= now {
+            self.begin(now);
+        }
+        before != (self.engine, self.next_engine)
     }
 
     /// The order of the extension registered last.

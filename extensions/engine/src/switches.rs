@@ -3,7 +3,7 @@
 //! The engine's defaults are made for other uses, and one of them left alone can
 //! split replicas: all of them are stated here, and nowhere else. Changing any of
 //! them changes what modules do or burn, so it needs a new
-//! [`ENGINE_VERSION`](crate::ENGINE_VERSION).
+//! [`EngineVersion`](crate::EngineVersion).
 
 use wasmi::{CompilationMode, Config, CustomFuelCosts, EnforcedLimits, OperatorCost};
 use wasmparser::WasmFeatures;

@@ -184,6 +184,10 @@ pub enum Decree {
     /// It may hold so much in all spaces together. What it put before its first bound does not
     /// count, and [`Quota::NONE`] ends it.
     Allot([u8; 32], Quota),
+    /// Extensions run by this version of engine and prices, from the proposal with the second
+    /// number on; from the next operation on, if that is past. Every replica must have a build
+    /// that knows it.
+    Engine(u32, u64),
 }
 
 #[cfg(test)]

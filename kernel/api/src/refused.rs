@@ -62,6 +62,8 @@ pub enum Refused {
     NoVersionBefore,
     /// A space, or the service, has as many extensions imposed as it may have.
     TooManyImposed,
+    /// This build knows no such version of the engine.
+    NoSuchEngine,
 }
 
 /// Which rule an extension broke, and where. Made by `bezant_extensions::check`.
@@ -233,6 +235,9 @@ impl fmt::Display for Refused {
             ),
             Self::NoVersionBefore => f.write_str(
                 "this version is not in force, or no version before it is installed any more; `bezant ext ls` lists them",
+            ),
+            Self::NoSuchEngine => f.write_str(
+                "this build knows no such version of the engine; give every replica one that does, then switch",
             ),
             Self::TooManyImposed => f.write_str(
                 "as many extensions are imposed as may be, in this space or in all; lift one",

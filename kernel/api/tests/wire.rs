@@ -250,6 +250,7 @@ fn decrees() -> impl Strategy<Value = Decree> {
         member().prop_map(|(group, client)| Decree::Join(group, client)),
         member().prop_map(|(group, client)| Decree::Leave(group, client)),
         (any::<[u8; 32]>(), quotas()).prop_map(|(client, quota)| Decree::Allot(client, quota)),
+        any::<(u32, u64)>().prop_map(|(version, at)| Decree::Engine(version, at)),
     ]
 }
 
@@ -387,6 +388,7 @@ fn every_refusal() -> Vec<Refused> {
         Refused::Imposed,
         Refused::NoVersionBefore,
         Refused::TooManyImposed,
+        Refused::NoSuchEngine,
     ];
     all.extend(Refusal::ALL.map(Refused::Space));
     all.extend(

@@ -657,6 +657,7 @@ impl Node {
             leases: figures.leases,
             waiters: figures.waiters,
             extensions: figures.extensions,
+            engine: self.kernel.engine(),
             requests: counters.requests,
             proposals: counters.proposals,
             signatures: counters.signatures,

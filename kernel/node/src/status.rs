@@ -82,6 +82,8 @@ pub struct NodeStatus {
     pub extensions: usize,
     /// Each of them, and what it did here, in the order of their registration.
     pub extension_calls: Vec<ExtensionCalls>,
+    /// The version of the engine by which extensions run.
+    pub engine: u32,
     /// Requests executed since the start.
     pub requests: u64,
     /// Proposals executed since the start.

@@ -182,6 +182,10 @@ impl Kernel {
                 self.rights_changed |= changed;
                 changed
             }
+            Decree::Engine(version, from) => {
+                let when = (from, at.position.0);
+                self.extensions.switch_engine(version, when)?
+            }
             Decree::Allot(client, quota) => {
                 let before = self.spaces.allot(client, quota);
                 before.ok_or(Refused::TooManyGrants)? != quota

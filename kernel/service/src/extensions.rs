@@ -13,7 +13,7 @@ mod trace;
 
 use bezant_api::{ExtensionHash, Installed, Manifest, Refused, Right};
 use bezant_bft::ids::ClientId;
-use bezant_extensions::{Cause, Conclusion, Extension, Found, Invocation, Registry};
+use bezant_extensions::{Cause, Conclusion, EngineVersion, Extension, Found, Invocation, Registry};
 use bezant_tuple::{Field, Template, Tuple, Value};
 use bezant_tuplespace::{Lease, Operation, Outcome, Refusal, SpaceName, Spaces, WaiterId};
 
@@ -139,6 +139,16 @@ impl Extensions {
     /// Puts into force what is to be so from this proposal on.
     pub(crate) fn begin(&mut self, proposal: u64) {
         self.registry.begin(proposal);
+    }
+
+    /// Lets extensions be run by another version of the engine.
+    pub(crate) fn switch_engine(
+        &mut self,
+        version: u32,
+        when: (u64, u64),
+    ) -> Result<bool, Refused> {
+        let version = EngineVersion::known(version.into()).ok_or(Refused::NoSuchEngine)?;
+        Ok(self.registry.switch_engine(version, when))
     }
 
     pub(crate) fn impose(
@@ -295,6 +305,7 @@ impl Extensions {
                 invoker: at.client.0,
                 now_ms: at.time.0,
                 sequence: at.position.0,
+                engine: self.registry.engine(),
             };
             let report = self.machine.call(found, invocation, hands)?;
             spaces.look_as(Some(at.client.0));
@@ -326,6 +337,7 @@ impl Extensions {
             invoker: at.client.0,
             now_ms: at.time.0,
             sequence: at.position.0,
+            engine: self.registry.engine(),
         };
         let wait = waiter.map(|id| Wait {
             id,

@@ -166,6 +166,12 @@ impl Kernel {
         self.extensions.exhausted()
     }
 
+    /// The number of the engine's version by which extensions run.
+    #[must_use]
+    pub fn engine(&self) -> u32 {
+        self.extensions.registry().engine().number()
+    }
+
     /// What each installed extension did at this replica since it started; outside agreed state.
     #[must_use]
     pub fn tallied(&self) -> Vec<Tallied> {

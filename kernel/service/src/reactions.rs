@@ -271,6 +271,7 @@ impl Kernel {
                 invoker: event.client.unwrap_or(owner.0),
                 now_ms: self.time.0,
                 sequence: position.0,
+                engine: registry.engine(),
             },
         };
         let ground = (&mut self.spaces, &self.access);

@@ -35,13 +35,15 @@ pub(crate) enum Stock {
     Thief,
     /// Instead of `inp ("smuggle")`: puts `("k", 1, 1)` and answers that nothing matched.
     Smuggler,
+    /// Instead of `inp ("eat")`: puts `("heard", "g")` again and again, until it has no fuel.
+    Glutton,
     /// Refuses with 7 to let anybody put a `("k", _, _)`.
     Judge,
 }
 
 impl Stock {
     /// All of them.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Counter,
         Self::Barrier,
         Self::EchoA,
@@ -50,6 +52,7 @@ impl Stock {
         Self::Spoiler,
         Self::Thief,
         Self::Smuggler,
+        Self::Glutton,
         Self::Judge,
     ];
 }
@@ -142,6 +145,7 @@ fn make(stock: Stock) -> (Manifest, Vec<u8>) {
             "(\"smuggle\")",
             says("(\"k\", 1, 1)", "i32.const 128 i32.const 2 call $reply"),
         ),
+        Stock::Glutton => (inp(), "(\"eat\")", says("(\"heard\", \"g\")", "br 0")),
         Stock::Judge => (Trigger::Judges(vec![OperationKind::Out]), key, None),
     };
     let body = match says {
@@ -154,8 +158,8 @@ fn make(stock: Stock) -> (Manifest, Vec<u8>) {
                 (import \"bezant1\" \"reply\" (func $reply (param i32 i32)))
                 (memory (export \"memory\") 1)
                 (data (i32.const 0) \"{data}\") (data (i32.const 128) \"\\01\\00\")
-                (func (export \"run\")
-                    i32.const -1 i32.const 0 i32.const {length} call $out {then})"
+                (func (export \"run\") (loop
+                    i32.const -1 i32.const 0 i32.const {length} call $out {then}))"
             )
         }
         None => "(import \"bezant1\" \"refuse\" (func $refuse (param i32)))

@@ -16,6 +16,7 @@ use crate::limits::{
     MAX_ACKNOWLEDGEMENTS, MAX_ACKNOWLEDGEMENTS_PER_CLIENT, MAX_EXTENSIONS,
     MAX_EXTENSIONS_PER_OWNER, MAX_IMPOSED, MAX_IMPOSED_PER_SPACE, MAX_TOTAL_MODULE_BYTES,
 };
+use crate::version::EngineVersion;
 
 /// The hash of the extension with each number.
 type Numbers = BTreeMap<u64, ExtensionHash>;
@@ -26,6 +27,12 @@ impl Registry {
         let number = |hash: &ExtensionHash| self.extensions.get(hash).map_or(0, |e| e.order);
         let mut ordered: Vec<&Extension> = self.extensions.values().collect();
         ordered.sort_unstable_by_key(|extension| extension.order);
+        codec::put_varint(out, u64::from(self.engine.number()));
+        codec::put_varint(out, u64::from(self.next_engine.is_some()));
+        if let Some((at, engine)) = self.next_engine {
+            codec::put_varint(out, at);
+            codec::put_varint(out, u64::from(engine.number()));
+        }
         codec::put_varint(out, self.registered);
         codec::put_varint(out, ordered.len() as u64);
         for extension in ordered {
@@ -65,6 +72,18 @@ impl Registry {
     /// [`BadContent`] for anything that no registry could have written.
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, BadContent> {
         let mut registry = Self::new();
+        let engine = |number| {
+            let known = EngineVersion::known(number);
+            known.ok_or(BadContent::Contradiction(
+                "an engine that this build does not know; run the one that does",
+            ))
+        };
+        registry.engine = engine(reader.varint()?)?;
+        if reader.truth()? {
+            let (at, next) = (reader.varint()?, engine(reader.varint()?)?);
+            BadContent::unless(next != registry.engine, "an engine to come that is there")?;
+            registry.next_engine = Some((at, next));
+        }
         registry.registered = reader.varint()?;
         let mut numbers = Numbers::new();
         let mut before = Vec::new();

@@ -108,6 +108,11 @@ impl Registry {
 
     /// Puts into force what is to be so from this proposal on.
     pub fn begin(&mut self, proposal: u64) {
+        if let Some((at, engine)) = self.next_engine
+            && at <= proposal
+        {
+            (self.engine, self.next_engine) = (engine, None);
+        }
         let due = self.lines.iter();
         let due = due.filter(|(_, line)| line.next.is_some_and(|(at, _)| at <= proposal));
         let due: Vec<u64> = due.map(|(line, _)| *line).collect();

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 use bezant_api::{Access, Capability, FailureCode, Manifest, Subscription, Trigger};
-use bezant_extensions::{CallReport, Cause, Conclusion, Engine, Host, Invocation};
+use bezant_extensions::{CallReport, Cause, Conclusion, Engine, EngineVersion, Host, Invocation};
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
     Applied, Lease, Limits, Operation, OperationKind, Outcome, Parts, Refusal, SpaceName, Spaces,
@@ -152,6 +152,7 @@ pub(crate) fn invocation<'a>(space: &'a SpaceName, operation: &'a Operation) -> 
         invoker: [0xab; 32],
         now_ms: 1_700_000_000_123,
         sequence: 42,
+        engine: EngineVersion::FIRST,
     }
 }
 

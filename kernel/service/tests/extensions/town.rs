@@ -38,6 +38,8 @@ pub(crate) struct Town {
     answers: BTreeMap<(u64, u64), Answer>,
     /// Answers that the service was told have come.
     acked: BTreeSet<(u64, u64)>,
+    /// An operator's session and next request.
+    operator: (SessionId, u64),
     nonce: u64,
     pub(crate) now: u64,
 }
@@ -54,11 +56,13 @@ impl Town {
             inhabitants: Vec::new(),
             answers: BTreeMap::new(),
             acked: BTreeSet::new(),
+            operator: (SessionId(0), 0),
             nonce: 0,
             now: 1_000,
         };
         // The founders are operators, these are not.
         let operator = town.bench.open(0, 1);
+        town.operator = (operator, 5);
         for (client, number) in (0..4).zip(1..) {
             let key = fixture::client_id(number_of(client)).0;
             let enrol = Call::Decree(bezant_api::Decree::Enrol(key));
@@ -150,6 +154,14 @@ impl Town {
         let asked = self.begin(who, call);
         let answer = self.answer(asked);
         answer.unwrap_or_else(|| panic!("{call:?} waits")).clone()
+    }
+
+    /// What an operator is answered.
+    pub(crate) fn as_operator(&mut self, call: &Call) -> Answer {
+        let (session, number) = self.operator;
+        self.operator.1 += 1;
+        self.execute(Some(asking(0, session, number, &[], call)));
+        self.answers[&(session.0, number)].clone()
     }
 
     /// Begins an operation in space `a`.

@@ -199,3 +199,38 @@ fn an_extension_of_its_own_is_no_version_of_another() {
     let done = town.ask(BEN, &on_a("out", "(1)"));
     assert_eq!(done, Answer::Outcome(Outcome::Done));
 }
+
+/// The same call burns what the version in force charges, from its proposal on.
+#[test]
+fn prices_change_at_a_proposal() {
+    let mut town = Town::with("queue");
+    let decree = |version, at| Call::Decree(bezant_api::Decree::Engine(version, at));
+    let burnt = |town: &mut Town| {
+        let before = town.bench.kernel.tallied()[0].tally.fuel;
+        town.out(ANN, "(\"element\", 1, 1)");
+        town.op(ANN, "inp", "(\"head\")");
+        town.bench.kernel.tallied()[0].tally.fuel - before
+    };
+    assert_eq!(
+        town.ask(ANN, &decree(2, 0)),
+        Answer::Refused(Refused::NotOperator)
+    );
+    assert_eq!(
+        town.as_operator(&decree(9, 0)),
+        Answer::Refused(Refused::NoSuchEngine)
+    );
+    let first = burnt(&mut town);
+    let at = town.bench.number + 5;
+    assert_eq!(town.as_operator(&decree(2, at)), Answer::Changed(true));
+    assert_eq!(burnt(&mut town), first);
+    while town.bench.number + 1 < at {
+        assert_eq!(town.bench.kernel.engine(), 1);
+        town.tick(1);
+    }
+    let second = burnt(&mut town);
+    assert_eq!(town.bench.kernel.engine(), 2);
+    assert!(second < first, "{second} and {first}");
+    assert_eq!(town.as_operator(&decree(2, 0)), Answer::Changed(false));
+    assert_eq!(town.as_operator(&decree(1, 0)), Answer::Changed(true));
+    assert_eq!(burnt(&mut town), first);
+}

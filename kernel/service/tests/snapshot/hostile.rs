@@ -235,6 +235,8 @@ struct Parts {
     last_event: u64,
     /// Space, kind and tuple.
     events: Vec<(&'static str, u8, u64)>,
+    /// The engine's version in force, and the one to come, 0 for none.
+    engine: (u64, u64),
     registered: u64,
     /// Owner, version, order, line, and the order of the version before.
     extensions: Vec<(u8, u32, u64, u64, u64)>,
@@ -341,6 +343,7 @@ fn sound() -> Parts {
         waiters: vec![(6, 3, "a", 1, 0), (2, 3, "b", 0, 6)],
         last_event: 12,
         events: vec![("a", 0, 9), ("gone", 1, 2), ("b", 2, 40)],
+        engine: (1, 2),
         registered: 5,
         extensions: vec![(0, 1, 1, 1, 0), (1, 2, 3, 3, 0), (0, 3, 4, 1, 1)],
         lines: vec![(1, 4, 1), (3, 3, 0)],
@@ -473,6 +476,12 @@ impl Parts {
             .any(|(client, ..)| *client >= 4)
         {
             acknowledgements.reverse();
+        }
+        put_varint(put, self.engine.0);
+        put_varint(put, u64::from(self.engine.1 > 0));
+        if self.engine.1 > 0 {
+            put_varint(put, 99);
+            put_varint(put, self.engine.1);
         }
         put_varint(put, self.registered);
         put_varint(put, self.extensions.len() as u64);
@@ -709,6 +718,9 @@ fn spaces_that_cannot_be_are_refused() {
 #[test]
 fn extensions_that_cannot_be_are_refused() {
     refused! {
+        "an engine that this build does not know": |s| s.engine.0 = 3;
+        "an engine that this build does not know": |s| s.engine.1 = 3;
+        "an engine to come that is there": |s| s.engine.1 = 1;
         "registered twice": |s| s.extensions[1].1 = 1;
         "breaks a rule": |s| s.extensions[1].1 = 101;
         "more extensions than there may be": |s| s.many_extensions();

@@ -26,7 +26,9 @@ fn an_empty_service_restores_to_an_empty_one() {
     let snapshot = new_kernel().snapshot().content();
     assert_eq!(
         snapshot,
-        [8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+        [
+            8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0
+        ]
     );
     let mut bench = Bench::new();
     let session = bench.open(0, 1);

@@ -67,7 +67,10 @@ pub(super) fn draw(rng: &mut Rng, draining: bool) -> Call {
         45 | 46 => Operation::Inp {
             template: template("(\"steal\")"),
         },
-        47 | 48 => Operation::Inp {
+        47 => Operation::Inp {
+            template: template("(\"eat\")"),
+        },
+        48 => Operation::Inp {
             template: template("(\"smuggle\")"),
         },
         49..=51 if !draining => Operation::Rd {

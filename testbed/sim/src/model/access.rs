@@ -338,7 +338,7 @@ impl Spaces {
         let (entry, joins) = match decree {
             Decree::Allot(client, quota) => return Ok(self.allot(*client, *quota)),
             Decree::Enrol(_) => return Ok(Answer::Changed(false)),
-            Decree::Expel(_) => return Err(Refused::Malformed),
+            Decree::Expel(_) | Decree::Engine(..) => return Err(Refused::Malformed),
             Decree::Join(group, client) => ((group.clone(), *client), true),
             Decree::Leave(group, client) => ((group.clone(), *client), false),
         };

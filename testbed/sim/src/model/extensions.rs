@@ -278,6 +278,7 @@ impl Spaces {
             }
             (Operation::Inp { .. }, [Value::Text(word)]) if word == "steal" => Stock::Thief,
             (Operation::Inp { .. }, [Value::Text(word)]) if word == "smuggle" => Stock::Smuggler,
+            (Operation::Inp { .. }, [Value::Text(word)]) if word == "eat" => Stock::Glutton,
             _ => return None,
         };
         if !self.programs.applies(client, stock) && !self.programs.imposed.contains(&stock) {
@@ -290,12 +291,22 @@ impl Spaces {
             Stock::Thief => self
                 .says(who, space, "(\"heard\", \"t\")")
                 .and(Err(FailureCode::Trap)),
+            // Unless there is no room even for the first one.
+            Stock::Glutton => self.glut(who, space),
             _ => self.smuggle(who, space),
         };
         Some(done.map_err(|code| {
             *self = before;
             failure(stock, code)
         }))
+    }
+
+    /// Puts tuples until there is no more room, or no more fuel: for some sixty.
+    fn glut(&mut self, who: (u64, u64), space: &SpaceName) -> Result<Option<Outcome>, Failed> {
+        for _ in 0..64 {
+            self.says(who, space, "(\"heard\", \"g\")")?;
+        }
+        Err(FailureCode::OutOfFuel)
     }
 
     /// Puts a tuple for whoever has this session.

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bezant_api::{Answer, Call, ExtensionHash, Installed, Manifest, Trigger};
+use bezant_api::{Answer, Call, Decree, ExtensionHash, Installed, Manifest, Trigger};
 use bezant_extensions::{Checked, check, check_extension, content_hash};
 use bezant_node::config::to_hex;
 use bezant_tuplespace::{OperationKind, SpaceName};
@@ -112,6 +112,14 @@ pub(crate) enum Ext {
         /// The version in force
         hash: ExtensionHash,
     },
+    /// Let extensions be run by another version of engine and prices (operators only)
+    Engine {
+        /// The version
+        version: u32,
+        /// From the proposal with this number on; at once without one
+        #[arg(long, default_value_t = 0)]
+        at: u64,
+    },
     /// Make an extension apply to everyone in a space: its policies, and what it runs instead
     /// of (who administers the space only)
     Impose {
@@ -177,6 +185,7 @@ impl Ext {
                 }
             }
             Self::Rollback { hash } => Call::Rollback { hash },
+            Self::Engine { version, at } => Call::Decree(Decree::Engine(version, at)),
             Self::Impose { space, hash } => Call::Impose { space, hash },
             Self::Lift { space, hash } => Call::Lift { space, hash },
             Self::Ack {
