@@ -115,7 +115,8 @@ pub(crate) enum Ext {
     /// Let extensions be run by another version of engine and prices (operators only)
     Engine {
         /// The version
-        version: u32,
+        #[arg(value_name = "VERSION")]
+        number: u32,
         /// From the proposal with this number on; at once without one
         #[arg(long, default_value_t = 0)]
         at: u64,
@@ -185,7 +186,7 @@ impl Ext {
                 }
             }
             Self::Rollback { hash } => Call::Rollback { hash },
-            Self::Engine { version, at } => Call::Decree(Decree::Engine(version, at)),
+            Self::Engine { number, at } => Call::Decree(Decree::Engine(number, at)),
             Self::Impose { space, hash } => Call::Impose { space, hash },
             Self::Lift { space, hash } => Call::Lift { space, hash },
             Self::Ack {

@@ -297,8 +297,7 @@ impl Test<'_> {
             return Ok(Exit::Ok);
         }
         self.printer.note(&format!(
-            "{steps} steps, and four replicas with the same replies, fuel {fuel} and state {}",
-            state.get(..16).unwrap_or(&state)
+            "{steps} steps, and four replicas with the same replies, fuel {fuel} and state"
         ));
         Ok(Exit::Ok)
     }
