@@ -1,5 +1,7 @@
 //! The dumb tuple space: one list of tuples, one list of those who wait.
 
+mod hearing;
+
 use std::{
     hash::{Hash as _, Hasher},
     sync::Arc,
@@ -783,38 +785,6 @@ impl Spaces {
         } else {
             self.tuples.push(placed);
         }
-    }
-
-    /// The number of a tuple is given out.
-    pub(super) const fn number(&mut self) {
-        self.last += 1;
-    }
-
-    /// How much happened since the last publication, and how many were served.
-    pub(super) const fn counts(&self) -> (usize, usize) {
-        (self.happening.len(), self.served.len())
-    }
-
-    /// What happened in a space since the last publication, but for the first of all.
-    pub(super) fn happened_in<'a>(
-        &'a self,
-        space: &'a str,
-        skipped: usize,
-    ) -> impl Iterator<Item = (Change, Tuple)> + 'a {
-        let happened = self.happening.iter().skip(skipped);
-        let here = happened.filter(move |happened| happened.space.as_str() == space);
-        here.map(|happened| (happened.change, happened.tuple.clone()))
-    }
-
-    /// What those got who were served in a space, but for the first of all.
-    pub(super) fn served_in<'a>(
-        &'a self,
-        space: &'a str,
-        skipped: usize,
-    ) -> impl Iterator<Item = Tuple> + 'a {
-        let served = self.served.iter().skip(skipped);
-        let here = served.filter(move |served| served.space.as_str() == space);
-        here.map(|served| served.tuple.clone())
     }
 
     /// A wait ends with a tuple.
