@@ -84,6 +84,9 @@ BEZANT(wait_for) int32_t bezant_wait_for(int32_t space, void *template, uint32_t
 /* Hands a tuple to those who wait for one like it, as out would: to all who read, and to the first who takes. It is never in the space. Gives how many got it. Fuel: 800. */
 BEZANT(wake) int32_t bezant_wake(int32_t space, void *tuple, uint32_t tuple_len);
 
+/* For event 4: the client who was served gets no answer but waits as before, and the tuple that it took is in the space again: 1. 0 if it has its answer already, and for everything else. Only for clients that the extension applies to. Fuel: 800. */
+BEZANT(hold_back) int32_t bezant_hold_back(void);
+
 /* The last result that was longer than the room given for it. -1 if there is none (any more). Fuel: 20. */
 BEZANT(result) int32_t bezant_result(void *into, uint32_t room);
 

@@ -61,6 +61,8 @@ host_calls! {
     [Control 800] fn wait_for(space: i32, template: ptr, template_len: u32, take: u32) -> i32;
     /// Hands a tuple to those who wait for one like it, as `out` would: to all who read, and to the first who takes. It is never in the space. Gives how many got it.
     [Control 800] fn wake(space: i32, tuple: ptr, tuple_len: u32) -> i32;
+    /// For event 4: the client who was served gets no answer but waits as before, and the tuple that it took is in the space again: 1. 0 if it has its answer already, and for everything else. Only for clients that the extension applies to.
+    [Control 800] fn hold_back() -> i32;
     /// The last result that was longer than the room given for it. -1 if there is none (any more).
     [Control 20] fn result(into: buf, room: u32) -> i32;
     /// Answers the operation, exactly once, in its own result type. The call may go on afterwards. Events and judgements have no answer.

@@ -638,6 +638,12 @@ pub(crate) fn replace(
     apply_for_tuple(guest, space, needed, operation, (into, room))
 }
 
+pub(crate) fn hold_back(guest: Guest<'_, '_, '_>) -> Result<i32, Error> {
+    let held = guest.data_mut().host.hold_back();
+    let held = held.map_err(|refusal| stop(FailureCode::Space(refusal.code())))?;
+    Ok(i32::from(held))
+}
+
 pub(crate) fn result(guest: Guest<'_, '_, '_>, into: u32, room: u32) -> Result<i32, Error> {
     match guest.data_mut().waiting.take() {
         Some(data) => deliver(guest, data, into, room),

@@ -119,6 +119,15 @@ pub trait Host {
     /// As the tuple space refuses.
     fn wake(&mut self, space: &SpaceName, tuple: &Tuple) -> Result<u64, Refusal>;
 
+    /// Holds back the answer of the client that was served, for the event that it was; whether
+    /// that could be.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] if the extension does not apply to that client.
+    fn hold_back(&mut self) -> Result<bool, Refusal> {
+        Ok(false)
+    }
+
     /// Takes a line for the replica's log. Must not affect the agreed state.
     fn log(&mut self, text: &str);
 }

@@ -40,6 +40,13 @@ pub fn event() -> Option<Event> {
     }
 }
 
+/// For [`Event::Served`]: lets the client who was served wait as before, with the tuple back in
+/// the space; whether that could be.
+#[must_use]
+pub fn hold_back() -> bool {
+    raw::hold_back() == 1
+}
+
 /// The operation's template, if it has one.
 #[must_use]
 pub fn template() -> Option<TemplateBytes> {

@@ -242,6 +242,11 @@ pub(crate) fn replace(space: i32, template: &[u8], tuple: &[u8], into: &mut [u8]
     }
 }
 
+pub(crate) fn hold_back() -> i32 {
+    // SAFETY: no address is passed.
+    unsafe { host::hold_back() }
+}
+
 fn result(into: &mut [u8]) -> i32 {
     // SAFETY: the bounds of an exclusive slice.
     unsafe { host::result(into.as_mut_ptr(), len(into)) }

@@ -50,6 +50,8 @@ pub(crate) enum Ran {
 pub(crate) struct Heard<'a> {
     pub(crate) found: Found<'a>,
     pub(crate) invocation: Invocation<'a>,
+    /// Who was served, if that is what happened.
+    pub(crate) served: Option<(WaiterId, ClientId)>,
 }
 
 impl Extensions {
@@ -373,13 +375,17 @@ impl Extensions {
         (spaces, access): (&mut Spaces, &Access),
         heard: Heard<'_>,
     ) -> (u64, bool) {
-        let Heard { found, invocation } = heard;
+        let Heard {
+            found,
+            invocation,
+            served,
+        } = heard;
         let ground = Ground {
             spaces,
             access,
             registry,
         };
-        let hands = Hands::new(ground, found, None);
+        let hands = Hands::new(ground, found, None).of(served);
         machine
             .call(found, invocation, hands)
             .map_or((0, false), |report| {

@@ -20,7 +20,7 @@ use bezant_tuple::{
     Tuple,
     codec::{self, Reader},
 };
-use bezant_tuplespace::{Audience, BadContent, ClientKey, SpaceName};
+use bezant_tuplespace::{Audience, BadContent, ClientKey, SpaceName, WaiterId};
 
 use crate::{
     Kernel,
@@ -38,8 +38,8 @@ struct Event {
     kind: EventKind,
     tuple: Tuple,
     audience: Option<Arc<Audience>>,
-    /// Who was served.
-    client: Option<ClientKey>,
+    /// Who was served, and which wait.
+    served: Option<(ClientKey, WaiterId)>,
     depth: u8,
     /// The order of the extension registered last when it happened: later ones do not hear it.
     until: u64,
@@ -113,7 +113,12 @@ impl Event {
             .as_deref()
             .unwrap_or(&everybody)
             .encode_into(out);
-        codec::put_bytes(out, self.client.as_ref().map_or(&[], |client| client));
+        let served = self.served.as_ref();
+        codec::put_bytes(out, served.map_or(&[], |(client, _)| client));
+        if let Some((_, wait)) = served {
+            codec::put_varint(out, wait.owner);
+            codec::put_varint(out, wait.number);
+        }
         out.push(self.depth);
         codec::put_varint(out, self.until);
         codec::put_varint(out, self.after);
@@ -126,12 +131,15 @@ impl Event {
         let kind = kind.ok_or(BadContent::Contradiction("an event of no kind"))?;
         let tuple = reader.tuple()?;
         let audience = Audience::decode(reader)?;
-        let client = match reader.bytes()? {
+        let served = match reader.bytes()? {
             [] => None,
-            key => Some(
-                key.try_into()
-                    .map_err(|_| BadContent::Contradiction("a key that is none"))?,
-            ),
+            key => {
+                let client = key
+                    .try_into()
+                    .map_err(|_| BadContent::Contradiction("a key that is none"))?;
+                let (owner, number) = (reader.varint()?, reader.varint()?);
+                Some((client, WaiterId { owner, number }))
+            }
         };
         let (depth, until, after) = (reader.byte()?, reader.varint()?, reader.varint()?);
         BadContent::unless(
@@ -143,7 +151,7 @@ impl Event {
             kind,
             tuple,
             audience: (!audience.is_everybody()).then(|| Arc::new(audience)),
-            client,
+            served,
             depth,
             until,
             after,
@@ -194,7 +202,7 @@ impl Kernel {
                     kind,
                     tuple: happened.tuple.clone(),
                     audience: happened.audience.cloned(),
-                    client: None,
+                    served: None,
                     depth,
                     until,
                     after: 0,
@@ -209,7 +217,7 @@ impl Kernel {
                     kind: EventKind::Served,
                     tuple: served.tuple.clone(),
                     audience: None,
-                    client: client.map(|client| client.0),
+                    served: client.map(|client| (client.0, served.waiter)),
                     depth,
                     until,
                     after: 0,
@@ -268,11 +276,12 @@ impl Kernel {
             invocation: Invocation {
                 space: &event.space,
                 cause: Cause::Event(event.kind, &event.tuple),
-                invoker: event.client.unwrap_or(owner.0),
+                invoker: event.served.map_or(owner.0, |(client, _)| client),
                 now_ms: self.time.0,
                 sequence: position.0,
                 engine: registry.engine(),
             },
+            served: event.served.map(|(client, wait)| (wait, ClientId(client))),
         };
         let ground = (&mut self.spaces, &self.access);
         let (fuel, succeeded) = Extensions::react(registry, machine, ground, heard);

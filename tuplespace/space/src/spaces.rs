@@ -30,7 +30,7 @@ use crate::{
     shelf::Work,
     space::{Space, Ties, View, keys_of},
     undo::{Undo, UndoLog},
-    waiting::{Arrival, Matched, Offer, Waiter, Waiting},
+    waiting::{Arrival, Matched, Offer, Serving, Waiter, Waiting},
 };
 
 /// All spaces of one replica, with everyone who waits in them.
@@ -50,6 +50,8 @@ pub struct Spaces {
     /// Answers to watches.
     told: Vec<(WaiterId, Outcome)>,
     served: Vec<Served>,
+    /// How those come back, in the same order.
+    serving: Vec<Serving>,
     undo: UndoLog,
     clock: Clock,
     leases: Leases,
@@ -113,6 +115,7 @@ impl Spaces {
             history: History::default(),
             told: Vec::new(),
             served: Vec::new(),
+            serving: Vec::new(),
             undo: UndoLog::default(),
             clock: Clock::default(),
             leases: Leases::default(),
@@ -336,8 +339,14 @@ impl Spaces {
             return Vec::new();
         }
         let served = std::mem::take(&mut self.served);
-        self.undo.record(|| Undo::HandedOut(served.clone()));
-        served
+        let serving = std::mem::take(&mut self.serving);
+        self.undo
+            .record(|| Undo::HandedOut(served.clone(), serving.clone()));
+        let pairs = served.into_iter().zip(serving);
+        pairs
+            .filter(|(_, serving)| !serving.held)
+            .map(|(served, _)| served)
+            .collect()
     }
 
     /// The waiters served and not yet taken by [`Spaces::take_served`].
@@ -634,12 +643,12 @@ impl Spaces {
         let audience = ties.audience.clone();
         self.note(name, (Change::Inserted, id), &tuple, audience.as_ref());
         for arrival in matched.readers {
-            self.serve(arrival, id, tuple.clone());
+            self.serve(arrival, (id, tuple.clone()), None);
         }
         match matched.taker {
             Some(arrival) => {
                 self.note(name, (Change::Taken, id), &tuple, audience.as_ref());
-                self.serve(arrival, id, tuple);
+                self.serve(arrival, (id, tuple), Some(ties));
             }
             None => {
                 let arity = tuple.arity();
@@ -653,24 +662,25 @@ impl Spaces {
         }
     }
 
-    fn serve(&mut self, arrival: Arrival, id: TupleId, tuple: Tuple) {
-        let Waiter {
-            id: waiter,
-            space,
-            wants,
-            ..
-        } = self.leave(arrival);
-        let kind = if wants == Wants::Take {
+    fn serve(&mut self, arrival: Arrival, (id, tuple): (TupleId, Tuple), took: Option<Ties>) {
+        let waiter = self.leave(arrival);
+        let kind = if waiter.wants == Wants::Take {
             OperationKind::In
         } else {
             OperationKind::Rd
         };
         self.served.push(Served {
-            waiter,
-            space,
+            waiter: waiter.id,
+            space: waiter.space.clone(),
             kind,
             id,
             tuple,
+        });
+        self.serving.push(Serving {
+            arrival,
+            waiter,
+            took,
+            held: false,
         });
         self.undo.record(|| Undo::Served);
     }
@@ -690,15 +700,25 @@ impl Spaces {
 
     /// Lets go of the tuple `id`, which is there.
     fn let_go(&mut self, name: &SpaceName, arity: usize, id: TupleId, change: Change) -> Tuple {
+        self.let_go_of(name, (arity, id), change).0
+    }
+
+    /// As [`Spaces::let_go`], with what it hung together with.
+    fn let_go_of(
+        &mut self,
+        name: &SpaceName,
+        (arity, id): (usize, TupleId),
+        change: Change,
+    ) -> (Tuple, Ties) {
         let (tuple, ties) = self.pull(name, arity, id);
         self.note(name, (change, id), &tuple, ties.audience.as_ref());
         self.undo.record(|| Undo::Removed {
             space: name.clone(),
             id,
             tuple: tuple.clone(),
-            ties,
+            ties: ties.clone(),
         });
-        tuple
+        (tuple, ties)
     }
 
     fn put(
@@ -781,11 +801,18 @@ impl Spaces {
             Undo::Left(arrival, waiter) => self.waiting.restore(arrival, waiter),
             Undo::Served => {
                 self.served.pop();
+                self.serving.pop();
             }
             Undo::Happened => {
                 self.happening.pop();
             }
-            Undo::HandedOut(served) => self.served = served,
+            Undo::HandedOut(served, serving) => (self.served, self.serving) = (served, serving),
+            Undo::HeldBack(at, arrival) => {
+                self.waiting.remove(arrival);
+                if let Some(serving) = self.serving.get_mut(at) {
+                    serving.held = false;
+                }
+            }
         }
     }
 }

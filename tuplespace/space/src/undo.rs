@@ -7,7 +7,7 @@ use crate::{
     Quota, Served, SpaceName, TupleId,
     leases::Hold,
     space::Ties,
-    waiting::{Arrival, Waiter},
+    waiting::{Arrival, Serving, Waiter},
 };
 
 /// A place to which [`crate::Spaces::rollback`] can return. Savepoints nest;
@@ -59,7 +59,9 @@ pub(crate) enum Undo {
     /// Something happened to a tuple.
     Happened,
     /// Those served were handed out.
-    HandedOut(Vec<Served>),
+    HandedOut(Vec<Served>, Vec<Serving>),
+    /// The answer of one who was served is held back.
+    HeldBack(usize, Arrival),
 }
 
 /// The changes since the first savepoint after the last commit.

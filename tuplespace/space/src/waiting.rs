@@ -15,7 +15,7 @@ use crate::{
     audience::{Aim, Viewer},
     clock::{Clock, End},
     key::{FNV_START, Key},
-    space::keys_of,
+    space::{Ties, keys_of},
 };
 
 /// A waiting `rd`, `in` or `watch`.
@@ -29,6 +29,17 @@ pub(crate) struct Waiter {
     pub(crate) client: Option<ClientKey>,
     /// When it waits no longer.
     pub(crate) end: Option<End>,
+}
+
+/// How one comes back who was served and has no answer yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Serving {
+    pub(crate) arrival: Arrival,
+    pub(crate) waiter: Waiter,
+    /// What the tuple hung together with that it took, if there is one to be put back.
+    pub(crate) took: Option<Ties>,
+    /// Whether its answer is held back.
+    pub(crate) held: bool,
 }
 
 /// A waiter's place in the order of arrival, never used twice.

@@ -33,6 +33,8 @@ pub(super) struct Hands<'a> {
     /// By whose rights it acts, and with whose eyes: whoever calls it has lent it none.
     owner: ClientId,
     wait: Option<Wait>,
+    /// Whose being served it was called for.
+    served: Option<(WaiterId, ClientId)>,
     said: Vec<String>,
     /// What it asked for, while somebody wants to know.
     steps: Option<Vec<TracedStep>>,
@@ -46,10 +48,17 @@ impl<'a> Hands<'a> {
             found,
             owner: ClientId(found.extension.owner),
             wait,
+            served: None,
             said: Vec::new(),
             steps: None,
             fuel_left: 0,
         }
+    }
+
+    /// The same for the event that somebody was served.
+    pub(super) const fn of(mut self, served: Option<(WaiterId, ClientId)>) -> Self {
+        self.served = served;
+        self
     }
 
     pub(super) const fn look_as_owner(&mut self) {
@@ -184,6 +193,23 @@ impl Host for Hands<'_> {
         let served = woken.map(Outcome::Count);
         self.note(|| format!("wake {space} {tuple}"), &served, before);
         woken
+    }
+
+    fn hold_back(&mut self) -> Result<bool, Refusal> {
+        let Some((waiter, client)) = self.served else {
+            return Ok(false);
+        };
+        // It changes what an operation of this client means.
+        let Found {
+            hash, subscription, ..
+        } = self.found;
+        let registry = self.ground.registry;
+        if !registry.applies(&client.0, &hash)
+            && !registry.imposed_in(&subscription.space).contains(&hash)
+        {
+            return Err(Refusal::Forbidden);
+        }
+        Ok(self.ground.spaces.hold_back(waiter))
     }
 
     fn log(&mut self, text: &str) {

@@ -317,3 +317,66 @@ fn looking_at_tuples_is_paid_for() {
         burnt(1)
     );
 }
+
+/// One that keeps answers from those who wait, and is told by a tuple when it did.
+fn keeper() -> (Manifest, Vec<u8>) {
+    let (bytes, length) = data(0, "(\"kept\")");
+    let body = format!(
+        "(import \"bezant1\" \"hold_back\" (func $hold (result i32)))
+        (import \"bezant1\" \"out\" (func $out (param i32 i32 i32)))
+        (memory (export \"memory\") 1) {bytes}
+        (func (export \"hear\") (if (call $hold)
+            (then i32.const -1 i32.const 0 i32.const {length} call $out)))"
+    );
+    let on = Trigger::Events(vec![EventKind::Served]);
+    written("keeper", &[(on, "(\"x\", _)", "hear")], &body)
+}
+
+/// The tuple and who waits for it are as before, for those who agreed and for nobody else.
+#[test]
+fn an_answer_is_held_back_from_those_who_agreed() {
+    let mut town = Town::new();
+    let hash = town.install(ANN, keeper());
+    // He did not agree.
+    let free = town.start(BEN, "in", "(\"x\", 1)");
+    town.out(DAN, "(\"x\", 1)");
+    assert!(town.served(free).is_some());
+    assert_eq!(town.bench.kernel.tallied()[0].tally.failures, 1);
+
+    town.ask(CAT, &Call::Acknowledge { hash });
+    let takes = town.start(CAT, "in", "(\"x\", 2)");
+    let reads = town.start(CAT, "rd", "(\"x\", ?int)");
+    town.out(DAN, "(\"x\", 2)");
+    assert_eq!((town.answer(takes), town.answer(reads)), (None, None));
+    assert_eq!(town.count("(\"kept\")"), 2);
+    assert_eq!(town.bench.kernel.waiting().count(), 2);
+    // It is there, for whoever asks.
+    assert_eq!(
+        town.op(BEN, "rdp", "(\"x\", 2)"),
+        Some("(\"x\", 2)".to_owned())
+    );
+    // Taken back, the next one is served.
+    assert_eq!(
+        town.ask(CAT, &Call::Withdraw { hash }),
+        Answer::Changed(true)
+    );
+    town.out(DAN, "(\"x\", 2)");
+    assert!(town.served(takes).is_some() && town.served(reads).is_some());
+    assert_eq!(town.count("(\"x\", _)"), 1);
+    assert_eq!(town.bench.kernel.waiting().count(), 0);
+}
+
+/// What held an answer back and then failed did not hold it back.
+#[test]
+fn a_failure_lets_the_answer_go() {
+    let mut town = Town::new();
+    let body = "(import \"bezant1\" \"hold_back\" (func $hold (result i32)))
+        (memory (export \"memory\") 1) (func (export \"hear\") call $hold drop unreachable)";
+    let on = Trigger::Events(vec![EventKind::Served]);
+    town.install(ANN, written("fails", &[(on, "(\"x\")", "hear")], body));
+    let waits = town.start(ANN, "in", "(\"x\")");
+    town.out(BEN, "(\"x\")");
+    assert_eq!(town.served(waits), Some("(\"x\")".to_owned()));
+    assert_eq!(town.count("(\"x\")"), 0);
+    assert_eq!(town.bench.kernel.waiting().count(), 0);
+}

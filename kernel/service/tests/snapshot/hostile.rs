@@ -531,6 +531,10 @@ impl Parts {
                 put_tuple(put, &tuple("(1)"));
                 put.extend([0, 0]);
                 put_bytes(put, client);
+                if !client.is_empty() {
+                    put_varint(put, 2);
+                    put_varint(put, 9);
+                }
                 put.push(*depth);
                 put_varint(put, *until);
                 put_varint(put, *after);

@@ -27,7 +27,7 @@ fn an_empty_service_restores_to_an_empty_one() {
     assert_eq!(
         snapshot,
         [
-            8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0
+            8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0
         ]
     );
     let mut bench = Bench::new();

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::Spaces;
 use crate::{
-    Audience, ClientKey, Groups, Operation, Refusal, SpaceName, TupleId, Wants, audience::Aim,
-    space::Space, waiting::Arrival,
+    Audience, Change, ClientKey, Groups, Operation, Refusal, SpaceName, TupleId, Wants,
+    audience::Aim, space::Space, waiting::Arrival,
 };
 
 impl Spaces {
@@ -50,10 +50,11 @@ impl Spaces {
         });
         self.client = before;
         let Ok(Some((id, tuple))) = found else { return };
-        if aim == Aim::Take {
-            self.remove(&waiter.space, tuple.arity(), id);
-        }
-        self.serve(arrival, id, tuple);
+        let took = (aim == Aim::Take).then(|| {
+            let place = (tuple.arity(), id);
+            self.let_go_of(&waiter.space, place, Change::Taken).1
+        });
+        self.serve(arrival, (id, tuple), took);
     }
 
     /// Takes up to a page of tuples out of a space, whoever they are for, by their number of
