@@ -61,6 +61,12 @@ pub const MAX_CASCADE_DEPTH: u8 = 4;
 /// request; the rest is no event for extensions.
 pub const MAX_CASCADE_EVENTS: u32 = 256;
 
+/// Most events that wait to be heard by extensions, and most bytes of their tuples; what happens
+/// while there are so many is no event for extensions.
+pub const MAX_UNHEARD: usize = 65_536;
+/// See [`MAX_UNHEARD`].
+pub const MAX_UNHEARD_BYTES: usize = 16 * 1024 * 1024;
+
 const _: () = assert!(
     MAX_EVENT_FUEL <= EVENT_FUEL_PER_PROPOSAL,
     "one call must fit into what a proposal allows"

@@ -5,7 +5,8 @@
 //! extension deals with an event in a step of its own, by its owner's rights: if it fails, what
 //! it did vanishes and nothing else. What it does may be an event again, to a fixed depth and a
 //! fixed number; beyond that nobody hears of it. A proposal has fuel for so many calls; what is
-//! left then is carried over to the next, which is due at once
+//! left then is carried over to the next, which is due at once. So much can be left and no more:
+//! whoever makes extensions hear slowly makes them miss something, and no state grow
 //! (docs/decisions/021-events-and-policies.md).
 
 use std::{collections::VecDeque, sync::Arc};
@@ -14,7 +15,10 @@ use bezant_api::{EventKind, Right};
 use bezant_bft::ids::{ClientId, SeqNo, SessionId};
 use bezant_extensions::{
     Cause, Invocation,
-    limits::{EVENT_FUEL_PER_PROPOSAL, MAX_CASCADE_DEPTH, MAX_CASCADE_EVENTS},
+    limits::{
+        EVENT_FUEL_PER_PROPOSAL, MAX_CASCADE_DEPTH, MAX_CASCADE_EVENTS, MAX_UNHEARD,
+        MAX_UNHEARD_BYTES,
+    },
 };
 use bezant_tuple::{
     Tuple,
@@ -60,6 +64,8 @@ struct Cascade {
 pub(crate) struct Reactions {
     /// None of them is empty.
     cascades: VecDeque<Cascade>,
+    /// How many events are in them, and the bytes of their tuples; these follow from them.
+    unheard: (usize, usize),
     /// The fuel used up in the proposal being executed; no state.
     spent: u64,
 }
@@ -68,6 +74,30 @@ impl Reactions {
     /// Whether something was carried over.
     pub(crate) fn are_due(&self) -> bool {
         !self.cascades.is_empty()
+    }
+
+    /// Lets in what there is room for, in order.
+    fn admit(&mut self, events: VecDeque<Event>) -> VecDeque<Event> {
+        let mut admitted = VecDeque::new();
+        for event in events {
+            let (count, bytes) = self.unheard;
+            let bytes = bytes.saturating_add(event.tuple.encoded_len());
+            if count >= MAX_UNHEARD || bytes > MAX_UNHEARD_BYTES {
+                break;
+            }
+            self.unheard = (count.saturating_add(1), bytes);
+            admitted.push_back(event);
+        }
+        admitted
+    }
+
+    /// An event has been heard by all.
+    fn let_go(&mut self, event: &Event) {
+        let (count, bytes) = self.unheard;
+        self.unheard = (
+            count.saturating_sub(1),
+            bytes.saturating_sub(event.tuple.encoded_len()),
+        );
     }
 
     /// Appends everything in canonical encoding.
@@ -88,18 +118,21 @@ impl Reactions {
     /// # Errors
     /// [`BadContent`] for anything that could not have been written.
     pub(crate) fn decode(registered: u64, reader: &mut Reader<'_>) -> Result<Self, BadContent> {
-        let mut cascades = VecDeque::new();
+        let mut reactions = Self::default();
         for _ in 0..reader.length()? {
             let left = u32::try_from(reader.varint()?).unwrap_or(u32::MAX);
             BadContent::unless(left <= MAX_CASCADE_EVENTS, "a cascade of too many events")?;
             let mut events = VecDeque::new();
             for _ in 0..reader.length()? {
-                events.push_back(Event::decode(registered, reader)?);
+                let event = Event::decode(registered, reader)?;
+                let mut event = reactions.admit(VecDeque::from([event]));
+                BadContent::unless(!event.is_empty(), "more events than there may be")?;
+                events.append(&mut event);
             }
             BadContent::unless(!events.is_empty(), "a cascade without events")?;
-            cascades.push_back(Cascade { events, left });
+            reactions.cascades.push_back(Cascade { events, left });
         }
-        Ok(Self { cascades, spent: 0 })
+        Ok(reactions)
     }
 }
 
@@ -172,6 +205,7 @@ impl Kernel {
     /// Lets extensions hear of everything since the last commit.
     pub(crate) fn tell_extensions(&mut self, position: SeqNo) {
         let events = self.heard((0, 0), 0);
+        let events = self.reactions.admit(events);
         if !events.is_empty() {
             self.reactions.cascades.push_back(Cascade {
                 events,
@@ -239,6 +273,8 @@ impl Kernel {
                 };
                 if self.react_to(&mut event, &mut cascade, position) {
                     cascade.events.push_front(event);
+                } else {
+                    self.reactions.let_go(&event);
                 }
             }
             if !cascade.events.is_empty() {
@@ -289,6 +325,7 @@ impl Kernel {
         if succeeded {
             let mut caused = self.heard(before, event.depth.saturating_add(1));
             caused.truncate(usize::try_from(cascade.left).unwrap_or(usize::MAX));
+            let mut caused = self.reactions.admit(caused);
             let count = u32::try_from(caused.len()).unwrap_or(u32::MAX);
             cascade.left = cascade.left.saturating_sub(count);
             cascade.events.append(&mut caused);

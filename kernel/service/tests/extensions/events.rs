@@ -380,3 +380,34 @@ fn a_failure_lets_the_answer_go() {
     assert_eq!(town.count("(\"x\")"), 0);
     assert_eq!(town.bench.kernel.waiting().count(), 0);
 }
+
+/// However slowly extensions hear, what waits to be heard has a bound.
+#[test]
+fn what_waits_to_be_heard_is_bounded() {
+    let mut town = Town::new();
+    // Each tuple that comes in wants all the fuel that an event may have.
+    let on = Trigger::Events(vec![EventKind::Expired]);
+    let body = "(memory (export \"memory\") 1) (func (export \"hear\") (loop br 0))";
+    let (mut manifest, module) = written("slow", &[(on, "(_, _)", "hear")], body);
+    manifest.fuel = 10_000_000;
+    town.install(ANN, (manifest, module));
+    let long = "x".repeat(60_000);
+    for number in 0..300 {
+        let text = format!("(\"{long}\", {number})");
+        town.ask(BEN, &crate::fixture::leased(&text, 20_000));
+    }
+    town.tick(25_000);
+    // Ten at a time, and of all only so many as there was room for.
+    let calls = |town: &Town| town.bench.kernel.tallied()[0].tally.calls;
+    assert_eq!(calls(&town), 10);
+    while town.bench.kernel.due().is_some() {
+        town.tick(1);
+    }
+    let room = u64::try_from(bezant_extensions::limits::MAX_UNHEARD_BYTES / 60_000).unwrap();
+    assert!(
+        (room - 2..=room).contains(&calls(&town)),
+        "{} of {room}",
+        calls(&town)
+    );
+    assert_eq!(town.count("(_, _)"), 0);
+}
