@@ -105,15 +105,19 @@ impl<'a> Hands<'a> {
     /// Where policies are asked, an extension would be a way past them; so there only those
     /// act that an administrator owns, or imposed himself. Policies read, and are not judged.
     fn check(&self, space: &SpaceName, operation: &Operation) -> Result<(), Refusal> {
-        let Ground {
-            spaces,
-            access,
-            registry,
-        } = &self.ground;
+        let Ground { spaces, access, .. } = &self.ground;
         if !spaces.contains(space) {
             return Ok(());
         }
         access.check(&self.owner, space, operation)?;
+        self.pass_policies(space, operation)
+    }
+
+    /// Whether no policy is asked about this, or this extension need not be.
+    fn pass_policies(&self, space: &SpaceName, operation: &Operation) -> Result<(), Refusal> {
+        let Ground {
+            access, registry, ..
+        } = &self.ground;
         let is_trusted = || {
             access.may(&self.owner, space, Right::Administer)
                 || registry.imposed_in(space).contains(&self.found.hash)
@@ -164,6 +168,7 @@ impl Host for Hands<'_> {
         if let Some(wait) = self.wait {
             if self.ground.spaces.contains(space) {
                 self.ground.access.check(&wait.client, space, &operation)?;
+                self.pass_policies(space, &operation)?;
             }
             self.ground.spaces.look_as(Some(wait.client.0));
         }

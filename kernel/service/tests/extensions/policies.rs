@@ -210,3 +210,26 @@ fn who_lost_the_right_to_administer_cannot_impose() {
     let done = town.ask(CAT, &on_a("out", "(2)"));
     assert_eq!(done, Answer::Outcome(Outcome::Done));
 }
+
+/// Nor is waiting through one.
+#[test]
+fn no_wait_is_a_way_past_a_policy() {
+    let mut town = Town::new();
+    town.out(ANN, "(1)");
+    let hash = town.install_recipe("append_only");
+    impose(&mut town, ANN, hash);
+    let asks = bezant_tuple::codec::encode_template(&template("(?int)"));
+    let escaped: String = asks.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    let length = asks.len();
+    let body = format!(
+        "(import \"bezant1\" \"wait_for\" (func $wait (param i32 i32 i32 i32) (result i32)))
+        (memory (export \"memory\") 1) (data (i32.const 0) \"{escaped}\")
+        (func (export \"run\")
+            i32.const -1 i32.const 0 i32.const {length} i32.const 1 call $wait drop)"
+    );
+    let on = Trigger::Operations(vec![OperationKind::Rd]);
+    town.install(BEN, written("thief", &[(on, "(\"steal\")", "run")], &body));
+    let code = refusal(&mut town, BEN, "rd", "(\"steal\")");
+    assert_eq!(code, FailureCode::Space(Refusal::Forbidden.code()));
+    assert_eq!(town.count("(1)"), 1);
+}
