@@ -25,9 +25,6 @@ pub struct Description {
     pub name: &'static str,
     /// Its module as it is committed.
     pub module: &'static [u8],
-    /// Whether it judges what others do: it does nothing before a space's administrator
-    /// imposes it.
-    pub is_policy: bool,
     subscriptions: &'static [Subscribed],
     access: Access,
 }
@@ -54,7 +51,6 @@ pub const ALL: [Description; 14] = [
     Description {
         name: "append_only",
         module: include_bytes!("../../recipes/append_only/append_only.wasm"),
-        is_policy: true,
         subscriptions: &[
             (
                 On::Judges(&[OperationKind::Inp, OperationKind::In, OperationKind::InAll]),
@@ -72,7 +68,6 @@ pub const ALL: [Description; 14] = [
     Description {
         name: "barrier",
         module: include_bytes!("../../recipes/barrier/barrier.wasm"),
-        is_policy: false,
         subscriptions: &[(
             On::Operations(&[OperationKind::Rd]),
             &[r#"("barrier", ?text, ?int)"#],
@@ -83,7 +78,6 @@ pub const ALL: [Description; 14] = [
     Description {
         name: "counter",
         module: include_bytes!("../../recipes/counter/counter.wasm"),
-        is_policy: false,
         subscriptions: &[(
             On::Operations(&[OperationKind::Inp]),
             &[r#"("increment", ?text, ?int)"#],
@@ -94,7 +88,6 @@ pub const ALL: [Description; 14] = [
     Description {
         name: "delay_queue",
         module: include_bytes!("../../recipes/delay_queue/delay_queue.wasm"),
-        is_policy: false,
         subscriptions: &[(
             On::Operations(&[OperationKind::Rdp, OperationKind::Inp]),
             &[r#"("due")"#],
@@ -105,7 +98,6 @@ pub const ALL: [Description; 14] = [
     Description {
         name: "double_barrier",
         module: include_bytes!("../../recipes/double_barrier/double_barrier.wasm"),
-        is_policy: false,
         subscriptions: &[
             (
                 On::Operations(&[OperationKind::Rd]),
@@ -128,7 +120,6 @@ pub const ALL: [Description; 14] = [
     Description {
         name: "election",
         module: include_bytes!("../../recipes/election/election.wasm"),
-        is_policy: false,
         subscriptions: &[
             (
                 On::Operations(&[OperationKind::Rdp, OperationKind::Rd]),
@@ -146,7 +137,6 @@ pub const ALL: [Description; 14] = [
     Description {
         name: "lock",
         module: include_bytes!("../../recipes/lock/lock.wasm"),
-        is_policy: false,
         subscriptions: &[
             (
                 On::Operations(&[OperationKind::Rd]),
@@ -164,7 +154,6 @@ pub const ALL: [Description; 14] = [
     Description {
         name: "membership",
         module: include_bytes!("../../recipes/membership/membership.wasm"),
-        is_policy: false,
         subscriptions: &[
             (
                 On::Operations(&[OperationKind::Out]),
@@ -186,7 +175,6 @@ pub const ALL: [Description; 14] = [
     Description {
         name: "queue",
         module: include_bytes!("../../recipes/queue/queue.wasm"),
-        is_policy: false,
         subscriptions: &[(
             On::Operations(&[OperationKind::Rdp, OperationKind::Inp]),
             &[r#"("head")"#],
@@ -197,7 +185,6 @@ pub const ALL: [Description; 14] = [
     Description {
         name: "rate_limiter",
         module: include_bytes!("../../recipes/rate_limiter/rate_limiter.wasm"),
-        is_policy: false,
         subscriptions: &[(
             On::Operations(&[OperationKind::Inp]),
             &[r#"("admit", ?text, ?int, ?int)"#],
@@ -208,7 +195,6 @@ pub const ALL: [Description; 14] = [
     Description {
         name: "rwlock",
         module: include_bytes!("../../recipes/rwlock/rwlock.wasm"),
-        is_policy: false,
         subscriptions: &[
             (
                 On::Operations(&[OperationKind::Rd]),
@@ -229,7 +215,6 @@ pub const ALL: [Description; 14] = [
     Description {
         name: "semaphore",
         module: include_bytes!("../../recipes/semaphore/semaphore.wasm"),
-        is_policy: false,
         subscriptions: &[
             (
                 On::Operations(&[OperationKind::Rd]),
@@ -247,7 +232,6 @@ pub const ALL: [Description; 14] = [
     Description {
         name: "work_queue",
         module: include_bytes!("../../recipes/work_queue/work_queue.wasm"),
-        is_policy: false,
         subscriptions: &[
             (
                 On::Operations(&[OperationKind::Inp]),
@@ -265,7 +249,6 @@ pub const ALL: [Description; 14] = [
     Description {
         name: "write_once",
         module: include_bytes!("../../recipes/write_once/write_once.wasm"),
-        is_policy: true,
         subscriptions: &[(
             On::Judges(&[
                 OperationKind::Out,

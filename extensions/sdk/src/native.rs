@@ -428,6 +428,20 @@ pub(crate) mod host {
         tuple.map(|tuple| codec::encode_tuple(&tuple))
     }
 
+    /// Gives what is found for a template.
+    unsafe fn find(
+        (at, length): (*const u8, u32),
+        (into, most): (*mut u8, u32),
+        find: impl FnOnce(&mut Around, &Template) -> Option<Tuple>,
+    ) -> i32 {
+        // SAFETY: as above.
+        let (template, into) = unsafe { (template(at, length), room(into, most)) };
+        with(|around| {
+            let found = encoded(find(around, &template));
+            around.give(found, into)
+        })
+    }
+
     pub(crate) unsafe fn operation() -> i32 {
         with(|around| around.call.kind)
     }
@@ -484,11 +498,11 @@ pub(crate) mod host {
         most: u32,
     ) -> i32 {
         // SAFETY: as above.
-        let (template, into) = unsafe { (template(at, length), room(into, most)) };
-        with(|around| {
-            let found = encoded(around.find(space, &template, false));
-            around.give(found, into)
-        })
+        unsafe {
+            find((at, length), (into, most), |around, template| {
+                around.find(space, template, false)
+            })
+        }
     }
 
     pub(crate) unsafe fn inp(
@@ -499,11 +513,11 @@ pub(crate) mod host {
         most: u32,
     ) -> i32 {
         // SAFETY: as above.
-        let (template, into) = unsafe { (template(at, length), room(into, most)) };
-        with(|around| {
-            let found = encoded(around.find(space, &template, true));
-            around.give(found, into)
-        })
+        unsafe {
+            find((at, length), (into, most), |around, template| {
+                around.find(space, template, true)
+            })
+        }
     }
 
     pub(crate) unsafe fn rd_all(
@@ -561,13 +575,13 @@ pub(crate) mod host {
         into: *mut u8,
         most: u32,
     ) -> i32 {
+        let position = usize::try_from(position).unwrap_or(usize::MAX);
         // SAFETY: as above.
-        let (template, into) = unsafe { (template(at, length), room(into, most)) };
-        with(|around| {
-            let position = usize::try_from(position).unwrap_or(usize::MAX);
-            let found = encoded(around.smallest(space, &template, position, false));
-            around.give(found, into)
-        })
+        unsafe {
+            find((at, length), (into, most), |around, template| {
+                around.smallest(space, template, position, false)
+            })
+        }
     }
 
     pub(crate) unsafe fn out(space: i32, at: *const u8, length: u32) {
@@ -590,13 +604,13 @@ pub(crate) mod host {
         into: *mut u8,
         most: u32,
     ) -> i32 {
+        let position = usize::try_from(position).unwrap_or(usize::MAX);
         // SAFETY: as above.
-        let (template, into) = unsafe { (template(at, length), room(into, most)) };
-        with(|around| {
-            let position = usize::try_from(position).unwrap_or(usize::MAX);
-            let found = encoded(around.smallest(space, &template, position, true));
-            around.give(found, into)
-        })
+        unsafe {
+            find((at, length), (into, most), |around, template| {
+                around.smallest(space, template, position, true)
+            })
+        }
     }
 
     pub(crate) unsafe fn cas(

@@ -286,6 +286,23 @@ impl Extensions {
         all
     }
 
+    /// The circumstances of a call for an operation.
+    const fn invocation<'a>(
+        &self,
+        at: At,
+        space: &'a SpaceName,
+        cause: Cause<'a>,
+    ) -> Invocation<'a> {
+        Invocation {
+            space,
+            cause,
+            invoker: at.client.0,
+            now_ms: at.time.0,
+            sequence: at.position.0,
+            engine: self.registry.engine(),
+        }
+    }
+
     /// Asks the policies of a space whether an operation may be.
     pub(crate) fn judge(
         &mut self,
@@ -301,14 +318,7 @@ impl Extensions {
                 registry: &self.registry,
             };
             let hands = Hands::new(ground, found, None);
-            let invocation = Invocation {
-                space,
-                cause: Cause::Judged(operation),
-                invoker: at.client.0,
-                now_ms: at.time.0,
-                sequence: at.position.0,
-                engine: self.registry.engine(),
-            };
+            let invocation = self.invocation(at, space, Cause::Judged(operation));
             let report = self.machine.call(found, invocation, hands)?;
             spaces.look_as(Some(at.client.0));
             let Some(failure) = found.extension.failure(&report) else {
@@ -333,14 +343,7 @@ impl Extensions {
         operation: &Operation,
     ) -> Option<Result<Ran, Refused>> {
         let found = self.registry.find(&at.client.0, space, operation)?;
-        let invocation = Invocation {
-            space,
-            cause: Cause::Operation(operation),
-            invoker: at.client.0,
-            now_ms: at.time.0,
-            sequence: at.position.0,
-            engine: self.registry.engine(),
-        };
+        let invocation = self.invocation(at, space, Cause::Operation(operation));
         let wait = waiter.map(|id| Wait {
             id,
             client: at.client,

@@ -9,11 +9,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bezant_api::{Answer, Call, ExtensionHash, Genesis};
+use bezant_api::{Answer, Call, Genesis};
 use bezant_bft::{
     crypto::{Checker, SigningKey},
     effects::Input,
-    ids::{ClientId, ClusterId, Epoch, OrderedTime, RequestNumber, SeqNo, SessionId},
+    ids::{ClusterId, Epoch, OrderedTime, RequestNumber, SeqNo, SessionId},
     message::Request,
     seal::{Batch, CheckedProposal, CheckedRequest, Keyring, Sealed},
     service::{Replies, Service},
@@ -369,19 +369,5 @@ impl Rehearsal {
             }
         }
         Ok(())
-    }
-
-    /// Whose client a name is, once it has asked something.
-    #[must_use]
-    pub fn client(&self, name: &str) -> Option<ClientId> {
-        self.parties.get(name).map(|party| party.key.client())
-    }
-
-    /// Lets a client agree to an extension.
-    ///
-    /// # Errors
-    /// [`Divergence`].
-    pub fn agree(&mut self, client: &str, hash: ExtensionHash) -> Result<Asked, Divergence> {
-        self.ask(client, &Call::Acknowledge { hash })
     }
 }

@@ -4,6 +4,7 @@ mod accounts;
 mod audience;
 mod ending;
 mod happening;
+mod serving;
 mod snapshot;
 mod watching;
 
@@ -17,8 +18,8 @@ pub use snapshot::BadContent;
 use watching::Watch;
 
 use crate::{
-    Applied, Audience, Change, ClientKey, Cursor, Groups, Limits, Operation, OperationKind,
-    Outcome, Payer, Quota, Refusal, Savepoint, Served, SpaceName, TupleId, Wait, WaiterId, Wants,
+    Applied, Audience, Change, ClientKey, Cursor, Groups, Limits, Operation, Outcome, Payer, Quota,
+    Refusal, Savepoint, Served, SpaceName, TupleId, Wait, WaiterId, Wants,
     accounts::Accounts,
     audience::{Aim, Viewer},
     broken,
@@ -331,30 +332,6 @@ impl Spaces {
         }
     }
 
-    /// Takes the list of waiters served since the last call, in order: for each
-    /// tuple the `rd`s by arrival, then the `in`. For after the commit: a
-    /// rollback to before this call puts the list back.
-    pub fn take_served(&mut self) -> Vec<Served> {
-        if self.served.is_empty() {
-            return Vec::new();
-        }
-        let served = std::mem::take(&mut self.served);
-        let serving = std::mem::take(&mut self.serving);
-        self.undo
-            .record(|| Undo::HandedOut(served.clone(), serving.clone()));
-        let pairs = served.into_iter().zip(serving);
-        pairs
-            .filter(|(_, serving)| !serving.held)
-            .map(|(served, _)| served)
-            .collect()
-    }
-
-    /// The waiters served and not yet taken by [`Spaces::take_served`].
-    #[must_use]
-    pub fn served(&self) -> &[Served] {
-        &self.served
-    }
-
     /// Ends a wait; says whether there was one.
     pub fn cancel(&mut self, waiter: WaiterId) -> bool {
         match self.waiting.arrival_of(waiter) {
@@ -660,29 +637,6 @@ impl Spaces {
                 });
             }
         }
-    }
-
-    fn serve(&mut self, arrival: Arrival, (id, tuple): (TupleId, Tuple), took: Option<Ties>) {
-        let waiter = self.leave(arrival);
-        let kind = if waiter.wants == Wants::Take {
-            OperationKind::In
-        } else {
-            OperationKind::Rd
-        };
-        self.served.push(Served {
-            waiter: waiter.id,
-            space: waiter.space.clone(),
-            kind,
-            id,
-            tuple,
-        });
-        self.serving.push(Serving {
-            arrival,
-            waiter,
-            took,
-            held: false,
-        });
-        self.undo.record(|| Undo::Served);
     }
 
     fn leave(&mut self, arrival: Arrival) -> Waiter {

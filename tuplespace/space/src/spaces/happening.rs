@@ -11,7 +11,7 @@ use bezant_tuple::Tuple;
 
 use super::Spaces;
 use crate::{
-    Audience, Change, ClientKey, Refusal, Served, SpaceName, TupleId, WaiterId,
+    Audience, Change, ClientKey, Refusal, SpaceName, TupleId,
     audience::{Aim, Viewer},
     space::keys_of,
     undo::Undo,
@@ -79,50 +79,6 @@ impl Spaces {
             aim: Aim::See,
         };
         audience.is_none_or(|audience| viewer.meets(audience))
-    }
-
-    /// Holds back the answer of one who was served and was not [handed
-    /// out](Spaces::take_served) yet: it waits as before, and the tuple that it took is in the
-    /// space again, though it may match. Whether that could be: not once it is handed out, nor
-    /// where there is no room for the tuple.
-    pub fn hold_back(&mut self, waiter: WaiterId) -> bool {
-        let at = self
-            .served
-            .iter()
-            .position(|served| served.waiter == waiter);
-        let pair = at.and_then(|at| Some((at, self.served.get(at)?, self.serving.get(at)?)));
-        let Some((at, served, serving)) = pair.filter(|(_, _, serving)| !serving.held) else {
-            return false;
-        };
-        let (served, serving) = (served.clone(), serving.clone());
-        if let Some(ties) = &serving.took {
-            let weight = ties.weigh(&served.tuple);
-            let payer = ties.payer;
-            let has_room = self.tuples < self.limits.tuples
-                && self.bytes + weight <= self.limits.bytes
-                && self.space(&served.space).has_room_for(weight, None)
-                && payer.is_none_or(|payer| self.can_pay(&payer, weight, None));
-            if !has_room {
-                return false;
-            }
-        }
-        if let Some(serving) = self.serving.get_mut(at) {
-            serving.held = true;
-        }
-        self.waiting.restore(serving.arrival, serving.waiter);
-        self.undo.record(|| Undo::HeldBack(at, serving.arrival));
-        if let Some(ties) = serving.took {
-            let Served {
-                space, id, tuple, ..
-            } = served;
-            let (arity, keys) = (tuple.arity(), keys_of(&tuple));
-            let weight = ties.weigh(&tuple);
-            let audience = ties.audience.clone();
-            self.note(&space, (Change::Inserted, id), &tuple, audience.as_ref());
-            self.put(&space, id, tuple, (keys, weight), ties);
-            self.undo.record(|| Undo::Inserted { space, arity, id });
-        }
-        true
     }
 
     /// Hands a tuple to those who wait for one like it, as if it had been inserted: to every
