@@ -205,7 +205,7 @@ impl Replica {
 
     /// The proposal of a slot and this replica's votes for it.
     fn own_messages(&self, slot: &Slot) -> impl Iterator<Item = PeerMessage> + use<> {
-        let (prepare, commit) = slot.own_votes(self.me);
+        let (prepare, commit) = (slot.own_prepare(), slot.own_commit());
         let proposal = slot.pre_prepare().map(|message| message.to_message());
         proposal
             .into_iter()
