@@ -378,7 +378,11 @@ async fn prepare(
     let means = means(config);
     let key = config.key.clone();
     let (journal, mut kept) = open_journal(config)?;
-    let (journal, first_start) = begin(config, journal, &mut kept)?;
+    let Start {
+        journal,
+        leave: first_start,
+        never_ran,
+    } = begin(config, journal, &mut kept)?;
     let driver = Driver::start(
         bezant_replica::Config {
             replica: config.replica,
@@ -393,7 +397,7 @@ async fn prepare(
             state_part_bytes: STATE_PART_BYTES,
         },
         kept,
-        first_start.is_some() || config.never_ran,
+        never_ran,
     )?;
     let me = Role::Replica(config.replica);
     let addresses = config
@@ -473,19 +477,33 @@ fn open_journal(config: &NodeConfig) -> Result<(Option<Journal>, Kept), NodeErro
     }
 }
 
+/// What a replica starts with beside what its storage kept.
+struct Start {
+    journal: Option<Journal>,
+    /// The leave to vote without records, if it is to be used up.
+    leave: Option<FirstStart>,
+    never_ran: bool,
+}
+
 /// The leave to vote without a memory, if there is one. A replica that lost its memory
 /// begins under a new incarnation, whose name is durable before anybody hears of it.
 fn begin(
     config: &NodeConfig,
     mut journal: Option<Journal>,
     kept: &mut Kept,
-) -> Result<(Option<Journal>, Option<FirstStart>), NodeError> {
-    let leave = match &config.data {
+) -> Result<Start, NodeError> {
+    let mut leave = match &config.data {
         Some(data) => FirstStart::find(data)?,
         None => None,
     };
     let first_start = leave.is_some() || config.never_ran;
-    if bezant_replica::memory(&kept.records, first_start) == Memory::Lost {
+    let memory = bezant_replica::memory(&kept.records, first_start);
+    if memory == Memory::Whole
+        && let Some(leave) = leave.take()
+    {
+        leave.use_up().map_err(storage::StorageError::from)?;
+    }
+    if memory == Memory::Lost {
         let mut life = [0; 32];
         getrandom::fill(&mut life).map_err(|_| NodeError::NoRandomness)?;
         let life = Record::Life(Life(life));
@@ -497,7 +515,11 @@ fn begin(
         let replica = config.replica;
         warn!(%replica, "found no records of an earlier run; asking the others for a new incarnation before voting");
     }
-    Ok((journal, leave))
+    Ok(Start {
+        journal,
+        leave,
+        never_ran: memory == Memory::NeverRan,
+    })
 }
 
 async fn serve_admin(address: SocketAddr, admin: Admin) -> Result<SocketAddr, NodeError> {

@@ -37,7 +37,11 @@ pub struct Kept {
 /// Whether a replica that starts can know what it said before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
-    /// It can, or it never said anything.
+    /// It never said anything, and has the leave to vote without records.
+    NeverRan,
+    /// It can. If its leave to vote without records is still there, it must be used up before
+    /// it starts: it repeats old votes without a new record, and the leave must not outlive
+    /// the old ones.
     Whole,
     /// It cannot: before anything else a new [`Record::Life`] must become durable.
     Lost,
@@ -47,10 +51,10 @@ pub enum Memory {
 /// of a `first_start`.
 #[must_use]
 pub const fn memory(records: &[Record], first_start: bool) -> Memory {
-    if first_start || !records.is_empty() {
-        Memory::Whole
-    } else {
-        Memory::Lost
+    match (records.is_empty(), first_start) {
+        (false, _) => Memory::Whole,
+        (true, true) => Memory::NeverRan,
+        (true, false) => Memory::Lost,
     }
 }
 
@@ -67,8 +71,9 @@ pub enum StartError {
 }
 
 impl Driver {
-    /// Starts a replica from what its storage `kept`. With `first_start` it votes although
-    /// nothing was kept, and has that leave used up before its first vote leaves.
+    /// Starts a replica from what its storage `kept`. With `first_start` ([`Memory::NeverRan`])
+    /// it votes although nothing was kept, and has that leave used up before its first vote
+    /// leaves.
     ///
     /// # Errors
     /// [`StartError`] if it cannot start with these.

@@ -57,7 +57,12 @@ fn main() -> ExitCode {
                     let Some((name, what)) = broken(&report.outcome) else {
                         continue;
                     };
-                    let what = what.lines().next().unwrap_or_default();
+                    let first = what.lines().next().unwrap_or_default();
+                    let what = if std::env::var("SEEK_ALL").is_ok() {
+                        what
+                    } else {
+                        first
+                    };
                     let line = format!("seed {seed} breaks {name}: {what}");
                     lines
                         .lock()

@@ -107,6 +107,11 @@ impl Disk {
         self.fails = !self.volatile;
     }
 
+    /// No later sync fails.
+    pub(crate) const fn repair(&mut self) {
+        (self.fails, self.broken) = (false, false);
+    }
+
     /// Whether this sync fails.
     pub(crate) const fn fails(&mut self) -> bool {
         self.broken |= self.fails;
@@ -250,7 +255,7 @@ impl Disk {
             *id = PersistId(0);
         }
         self.durable = PersistId(0);
-        (self.fails, self.broken) = (false, false);
+        self.repair();
         (self.log_until, self.states_until) = (0, 0);
         survives
     }

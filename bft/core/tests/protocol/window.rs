@@ -1,7 +1,7 @@
 //! Checkpoints and the window between the watermarks.
 
 use bezant_bft::{
-    effects::Effect,
+    effects::{Effect, Input},
     ids::{Digest, ReplicaId, SeqNo},
     invariants::Violation,
     limits,
@@ -205,8 +205,10 @@ fn a_diverged_replica_halts() {
             out = hear_checkpoint(&mut single, by, INTERVAL, STATE);
         }
         if own_last {
+            single.executed(INTERVAL, None);
             single.now_us += 20_000_000;
-            out = single.executed(INTERVAL, Some(wrong));
+            let (number, state) = (SeqNo(INTERVAL), wrong);
+            out = single.step(Input::CheckpointSaved { number, state });
         }
         let [
             Effect::Halt(Violation::Diverged {

@@ -1,5 +1,5 @@
-//! What a replica tells of a number, it would stand by after a crash: answers, claims, status
-//! reports and checkpoint votes leave when every record before the execution is durable.
+//! What a replica tells of a number that it executed, it would stand by after a crash: answers,
+//! status reports and checkpoint votes leave when every record before the execution is durable.
 
 use std::collections::BTreeMap;
 
@@ -60,7 +60,6 @@ impl Invariant for DurableBeforeTold {
                 durable,
             } => match message {
                 PeerMessage::Status(status) => self.tells(*by, status.executed, *durable),
-                PeerMessage::Decided(decided) => self.tells(*by, decided.number, *durable),
                 PeerMessage::Checkpoint(vote) if vote.body.replica == *by => {
                     self.tells(*by, vote.body.number, *durable)
                 }

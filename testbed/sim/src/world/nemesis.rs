@@ -181,18 +181,23 @@ impl World {
         }
         let survived = machine.disk.crash(&mut self.rng);
         let first_start = machine.disk.has_first_start();
-        if memory(&machine.disk.kept().records, first_start) == Memory::Lost {
-            let mut life = [0; 32];
-            for (to, from) in life.iter_mut().zip(self.rng.below(u64::MAX).to_le_bytes()) {
-                *to = from;
+        let memory = memory(&machine.disk.kept().records, first_start);
+        match memory {
+            Memory::NeverRan => {}
+            Memory::Whole => machine.disk.use_first_start(),
+            Memory::Lost => {
+                let mut life = [0; 32];
+                for (to, from) in life.iter_mut().zip(self.rng.below(u64::MAX).to_le_bytes()) {
+                    *to = from;
+                }
+                machine.disk.append(PersistId(0), Record::Life(Life(life)));
             }
-            machine.disk.append(PersistId(0), Record::Life(Life(life)));
         }
         let kept = machine.disk.kept();
         let executed = kept.snapshot.as_ref().map_or(SeqNo(0), |(at, _)| *at);
         let key = machine.key.clone();
         let machine = &self.machines[m];
-        let driver = match self.driver(by, key, &machine.disk, kept, first_start) {
+        let driver = match self.driver(by, key, &machine.disk, kept, memory == Memory::NeverRan) {
             Ok(driver) => driver,
             Err(error) => {
                 let what = format!(
@@ -279,6 +284,11 @@ impl World {
         self.links.heal();
         self.join(false);
         for machine in 0..self.machines.len() {
+            // A disk that failed stopped its machine, or is about to; the others hold from now on.
+            if self.machines[machine].disk.is_broken() {
+                self.fall(machine);
+            }
+            self.machines[machine].disk.repair();
             self.restart(machine);
             if self.machines[machine].frozen {
                 self.thaw(machine);
