@@ -9,7 +9,10 @@
 
 use std::collections::VecDeque;
 
-use bezant_bft::effects::{Durability, PersistId, Record};
+use bezant_bft::{
+    effects::{Durability, PersistId, Record},
+    message::PeerMessage,
+};
 
 use crate::action::Action;
 
@@ -76,25 +79,33 @@ impl Gate {
 
     /// Lets `action` through once `after` is durable.
     pub(crate) fn pass(&mut self, after: PersistId, action: Action, actions: &mut Vec<Action>) {
-        if self.is_open(after) {
+        if self.is_open(after, &action) {
             actions.push(action);
         } else {
+            if after <= self.durable {
+                self.end_first_start(actions);
+            }
             self.waiting.push_back((after, action));
         }
     }
 
-    fn is_open(&self, after: PersistId) -> bool {
-        let may_vote = self.first_start == FirstStart::Used || after == PersistId(0);
+    fn is_open(&self, after: PersistId, action: &Action) -> bool {
+        let binds = after > PersistId(0) || is_vote(action);
+        let may_vote = self.first_start == FirstStart::Used || !binds;
         may_vote && after <= self.durable
+    }
+
+    fn end_first_start(&mut self, actions: &mut Vec<Action>) {
+        if self.first_start == FirstStart::Granted {
+            self.first_start = FirstStart::Ending;
+            actions.push(Action::UseFirstStart);
+        }
     }
 
     /// All records up to `id` are durable.
     pub(crate) fn durable(&mut self, id: PersistId, actions: &mut Vec<Action>) {
         self.durable = self.durable.max(id);
-        if self.first_start == FirstStart::Granted {
-            self.first_start = FirstStart::Ending;
-            actions.push(Action::UseFirstStart);
-        }
+        self.end_first_start(actions);
         self.release(actions);
     }
 
@@ -105,8 +116,8 @@ impl Gate {
     }
 
     fn release(&mut self, actions: &mut Vec<Action>) {
-        while let Some((after, _)) = self.waiting.front()
-            && self.is_open(*after)
+        while let Some((after, action)) = self.waiting.front()
+            && self.is_open(*after, action)
         {
             actions.extend(self.waiting.pop_front().map(|(_, action)| action));
         }
@@ -116,4 +127,21 @@ impl Gate {
     pub(crate) fn close(&mut self) {
         self.waiting.clear();
     }
+}
+
+/// Whether this is a vote, which binds this replica although no record of it may be needed: a
+/// vote on a checkpoint that came from peers rests on their word alone.
+const fn is_vote(action: &Action) -> bool {
+    let Action::SendPeers { message, .. } = action else {
+        return false;
+    };
+    matches!(
+        message,
+        PeerMessage::PrePrepare(_)
+            | PeerMessage::Prepare(_)
+            | PeerMessage::Commit(_)
+            | PeerMessage::Checkpoint(_)
+            | PeerMessage::ViewChange(_)
+            | PeerMessage::NewView(_)
+    )
 }

@@ -36,6 +36,8 @@ pub(crate) struct Disk {
     records: VecDeque<(PersistId, Record)>,
     snapshots: BTreeMap<SeqNo, State>,
     pub(crate) durable: PersistId,
+    /// The last record of each batch that is on its way.
+    syncing: VecDeque<PersistId>,
     /// Whether nothing on it survives: the machine keeps everything in memory.
     volatile: bool,
     /// Whether the leave to vote without a memory lies beside it.
@@ -92,9 +94,15 @@ impl Disk {
         self.states_until
     }
 
+    /// A batch of records up to `id` is on its way.
+    pub(crate) fn begin_sync(&mut self, id: PersistId) {
+        self.syncing.push_back(id);
+    }
+
     /// Everything up to `id` is durable from now on.
     pub(crate) fn sync(&mut self, id: PersistId) {
         self.durable = self.durable.max(id);
+        self.syncing.retain(|batch| *batch > id);
     }
 
     /// A state is durable from now on.
@@ -242,13 +250,11 @@ impl Disk {
     /// Power fails: what was not durable is gone, or some of it, in the order written. The
     /// last record that survives.
     pub(crate) fn crash(&mut self, rng: &mut Rng) -> PersistId {
-        let written = self.records.back().map_or(self.durable, |(id, _)| *id);
-        let unsynced = written.0.saturating_sub(self.durable.0);
-        let survives = if rng.chance(500) {
-            self.durable
-        } else {
-            PersistId(self.durable.0 + rng.below(unsynced + 1))
-        };
+        // A batch of records is whole or not there, as in the journal.
+        let syncing = self.syncing.iter().copied();
+        let survives = syncing.take_while(|_| rng.chance(500)).last();
+        let survives = survives.map_or(self.durable, |batch| batch.max(self.durable));
+        self.syncing.clear();
         self.records.retain(|(id, _)| *id <= survives);
         // A new run counts its records anew; these stay whatever becomes of it.
         for (id, _) in &mut self.records {

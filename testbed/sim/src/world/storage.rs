@@ -47,6 +47,7 @@ impl World {
             self.hits.hit(Fault::DiskFailure);
             return self.complete_at(m, at, Completed::Failure);
         }
+        disk.begin_sync(id);
         let at = disk.log_line(self.now + took);
         self.complete_at(m, at, Completed::Records(id));
     }
