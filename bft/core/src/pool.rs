@@ -14,7 +14,7 @@ use crate::{
     ids::{ClientId, Digest, Instant, RequestNumber, SessionId},
     invariants::Violation,
     limits,
-    seal::CheckedRequest,
+    seal::verified::CheckedRequest,
 };
 
 /// Why a request was not taken in.

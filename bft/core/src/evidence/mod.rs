@@ -18,16 +18,16 @@ use serde::{Deserialize, Serialize};
 
 pub use verify::NotProven;
 
+pub use crate::message::Phase;
 use crate::{
     codec,
-    crypto::{Domain, digest},
-    ids::{ClusterId, Digest, Incarnation, OrderedTime, SeqNo, View},
+    crypto::digest,
+    ids::{ClusterId, Digest, Epoch, Incarnation, OrderedTime, ReplicaId, SeqNo, Source, View},
     limits::MAX_EVIDENCE_BYTES,
     message::{
-        Body, CheckpointVote, NewView, ReplyClaim, Request, Signed, SignedRequest, ViewChange, Vote,
+        Body, CheckpointVote, NewView, Rejoin, ReplyClaim, Request, Signed, SignedRequest,
+        ViewChange, Vote,
     },
-    rejoin::Rejoin,
-    seal::Source,
 };
 
 /// How the bytes of every piece begin.
@@ -35,29 +35,6 @@ const MAGIC: [u8; 8] = *b"bzntevid";
 
 /// The format that follows, as a little-endian `u32`.
 const VERSION: u32 = 1;
-
-/// A phase of PBFT §4.2, in which a replica votes once for a place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Phase {
-    /// The primary's vote.
-    PrePrepare,
-    /// The second.
-    Prepare,
-    /// The third.
-    Commit,
-}
-
-impl Phase {
-    /// What votes of this phase are signed in.
-    #[must_use]
-    pub const fn domain(self) -> Domain {
-        match self {
-            Self::PrePrepare => Domain::PrePrepare,
-            Self::Prepare => Domain::Prepare,
-            Self::Commit => Domain::Commit,
-        }
-    }
-}
 
 /// What somebody is accused of, with the messages that prove it. Where the order of two
 /// messages means nothing there is one order only, so that a piece has one spelling.
@@ -321,7 +298,7 @@ impl Evidence {
             first,
             second,
         };
-        let same_place = verify::place(&first.body) == verify::place(&second.body);
+        let same_place = place(&first.body) == place(&second.body);
         let contradict = same_place && first.body.digest != second.body.digest;
         contradict.then(|| Self::new(cluster, charge))
     }
@@ -408,6 +385,19 @@ impl Evidence {
         }
     }
 
+    /// Whether [`Self::verify`] can tell: not if it depends on lives that may have been void.
+    #[must_use]
+    pub fn is_of_first_lives(&self) -> bool {
+        match &self.charge {
+            Charge::FlawedViewChange(said) => lives(said),
+            Charge::WrongNewView {
+                new_view,
+                view_changes,
+            } => opened_in_first_life(new_view) && view_changes.iter().all(lives),
+            _ => true,
+        }
+    }
+
     /// The bytes to keep and to pass on.
     #[must_use]
     pub fn encode(&self) -> Bytes {
@@ -443,6 +433,39 @@ impl Evidence {
         let name: Digest = digest("bezant evidence", &[bytes]);
         format!("ev-{name}")
     }
+}
+
+/// What two votes of one phase must share in order to contradict each other.
+pub(super) const fn place(vote: &Vote) -> (Epoch, ReplicaId, Incarnation, View, SeqNo) {
+    (
+        vote.epoch,
+        vote.replica,
+        vote.incarnation,
+        vote.view,
+        vote.number,
+    )
+}
+
+/// Whether everybody in a view change lives its first life.
+pub(super) fn lives(said: &Signed<ViewChange>) -> bool {
+    let first = |incarnation: Incarnation| incarnation == Incarnation::default();
+    let body = &said.body;
+    let votes = body.prepared.iter().flat_map(|certificate| {
+        let prepares = certificate.prepares.iter();
+        prepares.chain([&certificate.pre_prepare])
+    });
+    first(body.incarnation)
+        && body
+            .checkpoint
+            .iter()
+            .all(|vote| first(vote.body.incarnation))
+        && votes.into_iter().all(|vote| first(vote.body.incarnation))
+}
+
+pub(super) fn opened_in_first_life(said: &Signed<NewView>) -> bool {
+    let first = Incarnation::default();
+    let mut votes = said.body.pre_prepares.iter();
+    said.body.incarnation == first && votes.all(|vote| vote.body.incarnation == first)
 }
 
 fn ordered<T, K: Ord>(first: T, second: T, key: impl Fn(&T) -> K) -> (T, T) {

@@ -7,18 +7,19 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{Accusation, Charge, Evidence};
+use super::{Accusation, Charge, Evidence, lives, opened_in_first_life, place};
 use crate::{
     codec,
     crypto::{Checker, Claim, Domain},
     effects::Input,
-    ids::{Epoch, Incarnation, ReplicaId, SeqNo, View},
+    ids::{Epoch, ReplicaId, View},
+    keyring::Keyring,
     message::{
         Body, CheckpointVote, NewView, PeerMessage, ReplyClaim, Request, Signed, SignedRequest,
         ViewChange, Vote, proposal_digest,
     },
-    replica::{Outline, what_follows},
-    seal::{CheckedViewChange, Keyring, examine, well_formed},
+    new_view::NewViewPlan,
+    seal::{examine, verified::CheckedViewChange, well_formed},
 };
 
 /// Why evidence does not convict.
@@ -51,17 +52,6 @@ pub enum NotProven {
     /// It depends on which lives of replicas were void at the time.
     #[error("it names a later life of a replica, and whether that was void cannot be told from it")]
     LaterLife,
-}
-
-/// What two votes of one phase must share in order to contradict each other.
-pub(super) const fn place(vote: &Vote) -> (Epoch, ReplicaId, Incarnation, View, SeqNo) {
-    (
-        vote.epoch,
-        vote.replica,
-        vote.incarnation,
-        vote.view,
-        vote.number,
-    )
 }
 
 impl Evidence {
@@ -126,41 +116,6 @@ impl Evidence {
         }
         Ok(self.accusation())
     }
-
-    /// Whether [`Self::verify`] can tell: not if it depends on lives that may have been void.
-    #[must_use]
-    pub fn is_of_first_lives(&self) -> bool {
-        match &self.charge {
-            Charge::FlawedViewChange(said) => lives(said),
-            Charge::WrongNewView {
-                new_view,
-                view_changes,
-            } => opened_in_first_life(new_view) && view_changes.iter().all(lives),
-            _ => true,
-        }
-    }
-}
-
-/// Whether everybody in a view change lives its first life.
-fn lives(said: &Signed<ViewChange>) -> bool {
-    let first = |incarnation: Incarnation| incarnation == Incarnation::default();
-    let body = &said.body;
-    let votes = body.prepared.iter().flat_map(|certificate| {
-        let prepares = certificate.prepares.iter();
-        prepares.chain([&certificate.pre_prepare])
-    });
-    first(body.incarnation)
-        && body
-            .checkpoint
-            .iter()
-            .all(|vote| first(vote.body.incarnation))
-        && votes.into_iter().all(|vote| first(vote.body.incarnation))
-}
-
-fn opened_in_first_life(said: &Signed<NewView>) -> bool {
-    let first = Incarnation::default();
-    let mut votes = said.body.pre_prepares.iter();
-    said.body.incarnation == first && votes.all(|vote| vote.body.incarnation == first)
 }
 
 /// Keys, and what checks signatures with them.
@@ -288,7 +243,7 @@ impl Court<'_> {
             }
             changes.push(self.view_change(said).ok_or(NotProven::Signature)?);
         }
-        if Outline::said_by(body) == what_follows(&changes) {
+        if NewViewPlan::said_by(body) == NewViewPlan::from_changes(&changes) {
             return Err(NotProven::NoContradiction);
         }
         Ok(())

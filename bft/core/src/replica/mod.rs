@@ -28,20 +28,20 @@ use rejoin::Rejoining;
 use tick::Ticker;
 use transfer::Transfer;
 use view_change::Views;
-pub(crate) use view_change::{Outline, what_follows};
 
 use crate::{
     checkpoint::Checkpoints,
     crypto::SigningKey,
     effects::{Effect, Effects, Input, PersistId, Record, To},
-    ids::{Clock, Digest, Instant, OrderedTime, ReplicaId, SeqNo, View},
+    ids::{Clock, Digest, Instant, OrderedTime, ReplicaId, SeqNo, Source, View},
     invariants::Violation,
+    keyring::Keyring,
     limits,
     message::{PeerMessage, Signed, Vote},
     misbehaviour::{Fault, Misbehaviour},
     pool::Pool,
     quorum::Quorum,
-    seal::{CheckedPrePrepare, CheckedRequest, Keyring, Sealed, Source},
+    seal::verified::{CheckedPrePrepare, CheckedRequest, Sealed},
     slot::Slot,
 };
 

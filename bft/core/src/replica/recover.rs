@@ -14,7 +14,7 @@ use crate::{
     ids::{Instant, ReplicaId, SeqNo, View},
     limits,
     message::{Decided, PeerMessage, Status},
-    seal::CheckedDecision,
+    seal::verified::CheckedDecision,
     slot::Slot,
 };
 

@@ -17,10 +17,10 @@ use crate::{
     effects::{Effect, Effects, Input, Record, To},
     ids::{Incarnation, Instant, Life, ReplicaId, SeqNo},
     limits,
-    message::{CheckpointVote, PeerMessage, Signed, ViewChange, Vote},
+    message::{CheckpointVote, PeerMessage, Rejoin, Signed, ViewChange, Vote},
     misbehaviour::Fault,
-    rejoin::{Current, Lives, Rejoin},
-    seal::CheckedProposal,
+    rejoin::{Current, Lives},
+    seal::verified::CheckedProposal,
 };
 
 /// A wish to begin a life that is not executed yet. One of each replica is kept.
