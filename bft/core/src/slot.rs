@@ -82,6 +82,15 @@ pub struct Slot {
     claims: BTreeMap<ReplicaId, Arc<CheckedProposal>>,
 }
 
+/// What a replica voted in a slot.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnVotes {
+    /// Its prepare, if it sent one.
+    pub prepare: Option<Signed<Vote>>,
+    /// Its commit, if it sent one.
+    pub commit: Option<Signed<Vote>>,
+}
+
 impl Slot {
     /// An empty slot.
     #[must_use]
@@ -502,7 +511,7 @@ impl Slot {
     }
 
     /// Own votes in this slot, to be sent again.
-    pub fn own_votes(&self, me: ReplicaId) -> (Option<Signed<Vote>>, Option<Signed<Vote>>) {
+    pub fn own_votes(&self, me: ReplicaId) -> OwnVotes {
         let prepare = self
             .prepares
             .get(&me)
@@ -513,7 +522,7 @@ impl Slot {
             .get(&me)
             .filter(|_| self.commit_sent)
             .map(|c| c.vote);
-        (prepare, commit)
+        OwnVotes { prepare, commit }
     }
 
     /// What must hold of a slot.

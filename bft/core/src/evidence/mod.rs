@@ -22,7 +22,7 @@ pub use crate::message::Phase;
 use crate::{
     codec,
     crypto::digest,
-    ids::{ClusterId, Digest, Epoch, Incarnation, OrderedTime, ReplicaId, SeqNo, Source, View},
+    ids::{ClusterId, Digest, Incarnation, OrderedTime, SeqNo, Source, View},
     limits::MAX_EVIDENCE_BYTES,
     message::{
         Body, CheckpointVote, NewView, Rejoin, ReplyClaim, Request, Signed, SignedRequest,
@@ -243,6 +243,12 @@ pub enum NotEvidence {
     Damaged(#[from] codec::DecodeError),
 }
 
+/// Who signed what somebody is accused of.
+struct Signer {
+    who: Source,
+    incarnation: Incarnation,
+}
+
 /// A charge in a cluster. Nothing has been checked of what was decoded or put together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evidence {
@@ -298,7 +304,7 @@ impl Evidence {
             first,
             second,
         };
-        let same_place = place(&first.body) == place(&second.body);
+        let same_place = same_place(&first.body, &second.body);
         let contradict = same_place && first.body.digest != second.body.digest;
         contradict.then(|| Self::new(cluster, charge))
     }
@@ -351,19 +357,22 @@ impl Evidence {
             Charge::FalseReply { .. } => (Offence::FalseReply, (None, None)),
             Charge::BadRequest(_) => (Offence::BadRequest, (None, None)),
         };
-        let (accused, incarnation) = self.signer();
+        let signer = self.signer();
         Accusation {
-            accused,
+            accused: signer.who,
             offence,
-            incarnation,
+            incarnation: signer.incarnation,
             view,
             number,
         }
     }
 
-    fn signer(&self) -> (Source, Incarnation) {
-        fn of<B: Body>(body: &B) -> (Source, Incarnation) {
-            (Source::Replica(body.signer()), body.incarnation())
+    fn signer(&self) -> Signer {
+        fn of<B: Body>(body: &B) -> Signer {
+            Signer {
+                who: Source::Replica(body.signer()),
+                incarnation: body.incarnation(),
+            }
         }
         match &self.charge {
             Charge::TwoVotes { first: vote, .. }
@@ -379,8 +388,9 @@ impl Evidence {
             | Charge::WrongNewView { new_view: said, .. } => of(&said.body),
             Charge::FalseReply { lie, .. } => of(&lie.body),
             Charge::BadRequest(signed) => {
-                let client = signed.request.client;
-                (Source::Client(client), Incarnation::default())
+                let who = Source::Client(signed.request.client);
+                let incarnation = Incarnation::default();
+                Signer { who, incarnation }
             }
         }
     }
@@ -435,15 +445,22 @@ impl Evidence {
     }
 }
 
-/// What two votes of one phase must share in order to contradict each other.
-pub(super) const fn place(vote: &Vote) -> (Epoch, ReplicaId, Incarnation, View, SeqNo) {
-    (
-        vote.epoch,
-        vote.replica,
-        vote.incarnation,
-        vote.view,
-        vote.number,
-    )
+/// Whether two votes of one phase are about what a replica votes on once: the same view and
+/// number, in one life.
+pub(super) fn same_place(first: &Vote, second: &Vote) -> bool {
+    let Vote {
+        epoch,
+        replica,
+        incarnation,
+        view,
+        number,
+        digest: _,
+    } = *first;
+    epoch == second.epoch
+        && replica == second.replica
+        && incarnation == second.incarnation
+        && view == second.view
+        && number == second.number
 }
 
 /// Whether everybody in a view change lives its first life.

@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{Accusation, Charge, Evidence, lives, opened_in_first_life, place};
+use super::{Accusation, Charge, Evidence, lives, opened_in_first_life, same_place};
 use crate::{
     codec,
     crypto::{Checker, Claim, Domain},
@@ -153,7 +153,7 @@ impl Court<'_> {
         first: &Signed<Vote>,
         second: &Signed<Vote>,
     ) -> Result<(), NotProven> {
-        if place(&first.body) != place(&second.body) {
+        if !same_place(&first.body, &second.body) {
             return Err(NotProven::Unrelated);
         }
         differ(&first.body.digest, &second.body.digest)?;

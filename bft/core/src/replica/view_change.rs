@@ -185,8 +185,8 @@ impl Replica {
         let after = self.persist(Record::ViewChange(signed.clone()), out);
         self.left(signed.clone());
         self.send_others(PeerMessage::ViewChange(signed), Some(after), out);
-        self.asked = self.now;
-        self.asks = 0;
+        self.catch_up.asked = self.now;
+        self.catch_up.asks = 0;
         self.count_changes(out);
     }
 
@@ -402,9 +402,7 @@ impl Replica {
         };
         self.begin(view, &signed.body.pre_prepares, stable);
         self.views.bundle = Some(bundle);
-        let fruitless = self.fruitless;
-        self.made_progress();
-        self.fruitless = fruitless;
+        self.catch_up.entered_view(self.now);
         let primary = self.primary();
         self.counters.views_entered += 1;
         out.push(Effect::ViewChanged { view, primary });
@@ -432,7 +430,7 @@ impl Replica {
         self.views.since = self.now;
         self.views.began_at = self.delivered;
         self.views.floor = stable;
-        self.break_silence();
+        self.catch_up.break_silence(self.now);
         self.views.changes.retain(|_, change| change.view() > view);
         let quorum = self.quorum;
         for slot in self.slots.values_mut() {
