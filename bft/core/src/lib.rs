@@ -40,3 +40,4 @@ pub mod seal;
 pub mod service;
 pub mod slot;
 pub mod state;
+mod verifier;
