@@ -13,7 +13,7 @@
 mod batch;
 mod certificates;
 mod claims;
-pub mod verified;
+pub(crate) mod verified;
 
 pub(crate) use batch::examine;
 pub use batch::{Batch, check_commits};
