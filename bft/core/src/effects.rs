@@ -81,18 +81,37 @@ pub enum Input {
     Rejoin(Verified<Signed<Rejoin>>),
     /// A link to a replica came up.
     LinkUp(ReplicaId),
-    /// The service executed everything up to this number; its state's digest, if it is a
-    /// checkpoint's number.
+    /// The service executed everything up to this number.
     Executed {
         /// The number.
         number: SeqNo,
-        /// The digest of lives and service at a multiple of the checkpoint interval.
-        state: Option<Digest>,
         /// [`crate::service::Service::due`] now.
         due: Option<OrderedTime>,
     },
+    /// The state at a checkpoint is durable. Only then does this replica vote on it, and
+    /// only then can the checkpoint become stable here: what others may drop their log for
+    /// must not vanish with a crash of those who voted.
+    CheckpointSaved {
+        /// The checkpoint: a multiple of the checkpoint interval that was executed.
+        number: SeqNo,
+        /// The digest of lives and service there.
+        state: Digest,
+    },
+    /// All records up to this one are durable (see [`Durability`]).
+    Durable(PersistId),
     /// Time passed; see [`crate::replica::Replica::next_timeout`].
     Tick,
+}
+
+/// How a replica learns that its records are durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// A record counts as durable when it is handed over: nothing of this replica survives
+    /// its process, and after a restart it votes only under a new incarnation.
+    Immediate,
+    /// The driver reports it with [`Input::Durable`]. A vote of this replica counts for its
+    /// own quorums from then on.
+    Reported,
 }
 
 /// Names a [`Effect::Persist`]; they are made durable in this order.
@@ -151,8 +170,10 @@ pub enum Effect {
         /// What must be durable first.
         after: Option<PersistId>,
     },
-    /// Apply a decided proposal to the service and answer with [`Input::Executed`].
-    /// These come in order of numbers, each once.
+    /// Apply a decided proposal to the service and answer with [`Input::Executed`], and at a
+    /// checkpoint's number with [`Input::CheckpointSaved`] when its state is durable.
+    /// These come in order of numbers, each once. What the service answers leaves when all
+    /// records handed over before are durable.
     Execute {
         /// The number.
         number: SeqNo,
@@ -166,7 +187,8 @@ pub enum Effect {
     /// (see [`crate::seal::check_commits`]).
     CheckCommits(Vec<Signed<Vote>>),
     /// Records of numbers up to this one are no longer needed, but for the newest
-    /// [`Record::ViewChange`] and [`Record::NewView`].
+    /// [`Record::ViewChange`] and [`Record::NewView`], once all records handed over before
+    /// are durable: one of them says what takes their place.
     Truncate(SeqNo),
     /// A checkpoint is stable: the states at lower ones are no longer needed, but for some.
     Stable {
@@ -186,7 +208,8 @@ pub enum Effect {
         offset: u64,
     },
     /// Replace the service's state by the one in this certified state
-    /// ([`crate::rejoin::split_state`]), keep the whole as the checkpoint's, and answer with [`Input::Installed`].
+    /// ([`crate::rejoin::split_state`]), make the whole durable as the checkpoint's, and then
+    /// answer with [`Input::Installed`].
     Install {
         /// The checkpoint.
         number: SeqNo,

@@ -10,6 +10,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
+    effects::PersistId,
     evidence::Phase,
     ids::{Digest, ReplicaId, SeqNo, View},
     invariants::Violation,
@@ -30,6 +31,14 @@ struct CommitVote {
 }
 
 type Commits = BTreeMap<ReplicaId, CommitVote>;
+
+/// A vote of this replica. It is sent, and counts for this replica's own quorums, when its
+/// record is durable: until then a crash takes it back.
+#[derive(Clone, Copy, Debug)]
+struct OwnVote {
+    vote: Signed<Vote>,
+    record: PersistId,
+}
 
 /// Proof to anyone that a proposal was decided: a strong quorum of commits whose
 /// signatures were checked. What catch-up, audit and backup carry.
@@ -69,10 +78,8 @@ pub struct Slot {
     pre_prepare: Option<(Signed<Vote>, Option<Arc<CheckedProposal>>)>,
     prepares: BTreeMap<ReplicaId, Signed<Vote>>,
     commits: Commits,
-    /// Own votes, sent.
-    pub(crate) prepare_sent: bool,
-    /// Own commit, sent.
-    pub(crate) commit_sent: bool,
+    own_prepare: Option<OwnVote>,
+    own_commit: Option<OwnVote>,
     /// The accepted proposal's time was off by this replica's clock: no prepare for it.
     pub(crate) untimely: bool,
     /// The certificate of the highest earlier view in which this number was prepared here.
@@ -80,15 +87,6 @@ pub struct Slot {
     decision: Option<Decision>,
     /// What peers claim, over their links, to be decided here.
     claims: BTreeMap<ReplicaId, Arc<CheckedProposal>>,
-}
-
-/// What a replica voted in a slot.
-#[derive(Clone, Copy, Debug)]
-pub struct OwnVotes {
-    /// Its prepare, if it sent one.
-    pub prepare: Option<Signed<Vote>>,
-    /// Its commit, if it sent one.
-    pub commit: Option<Signed<Vote>>,
 }
 
 impl Slot {
@@ -101,8 +99,8 @@ impl Slot {
             pre_prepare: None,
             prepares: BTreeMap::new(),
             commits: BTreeMap::new(),
-            prepare_sent: false,
-            commit_sent: false,
+            own_prepare: None,
+            own_commit: None,
             untimely: false,
             carried: None,
             decision: None,
@@ -128,8 +126,8 @@ impl Slot {
         self.view = view;
         self.pre_prepare = None;
         self.prepares.clear();
-        self.prepare_sent = false;
-        self.commit_sent = false;
+        self.own_prepare = None;
+        self.own_commit = None;
         self.untimely = false;
         // A decision of this view that peers had proven before it was entered.
         if let Some(decision) = &mut self.decision
@@ -510,19 +508,52 @@ impl Slot {
             && !self.has_commit_certificate(quorum)
     }
 
-    /// Own votes in this slot, to be sent again.
-    pub fn own_votes(&self, me: ReplicaId) -> OwnVotes {
-        let prepare = self
-            .prepares
-            .get(&me)
-            .filter(|_| self.prepare_sent)
-            .copied();
-        let commit = self
-            .commits
-            .get(&me)
-            .filter(|_| self.commit_sent)
-            .map(|c| c.vote);
-        OwnVotes { prepare, commit }
+    /// Whether this replica cast its prepare in this view.
+    #[must_use]
+    pub const fn has_own_prepare(&self) -> bool {
+        self.own_prepare.is_some()
+    }
+
+    /// Whether this replica cast its commit in this view.
+    #[must_use]
+    pub const fn has_own_commit(&self) -> bool {
+        self.own_commit.is_some()
+    }
+
+    /// This replica's prepare in this view, to be sent again.
+    #[must_use]
+    pub fn own_prepare(&self) -> Option<Signed<Vote>> {
+        self.own_prepare.map(|own| own.vote)
+    }
+
+    /// This replica's commit in this view, to be sent again.
+    #[must_use]
+    pub fn own_commit(&self) -> Option<Signed<Vote>> {
+        self.own_commit.map(|own| own.vote)
+    }
+
+    /// Casts this replica's prepare; it counts once `record` is durable.
+    pub fn cast_prepare(&mut self, vote: Signed<Vote>, record: PersistId) {
+        self.own_prepare = Some(OwnVote { vote, record });
+    }
+
+    /// Casts this replica's commit; it counts once `record` is durable.
+    pub fn cast_commit(&mut self, vote: Signed<Vote>, record: PersistId) {
+        self.own_commit = Some(OwnVote { vote, record });
+    }
+
+    /// Counts this replica's own votes whose records are durable; true if one is news.
+    pub fn count_own(&mut self, durable: PersistId) -> bool {
+        let is_durable = |own: &OwnVote| own.record <= durable;
+        let mut news = false;
+        if let Some(own) = self.own_prepare.filter(is_durable) {
+            // Own votes are never contradicted: each is cast once.
+            news |= self.add_prepare(own.vote).unwrap_or(false);
+        }
+        if let Some(own) = self.own_commit.filter(is_durable) {
+            news |= self.add_commit(own.vote, true);
+        }
+        news
     }
 
     /// What must hold of a slot.
@@ -531,7 +562,7 @@ impl Slot {
     /// [`Violation`] naming what does not.
     pub fn invariants(&self, quorum: Quorum) -> Result<(), Violation> {
         let (number, view) = (self.number, self.view);
-        if self.commit_sent && !self.is_prepared(quorum) {
+        if self.has_own_commit() && !self.is_prepared(quorum) {
             return Err(Violation::CommitUnprepared { number, view });
         }
         if let Some(decision) = &self.decision {
@@ -743,7 +774,7 @@ mod tests {
         let (mut slot, digest) = accepted();
         slot.add_prepare(vote(1, digest)).unwrap();
         assert_eq!(slot.invariants(quorum()), Ok(()));
-        slot.commit_sent = true;
+        slot.cast_commit(vote(0, digest), PersistId(1));
         let (number, view) = (SeqNo(1), View(0));
         assert_eq!(
             slot.invariants(quorum()),

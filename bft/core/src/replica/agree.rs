@@ -6,7 +6,7 @@
 use super::{Early, Replica};
 use crate::{
     crypto::Domain,
-    effects::{Effect, Effects, Record},
+    effects::{Effect, Effects, PersistId, Record},
     ids::{Clock, SeqNo},
     limits,
     message::{PeerMessage, Signed, Vote},
@@ -125,7 +125,7 @@ impl Replica {
         };
         if may_vote
             && !is_primary
-            && !slot.prepare_sent
+            && !slot.has_own_prepare()
             && !slot.untimely
             && let Some(message) = slot.pre_prepare()
         {
@@ -134,16 +134,15 @@ impl Replica {
             let after = self.persist(Record::Prepare(vote), out);
             self.send_others(PeerMessage::Prepare(vote), Some(after), out);
             if let Some(slot) = self.slots.get_mut(&number) {
-                slot.prepare_sent = true;
-                // Own votes are never contradicted: `prepare_sent` is set once.
-                let _added = slot.add_prepare(vote);
+                slot.cast_prepare(vote, after);
+                self.await_record(number, after);
             }
         }
         let Some(slot) = self.slots.get(&number) else {
             return;
         };
         if may_vote
-            && !slot.commit_sent
+            && !slot.has_own_commit()
             && let Some(certificate) = slot.prepared_certificate(quorum)
         {
             // Without a prepare of its own the proposal was not persisted above.
@@ -157,8 +156,8 @@ impl Replica {
             let after = self.persist(Record::Commit { vote, prepares }, out);
             self.send_others(PeerMessage::Commit(vote), Some(after), out);
             if let Some(slot) = self.slots.get_mut(&number) {
-                slot.commit_sent = true;
-                slot.add_commit(vote, true);
+                slot.cast_commit(vote, after);
+                self.await_record(number, after);
             }
         }
         if self
@@ -170,6 +169,35 @@ impl Replica {
             self.deliver(out);
             self.check_commits(out);
         }
+    }
+
+    /// Counts this replica's own vote for a number, at once or when its record is durable.
+    fn await_record(&mut self, number: SeqNo, record: PersistId) {
+        if record > self.durable {
+            self.uncounted.push_back((record, number));
+        } else if let Some(slot) = self.slots.get_mut(&number) {
+            slot.count_own(self.durable);
+        }
+    }
+
+    /// Records are durable: this replica's own votes in them count from now on.
+    pub(super) fn on_durable(&mut self, record: PersistId, out: &mut Effects) -> Option<SeqNo> {
+        self.durable = self.durable.max(record);
+        let mut last = None;
+        while let Some((_, number)) = self.uncounted.pop_front_if(|own| own.0 <= self.durable) {
+            let slot = self.slots.get_mut(&number);
+            if slot.is_some_and(|slot| slot.count_own(self.durable)) {
+                self.advance(number, out);
+                last = Some(number);
+            }
+        }
+        last
+    }
+
+    /// Whether a vote of this replica begins to count when records up to `record` are durable.
+    pub(super) fn awaits_record(&self, record: PersistId) -> bool {
+        let first = self.uncounted.front();
+        first.is_some_and(|(awaited, _)| *awaited <= record)
     }
 
     /// Notes a decided number whose commit signatures are to be checked.

@@ -39,12 +39,7 @@ impl Replica {
         }
     }
 
-    pub(super) fn on_executed(
-        &mut self,
-        number: SeqNo,
-        state: Option<Digest>,
-        out: &mut Effects,
-    ) -> Option<SeqNo> {
+    pub(super) fn on_executed(&mut self, number: SeqNo, out: &mut Effects) -> Option<SeqNo> {
         let expected = self.executed.next();
         if number != expected || number > self.delivered {
             self.halt(
@@ -64,9 +59,19 @@ impl Replica {
                 self.pool.settle(request);
             }
         }
-        if let Some(digest) = state.filter(|_| self.checkpoints.is_due(number)) {
+        Some(number)
+    }
+
+    /// The state at a checkpoint is durable: this replica stands up for it (PBFT §4.3).
+    pub(super) fn on_checkpoint_saved(
+        &mut self,
+        number: SeqNo,
+        state: Digest,
+        out: &mut Effects,
+    ) -> Option<SeqNo> {
+        if number <= self.executed && self.checkpoints.is_due(number) {
             self.flush_commit_checks(out);
-            self.checkpoints.reach(number, digest);
+            self.checkpoints.reach(number, state);
             if self.votes() {
                 self.vote_on_checkpoint(number, out);
             } else {

@@ -35,7 +35,7 @@ use view_change::Views;
 use crate::{
     checkpoint::Checkpoints,
     crypto::SigningKey,
-    effects::{Effect, Effects, Input, PersistId, Record, To},
+    effects::{Durability, Effect, Effects, Input, PersistId, Record, To},
     ids::{Clock, Digest, Instant, OrderedTime, ReplicaId, SeqNo, Source, View},
     invariants::Violation,
     keyring::Keyring,
@@ -139,6 +139,11 @@ pub struct Replica {
     /// Decided numbers whose commit signatures wait to be checked.
     unchecked: Vec<SeqNo>,
     next_persist: PersistId,
+    durability: Durability,
+    /// The last record that is durable.
+    durable: PersistId,
+    /// Own votes that do not count yet, by the record that each waits for, in order.
+    uncounted: VecDeque<(PersistId, SeqNo)>,
     now: Instant,
     clock: Clock,
     catch_up: CatchUp,
@@ -155,6 +160,7 @@ impl Replica {
         keyring: Keyring,
         checkpoint_interval: u64,
         tuning: Tuning,
+        durability: Durability,
     ) -> Option<Self> {
         if keyring.key(me)? != key.public() {
             return None;
@@ -180,6 +186,9 @@ impl Replica {
             executed: SeqNo(0),
             unchecked: Vec::new(),
             next_persist: PersistId(1),
+            durability,
+            durable: PersistId(0),
+            uncounted: VecDeque::new(),
             now: Instant(0),
             clock: Clock::default(),
             catch_up: CatchUp::default(),
@@ -298,6 +307,13 @@ impl Replica {
         if self.halted {
             return;
         }
+        if let Input::Durable(record) = input
+            && !self.awaits_record(record)
+        {
+            // Nothing waited for it here: no work, and no time passes.
+            self.durable = self.durable.max(record);
+            return;
+        }
         self.now = self.now.max(clock.monotonic);
         self.clock = clock;
         if self.is_void(&input, out) {
@@ -313,10 +329,14 @@ impl Replica {
             Input::Checkpoint(vote) => self.on_checkpoint(*vote.get(), out),
             Input::Status(status) => self.on_status(status.from(), *status.get(), out),
             Input::LinkUp(peer) => self.on_link_up(peer, out),
-            Input::Executed { number, state, due } => {
+            Input::Executed { number, due } => {
                 self.expect(due);
-                self.on_executed(number, state, out)
+                self.on_executed(number, out)
             }
+            Input::CheckpointSaved { number, state } => {
+                self.on_checkpoint_saved(number, state, out)
+            }
+            Input::Durable(record) => self.on_durable(record, out),
             Input::ViewChange(change) => self.on_view_change(change.get(), out),
             Input::NewView(new_view) => self.on_new_view(new_view.get(), out),
             Input::Decided { decision, from } => self.on_decided(decision.get(), from, out),
@@ -435,6 +455,9 @@ impl Replica {
     fn persist(&mut self, record: Record, out: &mut Effects) -> PersistId {
         let id = self.next_persist;
         self.next_persist = PersistId(id.0 + 1);
+        if self.durability == Durability::Immediate {
+            self.durable = id;
+        }
         out.push(Effect::Persist { id, record });
         id
     }
@@ -518,7 +541,8 @@ mod tests {
         let keys: Vec<_> = (1..=4).map(|i| SigningKey::from_seed([i; 32])).collect();
         let public = keys.iter().map(SigningKey::public).collect();
         let keyring = Keyring::new(ClusterId([7; 32]), Epoch(0), public).unwrap();
-        Replica::new(ReplicaId(1), keys[1].clone(), keyring, 4, Tuning::default()).unwrap()
+        let (key, tuning) = (keys[1].clone(), Tuning::default());
+        Replica::new(ReplicaId(1), key, keyring, 4, tuning, Durability::Reported).unwrap()
     }
 
     /// The next step, whatever it is for, finds what is broken and is the last.
@@ -540,8 +564,10 @@ mod tests {
         let good = replica();
         let (key, keyring) = (good.key, good.keyring);
         for me in [0, 2, 4] {
-            let tuning = Tuning::default();
-            assert!(Replica::new(ReplicaId(me), key.clone(), keyring.clone(), 4, tuning).is_none());
+            let (key, keyring) = (key.clone(), keyring.clone());
+            let (tuning, durability) = (Tuning::default(), Durability::Reported);
+            let replica = Replica::new(ReplicaId(me), key, keyring, 4, tuning, durability);
+            assert!(replica.is_none());
         }
     }
 
@@ -595,8 +621,8 @@ mod tests {
             let mut replica = replica();
             replica.delivered = SeqNo(delivered);
             let mut out = Effects::new();
-            let (number, state, due) = (SeqNo(got), None, None);
-            let input = Input::Executed { number, state, due };
+            let (number, due) = (SeqNo(got), None);
+            let input = Input::Executed { number, due };
             replica.step(Clock::default(), input, &mut out);
             let expected = Violation::ExecutedOutOfOrder {
                 expected: SeqNo(1),

@@ -192,12 +192,12 @@ impl Replica {
 
     /// The proposal of a slot and this replica's votes for it.
     fn own_messages(&self, slot: &Slot) -> impl Iterator<Item = PeerMessage> + use<> {
-        let own = slot.own_votes(self.me);
+        let (prepare, commit) = (slot.own_prepare(), slot.own_commit());
         let proposal = slot.pre_prepare().map(|message| message.to_message());
         proposal
             .into_iter()
-            .chain(own.prepare.map(PeerMessage::Prepare))
-            .chain(own.commit.map(PeerMessage::Commit))
+            .chain(prepare.map(PeerMessage::Prepare))
+            .chain(commit.map(PeerMessage::Commit))
     }
 
     /// Repeats what was said before, which may not be durable yet.

@@ -8,7 +8,7 @@
 use super::{Replica, Tuning};
 use crate::{
     crypto::SigningKey,
-    effects::Record,
+    effects::{Durability, PersistId, Record},
     ids::{ReplicaId, SeqNo},
     keyring::Keyring,
     message::{CheckpointVote, NewView, Signed, Vote},
@@ -16,6 +16,9 @@ use crate::{
     seal::verified::CheckedPrePrepare,
     slot::Slot,
 };
+
+/// Names what was durable before the restart.
+const RECOVERED: PersistId = PersistId(0);
 
 impl Replica {
     /// The replica that wrote `records`, at its last stable checkpoint; `None` as in
@@ -29,10 +32,11 @@ impl Replica {
         keyring: Keyring,
         checkpoint_interval: u64,
         tuning: Tuning,
+        durability: Durability,
         lives: Lives,
         records: Vec<Record>,
     ) -> Option<Self> {
-        let mut replica = Self::new(me, key, keyring, checkpoint_interval, tuning)?;
+        let mut replica = Self::new(me, key, keyring, checkpoint_interval, tuning, durability)?;
         replica.rejoining.lives = lives;
         for record in records {
             replica.remember_life(&record);
@@ -45,16 +49,16 @@ impl Replica {
         match record {
             Record::PrePrepare(message) => self.remember_proposal(message),
             Record::Prepare(vote) => self.remember_vote(vote, |slot| {
-                slot.prepare_sent = true;
+                slot.cast_prepare(vote, RECOVERED);
                 // The first stands: a vote is never recorded twice with different content.
-                let _first = slot.add_prepare(vote);
+                let _news = slot.count_own(RECOVERED);
             }),
             Record::Commit { vote, prepares } => self.remember_vote(vote, |slot| {
                 for prepare in prepares {
                     let _first = slot.add_prepare(prepare);
                 }
-                slot.commit_sent = true;
-                slot.add_commit(vote, true);
+                slot.cast_commit(vote, RECOVERED);
+                slot.count_own(RECOVERED);
             }),
             Record::Stable(votes) => self.remember_stable(votes),
             Record::Life(_) => {}

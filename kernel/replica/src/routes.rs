@@ -5,14 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::event::LinkId;
 use bezant_bft::ids::ClientId;
-use bezant_quic::LinkId;
 
 /// Most clients whose replies one link carries.
-pub(crate) const MAX_CLIENTS_PER_LINK: usize = 4096;
+pub const MAX_CLIENTS_PER_LINK: usize = 4096;
 
 /// Most links that carry one client's replies; an older one makes room for a newer.
-pub(crate) const MAX_LINKS_PER_CLIENT: usize = 8;
+pub const MAX_LINKS_PER_CLIENT: usize = 8;
 
 /// Who is reached where.
 #[derive(Debug, Default)]

@@ -1,0 +1,159 @@
+//! Clients: requests, repeated requests, attaching to a link, signed replies.
+//!
+//! Results are their client's own: a reply goes over no link but those that carry
+//! that client's replies, whoever sent its request.
+
+use bezant_bft::{
+    codec,
+    crypto::{Claim, Domain},
+    ids::{ClientId, RequestNumber, SessionId},
+    message::{
+        Attach, ClientMessage, ReplicaMessage, Reply, ReplyClaim, Signed, SignedRequest,
+        attach_body,
+    },
+    misbehaviour::{Fault, Misbehaviour},
+    seal::{Sealed, Source},
+    service::{Admission, Replies, Service as _},
+};
+
+use super::{Driver, Scratch};
+use crate::{
+    action::{Action, LogEvent},
+    event::LinkId,
+    hook::Hook,
+};
+
+/// Most signed replies one turn makes: each costs a signature and helps one client only.
+const MAX_SIGNED_REPLIES_PER_TURN: usize = 64;
+
+impl Driver {
+    pub(super) fn client_frame(
+        &mut self,
+        link: LinkId,
+        client: ClientId,
+        frame: &[u8],
+        hook: &mut impl Hook,
+        scratch: &mut Scratch,
+        actions: &mut Vec<Action>,
+    ) {
+        match codec::decode::<ClientMessage>(frame) {
+            Ok(ClientMessage::Request(signed)) => {
+                if let Some(reply) = hook.foretell(&signed.request) {
+                    self.send_reply(link, reply, actions);
+                }
+                self.request(link, client, signed, scratch, actions);
+            }
+            Ok(ClientMessage::AskSigned { session, number }) => {
+                self.sign_reply(link, session, number, actions);
+            }
+            Ok(ClientMessage::Attach(attach)) => self.attach(link, client, &attach, hook, actions),
+            Ok(_) => {}
+            Err(error) => {
+                let what = Fault::Undecodable(error);
+                let misbehaviour = Misbehaviour::new(Source::Client(client), what);
+                self.blame(misbehaviour, hook, actions);
+            }
+        }
+    }
+
+    fn request(
+        &mut self,
+        link: LinkId,
+        client: ClientId,
+        signed: SignedRequest,
+        scratch: &mut Scratch,
+        actions: &mut Vec<Action>,
+    ) {
+        let request = &signed.request;
+        match self.kernel.admit(request) {
+            Admission::New if self.replica.has_room() => {
+                scratch.unverified.push(Sealed::from_client(client, signed));
+            }
+            Admission::New => {
+                let (session, number) = (request.session, request.number);
+                let message = ReplicaMessage::Busy { session, number };
+                self.send(link, message, actions);
+            }
+            Admission::Done(reply) if self.routes.carries(link, &request.client) => {
+                self.send_reply(link, reply, actions);
+            }
+            Admission::Refuse(reply) => self.send_reply(link, reply, actions),
+            Admission::Done(_) | Admission::Silent => {}
+        }
+    }
+
+    fn attach(
+        &mut self,
+        link: LinkId,
+        link_key: ClientId,
+        attach: &Attach,
+        hook: &mut impl Hook,
+        actions: &mut Vec<Action>,
+    ) {
+        let body = attach_body(&link_key);
+        let claim = Claim::new(
+            attach.client.into(),
+            attach.signature,
+            Domain::Attach,
+            self.config.keyring.cluster(),
+            &body,
+        );
+        self.counts.verifications += 1;
+        if !self.checker.check(&[claim]).iter().all(|holds| *holds) {
+            let who = Source::Client(link_key);
+            self.blame(Misbehaviour::new(who, Fault::BadSignature), hook, actions);
+        } else if !self.routes.attach(attach.client, link) {
+            actions.push(Action::Log(LogEvent::AttachRefused { link }));
+        }
+    }
+
+    fn sign_reply(
+        &mut self,
+        link: LinkId,
+        session: SessionId,
+        number: RequestNumber,
+        actions: &mut Vec<Action>,
+    ) {
+        if self.signed_replies >= MAX_SIGNED_REPLIES_PER_TURN {
+            return;
+        }
+        let Some((client, reply)) = self.kernel.kept_reply(session, number) else {
+            return;
+        };
+        if !self.routes.carries(link, &client) {
+            return;
+        }
+        self.signed_replies += 1;
+        let keyring = &self.config.keyring;
+        let claim = ReplyClaim {
+            epoch: keyring.epoch(),
+            replica: self.config.replica,
+            incarnation: self.replica.incarnation(),
+            client,
+            reply,
+        };
+        let signed = Signed::new(claim, Domain::Reply, keyring.cluster(), &self.config.key);
+        self.send(link, ReplicaMessage::SignedReply(signed), actions);
+    }
+
+    /// Sends what executions answered, each over every link that carries its client's.
+    pub(super) fn answer(&mut self, replies: &mut Replies, actions: &mut Vec<Action>) {
+        for (client, reply) in replies.drain(..) {
+            let links: Vec<LinkId> = self.routes.of(&client).collect();
+            for link in links {
+                self.send_reply(link, reply.clone(), actions);
+            }
+        }
+    }
+
+    fn send_reply(&mut self, link: LinkId, reply: Reply, actions: &mut Vec<Action>) {
+        let view = self.replica.view();
+        self.send(link, ReplicaMessage::Reply { view, reply }, actions);
+    }
+
+    /// Whatever a client is told of the state, every record before it is durable first.
+    fn send(&mut self, link: LinkId, message: ReplicaMessage, actions: &mut Vec<Action>) {
+        let action = Action::SendClient { link, message };
+        self.gate.pass(self.gate.appended(), action, actions);
+    }
+}

@@ -1,0 +1,203 @@
+//! What a step brought about is carried out: records, messages, executions, states.
+
+use std::sync::Arc;
+
+use bezant_bft::{
+    effects::{Durability, Effect, Effects, Input, To},
+    ids::{ReplicaId, SeqNo},
+    message::{PeerMessage, StatePart},
+    rejoin::{Lives, join_state, split_state},
+    seal::{CheckedProposal, check_commits},
+    service::{Replies, Service as _},
+    state::State,
+};
+
+use super::{Driver, Saving, Scratch, or_at_once};
+use crate::{
+    action::{Action, HaltReason, LogEvent},
+    hook::{Executed, Hook},
+};
+
+impl Driver {
+    /// Records first, so that storage works on them while the rest is carried out.
+    pub(super) fn carry_out(
+        &mut self,
+        hook: &mut impl Hook,
+        scratch: &mut Scratch,
+        actions: &mut Vec<Action>,
+    ) {
+        let mut effects = std::mem::take(&mut scratch.effects);
+        self.record(&mut effects, actions);
+        for effect in effects.drain(..) {
+            self.perform(effect, hook, scratch, actions);
+            if self.halted {
+                break;
+            }
+        }
+        effects.clear();
+        scratch.effects = effects;
+    }
+
+    fn record(&mut self, effects: &mut Effects, actions: &mut Vec<Action>) {
+        let before = self.counts.records;
+        for effect in effects.extract_if(.., |effect| matches!(effect, Effect::Persist { .. })) {
+            if let Effect::Persist { id, record } = effect {
+                self.gate.append(id, record, actions);
+                self.counts.records += 1;
+            }
+        }
+        if self.counts.records > before {
+            self.gate.sync(actions);
+        }
+    }
+
+    fn perform(
+        &mut self,
+        effect: Effect,
+        hook: &mut impl Hook,
+        scratch: &mut Scratch,
+        actions: &mut Vec<Action>,
+    ) {
+        match effect {
+            // `record` took them out.
+            Effect::Persist { .. } => {}
+            Effect::Send { to, message, after } => {
+                let action = Action::SendPeers { to, message };
+                self.gate.pass(or_at_once(after), action, actions);
+            }
+            Effect::Execute {
+                number,
+                proposal,
+                lives,
+            } => self.execute(number, &proposal, lives.as_ref(), hook, scratch, actions),
+            Effect::CheckCommits(votes) => {
+                self.counts.verifications += votes.len() as u64;
+                self.counts.commits_checked += votes.len() as u64;
+                let input = check_commits(&self.config.keyring, &mut self.checker, votes);
+                scratch.inputs.push_back(input);
+            }
+            Effect::Truncate(below) => {
+                let action = Action::Truncate(below);
+                self.gate.pass(self.gate.appended(), action, actions);
+            }
+            Effect::Stable { number, serving } => {
+                let needed = |kept: &SeqNo| *kept >= number || serving.contains(kept);
+                self.snapshots.retain(|kept, _| needed(kept));
+            }
+            Effect::SendState { to, number, offset } => {
+                self.serve_state(to, number, offset, actions);
+            }
+            Effect::Install { number, state } => self.install(number, state, scratch, actions),
+            Effect::ViewChanged { view, primary } => {
+                actions.push(Action::Log(LogEvent::ViewEntered { view, primary }));
+            }
+            Effect::Suspect(view) => {
+                let primary = self.config.keyring.quorum().primary(view);
+                actions.push(Action::Log(LogEvent::PrimarySuspected { view, primary }));
+            }
+            Effect::Blame(misbehaviour) => self.blame(misbehaviour, hook, actions),
+            Effect::Halt(violation) => self.halt(HaltReason::Violation(violation), actions),
+        }
+    }
+
+    fn execute(
+        &mut self,
+        seq_no: SeqNo,
+        proposal: &Arc<CheckedProposal>,
+        lives: Option<&Lives>,
+        hook: &mut impl Hook,
+        scratch: &mut Scratch,
+        actions: &mut Vec<Action>,
+    ) {
+        let mut replies = Replies::new();
+        self.kernel.execute(seq_no, proposal, &mut replies);
+        hook.executed(&Executed {
+            seq_no,
+            proposal,
+            replies: &replies,
+            service: &self.kernel,
+        });
+        scratch.replies.append(&mut replies);
+        if let Some(why) = self.kernel.broken() {
+            let reason = HaltReason::Service(why.to_owned());
+            return self.halt(reason, actions);
+        }
+        let (number, due) = (seq_no, self.kernel.due());
+        scratch.inputs.push_back(Input::Executed { number, due });
+        if let Some(lives) = lives {
+            let state = join_state(lives, self.kernel.snapshot());
+            let saving = Saving::Checkpoint(state.digest());
+            self.save(seq_no, state, saving, scratch, actions);
+        }
+    }
+
+    /// Hands a state to storage. A replica votes on it, or goes on from it, when it is
+    /// durable: others throw their log away for such votes, so that the state must not
+    /// vanish with a crash of those who voted.
+    fn save(
+        &mut self,
+        seq_no: SeqNo,
+        state: State,
+        saving: Saving,
+        scratch: &mut Scratch,
+        actions: &mut Vec<Action>,
+    ) {
+        self.snapshots.insert(seq_no, state.clone());
+        self.saving.insert(seq_no, saving);
+        match self.config.durability {
+            Durability::Immediate => self.snapshot_saved(seq_no, scratch),
+            Durability::Reported => {
+                actions.push(Action::SaveSnapshot { seq_no, state });
+            }
+        }
+    }
+
+    pub(super) fn snapshot_saved(&mut self, seq_no: SeqNo, scratch: &mut Scratch) {
+        let number = seq_no;
+        let input = match self.saving.remove(&seq_no) {
+            Some(Saving::Checkpoint(state)) => Input::CheckpointSaved { number, state },
+            Some(Saving::Installed(due)) => Input::Installed { number, due },
+            None => return,
+        };
+        scratch.inputs.push_back(input);
+    }
+
+    /// Takes over a state that the replica found certified.
+    fn install(
+        &mut self,
+        seq_no: SeqNo,
+        state: State,
+        scratch: &mut Scratch,
+        actions: &mut Vec<Action>,
+    ) {
+        let service = split_state(&state).map(|(_, service)| service.content());
+        if let Err(error) = service.and_then(|bytes| self.kernel.restore(&bytes)) {
+            // A strong quorum vouched for it: this program cannot read what they can.
+            return self.halt(HaltReason::UnreadableState(error.to_string()), actions);
+        }
+        actions.push(Action::Log(LogEvent::StateInstalled { seq_no }));
+        let saving = Saving::Installed(self.kernel.due());
+        self.save(seq_no, state, saving, scratch, actions);
+    }
+
+    /// Sends a peer that fell behind a part of a state, if it is still here.
+    fn serve_state(
+        &mut self,
+        to: ReplicaId,
+        number: SeqNo,
+        offset: u64,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(state) = self.snapshots.get(&number) else {
+            return;
+        };
+        let message = PeerMessage::State(StatePart {
+            number,
+            total: state.encoded_len(),
+            offset,
+            bytes: state.read(offset, self.config.state_part_bytes),
+        });
+        let to = To::Replica(to);
+        actions.push(Action::SendPeers { to, message });
+    }
+}
