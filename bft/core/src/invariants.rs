@@ -37,6 +37,14 @@ pub enum Violation {
         /// The view.
         view: View,
     },
+    /// A vote of this replica counts for its own quorums and could be lost in a crash.
+    #[error("counts its own vote at number {number} of view {view} before its record is durable")]
+    CountedBeforeDurable {
+        /// The number.
+        number: SeqNo,
+        /// The view.
+        view: View,
+    },
     /// A number was decided without a strong quorum of commits.
     #[error("number {number} was decided by {votes} commits")]
     DecidedByFew {

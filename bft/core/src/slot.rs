@@ -560,8 +560,11 @@ impl Slot {
     ///
     /// # Errors
     /// [`Violation`] naming what does not.
-    pub fn invariants(&self, quorum: Quorum) -> Result<(), Violation> {
+    pub fn invariants(&self, quorum: Quorum, durable: PersistId) -> Result<(), Violation> {
         let (number, view) = (self.number, self.view);
+        if self.counts_too_early(durable) {
+            return Err(Violation::CountedBeforeDurable { number, view });
+        }
         if self.has_own_commit() && !self.is_prepared(quorum) {
             return Err(Violation::CommitUnprepared { number, view });
         }
@@ -582,6 +585,20 @@ impl Slot {
             }
         }
         Ok(())
+    }
+
+    /// Whether a vote of this replica counts although its record is not durable.
+    fn counts_too_early(&self, durable: PersistId) -> bool {
+        let early = |own: &OwnVote| own.record > durable;
+        let prepare = self.own_prepare.filter(early).is_some_and(|own| {
+            let counted = self.prepares.get(&own.vote.body.replica);
+            counted == Some(&own.vote)
+        });
+        let commit = self.own_commit.filter(early).is_some_and(|own| {
+            let counted = self.commits.get(&own.vote.body.replica);
+            counted.is_some_and(|counted| counted.vote == own.vote)
+        });
+        prepare || commit
     }
 
     /// What a strong quorum committed in this view is what was decided, in whatever view.
@@ -673,7 +690,7 @@ mod tests {
         assert!(!slot.is_prepared(quorum()) && !slot.decide(quorum()));
         assert_eq!(slot.prepared_certificate(quorum()), None);
         assert_eq!(slot.commit_certificate(quorum()), None);
-        assert_eq!(slot.invariants(quorum()), Ok(()));
+        assert_eq!(slot.invariants(quorum(), PersistId(0)), Ok(()));
     }
 
     #[test]
@@ -752,7 +769,11 @@ mod tests {
         assert!(slot.decide_by(&proposal, &commits));
         for view in 0..3 {
             slot.enter(View(view), quorum());
-            assert_eq!(slot.invariants(quorum()), Ok(()), "view {view}");
+            assert_eq!(
+                slot.invariants(quorum(), PersistId(0)),
+                Ok(()),
+                "view {view}"
+            );
             let proof = slot.commit_certificate(quorum());
             assert_eq!(proof.map(|proof| proof.commits), Some(commits.clone()));
         }
@@ -773,11 +794,11 @@ mod tests {
     fn a_commit_that_was_not_prepared_breaks_an_invariant() {
         let (mut slot, digest) = accepted();
         slot.add_prepare(vote(1, digest)).unwrap();
-        assert_eq!(slot.invariants(quorum()), Ok(()));
-        slot.cast_commit(vote(0, digest), PersistId(1));
+        assert_eq!(slot.invariants(quorum(), PersistId(0)), Ok(()));
+        slot.cast_commit(vote(1, digest), PersistId(0));
         let (number, view) = (SeqNo(1), View(0));
         assert_eq!(
-            slot.invariants(quorum()),
+            slot.invariants(quorum(), PersistId(0)),
             Err(Violation::CommitUnprepared { number, view })
         );
     }
@@ -787,13 +808,13 @@ mod tests {
         let (mut slot, digest) = accepted();
         (1..4).for_each(|replica| assert!(slot.add_commit(vote(replica, digest), false)));
         assert!(slot.decide(quorum()));
-        assert_eq!(slot.invariants(quorum()), Ok(()));
+        assert_eq!(slot.invariants(quorum(), PersistId(0)), Ok(()));
         slot.commits.remove(&ReplicaId(2));
         let few = Violation::DecidedByFew {
             number: SeqNo(1),
             votes: 2,
         };
-        assert_eq!(slot.invariants(quorum()), Err(few));
+        assert_eq!(slot.invariants(quorum(), PersistId(0)), Err(few));
     }
 
     #[test]
@@ -802,7 +823,7 @@ mod tests {
         (0..5).for_each(|replica| assert!(slot.add_commit(vote(replica, digest), false)));
         let (what, len, bound) = ("commits", 5, 4);
         assert_eq!(
-            slot.invariants(quorum()),
+            slot.invariants(quorum(), PersistId(0)),
             Err(Violation::Unbounded { what, len, bound })
         );
     }

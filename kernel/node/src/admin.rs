@@ -21,9 +21,9 @@ use serde_json::{Value, json as value};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
+    Offered,
     config::to_hex,
     evidence::{Archive, Piece},
-    faults::Fault,
     metrics,
     node::Control,
     status::NodeStatus,
@@ -35,7 +35,7 @@ const MAX_BODY_BYTES: usize = 4096;
 #[derive(Clone)]
 pub(crate) struct Admin {
     pub(crate) control: mpsc::Sender<Control>,
-    pub(crate) allow_faults: bool,
+    pub(crate) strategies: Offered,
 }
 
 #[derive(Deserialize)]
@@ -67,15 +67,23 @@ impl Admin {
         found.await.ok()
     }
 
-    async fn order(&self, fault: Option<Fault>) -> Response {
-        if !self.allow_faults {
+    /// Has the replica follow the strategy called `name`, or none.
+    async fn order(&self, name: Option<String>) -> Response {
+        if !self.strategies.is_open() {
             return (
                 StatusCode::FORBIDDEN,
                 "this replica commits no faults; only a node with allow_faults = true does\n",
             )
                 .into_response();
         }
-        match self.control.send(Control::Fault(fault)).await {
+        let conduct = match name.map(|name| self.strategies.make(&name).map(|made| (name, made))) {
+            None => None,
+            Some(Ok(conduct)) => Some(conduct),
+            Some(Err(text)) => {
+                return (StatusCode::BAD_REQUEST, format!("{text}\n")).into_response();
+            }
+        };
+        match self.control.send(Control::Conduct(conduct)).await {
             Ok(()) => StatusCode::NO_CONTENT.into_response(),
             Err(_) => stopping(),
         }
@@ -217,10 +225,9 @@ async fn set_fault(State(admin): State<Admin>, body: Body) -> Response {
         return (StatusCode::PAYLOAD_TOO_LARGE, "the body is too long\n").into_response();
     };
     let order = serde_json::from_slice::<FaultOrder>(&bytes)
-        .map_err(|error| format!("the body is not {{\"fault\": NAME}}: {error}"))
-        .and_then(|order| order.fault.parse::<Fault>());
+        .map_err(|error| format!("the body is not {{\"fault\": NAME}}: {error}"));
     match order {
-        Ok(fault) => admin.order(Some(fault)).await,
+        Ok(order) => admin.order(Some(order.fault)).await,
         Err(text) => (StatusCode::BAD_REQUEST, format!("{text}\n")).into_response(),
     }
 }

@@ -1,9 +1,10 @@
-//! The replica process: sockets, storage, timers, admin endpoint, metrics.
+//! The replica process: sockets, storage threads, clock, admin endpoint, metrics.
 //!
 //! [`spawn`] starts a replica on a thread of its own with one event loop; all
 //! of its state lives there and nowhere else, so that four replicas in one
-//! process share no more than four processes do. `node` is the loop, `config`
-//! the files, `admin` the operator's window.
+//! process share no more than four processes do. `node` is the loop round the
+//! driver (`bezant_replica`), which says what to do; `storage` writes, `config`
+//! reads the files, `admin` is the operator's window.
 
 #![cfg_attr(
     test,
@@ -20,17 +21,17 @@ mod admin;
 mod clock;
 pub mod config;
 pub mod evidence;
-mod faults;
 pub mod first_start;
+mod log;
 mod metrics;
 mod node;
 pub mod replay;
-mod routes;
+
 mod status;
 pub mod storage;
+pub mod strategy;
 
 use std::{
-    collections::BTreeMap,
     io,
     net::SocketAddr,
     sync::mpsc as std_mpsc,
@@ -38,32 +39,30 @@ use std::{
 };
 
 use bezant_bft::{
-    crypto::Checker,
-    effects::{PersistId, Record},
+    effects::{Durability, Record},
     ids::{Epoch, Life, ReplicaId},
-    rejoin::{Lives, split_state},
-    replica::{Replica, Tuning},
+    limits::STATE_PART_BYTES,
+    replica::Tuning,
     seal::Keyring,
-    service::Service as _,
 };
-use bezant_kernel::Kernel;
 use bezant_quic::{Fabric, Role};
+use bezant_replica::{Driver, Kept, Memory, StartError};
 use tokio::{net::TcpListener, sync::mpsc};
 use tracing::{error, info, warn};
 
 pub use config::{NodeConfig, StorageKind};
-pub use faults::Fault;
 pub use status::NodeStatus;
+pub use strategy::Strategies;
 
 use crate::{
     admin::Admin,
     clock::Clocks,
     evidence::{Archive, EVIDENCE_FOLDER},
-    faults::{Dice, Held},
     first_start::FirstStart,
-    node::{Control, Counts, End, Node},
-    routes::Routes,
-    storage::{Identity, Journal, MemoryStorage, Recovered, Storage},
+    node::{Control, End, Node, Storage},
+    status::Traffic,
+    storage::{Identity, Journal, StorageThreads},
+    strategy::Means,
 };
 
 /// Why a replica did not start, or ended.
@@ -74,7 +73,7 @@ pub enum NodeError {
     #[error(
         "the kept state cannot be used: {0}; run the build that wrote it, or replace the replica"
     )]
-    Snapshot(bezant_bft::service::BadSnapshot),
+    Snapshot(#[from] bezant_bft::service::BadSnapshot),
     /// Its links could not be set up.
     #[error(transparent)]
     Bind(#[from] bezant_quic::BindError),
@@ -111,6 +110,15 @@ pub enum NodeError {
     Storage(#[from] storage::StorageError),
 }
 
+impl From<StartError> for NodeError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Snapshot(bad) => Self::Snapshot(bad),
+            _ => Self::Cluster("the key is not the one listed for this replica"),
+        }
+    }
+}
+
 /// How a replica ended without a fault of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -127,6 +135,7 @@ pub struct NodeHandle {
     address: SocketAddr,
     admin: Option<SocketAddr>,
     control: mpsc::Sender<Control>,
+    strategies: Offered,
     thread: Option<JoinHandle<Result<Ended, NodeError>>>,
 }
 
@@ -149,9 +158,18 @@ impl NodeHandle {
         self.admin
     }
 
-    /// Has it commit a fault, or none; for tests and dev clusters in this process.
-    pub fn set_fault(&self, fault: Option<Fault>) {
-        self.order(Control::Fault(fault));
+    /// Has it follow the strategy called `name`, or none; for tests and dev clusters in this
+    /// process.
+    ///
+    /// # Errors
+    /// A text for people, if it takes no strategies or there is none of that name.
+    pub fn set_strategy(&self, name: Option<&str>) -> Result<(), String> {
+        let conduct = match name {
+            Some(name) => Some((name.to_owned(), self.strategies.make(name)?)),
+            None => None,
+        };
+        self.order(Control::Conduct(conduct));
+        Ok(())
     }
 
     /// Puts an order into the loop's queue, waiting for room; false if the loop has ended.
@@ -220,6 +238,33 @@ impl Drop for NodeHandle {
     }
 }
 
+/// The strategies that a node may be told to follow: those it was given, if its configuration
+/// allows any.
+#[derive(Clone, Debug)]
+pub(crate) struct Offered {
+    strategies: Option<Strategies>,
+    means: Means,
+}
+
+impl Offered {
+    /// Whether it takes any.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.strategies.is_some()
+    }
+
+    /// The conduct called `name`.
+    pub(crate) fn make(&self, name: &str) -> Result<strategy::Conduct, String> {
+        match &self.strategies {
+            Some(strategies) => strategies.make(name, self.means.clone()),
+            None => Err(
+                "this replica follows no strategy on demand; only one that was given \
+                 strategies and has allow_faults = true does"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
 /// What the thread tells its starter: where it listens.
 type Started = Result<(SocketAddr, Option<SocketAddr>), NodeError>;
 
@@ -228,15 +273,30 @@ type Started = Result<(SocketAddr, Option<SocketAddr>), NodeError>;
 /// # Errors
 /// [`NodeError`] if it cannot start; nothing is left running then.
 pub fn spawn(config: NodeConfig) -> Result<NodeHandle, NodeError> {
+    spawn_with(config, None)
+}
+
+/// The same; the replica follows these strategies on demand, if its configuration allows it.
+///
+/// # Errors
+/// As [`spawn`].
+pub fn spawn_with(
+    config: NodeConfig,
+    strategies: Option<Strategies>,
+) -> Result<NodeHandle, NodeError> {
     let replica = config.replica;
     if let (Some(data), StorageKind::Memory) = (&config.data, config.storage) {
         first_start::refuse_journal(data)?;
     }
     let (control, commands) = mpsc::channel(64);
     let (started, starting) = std_mpsc::sync_channel::<Started>(1);
+    let strategies = Offered {
+        strategies: strategies.filter(|_| config.allow_faults),
+        means: means(&config),
+    };
     let admin = Admin {
         control: control.clone(),
-        allow_faults: config.allow_faults,
+        strategies: strategies.clone(),
     };
     let thread = Builder::new()
         .name(format!("replica-{replica}"))
@@ -248,6 +308,7 @@ pub fn spawn(config: NodeConfig) -> Result<NodeHandle, NodeError> {
             address,
             admin,
             control,
+            strategies,
             thread: Some(thread),
         }),
         Ok(Err(error)) => Err(error),
@@ -292,7 +353,7 @@ fn run(
             End::Crashed => Ok(Ended::Crashed),
             End::Halted(why) => Err(NodeError::Halted(why)),
             End::Storage(error) => {
-                error!(%error, "this replica stops");
+                error!(%error, "halting; storage failed");
                 Err(error.into())
             }
         }
@@ -304,7 +365,6 @@ async fn prepare(
     admin: Admin,
 ) -> Result<(Node, bezant_quic::Inbox, Option<SocketAddr>), NodeError> {
     let genesis = config.cluster.genesis();
-    let checkpoint_interval = genesis.checkpoint_interval;
     let cluster = config.cluster.cluster_id();
     let keys = config
         .cluster
@@ -315,34 +375,26 @@ async fn prepare(
     let keyring = Keyring::new(cluster, Epoch::default(), keys).ok_or(NodeError::Cluster(
         "it needs at least 4 replicas with different keys",
     ))?;
-    let tuning = Tuning::default();
+    let means = means(config);
     let key = config.key.clone();
-    let (mut storage, mut recovered) = open_storage(config)?;
-    let first_start = begin(config, storage.as_mut(), &mut recovered)?;
-    let mut kernel = Kernel::new(genesis);
-    let later = recovered.later.into_iter();
-    let mut snapshots: BTreeMap<_, _> = later.collect();
-    let mut lives = Lives::default();
-    if let Some((number, state)) = recovered.snapshot {
-        let (kept, service) = split_state(&state).map_err(NodeError::Snapshot)?;
-        let restored = kernel.restore(&service.content());
-        restored.map_err(NodeError::Snapshot)?;
-        lives = kept;
-        snapshots.insert(number, state);
-    }
-    let mut replica = Replica::recover(
-        config.replica,
-        key.clone(),
-        keyring,
-        checkpoint_interval,
-        tuning,
-        lives,
-        recovered.records,
-    )
-    .ok_or(NodeError::Cluster(
-        "the key is not the one listed for this replica",
-    ))?;
-    replica.expect(kernel.due());
+    let (journal, mut kept) = open_journal(config)?;
+    let (journal, first_start) = begin(config, journal, &mut kept)?;
+    let driver = Driver::start(
+        bezant_replica::Config {
+            replica: config.replica,
+            key: key.clone(),
+            keyring,
+            genesis,
+            tuning: means.tuning,
+            durability: match journal {
+                Some(_) => Durability::Reported,
+                None => Durability::Immediate,
+            },
+            state_part_bytes: STATE_PART_BYTES,
+        },
+        kept,
+        first_start.is_some() || config.never_ran,
+    )?;
     let me = Role::Replica(config.replica);
     let addresses = config
         .cluster
@@ -361,69 +413,91 @@ async fn prepare(
         Some(address) => Some(serve_admin(address, admin).await?),
         None => None,
     };
+    let (storage, completions) = start_storage(config.replica, journal)?;
     let node = Node {
-        replica,
-        kernel,
-        snapshots,
-        key,
-        checker: Checker::new(),
+        driver,
+        means,
         clocks: Clocks::start(),
         fabric,
+        completions,
         storage,
         first_start,
-        unsynced: 0,
-        tuning,
-        routes: Routes::default(),
-        fault: None,
-        held: Held::default(),
-        dice: Dice::default(),
-        counts: Counts::default(),
         archive: Archive::open(config.data.as_ref().map(|data| data.join(EVIDENCE_FOLDER))),
-        signed_replies: 0,
+        traffic: Traffic::default(),
+        strategy: None,
+        failure: None,
+        followed: Vec::new(),
+        end: None,
     };
     Ok((node, inbox, admin_address))
 }
 
-/// Opens the replica's storage and reads what it holds.
-fn open_storage(config: &NodeConfig) -> Result<(Box<dyn Storage>, Recovered), NodeError> {
-    let mut storage: Box<dyn Storage> = match (config.storage, &config.data) {
-        (StorageKind::Memory, _) => Box::new(MemoryStorage::default()),
-        (StorageKind::Sync, None) => return Err(NodeError::NoData),
+fn means(config: &NodeConfig) -> Means {
+    Means {
+        replica: config.replica,
+        key: config.key.clone(),
+        cluster: config.cluster.cluster_id(),
+        tuning: Tuning::default(),
+    }
+}
+
+fn start_storage(
+    replica: ReplicaId,
+    journal: Option<Journal>,
+) -> Result<(Storage, mpsc::Receiver<storage::Completion>), NodeError> {
+    match journal {
+        Some(journal) => {
+            let name = format!("replica-{replica}");
+            let (threads, completions) =
+                StorageThreads::start(journal, &name).map_err(NodeError::Thread)?;
+            Ok((Storage::Disk(threads), completions))
+        }
+        None => Ok((Storage::Nowhere, mpsc::channel(1).1)),
+    }
+}
+
+/// Opens the replica's journal, if it keeps one, and reads what it holds.
+fn open_journal(config: &NodeConfig) -> Result<(Option<Journal>, Kept), NodeError> {
+    match (config.storage, &config.data) {
+        (StorageKind::Memory, _) => Ok((None, Kept::default())),
+        (StorageKind::Sync, None) => Err(NodeError::NoData),
         (StorageKind::Sync, Some(data)) => {
             let identity = Identity {
                 cluster: config.cluster.cluster_id(),
                 replica: config.replica,
             };
-            Box::new(Journal::open(data, identity)?)
+            let mut journal = Journal::open(data, identity)?;
+            let kept = journal.take_kept();
+            Ok((Some(journal), kept))
         }
-    };
-    let recovered = storage.load()?;
-    Ok((storage, recovered))
+    }
 }
 
-/// The leave to vote without a memory, if there is one and no memory. A replica with
-/// neither begins a new life, which is durable before anybody hears of it.
+/// The leave to vote without a memory, if there is one. A replica that lost its memory
+/// begins under a new incarnation, whose name is durable before anybody hears of it.
 fn begin(
     config: &NodeConfig,
-    storage: &mut dyn Storage,
-    recovered: &mut Recovered,
-) -> Result<Option<FirstStart>, NodeError> {
+    mut journal: Option<Journal>,
+    kept: &mut Kept,
+) -> Result<(Option<Journal>, Option<FirstStart>), NodeError> {
     let leave = match &config.data {
         Some(data) => FirstStart::find(data)?,
         None => None,
     };
-    if leave.is_some() || config.never_ran || !recovered.records.is_empty() {
-        return Ok(leave);
+    let first_start = leave.is_some() || config.never_ran;
+    if bezant_replica::memory(&kept.records, first_start) == Memory::Lost {
+        let mut life = [0; 32];
+        getrandom::fill(&mut life).map_err(|_| NodeError::NoRandomness)?;
+        let life = Record::Life(Life(life));
+        if let Some(journal) = &mut journal {
+            journal.append(&life)?;
+            journal.sync()?;
+        }
+        kept.records.push(life);
+        let replica = config.replica;
+        warn!(%replica, "found no records of an earlier run; asking the others for a new incarnation before voting");
     }
-    let mut life = [0; 32];
-    getrandom::fill(&mut life).map_err(|_| NodeError::NoRandomness)?;
-    let life = Record::Life(Life(life));
-    storage.append(PersistId::default(), life.clone())?;
-    storage.sync()?;
-    recovered.records.push(life);
-    let replica = config.replica;
-    warn!(%replica, "this replica kept nothing of an earlier run: it asks the others for a new life, and votes once they gave it one");
-    Ok(None)
+    Ok((journal, leave))
 }
 
 async fn serve_admin(address: SocketAddr, admin: Admin) -> Result<SocketAddr, NodeError> {

@@ -16,12 +16,12 @@ use bezant_bft::{
     service::{Replies, Service},
 };
 use bezant_kernel::{Kernel, Traced};
+use bezant_replica::Kept;
 
 use crate::{
     NodeError,
     config::{NodeConfig, StorageKind},
-    open_storage,
-    storage::Recovered,
+    open_journal,
 };
 
 /// What was executed at one number.
@@ -67,11 +67,11 @@ pub fn replay(config: &NodeConfig, number: SeqNo) -> Result<Replayed, ReplayErro
     if config.storage == StorageKind::Memory {
         return Err(ReplayError::NoJournal);
     }
-    let (_storage, recovered) = open_storage(config)?;
-    let proposals = decided(&recovered);
+    let (_journal, kept) = open_journal(config)?;
+    let proposals = decided(&kept);
     let mut kernel = Kernel::new(config.cluster.genesis());
     let mut from = SeqNo(0);
-    let states = recovered.snapshot.into_iter().chain(recovered.later);
+    let states = kept.snapshot.into_iter().chain(kept.later);
     let newest = states
         .filter(|(at, _)| *at < number)
         .max_by_key(|(at, _)| *at);
@@ -108,9 +108,9 @@ pub fn replay(config: &NodeConfig, number: SeqNo) -> Result<Replayed, ReplayErro
 
 /// The proposals among the records: of each number the one with this replica's latest commit,
 /// or else the latest that it took.
-fn decided(recovered: &Recovered) -> BTreeMap<SeqNo, Arc<CheckedProposal>> {
+fn decided(kept: &Kept) -> BTreeMap<SeqNo, Arc<CheckedProposal>> {
     let mut committed: BTreeMap<SeqNo, (View, Digest)> = BTreeMap::new();
-    for record in &recovered.records {
+    for record in &kept.records {
         if let Record::Commit { vote, .. } = record {
             let vote = vote.body;
             let latest = committed
@@ -122,7 +122,7 @@ fn decided(recovered: &Recovered) -> BTreeMap<SeqNo, Arc<CheckedProposal>> {
         }
     }
     let mut proposals = BTreeMap::new();
-    for record in &recovered.records {
+    for record in &kept.records {
         if let Record::PrePrepare(taken) = record {
             let vote = taken.vote.body;
             let other = committed

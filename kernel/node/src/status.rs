@@ -1,10 +1,37 @@
 //! What a replica says of itself to its operator.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use bezant_kernel::Tallied;
+use bezant_quic::FabricStats;
+use bezant_replica::Driver;
 
-use crate::faults::Fault;
+/// Frames sent, and the bytes in them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sent {
+    frames: u64,
+    bytes: u64,
+}
+
+impl Sent {
+    /// One more frame of so many bytes.
+    pub(crate) const fn sent(&mut self, bytes: usize) {
+        self.frames += 1;
+        self.bytes += bytes as u64;
+    }
+}
+
+/// What the loop counts of links and disk.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Traffic {
+    pub(crate) to_replicas: Sent,
+    pub(crate) to_clients: Sent,
+    pub(crate) frames_dropped: u64,
+    pub(crate) syncs: u64,
+    pub(crate) sync_time: Duration,
+}
 
 /// What an extension did at this replica since it started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,7 +137,7 @@ pub struct NodeStatus {
     pub records: u64,
     /// Syncs that took since the start.
     pub syncs: u64,
-    /// Microseconds the loop stood still for them since the start.
+    /// Microseconds the disk took for them since the start.
     pub sync_us: u64,
     /// Frames sent since the start.
     pub frames_sent: u64,
@@ -124,12 +151,69 @@ pub struct NodeStatus {
     pub frames_from_clients: u64,
     /// Frames not sent because a peer reads too slowly, since the start.
     pub frames_dropped: u64,
-    /// The fault it commits on demand.
-    pub fault: Option<Fault>,
+    /// The fault it commits on demand, by name.
+    pub fault: Option<String>,
     /// How often it began anew after losing its memory.
     pub incarnation: u64,
     /// Whether it votes: one that lost its memory does not until its new life counts.
     pub votes: bool,
     /// Whether it has links to a quorum and can take part.
     pub ready: bool,
+}
+
+impl NodeStatus {
+    /// How a replica stands.
+    pub(crate) fn of(
+        driver: &Driver,
+        links: &FabricStats,
+        traffic: Traffic,
+        evidence: usize,
+        fault: Option<String>,
+    ) -> Self {
+        let (replica, kernel, counts) = (driver.replica(), driver.kernel(), driver.counts());
+        let (counters, figures) = (replica.counters(), kernel.figures());
+        let (to_replicas, to_clients) = (traffic.to_replicas, traffic.to_clients);
+        Self {
+            replica: replica.me().0,
+            view: replica.view().0,
+            primary: replica.primary().0,
+            executed: replica.executed().0,
+            stable: replica.stable().0,
+            pooled: replica.pooled(),
+            replica_links: links.replica_links,
+            client_links: links.client_links,
+            extension_calls: kernel.tallied().into_iter().map(Into::into).collect(),
+            sessions: figures.sessions,
+            spaces: figures.spaces,
+            tuples: figures.tuples,
+            leases: figures.leases,
+            waiters: figures.waiters,
+            extensions: figures.extensions,
+            engine: kernel.engine(),
+            requests: counters.requests,
+            proposals: counters.proposals,
+            signatures: counters.signatures,
+            verifications: counts.verifications,
+            commits_checked: counts.commits_checked,
+            batches: counts.batches,
+            certificates: counters.certificates,
+            suspicions: counters.suspicions,
+            views_entered: counters.views_entered,
+            blames: counts.blames,
+            evidence,
+            records: counts.records,
+            syncs: traffic.syncs,
+            sync_us: u64::try_from(traffic.sync_time.as_micros()).unwrap_or(u64::MAX),
+            frames_sent: to_replicas.frames + to_clients.frames,
+            bytes_sent: to_replicas.bytes + to_clients.bytes,
+            frames_to_replicas: to_replicas.frames,
+            bytes_to_replicas: to_replicas.bytes,
+            frames_from_clients: counts.frames_from_clients,
+            frames_dropped: traffic.frames_dropped,
+            fault,
+            incarnation: replica.incarnation().0,
+            votes: replica.votes(),
+            ready: links.replica_links + 1 >= replica.keyring().quorum().strong(),
+        }
+    }
 }

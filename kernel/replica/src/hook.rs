@@ -8,11 +8,13 @@
 use std::sync::Arc;
 
 use bezant_bft::{
+    effects::{PersistId, Record},
     ids::SeqNo,
     message::{Reply, Request},
     misbehaviour::Misbehaviour,
     seal::{CheckedProposal, Sealed},
     service::Replies,
+    state::State,
 };
 use bezant_kernel::Kernel;
 
@@ -27,6 +29,8 @@ pub struct Executed<'a> {
     pub replies: &'a Replies,
     /// The service after it.
     pub service: &'a Kernel,
+    /// The last record handed to storage before: what tells of this number waits for it.
+    pub recorded: PersistId,
 }
 
 /// Looks into a turn. Every method has a default that changes nothing.
@@ -41,6 +45,16 @@ pub trait Hook {
     fn foretell(&mut self, request: &Request) -> Option<Reply> {
         let _ = request;
         None
+    }
+
+    /// A record was handed to storage.
+    fn recorded(&mut self, id: PersistId, record: &Record) {
+        let _ = (id, record);
+    }
+
+    /// A state from peers took the place of the service's.
+    fn installed(&mut self, seq_no: SeqNo, state: &State) {
+        let _ = (seq_no, state);
     }
 
     /// A number was executed.

@@ -18,7 +18,7 @@ use std::{
 use bezant_client::{
     Client, ClusterView, Error, Evidence, ReplicaId, Tuple, Value, template, tuple,
 };
-use bezant_node::{Fault, StorageKind};
+use bezant_node::StorageKind;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -26,6 +26,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     bench::{self, BenchError, Connections, Mode, Op},
+    faults::{Fault, OnDemand as _},
     local::{LabError, LocalCluster, LocalOptions},
 };
 

@@ -13,7 +13,9 @@
 pub mod admin;
 pub mod bench;
 pub mod demo;
+pub mod faults;
 pub mod local;
 pub mod rehearsal;
 
+pub use faults::{Fault, OnDemand};
 pub use local::{LabError, LocalCluster, LocalOptions, ProcessCluster};

@@ -20,6 +20,8 @@ use bezant_node::{
     first_start::FirstStart,
 };
 
+use crate::faults;
+
 /// Why a local cluster did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -199,7 +201,7 @@ pub fn write_files(folder: &Path, options: &LocalOptions) -> Result<ClusterFile,
 
 fn spawn(config: NodeConfig) -> Result<NodeHandle, LabError> {
     let replica = config.replica;
-    bezant_node::spawn(config).map_err(|error| LabError::Node {
+    bezant_node::spawn_with(config, Some(faults::strategies())).map_err(|error| LabError::Node {
         replica,
         error: Box::new(error),
     })

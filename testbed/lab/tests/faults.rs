@@ -10,8 +10,8 @@
 use std::time::{Duration, Instant};
 
 use bezant_client::{Client, template, tuple};
-use bezant_lab::{LocalCluster, LocalOptions};
-use bezant_node::{Fault, NodeStatus};
+use bezant_lab::{Fault, LocalCluster, LocalOptions, OnDemand as _};
+use bezant_node::NodeStatus;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 

@@ -15,8 +15,8 @@ use bezant_client::{
     ReplicaId, Sight, SigningKey, Since, SpaceName, template, tuple,
 };
 use bezant_extensions::recipes;
-use bezant_lab::{LocalCluster, LocalOptions};
-use bezant_node::{Fault, NodeStatus};
+use bezant_lab::{Fault, LocalCluster, LocalOptions, OnDemand as _};
+use bezant_node::NodeStatus;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 

@@ -28,13 +28,15 @@ pub enum Fault {
     Skew,
     /// A vote waits for its record to become durable.
     SlowDisk,
+    /// A disk fails at a sync, and its machine stops.
+    DiskFailure,
     /// A message between a client and a replica is lost.
     ClientLoss,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Loss,
         Self::Duplicate,
         Self::Overtake,
@@ -44,6 +46,7 @@ impl Fault {
         Self::Amnesia,
         Self::Skew,
         Self::SlowDisk,
+        Self::DiskFailure,
         Self::ClientLoss,
     ];
 }

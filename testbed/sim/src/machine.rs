@@ -1,75 +1,70 @@
-//! One machine: a replica, its service, its storage and what waits at its door.
+//! One machine: a replica with everything around it, its disk and what waits for it.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use bezant_bft::{
-    crypto::{Checker, SigningKey},
-    effects::{PersistId, Record, To},
+    crypto::SigningKey,
+    effects::{Durability, PersistId, Record},
     ids::{Clock, Instant, OrderedTime, ReplicaId, SeqNo},
-    message::{PeerMessage, ReplicaMessage, Signed, Vote},
     record::{Lifetime, Standing},
     rejoin::{Current, split_state},
     replica::Replica,
     state::State,
 };
-use bezant_kernel::Kernel;
-use bytes::Bytes;
+use bezant_replica::{Driver, Event, Kept, LinkId};
 
 use crate::{
     adversaries::{Kind, Strategy},
     options::MS,
+    rng::Rng,
 };
 
 /// The time of day at virtual time 0.
 const DAWN_MS: u64 = 1_700_000_000_000;
 
-/// What lies at a machine's door until it turns to it.
-#[derive(Debug)]
-pub(crate) enum Incoming {
-    Frame { from: ReplicaId, bytes: Bytes },
-    Client { client: usize, bytes: Bytes },
-    LinkUp(ReplicaId),
-    Commits(Vec<Signed<Vote>>),
-}
+/// What waits at a machine until its next turn.
+pub(crate) type Arrival = Event;
 
-/// What leaves a machine, perhaps later.
-#[derive(Debug)]
-pub(crate) enum Outgoing {
-    Peers {
-        to: To,
-        message: PeerMessage,
-    },
-    Client {
-        client: usize,
-        message: ReplicaMessage,
-    },
-}
-
-/// Something handed to storage, carried out once everything before it is durable.
-#[derive(Debug)]
-enum Chore {
-    /// Drop the records of numbers up to this one.
-    Truncate(SeqNo),
-    /// Drop the states below this number.
-    Forget(SeqNo),
+/// The client at the other end of a link; links of one client have different numbers.
+pub(crate) fn client_of(link: LinkId) -> usize {
+    usize::try_from(link.0 & 0xffff_ffff).unwrap_or(usize::MAX)
 }
 
 /// A machine's storage: records in the order written, and how far they would survive.
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
     records: VecDeque<(PersistId, Record)>,
-    chores: VecDeque<(PersistId, Chore)>,
     snapshots: BTreeMap<SeqNo, State>,
-    pub(crate) written: PersistId,
     pub(crate) durable: PersistId,
+    /// Whether nothing on it survives: the machine keeps everything in memory.
+    volatile: bool,
+    /// Whether the leave to vote without a memory lies beside it.
+    first_start: bool,
+    /// Whether the next sync fails, or one has.
+    fails: bool,
+    broken: bool,
+    /// When the last thing that it was told to write will be written.
+    log_until: u64,
+    states_until: u64,
 }
 
 impl Disk {
-    /// A new disk with one record on it.
-    pub(crate) fn with(record: Record) -> Self {
-        let mut disk = Self::default();
-        disk.append(PersistId(0), record);
-        disk
+    /// The disk of a machine that never ran.
+    pub(crate) fn new(volatile: bool) -> Self {
+        Self {
+            volatile,
+            first_start: true,
+            ..Self::default()
+        }
+    }
+
+    /// How its replica learns what is durable.
+    pub(crate) const fn durability(&self) -> Durability {
+        if self.volatile {
+            Durability::Immediate
+        } else {
+            Durability::Reported
+        }
     }
 
     /// Records kept.
@@ -80,41 +75,86 @@ impl Disk {
     /// Writes a record; [`Self::sync`] makes it durable.
     pub(crate) fn append(&mut self, id: PersistId, record: Record) {
         self.records.push_back((id, record));
-        self.written = id;
+        if self.volatile {
+            self.durable = id;
+        }
     }
 
-    /// Writes a state, which is durable when this returns.
-    pub(crate) fn save(&mut self, number: SeqNo, state: State) {
-        self.snapshots.insert(number, state);
+    /// When a write to the log that would be done `at` is done, behind those before.
+    pub(crate) fn log_line(&mut self, at: u64) -> u64 {
+        self.log_until = self.log_until.max(at);
+        self.log_until
+    }
+
+    /// When a state that would be written `at` is written, behind those before.
+    pub(crate) fn state_line(&mut self, at: u64) -> u64 {
+        self.states_until = self.states_until.max(at);
+        self.states_until
     }
 
     /// Everything up to `id` is durable from now on.
     pub(crate) fn sync(&mut self, id: PersistId) {
         self.durable = self.durable.max(id);
-        while let Some((after, _)) = self.chores.front()
-            && *after <= self.durable
-        {
-            match self.chores.pop_front() {
-                Some((_, Chore::Truncate(below))) => self.drop_records(below),
-                Some((_, Chore::Forget(below))) => {
-                    self.snapshots = self.snapshots.split_off(&below);
-                }
-                None => {}
-            }
-        }
     }
 
-    /// Drops the records of numbers up to `below` once what was written so far is durable.
+    /// A state is durable from now on.
+    pub(crate) fn save(&mut self, seq_no: SeqNo, state: State) {
+        self.snapshots.insert(seq_no, state);
+    }
+
+    /// The next sync fails, and everything after it.
+    pub(crate) const fn damage(&mut self) {
+        self.fails = !self.volatile;
+    }
+
+    /// Whether this sync fails.
+    pub(crate) const fn fails(&mut self) -> bool {
+        self.broken |= self.fails;
+        self.broken
+    }
+
+    /// Whether a sync failed.
+    pub(crate) const fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Whether the leave to vote without a memory still stands.
+    pub(crate) const fn has_first_start(&self) -> bool {
+        self.first_start
+    }
+
+    /// The leave is gone for good.
+    pub(crate) const fn use_first_start(&mut self) {
+        self.first_start = false;
+    }
+
+    /// The newest checkpoint that durable records call stable.
+    fn stable(&self) -> SeqNo {
+        let durable = self.records.iter().filter(|(id, _)| *id <= self.durable);
+        let stable = durable.filter_map(|(_, record)| record.stable());
+        stable.max().unwrap_or_default()
+    }
+
+    /// A checkpoint that durable records call stable and whose state is not here.
+    pub(crate) fn stable_without_state(&self) -> Option<SeqNo> {
+        let stable = self.stable();
+        let lost = stable > SeqNo(0) && !self.volatile && !self.has(stable);
+        lost.then_some(stable)
+    }
+
+    /// Whether something durable takes the place of records up to `below`.
+    pub(crate) fn may_truncate(&self, below: SeqNo) -> bool {
+        self.volatile || self.stable() >= below
+    }
+
+    /// Drops the records of numbers up to `below`, and the states below the newest stable
+    /// checkpoint of which both record and state are durable, as the journal does.
     pub(crate) fn truncate(&mut self, below: SeqNo) {
-        self.chores
-            .push_back((self.written, Chore::Truncate(below)));
-        self.sync(self.durable);
-    }
-
-    /// Drops the states below `number` once what was written so far is durable.
-    pub(crate) fn forget(&mut self, number: SeqNo) {
-        self.chores.push_back((self.written, Chore::Forget(number)));
-        self.sync(self.durable);
+        self.drop_records(below);
+        let stable = self.stable();
+        if self.has(stable) {
+            self.snapshots = self.snapshots.split_off(&stable);
+        }
     }
 
     fn drop_records(&mut self, below: SeqNo) {
@@ -159,10 +199,14 @@ impl Disk {
     /// One that lost its memory may vote already while the checkpoint that allows it is not
     /// durable: what it sends waits for that, and it is silent again if all is lost before.
     pub(crate) fn would_vote(&self, id: ReplicaId) -> bool {
+        if self.first_start {
+            return true;
+        }
         let records = self.records.iter();
         let durable = records.filter(|(id, _)| *id <= self.durable);
-        let (mut stable, mut life) = (SeqNo(0), None);
+        let (mut stable, mut life, mut any) = (SeqNo(0), None, false);
         for (_, record) in durable {
+            any = true;
             stable = stable.max(record.stable().unwrap_or_default());
             if let Record::Life(begun) = record {
                 life = Some(*begun);
@@ -173,29 +217,58 @@ impl Disk {
             Some(Ok((lives, _))) => lives.of(id),
             _ => Current::default(),
         };
-        current.life == life && current.from <= stable
+        any && current.life == life && current.from <= stable
     }
 
-    /// Whether the state at `number` would survive.
-    pub(crate) fn has(&self, number: SeqNo) -> bool {
-        self.snapshots.contains_key(&number)
+    /// Whether the state at `seq_no` would survive.
+    pub(crate) fn has(&self, seq_no: SeqNo) -> bool {
+        self.snapshots.contains_key(&seq_no)
     }
 
-    /// Power fails: what was not durable is gone. Gives the records left, the newest stable
-    /// checkpoint among them, and the states at it and above.
-    pub(crate) fn crash(&mut self) -> (Vec<Record>, SeqNo, BTreeMap<SeqNo, State>) {
-        let durable = self.durable;
-        self.records.retain(|(id, _)| *id <= durable);
-        self.chores.clear();
-        // A new life counts its records anew; these stay whatever becomes of it.
+    /// Everything is gone but the leave to vote without a memory, if it still stands.
+    pub(crate) fn wipe(&mut self) {
+        *self = Self {
+            volatile: self.volatile,
+            first_start: self.first_start,
+            ..Self::default()
+        };
+    }
+
+    /// Power fails: what was not durable is gone, or some of it, in the order written. The
+    /// last record that survives.
+    pub(crate) fn crash(&mut self, rng: &mut Rng) -> PersistId {
+        let written = self.records.back().map_or(self.durable, |(id, _)| *id);
+        let unsynced = written.0.saturating_sub(self.durable.0);
+        let survives = if rng.chance(500) {
+            self.durable
+        } else {
+            PersistId(self.durable.0 + rng.below(unsynced + 1))
+        };
+        self.records.retain(|(id, _)| *id <= survives);
+        // A new run counts its records anew; these stay whatever becomes of it.
         for (id, _) in &mut self.records {
             *id = PersistId(0);
         }
-        (self.written, self.durable) = (PersistId(0), PersistId(0));
-        let records: Vec<Record> = self.records.iter().map(|(_, r)| r.clone()).collect();
-        let stable = records.iter().filter_map(Record::stable).max();
-        let stable = stable.unwrap_or_default();
-        (records, stable, self.snapshots.clone().split_off(&stable))
+        self.durable = PersistId(0);
+        (self.fails, self.broken) = (false, false);
+        (self.log_until, self.states_until) = (0, 0);
+        survives
+    }
+
+    /// What a replica that starts finds here.
+    pub(crate) fn kept(&self) -> Kept {
+        let stable = self.stable();
+        let later = stable.next();
+        Kept {
+            records: self.records.iter().map(|(_, r)| r.clone()).collect(),
+            snapshot: self
+                .snapshots
+                .get(&stable)
+                .map(|state| (stable, state.clone())),
+            later: (self.snapshots.range(later..))
+                .map(|(seq_no, state)| (*seq_no, state.clone()))
+                .collect(),
+        }
     }
 }
 
@@ -203,22 +276,20 @@ impl Disk {
 pub(crate) struct Machine {
     pub(crate) id: ReplicaId,
     pub(crate) key: SigningKey,
-    pub(crate) replica: Replica,
-    pub(crate) kernel: Kernel,
-    pub(crate) checker: Checker,
+    pub(crate) driver: Driver,
     pub(crate) disk: Disk,
-    /// States after checkpoints from the last stable one on.
-    pub(crate) snapshots: BTreeMap<SeqNo, State>,
-    pub(crate) inbox: Vec<Incoming>,
+    pub(crate) inbox: Vec<Arrival>,
     /// Whether a turn is planned.
     pub(crate) awake: bool,
-    /// What waits for the disk, in order.
-    pub(crate) outbox: VecDeque<(PersistId, Outgoing)>,
-    /// Counts restarts: what was planned in an earlier life does not happen.
-    pub(crate) life: u32,
+    /// What was planned before the last restart does not happen.
+    pub(crate) restarts: u32,
     pub(crate) up: bool,
     pub(crate) frozen: bool,
+    /// Whether the replica was told that its storage failed.
+    pub(crate) storage_failed: bool,
     pub(crate) strategy: Option<(Kind, Box<dyn Strategy>)>,
+    /// How often each client's link came up.
+    pub(crate) links: Vec<u64>,
     /// When the earliest planned timer fires.
     pub(crate) timer: Option<u64>,
     pub(crate) booted_at: u64,
@@ -228,6 +299,17 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
+    /// Its replica.
+    pub(crate) const fn replica(&self) -> &Replica {
+        self.driver.replica()
+    }
+
+    /// The present link of a client.
+    pub(crate) fn client_link(&self, client: usize) -> LinkId {
+        let times = self.links.get(client).copied().unwrap_or_default();
+        LinkId(times << 32 | client as u64)
+    }
+
     /// Whether it follows the protocol.
     pub(crate) fn is_correct(&self) -> bool {
         self.strategy.is_none()
@@ -250,13 +332,13 @@ impl Machine {
 
     /// The virtual time at which its timer is due.
     pub(crate) fn due(&self) -> Option<u64> {
-        let at = self.replica.next_timeout()?.0;
+        let at = self.driver.next_timeout()?.0;
         Some(self.booted_at + (at * 1000).div_ceil(self.rate_permille))
     }
 
     /// The last number its service executed.
     pub(crate) const fn executed(&self) -> SeqNo {
-        self.replica.executed()
+        self.replica().executed()
     }
 }
 
@@ -266,7 +348,7 @@ mod tests {
     use bezant_bft::{
         crypto::Domain,
         ids::{ClusterId, Digest, Epoch, Incarnation, Life, View},
-        message::{Body, CheckpointVote, NewView},
+        message::{Body, CheckpointVote, NewView, Signed, Vote},
         rejoin::{Lives, Rejoin, join_state},
     };
 
@@ -364,9 +446,11 @@ mod tests {
 
     #[test]
     fn a_lost_memory_is_lost_until_the_checkpoint_of_the_new_life_is_durable() {
-        assert!(Disk::default().would_vote(ME));
+        assert!(Disk::new(false).would_vote(ME));
         let life = Life([7; 32]);
-        let mut disk = Disk::with(Record::Life(life));
+        let mut disk = Disk::default();
+        assert!(!disk.would_vote(ME), "nothing is known of what it said");
+        disk.append(PersistId(0), Record::Life(life));
         assert!(!disk.would_vote(ME), "no life was given to it");
         for (id, number) in [(1, 20), (2, 24)] {
             disk.save(SeqNo(number), state(life));

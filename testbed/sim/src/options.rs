@@ -38,10 +38,10 @@ pub struct Options {
     pub adversaries: BTreeMap<u8, Kind>,
     /// A machine that is cut off from the others once, and for how long.
     pub cut_off: Option<(u8, u64)>,
-    /// Until a record is durable.
-    pub sync_us: u64,
-    /// Until a batch of commit signatures is checked.
-    pub check_us: u64,
+    /// Whether replicas keep everything in memory: a crash makes them forget.
+    pub volatile: bool,
+    /// Shortest and longest time until records are durable; a state takes three times as long.
+    pub disk_us: (u64, u64),
     /// Farthest a machine's time of day is off, in milliseconds.
     pub skew_ms: u64,
     /// What clients do.
@@ -84,6 +84,8 @@ pub struct Work {
     pub think_us: u64,
     /// Different keys in tuples: few make clients meet.
     pub keys: u64,
+    /// Whether all clients share the link of the first, to which the others attach.
+    pub shares_links: bool,
     /// Whether the first `out` makes its space.
     pub makes_spaces: bool,
     /// Whether some tuples have leases. No client can tell when one ends, so histories
@@ -111,8 +113,8 @@ impl Options {
             flood: rng.chance(200),
             adversaries: BTreeMap::new(),
             cut_off: None,
-            sync_us: if slow { rng.between(1, 30) * MS } else { 0 },
-            check_us: rng.below(3) * MS,
+            volatile: !slow && rng.chance(250),
+            disk_us: if slow { draw_disk(&mut rng) } else { (0, 0) },
             skew_ms: 0,
             work: draw_work(n, &mut rng),
             heal_at_us: rng.between(1, 5) * SECOND,
@@ -142,7 +144,7 @@ impl Options {
             doubled_permille: 0,
             client_loss_permille: 0,
         };
-        options.sync_us = 0;
+        options.disk_us = (0, 0);
         options.skew_ms = 0;
         options
     }
@@ -236,6 +238,12 @@ fn draw_network(rng: &mut Rng, faults: &BTreeSet<Fault>) -> Network {
     }
 }
 
+/// A disk as fast or as slow as they come, and one that varies.
+fn draw_disk(rng: &mut Rng) -> (u64, u64) {
+    let low = *rng.pick(&[MS / 10, MS, 5 * MS]);
+    (low, low + rng.between(0, 30) * MS)
+}
+
 fn draw_tuning(rng: &mut Rng, network: &Network) -> Tuning {
     // Patience is counted in round trips of this network.
     let trip = network.latency_us.1.max(MS);
@@ -246,6 +254,7 @@ fn draw_tuning(rng: &mut Rng, network: &Network) -> Tuning {
         suspect_after_us: rng.between(60, 200) * trip,
         resend_after_us: rng.between(8, 30) * trip,
         hint_after_us: 50 * trip,
+        max_pooled: *rng.pick(&[3, 64, 256, 1024, 4096]),
         ..Tuning::default()
     }
 }
@@ -273,6 +282,7 @@ fn draw_work(n: u8, rng: &mut Rng) -> Work {
         pipeline: *rng.pick(&[1, 1, 2, 4, 16]),
         think_us: rng.below(4) * 10 * MS,
         keys: *rng.pick(&[1, 3, 8]),
+        shares_links: rng.chance(300),
         makes_spaces: rng.chance(500),
         leases: true,
     }

@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use bezant_bft::{ids::SeqNo, seal::CheckedProposal, service::Replies};
+use bezant_bft::{
+    ids::{ClientId, SeqNo},
+    message::Reply,
+    seal::CheckedProposal,
+    service::Replies,
+};
 
 use crate::model::{Service, Wait};
 
@@ -61,6 +66,15 @@ impl Oracle {
     pub fn at(&self, number: SeqNo) -> Option<&Expected> {
         let index = usize::try_from(number.0.checked_sub(1)?).ok()?;
         self.expected.get(index)
+    }
+
+    /// Whose result this reply is: nobody's, if it is none, and perhaps several clients', if
+    /// they are told the same.
+    pub(crate) fn owners_of(&self, reply: &Reply) -> impl Iterator<Item = ClientId> {
+        let replies = self.at(reply.position).map(|expected| &expected.replies);
+        let results = replies.into_iter().flatten();
+        let same = results.filter(move |(_, result)| result == reply);
+        same.map(|(owner, _)| *owner)
     }
 
     /// The first correct replica executes the next number.

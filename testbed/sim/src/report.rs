@@ -72,6 +72,8 @@ pub struct Figures {
     pub installs: u64,
     /// Restarts from records.
     pub restarts: u64,
+    /// Requests refused because there was no room.
+    pub busy: u64,
     /// Virtual time that passed.
     pub virtual_us: u64,
 }
@@ -126,6 +128,7 @@ impl Figures {
         self.views += other.views;
         self.installs += other.installs;
         self.restarts += other.restarts;
+        self.busy += other.busy;
         self.virtual_us += other.virtual_us;
     }
 }

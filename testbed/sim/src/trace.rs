@@ -47,7 +47,9 @@ impl Trace {
                 self.hash.update(to.to_le_bytes());
                 self.hash.update(bytes);
             }
-            Event::Asked { to, client, bytes } => {
+            Event::Asked {
+                to, client, bytes, ..
+            } => {
                 self.hash.update([b'a']);
                 self.hash.update(to.to_le_bytes());
                 self.hash.update(client.to_le_bytes());

@@ -1,14 +1,15 @@
 //! The world: a cluster, its clients, its network and its clock, from a seed.
 //!
-//! One thread, one queue of events, one source of chance. The world does for
-//! each machine what `kernel/node/src/node.rs` does in a process: it takes what
-//! lies at the door, checks signatures in one batch, steps the replica, carries
-//! out effects. Time passes only between events.
+//! One thread, one queue of events, one source of chance. The world owns network,
+//! disks, clocks and faults, and nothing of a replica's behaviour: each machine runs
+//! the driver of the product (`bezant_replica`), as a node's process does. Time
+//! passes only between events.
 
 mod drive;
 mod history;
 mod nemesis;
 mod script;
+mod storage;
 mod twins;
 mod work;
 
@@ -17,15 +18,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use bezant_api::Genesis;
 use bezant_bft::{
     crypto::{Checker, SigningKey},
-    effects::PersistId,
     ids::{ClientId, ClusterId, Epoch, ReplicaId},
-    message::{Signed, Vote},
     quorum::Quorum,
-    replica::Replica,
     seal::{Keyring, Source},
     service::Service as _,
 };
-use bezant_kernel::Kernel;
+use bezant_replica::{Action, Config, Driver, Kept, LinkId};
 use bytes::Bytes;
 
 use crate::{
@@ -34,7 +32,7 @@ use crate::{
     faults::{Fault, Hits},
     guests::Guests,
     invariants::{self, Common, Fact, Invariant},
-    machine::{Disk, Machine},
+    machine::{Arrival, Disk, Machine},
     network::Links,
     options::{MS, Options},
     oracle::Oracle,
@@ -47,6 +45,9 @@ use crate::{
 
 /// How often the world looks whether anything is left to do, once it is healed.
 const LOOK_US: u64 = 20 * MS;
+
+/// Bytes of a state sent at a time: few, so that a state of a small run has several parts.
+const STATE_PART_BYTES: usize = 700;
 
 /// More events than any run needs: a run that gets here talks without end.
 const MAX_EVENTS: u64 = 20_000_000;
@@ -62,6 +63,7 @@ pub(crate) enum Event {
     Asked {
         to: usize,
         client: usize,
+        link: LinkId,
         bytes: Bytes,
     },
     Told {
@@ -71,21 +73,16 @@ pub(crate) enum Event {
     },
     Turn {
         machine: usize,
-        life: u32,
+        restarts: u32,
     },
     Timer {
         machine: usize,
-        life: u32,
+        restarts: u32,
     },
-    Durable {
+    Completed {
         machine: usize,
-        life: u32,
-        id: PersistId,
-    },
-    Commits {
-        machine: usize,
-        life: u32,
-        votes: Vec<Signed<Vote>>,
+        restarts: u32,
+        completed: Box<storage::Completed>,
     },
     LinkUp {
         machine: usize,
@@ -122,9 +119,12 @@ pub struct World {
     actors: Vec<Actor>,
     /// Which client a key is: those of the actors first, then the one that floods, then guests.
     clients: BTreeMap<ClientId, usize>,
+    client_keys: Vec<SigningKey>,
     guest_keys: Vec<SigningKey>,
     guests: Option<Box<dyn Guests>>,
     flood: Option<Flood>,
+    /// A request of some other client, as the one that floods overheard it.
+    overheard: Option<Bytes>,
     links: Links,
     /// What a scenario does to messages between machines.
     wire: Wire,
@@ -137,7 +137,14 @@ pub struct World {
     figures: Figures,
     violation: Option<Violation>,
     trace: Option<Trace>,
-    room: drive::Room,
+    scratch: Scratch,
+}
+
+/// Lists that every turn fills and empties again, kept for their capacity.
+#[derive(Default)]
+struct Scratch {
+    inbox: Vec<Arrival>,
+    actions: Vec<Action>,
 }
 
 impl World {
@@ -194,6 +201,7 @@ impl World {
             flood: options
                 .flood
                 .then(|| Flood::new(key(3, 0), client_keys.len())),
+            overheard: None,
             links: Links::new(
                 keys.len() + twins::count(&options),
                 client_keys.len() + 1 + guest_keys.len(),
@@ -216,7 +224,8 @@ impl World {
             figures: Figures::default(),
             violation: None,
             trace,
-            room: drive::Room::default(),
+            scratch: Scratch::default(),
+            client_keys: client_keys.clone(),
             rng: rng.clone(),
             options,
             guest_keys,
@@ -243,14 +252,9 @@ impl World {
     }
 
     fn add_machine(&mut self, id: ReplicaId, key: SigningKey, rng: &mut Rng) {
-        let keyring = self.common.keyring.clone();
-        let Some(replica) = Replica::new(
-            id,
-            key.clone(),
-            keyring,
-            self.options.interval,
-            self.options.tuning,
-        ) else {
+        let disk = Disk::new(self.options.volatile);
+        let driver = self.driver(id, key.clone(), &disk, Kept::default(), true);
+        let Ok(driver) = driver else {
             panic!("replica {id} is no member of its own cluster");
         };
         let skew = i64::try_from(self.options.skew_ms).unwrap_or(0);
@@ -261,26 +265,49 @@ impl World {
             self.hits.hit(Fault::Skew);
         }
         let kind = self.options.adversaries.get(&id.0);
+        let clients = self.first_guest() + self.guest_keys.len();
         self.machines.push(Machine {
             id,
             key,
-            replica,
-            kernel: Kernel::new(self.genesis.clone()),
-            checker: checker(&self.options),
-            disk: Disk::default(),
-            snapshots: BTreeMap::new(),
+            driver,
+            disk,
             inbox: Vec::new(),
             awake: false,
-            outbox: std::collections::VecDeque::new(),
-            life: 0,
+            restarts: 0,
             up: true,
             frozen: false,
+            storage_failed: false,
             strategy: kind.map(|kind| (*kind, kind.strategy())),
+            links: vec![0; clients],
             timer: None,
             booted_at: 0,
             rate_permille,
             skew_ms,
         });
+    }
+
+    /// The replica of a machine that starts with what its disk kept.
+    fn driver(
+        &self,
+        replica: ReplicaId,
+        key: SigningKey,
+        disk: &Disk,
+        kept: Kept,
+        first_start: bool,
+    ) -> Result<Driver, String> {
+        let config = Config {
+            replica,
+            key,
+            keyring: self.common.keyring.clone(),
+            genesis: self.genesis.clone(),
+            tuning: self.options.tuning,
+            durability: disk.durability(),
+            state_part_bytes: STATE_PART_BYTES,
+        };
+        let driver = Driver::start(config, kept, first_start);
+        let mut driver = driver.map_err(|error| error.to_string())?;
+        driver.check_with(checker(&self.options));
+        Ok(driver)
     }
 
     /// Plans what does not depend on what happens.
@@ -291,6 +318,9 @@ impl World {
                     self.queue.push(1, Event::LinkUp { machine, peer });
                 }
             }
+        }
+        for replica in self.quorum.members() {
+            self.link_clients(replica);
         }
         for actor in 0..self.actors.len() {
             let at = self.rng.below(20 * MS);
@@ -338,39 +368,41 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Frame { to, from, bytes } => {
-                self.arrive(to, crate::machine::Incoming::Frame { from, bytes })
+                let link = LinkId(1 << 63 | u64::from(from.0));
+                let (from, frame) = (Source::Replica(from), bytes);
+                self.arrive(to, Arrival::Frame { link, from, frame });
             }
-            Event::Asked { to, client, bytes } => {
-                self.arrive(to, crate::machine::Incoming::Client { client, bytes })
-            }
+            Event::Asked {
+                to,
+                client,
+                link,
+                bytes,
+            } => self.asked(to, client, link, bytes),
             Event::Told {
                 client,
                 from,
                 bytes,
             } => self.told(client, from, &bytes),
-            Event::Turn { machine, life } => {
-                if self.machines[machine].life == life {
+            Event::Turn { machine, restarts } => {
+                if self.machines[machine].restarts == restarts {
                     self.machines[machine].awake = false;
                     self.turn(machine);
                 }
             }
-            Event::Timer { machine, life } => self.timer(machine, life),
-            Event::Durable { machine, life, id } => {
-                if self.machines[machine].life == life {
-                    self.durable(machine, id);
-                }
-            }
-            Event::Commits {
+            Event::Timer { machine, restarts } => self.timer(machine, restarts),
+            Event::Completed {
                 machine,
-                life,
-                votes,
+                restarts,
+                completed,
             } => {
-                if self.machines[machine].life == life {
-                    self.arrive(machine, crate::machine::Incoming::Commits(votes));
+                if self.machines[machine].restarts == restarts {
+                    self.completed(machine, *completed);
                 }
             }
             Event::LinkUp { machine, peer } => {
-                self.arrive(machine, crate::machine::Incoming::LinkUp(peer))
+                let link = LinkId(1 << 63 | u64::from(peer.0));
+                let peer = Source::Replica(peer);
+                self.arrive(machine, Arrival::LinkUp { link, peer });
             }
             Event::Delayed { from, to, bytes } => self.transmit(from, to, bytes),
             Event::Act(actor) => self.act(actor),
@@ -425,7 +457,8 @@ impl World {
             }
             // Nobody asks for it, and agreed time must pass it all the same.
             let due = machine
-                .kernel
+                .driver
+                .kernel()
                 .due()
                 .filter(|due| *due < machine.clock(self.now).wall);
             if let Some(due) = due.filter(|_| machine.runs()) {
@@ -435,14 +468,14 @@ impl World {
                     self.stand()
                 ));
             }
-            if !machine.replica.votes() {
+            if !machine.replica().votes() {
                 let (id, stand) = (machine.id, self.stand());
                 return Some(format!(
                     "replica {id} lost its memory and is silent\n{stand}"
                 ));
             }
             // A faulty client may tell some replicas only what the primary never hears.
-            if machine.replica.pooled() > 0 && self.flood.is_none() {
+            if machine.replica().pooled() > 0 && self.flood.is_none() {
                 return Some(format!(
                     "replica {} holds requests that are not ordered\n{}",
                     machine.id,
@@ -456,7 +489,7 @@ impl World {
     /// Where every replica stands, for people.
     fn stand(&self) -> String {
         let line = |machine: &Machine| {
-            let replica = &machine.replica;
+            let replica = machine.replica();
             let kind = machine
                 .strategy
                 .as_ref()
@@ -488,8 +521,8 @@ impl World {
         }
         let mut correct = self.machines.iter().filter(|machine| machine.is_correct());
         if let Some(first) = correct.next() {
-            let state = first.kernel.snapshot();
-            if let Some(other) = correct.find(|other| other.kernel.snapshot() != state) {
+            let state = first.driver.kernel().snapshot();
+            if let Some(other) = correct.find(|other| other.driver.kernel().snapshot() != state) {
                 let what = format!(
                     "replicas {} and {} end with different states",
                     first.id, other.id

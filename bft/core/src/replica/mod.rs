@@ -69,6 +69,9 @@ pub struct Tuning {
     pub hint_after_us: u64,
     /// Farthest a proposed time may be from this replica's clock.
     pub max_drift_ms: u64,
+    /// Requests known and not executed from which on clients are told "busy", at most
+    /// [`limits::MAX_POOL_REQUESTS`].
+    pub max_pooled: usize,
 }
 
 impl Default for Tuning {
@@ -81,6 +84,7 @@ impl Default for Tuning {
             resend_after_us: 400_000,
             hint_after_us: 2_000_000,
             max_drift_ms: 10_000,
+            max_pooled: limits::MAX_POOL_REQUESTS,
         }
     }
 }
@@ -430,7 +434,7 @@ impl Replica {
         }
         self.pool.invariants()?;
         match touched.and_then(|number| self.slots.get(&number)) {
-            Some(slot) => slot.invariants(self.quorum),
+            Some(slot) => slot.invariants(self.quorum, self.durable),
             None => Ok(()),
         }
     }

@@ -62,7 +62,7 @@ impl Replica {
     /// Whether the pool would take one more request.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.pool.len() < limits::MAX_POOL_REQUESTS
+        self.pool.len() < self.tuning.max_pooled.min(limits::MAX_POOL_REQUESTS)
     }
 
     /// Proposes while the rules allow it: requests, or the time alone when it is due.

@@ -11,7 +11,7 @@ pub(crate) mod world;
 
 use bezant_bft::{
     crypto::{Domain, SigningKey},
-    effects::Record,
+    effects::{Durability, Record},
     ids::{
         ClusterId, Digest, Epoch, Incarnation, OrderedTime, ReplicaId, RequestNumber, SeqNo,
         SessionId, View,
@@ -46,9 +46,17 @@ impl Cluster {
         Self { id, keys, keyring }
     }
 
-    pub(crate) fn replica(&self, me: u8, interval: u64, tuning: Tuning) -> Replica {
+    pub(crate) fn replica(
+        &self,
+        me: u8,
+        interval: u64,
+        tuning: Tuning,
+        durability: Durability,
+    ) -> Replica {
         let key = self.keys[usize::from(me)].clone();
-        Replica::new(ReplicaId(me), key, self.keyring.clone(), interval, tuning).expect("a member")
+        let keyring = self.keyring.clone();
+        let replica = Replica::new(ReplicaId(me), key, keyring, interval, tuning, durability);
+        replica.expect("a member")
     }
 
     pub(crate) fn recover(
@@ -67,6 +75,7 @@ impl Cluster {
             keyring,
             interval,
             tuning,
+            Durability::Reported,
             lives,
             records,
         )

@@ -4,7 +4,7 @@
 use bezant_bft::{
     codec,
     crypto::Checker,
-    effects::{Effect, Effects, Input, PersistId},
+    effects::{Durability, Effect, Effects, Input, PersistId},
     ids::{Clock, Digest, Instant, OrderedTime, ReplicaId, SeqNo},
     message::{PeerMessage, SignedRequest},
     misbehaviour::{Fault, Misbehaviour},
@@ -30,7 +30,7 @@ impl Single {
 
     pub(crate) fn with(n: u8, me: u8, interval: u64, tuning: Tuning) -> Self {
         let cluster = Cluster::new(n);
-        let replica = cluster.replica(me, interval, tuning);
+        let replica = cluster.replica(me, interval, tuning, Durability::Immediate);
         let watch = Watch::new(ReplicaId(me));
         Self {
             cluster,
@@ -119,7 +119,7 @@ impl Single {
         out
     }
 
-    /// The service has executed `number`.
+    /// The service has executed `number`; its state there is durable if it has a digest.
     pub(crate) fn executed(&mut self, number: u64, state: Option<Digest>) -> Effects {
         self.executed_with(number, state, None)
     }
@@ -131,11 +131,13 @@ impl Single {
         state: Option<Digest>,
         due_ms: Option<u64>,
     ) -> Effects {
-        self.step(Input::Executed {
-            number: SeqNo(number),
-            state,
-            due: due_ms.map(OrderedTime),
-        })
+        let number = SeqNo(number);
+        let due = due_ms.map(OrderedTime);
+        let mut out = self.step(Input::Executed { number, due });
+        if let Some(state) = state {
+            out.extend(self.step(Input::CheckpointSaved { number, state }));
+        }
+        out
     }
 
     /// Carries out every order to check commits in `effects`.

@@ -10,7 +10,7 @@ use std::{
 use bezant_bft::{
     codec,
     crypto::Checker,
-    effects::{Effect, Effects, Input, PersistId, Record, To},
+    effects::{Durability, Effect, Effects, Input, PersistId, Record, To},
     ids::{Clock, Digest, Instant, Life, OrderedTime, ReplicaId, SeqNo, View},
     invariants::Violation,
     limits,
@@ -132,7 +132,7 @@ pub(crate) struct Node {
 impl Node {
     fn new(cluster: &Cluster, me: u8, interval: u64, tuning: Tuning) -> Self {
         Self {
-            replica: cluster.replica(me, interval, tuning),
+            replica: cluster.replica(me, interval, tuning, Durability::Reported),
             log: Log::new(),
             down: false,
             skew_ms: 0,
@@ -576,6 +576,7 @@ impl World {
         for (_, to, message) in free {
             self.send(i, to, &message);
         }
+        self.step(i, Input::Durable(id));
     }
 
     /// Two correct replicas never decide differently, and nobody leaves a gap.
@@ -623,7 +624,10 @@ impl World {
             );
         }
         let due = node.log.due();
-        self.step(i, Input::Executed { number, state, due });
+        self.step(i, Input::Executed { number, due });
+        if let Some(state) = state {
+            self.step(i, Input::CheckpointSaved { number, state });
+        }
     }
 
     fn send(&mut self, from: u8, to: To, message: &PeerMessage) {

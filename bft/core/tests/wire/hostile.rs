@@ -3,7 +3,7 @@
 use bezant_bft::{
     codec,
     crypto::SigningKey,
-    effects::{Effect, Effects},
+    effects::{Durability, Effect, Effects},
     ids::{Clock, ClusterId, Epoch, Instant, OrderedTime, ReplicaId},
     limits,
     message::PeerMessage,
@@ -19,7 +19,15 @@ fn replica() -> Replica {
     let keys: Vec<_> = (1..=4).map(|i| SigningKey::from_seed([i; 32])).collect();
     let public = keys.iter().map(SigningKey::public).collect();
     let keyring = Keyring::new(ClusterId([7; 32]), Epoch(0), public).unwrap();
-    Replica::new(ReplicaId(1), keys[1].clone(), keyring, 4, Tuning::default()).unwrap()
+    Replica::new(
+        ReplicaId(1),
+        keys[1].clone(),
+        keyring,
+        4,
+        Tuning::default(),
+        Durability::Immediate,
+    )
+    .unwrap()
 }
 
 /// A frame takes the whole way in. Returns what was said about its sender.

@@ -3,7 +3,7 @@
 //! Whether it may is the replica's decision (`allow_faults` in its node file),
 //! taken where the request arrives; here it is only passed on.
 
-use bezant_node::Fault as Kind;
+use bezant_lab::Fault as Kind;
 use clap::Subcommand;
 use serde_json::json;
 

@@ -38,7 +38,7 @@ impl Node {
         config.admin = self.admin.or(config.admin);
         let of = config.cluster.replicas.len();
 
-        let node = bezant_node::spawn(config)
+        let node = bezant_node::spawn_with(config, Some(bezant_lab::faults::strategies()))
             .map_err(|error| Failure::sentence(Exit::Error, &error.to_string()))?;
         // Whoever started the process waits for this.
         if printer.is_json() {

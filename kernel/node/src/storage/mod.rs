@@ -1,30 +1,24 @@
-//! Where votes are made durable before they are sent.
+//! Where records and states are made durable.
 //!
-//! The event loop appends the records of a turn and then asks once for them to
-//! be durable; only after that do the messages leave that wait for them. There
-//! are two implementations. [`MemoryStorage`] forgets everything with the
-//! process: a replica that stops has forgotten what it said, and begins a new life
-//! when it starts again (see [`crate::first_start`]).
-//! [`Journal`] keeps records and the snapshot of a stable checkpoint on disk,
-//! and a replica comes back with what it had.
+//! [`Journal`] is the log of records on disk, [`SnapshotWriter`] writes the states
+//! at checkpoints beside it, and [`StorageThreads`] runs both away from the event
+//! loop, which hands over work and is told when it is durable. What may leave when
+//! is decided by the driver (`bezant_replica`), not here. A replica that keeps
+//! nothing has none of this: it forgets what it said with its process, and asks
+//! for a new incarnation when it starts again (see [`crate::first_start`]).
 
 mod journal;
-mod memory;
+mod threads;
 
 use std::{
     io,
     path::{Path, PathBuf},
 };
 
-use bezant_bft::{
-    effects::{PersistId, Record},
-    ids::{ReplicaId, SeqNo},
-    record::RecordError,
-    state::State,
-};
+use bezant_bft::{ids::ReplicaId, record::RecordError};
 
-pub use journal::{Identity, JOURNAL_FOLDER, Journal};
-pub use memory::MemoryStorage;
+pub use journal::{Identity, JOURNAL_FOLDER, Journal, SnapshotWriter};
+pub(crate) use threads::{Completion, StorageThreads};
 
 /// Why records are not durable, or not to be had again. A replica that meets it stops:
 /// it never tries again, since what a failed sync left on the disk is unknown.
@@ -95,61 +89,5 @@ impl StorageError {
     fn unusable(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |error| Self::Unusable { path, error }
-    }
-}
-
-/// What a storage had when it was opened.
-#[derive(Debug, Default)]
-pub struct Recovered {
-    /// Records in the order they were appended. Those of stable checkpoints without a
-    /// snapshot are left out: whoever reads them starts from the snapshot.
-    pub records: Vec<Record>,
-    /// The state at the newest stable checkpoint among the records, and its number.
-    pub snapshot: Option<(SeqNo, State)>,
-    /// States at later checkpoints, which this replica reached and may have voted on, but
-    /// which it had not heard to be stable. Peers may have: these are here to be fetched by
-    /// whoever proves to need them.
-    pub later: Vec<(SeqNo, State)>,
-}
-
-/// A place for records.
-pub trait Storage: Send {
-    /// Takes a record; it need not be durable yet.
-    ///
-    /// # Errors
-    /// [`StorageError`]; the replica must stop.
-    fn append(&mut self, id: PersistId, record: Record) -> Result<(), StorageError>;
-
-    /// Returns when every record appended is durable.
-    ///
-    /// # Errors
-    /// [`StorageError`]; the replica must stop.
-    fn sync(&mut self) -> Result<(), StorageError>;
-
-    /// Returns when every record appended and the state at the checkpoint `number` are durable.
-    ///
-    /// # Errors
-    /// [`StorageError`]; the replica must stop.
-    fn save_snapshot(&mut self, number: SeqNo, state: &State) -> Result<(), StorageError>;
-
-    /// Lets go of records about numbers up to `below`, as far as a durable snapshot
-    /// takes their place.
-    ///
-    /// # Errors
-    /// [`StorageError`]; the replica must stop.
-    fn truncate(&mut self, below: SeqNo) -> Result<(), StorageError>;
-
-    /// What there was before this start; handed out once.
-    ///
-    /// # Errors
-    /// [`StorageError`] if it cannot be read; the replica must not start.
-    fn load(&mut self) -> Result<Recovered, StorageError>;
-
-    /// Records held.
-    fn len(&self) -> usize;
-
-    /// Whether nothing is held.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }

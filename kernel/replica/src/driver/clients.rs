@@ -41,7 +41,7 @@ impl Driver {
                 if let Some(reply) = hook.foretell(&signed.request) {
                     self.send_reply(link, reply, actions);
                 }
-                self.request(link, client, signed, scratch, actions);
+                self.request(link, client, signed, hook, scratch, actions);
             }
             Ok(ClientMessage::AskSigned { session, number }) => {
                 self.sign_reply(link, session, number, actions);
@@ -61,18 +61,23 @@ impl Driver {
         link: LinkId,
         client: ClientId,
         signed: SignedRequest,
+        hook: &mut impl Hook,
         scratch: &mut Scratch,
         actions: &mut Vec<Action>,
     ) {
         let request = &signed.request;
         match self.kernel.admit(request) {
             Admission::New if self.replica.has_room() => {
-                scratch.unverified.push(Sealed::from_client(client, signed));
+                let message = Sealed::from_client(client, signed);
+                if hook.hear(&message) {
+                    scratch.unverified.push(message);
+                }
             }
+            // This tells of no state: it waits for nothing.
             Admission::New => {
                 let (session, number) = (request.session, request.number);
                 let message = ReplicaMessage::Busy { session, number };
-                self.send(link, message, actions);
+                actions.push(Action::SendClient { link, message });
             }
             Admission::Done(reply) if self.routes.carries(link, &request.client) => {
                 self.send_reply(link, reply, actions);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bezant_bft::{
-    effects::{Durability, Effect, Effects, Input, To},
+    effects::{Durability, Effect, Input, To},
     ids::{ReplicaId, SeqNo},
     message::{PeerMessage, StatePart},
     rejoin::{Lives, join_state, split_state},
@@ -19,15 +19,15 @@ use crate::{
 };
 
 impl Driver {
-    /// Records first, so that storage works on them while the rest is carried out.
+    /// Carries out everything in order, and hands what was recorded to storage.
     pub(super) fn carry_out(
         &mut self,
         hook: &mut impl Hook,
         scratch: &mut Scratch,
         actions: &mut Vec<Action>,
     ) {
+        let recorded = self.counts.records;
         let mut effects = std::mem::take(&mut scratch.effects);
-        self.record(&mut effects, actions);
         for effect in effects.drain(..) {
             self.perform(effect, hook, scratch, actions);
             if self.halted {
@@ -36,17 +36,7 @@ impl Driver {
         }
         effects.clear();
         scratch.effects = effects;
-    }
-
-    fn record(&mut self, effects: &mut Effects, actions: &mut Vec<Action>) {
-        let before = self.counts.records;
-        for effect in effects.extract_if(.., |effect| matches!(effect, Effect::Persist { .. })) {
-            if let Effect::Persist { id, record } = effect {
-                self.gate.append(id, record, actions);
-                self.counts.records += 1;
-            }
-        }
-        if self.counts.records > before {
+        if self.counts.records > recorded && !self.halted {
             self.gate.sync(actions);
         }
     }
@@ -59,8 +49,11 @@ impl Driver {
         actions: &mut Vec<Action>,
     ) {
         match effect {
-            // `record` took them out.
-            Effect::Persist { .. } => {}
+            Effect::Persist { id, record } => {
+                hook.recorded(id, &record);
+                self.counts.records += 1;
+                self.gate.append(id, record, actions);
+            }
             Effect::Send { to, message, after } => {
                 let action = Action::SendPeers { to, message };
                 self.gate.pass(or_at_once(after), action, actions);
@@ -87,7 +80,9 @@ impl Driver {
             Effect::SendState { to, number, offset } => {
                 self.serve_state(to, number, offset, actions);
             }
-            Effect::Install { number, state } => self.install(number, state, scratch, actions),
+            Effect::Install { number, state } => {
+                self.install(number, state, hook, scratch, actions)
+            }
             Effect::ViewChanged { view, primary } => {
                 actions.push(Action::Log(LogEvent::ViewEntered { view, primary }));
             }
@@ -116,6 +111,7 @@ impl Driver {
             proposal,
             replies: &replies,
             service: &self.kernel,
+            recorded: self.gate.appended(),
         });
         scratch.replies.append(&mut replies);
         if let Some(why) = self.kernel.broken() {
@@ -167,6 +163,7 @@ impl Driver {
         &mut self,
         seq_no: SeqNo,
         state: State,
+        hook: &mut impl Hook,
         scratch: &mut Scratch,
         actions: &mut Vec<Action>,
     ) {
@@ -175,6 +172,7 @@ impl Driver {
             // A strong quorum vouched for it: this program cannot read what they can.
             return self.halt(HaltReason::UnreadableState(error.to_string()), actions);
         }
+        hook.installed(seq_no, &state);
         actions.push(Action::Log(LogEvent::StateInstalled { seq_no }));
         let saving = Saving::Installed(self.kernel.due());
         self.save(seq_no, state, saving, scratch, actions);

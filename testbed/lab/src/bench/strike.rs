@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use bezant_bft::ids::ReplicaId;
-use bezant_node::{Fault, NodeStatus};
+use bezant_node::NodeStatus;
 use serde::Serialize;
 
 use super::{BenchError, Options, pulse::Pulse};
-use crate::{admin, local::ProcessCluster};
+use crate::{admin, faults::Fault, local::ProcessCluster};
 
 /// How long a cluster or a replica has to come back; longer counts as never.
 const BACK_WITHIN: Duration = Duration::from_secs(60);

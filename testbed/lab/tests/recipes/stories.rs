@@ -8,8 +8,7 @@ use bezant_client::{
     recipes::{DoubleBarrier, LeasedElection, Lock, Queue, RwLock},
     template, tuple,
 };
-use bezant_lab::{LocalCluster, LocalOptions};
-use bezant_node::Fault;
+use bezant_lab::{Fault, LocalCluster, LocalOptions, OnDemand as _};
 
 use crate::{DEADLINE, MANY, SPACE, programs};
 

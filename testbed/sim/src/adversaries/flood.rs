@@ -6,7 +6,7 @@ use bezant_api::Call;
 use bezant_bft::{
     crypto::SigningKey,
     ids::{ClientId, ClusterId, RequestNumber, SessionId},
-    message::{ClientMessage, Request},
+    message::{Attach, ClientMessage, Request},
 };
 use bezant_tuple::{Field, Template, Value};
 use bezant_tuplespace::{Operation, SpaceName};
@@ -35,6 +35,13 @@ impl Flood {
     /// Who it is.
     pub(crate) fn key(&self) -> ClientId {
         self.key.client()
+    }
+
+    /// Asks for another's replies over its own link, with a signature of its own.
+    pub(crate) fn forged_attach(&self, cluster: &ClusterId, victim: ClientId) -> Attach {
+        let mut attach = Attach::new(&self.key, cluster, &self.key.client());
+        attach.client = victim;
+        attach
     }
 
     /// The next message, and the replicas it goes to, as bits.

@@ -28,7 +28,9 @@ impl Invariant for BoundedMemory {
         let records = usize::try_from(numbers * RECORDS_PER_NUMBER * VIEWS).unwrap_or(usize::MAX);
         let snapshots = usize::try_from(WATERMARK_INTERVALS * 3).unwrap_or(usize::MAX);
         let (by, what, len, bound) = match fact {
-            Fact::Recorded { by, kept, .. } => (by, "records", *kept, records),
+            Fact::Stepped {
+                by, records: kept, ..
+            } if *kept > records => (by, "records", *kept, records),
             Fact::Stepped { by, pooled, .. } if *pooled > MAX_POOL_REQUESTS => {
                 (by, "pooled requests", *pooled, MAX_POOL_REQUESTS)
             }

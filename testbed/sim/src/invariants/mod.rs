@@ -12,6 +12,7 @@ mod exactly_once;
 mod innocent;
 mod model;
 mod no_gap;
+mod told;
 mod views;
 mod votes;
 mod waiting;
@@ -48,8 +49,6 @@ pub enum Fact<'a> {
         id: PersistId,
         /// The record.
         record: &'a Record,
-        /// Records it keeps.
-        kept: usize,
     },
     /// A number was handed to the service and executed.
     Executed {
@@ -63,6 +62,17 @@ pub enum Fact<'a> {
         replies: &'a [(ClientId, Reply)],
         /// The service after it.
         service: &'a Kernel,
+        /// The last record handed to storage before.
+        recorded: PersistId,
+    },
+    /// An answer left, and what it had to wait for is durable.
+    Answered {
+        /// Whose.
+        by: ReplicaId,
+        /// The answer.
+        reply: &'a Reply,
+        /// The last record that is durable there.
+        durable: PersistId,
     },
     /// A replica took the digest of its state.
     Checkpointed {
@@ -85,6 +95,8 @@ pub enum Fact<'a> {
         held: usize,
         /// Snapshots it keeps.
         snapshots: usize,
+        /// Records it keeps.
+        records: usize,
     },
     /// A replica lost everything that was not durable and was built anew.
     Restarted {
@@ -187,6 +199,7 @@ pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
         Box::<waiting::WaitingListEquality>::default(),
         Box::<bounded::BoundedMemory>::default(),
         Box::<innocent::Innocent>::default(),
+        Box::<told::DurableBeforeTold>::default(),
     ]
 }
 

@@ -32,7 +32,7 @@ impl Stage {
             ["view", view, by @ ..] => {
                 let (view, by) = (View(number(view)?), self.by(by)?);
                 let is_in = move |world: &World, replica: &usize| {
-                    world.machine(*replica).replica.view() >= view
+                    world.machine(*replica).replica().view() >= view
                 };
                 Box::new(move |world| by.iter().all(|replica| is_in(world, replica)))
             }
@@ -65,7 +65,7 @@ impl Stage {
             ["view", view, by @ ..] => {
                 let view = View(number(view)?);
                 let mut by = self.by(by)?.into_iter();
-                by.all(|replica| self.world.machine(replica).replica.view() == view)
+                by.all(|replica| self.world.machine(replica).replica().view() == view)
             }
             ["null", at] => self.holds(at)?.is_empty(),
             ["holds", at, client, request] => {

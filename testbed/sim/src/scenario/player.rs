@@ -340,9 +340,9 @@ impl Stage {
         format!(
             "replica {}: view {}, executed {}, stable {}{state}",
             machine.id,
-            machine.replica.view().0,
+            machine.replica().view().0,
             machine.executed(),
-            machine.replica.stable()
+            machine.replica().stable()
         )
     }
 

@@ -1,58 +1,121 @@
-//! One machine's turn, as the node's event loop takes it, and its way to others.
+//! One machine's turn: what arrived goes into the replica's driver, and what it wants done
+//! is performed in virtual time.
+//!
+//! The driver is the one of the product (`bezant_replica`). What is here is a machine's
+//! part: links, disk, clock, and whatever a faulty replica does to what it sends.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::collections::BTreeSet;
 
 use bezant_bft::{
     codec,
-    crypto::{Domain, SigningKey},
-    effects::{Effect, Effects, Input, PersistId, Record, To},
-    ids::{ClusterId, Digest, ReplicaId, SeqNo},
-    limits::STATE_PART_BYTES,
-    message::{
-        ClientMessage, PeerMessage, ReplicaMessage, ReplyClaim, Signed, SignedRequest, StatePart,
-    },
-    misbehaviour::{Fault as Wrong, Misbehaviour},
+    crypto::SigningKey,
+    effects::{Durability, PersistId, Record, To},
+    evidence::Accusation,
+    ids::{ClientId, ClusterId, ReplicaId, SeqNo},
+    message::{ClientMessage, PeerMessage, ReplicaMessage, Reply, Request},
+    misbehaviour::Misbehaviour,
     quorum::Quorum,
-    rejoin::{Lives, join_state, split_state},
-    seal::{Batch, CheckedProposal, Sealed, Source, check_commits},
-    service::{Admission, Replies, Service as _},
+    seal::{Sealed, Source},
+    service::{Admission, Service as _},
     state::State,
 };
+use bezant_replica::{Action, Executed, HaltReason, Hook, LinkId, LogEvent};
 use bytes::Bytes;
 
 use super::{Event, World};
 use crate::{
-    adversaries::{Instead, Means},
+    adversaries::{Instead, Means, Strategy},
     faults::Fault,
-    invariants::{self, Fact},
-    machine::{Incoming, Outgoing},
+    invariants::{self, Common, Fact, Invariant},
+    machine::{Arrival, client_of},
     options::Options,
     rng::Rng,
 };
 
-/// Bytes of a state sent at a time.
-const STATE_PART: usize = 700;
+/// What a machine that stands still keeps for later; a link takes no more.
+const MAX_INBOX: usize = 4096;
 
-/// Lists that every turn fills and empties again, kept for their room.
-#[derive(Default)]
-pub(super) struct Room {
-    incoming: Vec<Incoming>,
-    sealed: Vec<Sealed>,
-    inputs: VecDeque<Input>,
-    effects: Effects,
+/// What the world sees of a turn from within.
+struct Observer<'a> {
+    by: ReplicaId,
+    is_correct: bool,
+    strategy: Option<&'a mut Box<dyn Strategy>>,
+    means: Means<'a>,
+    rules: &'a mut [Box<dyn Invariant>],
+    common: &'a mut Common,
+    broken: Option<(&'static str, String)>,
+    blames: u64,
+    accused: Vec<Accusation>,
 }
 
-/// What a machine that stands still keeps for later; a link takes no more.
-const MAX_DOOR: usize = 4096;
+impl Observer<'_> {
+    fn fact(&mut self, fact: &Fact<'_>) {
+        if self.is_correct
+            && self.broken.is_none()
+            && let Err(broken) = invariants::tell(self.rules, fact, self.common)
+        {
+            self.broken = Some(broken);
+        }
+    }
+}
 
-impl World {
-    /// Something arrives at a machine's door.
-    pub(super) fn arrive(&mut self, to: usize, incoming: Incoming) {
-        let machine = &mut self.machines[to];
-        if !machine.up || machine.inbox.len() >= MAX_DOOR {
+impl Hook for Observer<'_> {
+    fn hear(&mut self, message: &Sealed) -> bool {
+        match &mut self.strategy {
+            Some(strategy) => strategy.hear(&mut self.means, message),
+            None => true,
+        }
+    }
+
+    fn foretell(&mut self, request: &Request) -> Option<Reply> {
+        let strategy = self.strategy.as_mut()?;
+        strategy.foretell(&mut self.means, request)
+    }
+
+    fn recorded(&mut self, id: PersistId, record: &Record) {
+        let by = self.by;
+        self.fact(&Fact::Recorded { by, id, record });
+    }
+
+    fn installed(&mut self, seq_no: SeqNo, state: &State) {
+        let (by, number, state) = (self.by, seq_no, state.digest());
+        self.fact(&Fact::Installed { by, number, state });
+    }
+
+    fn executed(&mut self, executed: &Executed<'_>) {
+        if !self.is_correct {
             return;
         }
-        machine.inbox.push(incoming);
+        let by = self.by;
+        self.common.oracle.learn(executed.seq_no, executed.proposal);
+        self.fact(&Fact::Executed {
+            by,
+            number: executed.seq_no,
+            proposal: executed.proposal,
+            replies: executed.replies,
+            service: executed.service,
+            recorded: executed.recorded,
+        });
+    }
+
+    fn blamed(&mut self, misbehaviour: &Misbehaviour) {
+        self.blames += 1;
+        if let Some(evidence) = &misbehaviour.proof {
+            self.accused.push(evidence.accusation());
+        }
+        let by = self.by;
+        self.fact(&Fact::Blamed { by, misbehaviour });
+    }
+}
+
+impl World {
+    /// Something arrives at a machine.
+    pub(super) fn arrive(&mut self, to: usize, arrival: Arrival) {
+        let machine = &mut self.machines[to];
+        if !machine.up || machine.inbox.len() >= MAX_INBOX {
+            return;
+        }
+        machine.inbox.push(arrival);
         self.wake(to);
     }
 
@@ -61,106 +124,94 @@ impl World {
         let sleeper = &mut self.machines[machine];
         if !sleeper.awake && sleeper.runs() {
             sleeper.awake = true;
-            let life = sleeper.life;
-            self.queue.push(at, Event::Turn { machine, life });
+            let restarts = sleeper.restarts;
+            self.queue.push(at, Event::Turn { machine, restarts });
         }
     }
 
-    /// Takes all that lies at the door, in one turn.
+    /// Takes all that arrived, in one turn, and performs what the driver wants.
     pub(super) fn turn(&mut self, m: usize) {
         if !self.machines[m].runs() {
             return;
         }
-        let room = std::mem::take(&mut self.room.incoming);
-        let mut incoming = std::mem::replace(&mut self.machines[m].inbox, room);
-        let mut inputs = std::mem::take(&mut self.room.inputs);
-        let mut sealed = std::mem::take(&mut self.room.sealed);
-        for incoming in incoming.drain(..) {
-            match incoming {
-                Incoming::Frame { from, bytes } => match Sealed::from_replica(from, &bytes) {
-                    Ok(message) => sealed.extend(self.screen(m, message)),
-                    Err(misbehaviour) => self.blame(m, &misbehaviour),
-                },
-                Incoming::Client { client, bytes } => self.asked(m, client, &bytes, &mut sealed),
-                Incoming::LinkUp(peer) => inputs.push_back(Input::LinkUp(peer)),
-                Incoming::Commits(votes) => {
-                    self.figures.verifications += votes.len() as u64;
-                    let checker = &mut self.machines[m].checker;
-                    inputs.push_back(check_commits(&self.common.keyring, checker, votes));
-                }
+        let mut inbox = std::mem::take(&mut self.scratch.inbox);
+        std::mem::swap(&mut inbox, &mut self.machines[m].inbox);
+        let mut actions = std::mem::take(&mut self.scratch.actions);
+        let owed = self.owed_busy(m, &inbox);
+        let verified = self.machines[m].driver.counts().verifications;
+        let Self {
+            machines,
+            rules,
+            common,
+            rng,
+            options,
+            cluster,
+            quorum,
+            now,
+            ..
+        } = self;
+        let machine = &mut machines[m];
+        let is_correct = machine.is_correct();
+        let clock = machine.clock(*now);
+        let mut observer = Observer {
+            by: machine.id,
+            is_correct,
+            strategy: machine.strategy.as_mut().map(|(_, strategy)| strategy),
+            means: means(machine.id, &machine.key, cluster, *quorum, options, rng),
+            rules,
+            common,
+            broken: None,
+            blames: 0,
+            accused: Vec::new(),
+        };
+        let events = inbox.drain(..);
+        machine
+            .driver
+            .turn(clock, events, &mut observer, &mut actions);
+        let Observer {
+            broken,
+            blames,
+            accused,
+            ..
+        } = observer;
+        self.scratch.inbox = inbox;
+        self.figures.verifications += self.machines[m].driver.counts().verifications - verified;
+        self.figures.blames += blames;
+        if let Some((rule, what)) = broken {
+            self.violate(rule, what);
+        }
+        if is_correct {
+            self.expect_evidence(m, accused, &actions);
+            self.expect_busy(m, &owed, &actions);
+        }
+        for action in actions.drain(..) {
+            if self.violation.is_some() {
+                break;
             }
+            self.perform(m, action);
         }
-        self.hear(m, &mut sealed);
-        self.check(m, &mut sealed, &mut inputs);
-        self.room.incoming = incoming;
-        self.room.sealed = sealed;
-        self.steps(m, inputs);
+        actions.clear();
+        self.scratch.actions = actions;
+        self.stepped(m);
     }
 
-    /// A faulty replica hears what comes in and may keep it from its own state machine.
-    fn hear(&mut self, m: usize, sealed: &mut Vec<Sealed>) {
-        let machine = &mut self.machines[m];
-        if let Some((_, strategy)) = &mut machine.strategy {
-            let mut means = means(
-                machine.id,
-                &machine.key,
-                &self.cluster,
-                self.quorum,
-                &self.options,
-                &mut self.rng,
-            );
-            sealed.retain(|message| strategy.hear(&mut means, message));
-        }
-    }
-
-    /// Steps through the inputs and those that their effects make.
-    pub(super) fn steps(&mut self, m: usize, mut inputs: VecDeque<Input>) {
-        let mut effects = std::mem::take(&mut self.room.effects);
-        let goes_on = self.step_through(m, &mut inputs, &mut effects);
-        inputs.clear();
-        effects.clear();
-        self.room.inputs = inputs;
-        self.room.effects = effects;
-        if !goes_on {
+    fn stepped(&mut self, m: usize) {
+        let machine = &self.machines[m];
+        if !machine.up || self.violation.is_some() {
             return;
         }
-        let machine = &self.machines[m];
         if machine.is_correct() {
             let fact = Fact::Stepped {
                 by: machine.id,
-                view: machine.replica.view(),
-                pooled: machine.replica.pooled(),
-                held: machine.outbox.len(),
-                snapshots: machine.snapshots.len(),
+                view: machine.replica().view(),
+                pooled: machine.replica().pooled(),
+                held: machine.driver.waiting(),
+                snapshots: machine.driver.snapshots(),
+                records: machine.disk.len(),
             };
             self.fact(&fact);
         }
         self.arm(m);
-    }
-
-    /// As in the node, all that came together is stepped before anything is carried out.
-    /// False if the machine halted.
-    fn step_through(
-        &mut self,
-        m: usize,
-        inputs: &mut VecDeque<Input>,
-        effects: &mut Effects,
-    ) -> bool {
-        while !inputs.is_empty() {
-            for input in inputs.drain(..) {
-                let machine = &mut self.machines[m];
-                let clock = machine.clock(self.now);
-                machine.replica.step(clock, input, effects);
-            }
-            for effect in effects.drain(..) {
-                self.carry_out(m, effect, inputs);
-                // A machine that halted carries out nothing more.
-                if self.violation.is_some() || !self.machines[m].up {
-                    return false;
-                }
-            }
-        }
-        true
     }
 
     /// Plans the machine's next timer, unless an earlier one is planned.
@@ -172,358 +223,151 @@ impl World {
         let due = due.max(self.now);
         if machine.timer.is_none_or(|planned| planned > due) {
             machine.timer = Some(due);
-            let life = machine.life;
-            self.queue.push(due, Event::Timer { machine: m, life });
+            let restarts = machine.restarts;
+            let timer = Event::Timer {
+                machine: m,
+                restarts,
+            };
+            self.queue.push(due, timer);
         }
     }
 
-    pub(super) fn timer(&mut self, m: usize, life: u32) {
+    pub(super) fn timer(&mut self, m: usize, restarts: u32) {
         let machine = &mut self.machines[m];
-        if machine.life != life || machine.timer != Some(self.now) {
+        if machine.restarts != restarts || machine.timer != Some(self.now) {
             return;
         }
         machine.timer = None;
         if !machine.runs() {
             return;
         }
-        if machine.due().is_some_and(|due| due <= self.now) {
-            self.steps(m, VecDeque::from([Input::Tick]));
-            let machine = &self.machines[m];
-            if machine.due().is_some_and(|due| due <= self.now) {
-                let what = format!("a timer of replica {} that fired is due again", machine.id);
-                self.violate("timers-end", what);
+        if !self.is_due(m) {
+            return self.arm(m);
+        }
+        // The first turn may have been about what arrived; the second is about time alone.
+        for _ in 0..2 {
+            if self.is_due(m) {
+                self.turn(m);
             }
-        } else {
-            self.arm(m);
+        }
+        if self.is_due(m) {
+            let id = self.machines[m].id;
+            let what = format!("a timer of replica {id} that fired is due again");
+            self.violate("timers-end", what);
         }
     }
 
-    fn blame(&mut self, m: usize, misbehaviour: &Misbehaviour) {
-        self.figures.blames += 1;
+    fn is_due(&self, m: usize) -> bool {
         let machine = &self.machines[m];
-        if machine.is_correct() {
-            let by = machine.id;
-            if let Some(evidence) = &misbehaviour.proof {
-                self.figures.proofs += 1;
-                self.convicted.insert(evidence.accusation().accused);
-            }
-            self.fact(&Fact::Blamed { by, misbehaviour });
-        }
+        machine.runs() && machine.due().is_some_and(|due| due <= self.now)
     }
 
-    fn screen(&mut self, m: usize, sealed: Sealed) -> Option<Sealed> {
+    /// Requests in this turn for which there is no room: each is owed the word "busy".
+    fn owed_busy(&self, m: usize, inbox: &[Arrival]) -> Vec<(LinkId, ReplicaMessage)> {
         let machine = &self.machines[m];
-        if !machine.replica.wants(&sealed) {
-            return None;
+        if !machine.is_correct() || machine.replica().has_room() {
+            return Vec::new();
         }
-        match sealed.peek() {
-            PeerMessage::Forward(signed) => {
-                let admission = machine.kernel.admit(&signed.request);
-                matches!(admission, Admission::New).then_some(sealed)
-            }
-            _ => Some(sealed),
-        }
-    }
-
-    fn asked(&mut self, m: usize, client: usize, bytes: &[u8], sealed: &mut Vec<Sealed>) {
-        let message = match codec::decode::<ClientMessage>(bytes) {
-            Ok(message) => message,
-            Err(error) => {
-                let key = self.clients.iter().find(|(_, index)| **index == client);
-                if let Some(id) = key.map(|(id, _)| *id) {
-                    let who = Source::Client(id);
-                    self.blame(m, &Misbehaviour::new(who, Wrong::Undecodable(error)));
-                }
-                return;
-            }
-        };
-        let machine = &mut self.machines[m];
-        match message {
-            ClientMessage::Request(signed) => {
-                let mut foretold = None;
-                if let Some((_, strategy)) = &mut machine.strategy {
-                    let mut means = means(
-                        machine.id,
-                        &machine.key,
-                        &self.cluster,
-                        self.quorum,
-                        &self.options,
-                        &mut self.rng,
-                    );
-                    foretold = strategy.foretell(&mut means, &signed.request);
-                }
-                if let Some(reply) = foretold {
-                    let view = machine.replica.view();
-                    self.tell(m, client, ReplicaMessage::Reply { view, reply });
-                }
-                self.requested(m, client, signed, sealed);
-            }
-            ClientMessage::AskSigned { session, number } => {
-                let Some((key, reply)) = machine.kernel.kept_reply(session, number) else {
-                    return;
-                };
-                if self.clients.get(&key) != Some(&client) {
-                    return;
-                }
-                let claim = ReplyClaim {
-                    epoch: self.common.keyring.epoch(),
-                    replica: machine.id,
-                    incarnation: machine.replica.incarnation(),
-                    client: key,
-                    reply,
-                };
-                let signed = Signed::new(claim, Domain::Reply, &self.cluster, &machine.key);
-                self.tell(m, client, ReplicaMessage::SignedReply(signed));
-            }
-            _ => {}
-        }
-    }
-
-    fn requested(
-        &mut self,
-        m: usize,
-        client: usize,
-        signed: SignedRequest,
-        sealed: &mut Vec<Sealed>,
-    ) {
-        let machine = &self.machines[m];
-        let (session, number) = (signed.request.session, signed.request.number);
-        let view = machine.replica.view();
-        match machine.kernel.admit(&signed.request) {
-            Admission::New if machine.replica.has_room() => {
-                sealed.push(Sealed::from_client(signed.request.client, signed));
-            }
-            Admission::New => self.tell(m, client, ReplicaMessage::Busy { session, number }),
-            Admission::Done(reply) | Admission::Refuse(reply) => {
-                self.tell(m, client, ReplicaMessage::Reply { view, reply });
-            }
-            Admission::Silent => {}
-        }
-    }
-
-    fn check(&mut self, m: usize, sealed: &mut Vec<Sealed>, inputs: &mut VecDeque<Input>) {
-        if sealed.is_empty() {
-            return;
-        }
-        let mut blames = Vec::new();
-        let machine = &mut self.machines[m];
-        let mut batch = Batch::new(&self.common.keyring);
-        for message in sealed.drain(..) {
-            let known = |digest: &_| machine.replica.known_request(digest);
-            if let Err(misbehaviour) = batch.add(message, known) {
-                blames.push(misbehaviour);
-            }
-        }
-        self.figures.verifications += batch.claims() as u64;
-        for checked in batch.check(&mut machine.checker) {
-            match checked {
-                Ok(input) => inputs.push_back(input),
-                Err(misbehaviour) => blames.push(misbehaviour),
-            }
-        }
-        for misbehaviour in blames {
-            self.blame(m, &misbehaviour);
-        }
-    }
-
-    fn carry_out(&mut self, m: usize, effect: Effect, inputs: &mut VecDeque<Input>) {
-        let machine = &mut self.machines[m];
-        let (by, is_correct) = (machine.id, machine.is_correct());
-        match effect {
-            Effect::Persist { id, record } => self.persist(m, id, record),
-            Effect::Send { to, message, after } => {
-                self.leave(
-                    m,
-                    after.unwrap_or_default(),
-                    Outgoing::Peers { to, message },
-                );
-            }
-            Effect::Execute {
-                number,
-                proposal,
-                lives,
-            } => {
-                let state = self.execute(m, number, &proposal, lives);
-                let due = self.machines[m].kernel.due();
-                inputs.push_back(Input::Executed { number, state, due });
-            }
-            Effect::CheckCommits(votes) => {
-                let (machine, life) = (m, machine.life);
-                let at = self.now + self.options.check_us;
-                self.queue.push(
-                    at,
-                    Event::Commits {
-                        machine,
-                        life,
-                        votes,
-                    },
-                );
-            }
-            Effect::Truncate(below) => machine.disk.truncate(below),
-            Effect::Stable { number, serving } => {
-                let needed = |kept: &SeqNo| *kept >= number || serving.contains(kept);
-                machine.snapshots.retain(|kept, _| needed(kept));
-                machine.disk.forget(number);
-            }
-            Effect::SendState { to, number, offset } => self.send_state(m, to, number, offset),
-            Effect::Install { number, state } => {
-                self.install(m, number, state);
-                let due = self.machines[m].kernel.due();
-                inputs.push_back(Input::Installed { number, due });
-            }
-            Effect::ViewChanged { .. } => self.figures.views += u64::from(is_correct),
-            Effect::Suspect(_) => self.figures.suspicions += 1,
-            Effect::Blame(misbehaviour) => self.blame(m, &misbehaviour),
-            Effect::Halt(violation) => {
-                machine.up = false;
-                if is_correct {
-                    self.violate("halted", format!("replica {by} stops: {violation}"));
-                }
-            }
-        }
-    }
-
-    fn persist(&mut self, m: usize, id: PersistId, record: Record) {
-        let machine = &mut self.machines[m];
-        let (by, life) = (machine.id, machine.life);
-        if machine.is_correct() {
-            let (record, kept) = (&record, machine.disk.len() + 1);
-            self.fact(&Fact::Recorded {
-                by,
-                id,
-                record,
-                kept,
-            });
-        }
-        self.machines[m].disk.append(id, record);
-        if self.options.sync_us == 0 {
-            self.durable(m, id);
-        } else {
-            let at = self.now + self.options.sync_us;
-            let machine = m;
-            self.queue.push(at, Event::Durable { machine, life, id });
-        }
-    }
-
-    /// The service executes a number; its state's digest at a checkpoint.
-    fn execute(
-        &mut self,
-        m: usize,
-        number: SeqNo,
-        proposal: &Arc<CheckedProposal>,
-        lives: Option<Lives>,
-    ) -> Option<Digest> {
-        let machine = &mut self.machines[m];
-        let (by, is_correct) = (machine.id, machine.is_correct());
-        let mut replies = Replies::new();
-        machine.kernel.execute(number, proposal, &mut replies);
-        let view = machine.replica.view();
-        // What this replica did for the decision must be durable before anybody builds on it.
-        let after = machine.disk.written;
-        if is_correct {
-            self.common.oracle.learn(number, proposal);
-            let fact = Fact::Executed {
-                by,
-                number,
-                proposal,
-                replies: &replies,
-                service: &machine.kernel,
+        let owed = inbox.iter().filter_map(|arrival| {
+            let Arrival::Frame {
+                link,
+                from: Source::Client(_),
+                frame,
+            } = arrival
+            else {
+                return None;
             };
-            let told = invariants::tell(&mut self.rules, &fact, &mut self.common);
-            if let Err((rule, what)) = told {
-                self.violate(rule, what);
-            }
-        }
-        for (client, reply) in replies {
-            if let Some(client) = self.clients.get(&client).copied() {
-                let message = ReplicaMessage::Reply { view, reply };
-                self.leave(m, after, Outgoing::Client { client, message });
-            }
-        }
-        let state = lives.map(|lives| self.snapshot(m, number, &lives));
-        if let Some(state) = state.filter(|_| is_correct) {
-            self.fact(&Fact::Checkpointed { by, number, state });
-        }
-        state
-    }
-
-    /// Sends a peer a part of a state, if it is still here.
-    fn send_state(&mut self, m: usize, to: ReplicaId, number: SeqNo, offset: u64) {
-        let Some(state) = self.machines[m].snapshots.get(&number) else {
-            return;
-        };
-        // Small parts, so that a state of a small run has several.
-        let message = PeerMessage::State(StatePart {
-            number,
-            total: state.encoded_len(),
-            offset,
-            bytes: state.read(offset, STATE_PART.min(STATE_PART_BYTES)),
-        });
-        let to = To::Replica(to);
-        self.leave(m, PersistId(0), Outgoing::Peers { to, message });
-    }
-
-    /// Takes over a state that the replica found certified.
-    fn install(&mut self, m: usize, number: SeqNo, state: State) {
-        let machine = &mut self.machines[m];
-        let (by, digest) = (machine.id, state.digest());
-        let service = split_state(&state).map(|(_, service)| service.content());
-        if let Err(error) = service.and_then(|bytes| machine.kernel.restore(&bytes)) {
-            self.violate(
-                "restore",
-                format!("replica {by} cannot take over the state after number {number}: {error}"),
+            let Ok(ClientMessage::Request(signed)) = codec::decode(frame) else {
+                return None;
+            };
+            let (session, number) = (signed.request.session, signed.request.number);
+            let is_new = matches!(
+                machine.driver.kernel().admit(&signed.request),
+                Admission::New
             );
-            return;
-        }
-        machine.disk.save(number, state.clone());
-        machine.snapshots.insert(number, state);
-        self.figures.installs += 1;
-        if machine.is_correct() {
-            let state = digest;
-            self.fact(&Fact::Installed { by, number, state });
-        }
+            is_new.then_some((*link, ReplicaMessage::Busy { session, number }))
+        });
+        owed.collect()
     }
 
-    /// Takes a snapshot and makes it durable, as a node does before its replica votes on it;
-    /// its digest.
-    fn snapshot(&mut self, m: usize, number: SeqNo, lives: &Lives) -> Digest {
-        let machine = &mut self.machines[m];
-        let state = join_state(lives, machine.kernel.snapshot());
-        let digest = state.digest();
-        machine.disk.save(number, state.clone());
-        machine.snapshots.insert(number, state);
-        digest
+    fn expect_busy(&mut self, m: usize, owed: &[(LinkId, ReplicaMessage)], actions: &[Action]) {
+        let said = |(to, what): &&(LinkId, ReplicaMessage)| {
+            actions.iter().any(|action| {
+                matches!(action, Action::SendClient { link, message } if link == to && message == what)
+            })
+        };
+        if let Some((link, _)) = owed.iter().find(|owed| !said(owed)) {
+            let id = self.machines[m].id;
+            let what = format!("replica {id} drops a request of {link} and does not say so");
+            self.violate("busy-is-said", what);
+        }
+        self.figures.busy += owed.len() as u64;
     }
 
-    /// Sends something once what it waits for is durable, behind what waits already.
-    fn leave(&mut self, m: usize, after: PersistId, outgoing: Outgoing) {
-        let machine = &mut self.machines[m];
-        if machine.outbox.is_empty() && after <= machine.disk.durable {
-            self.send(m, outgoing);
-        } else {
-            if after > machine.disk.durable {
-                self.hits.hit(Fault::SlowDisk);
+    /// What proves misbehaviour is kept, and survives.
+    fn expect_evidence(&mut self, m: usize, accused: Vec<Accusation>, actions: &[Action]) {
+        let kept: BTreeSet<_> = actions
+            .iter()
+            .filter_map(|action| match action {
+                Action::KeepEvidence(evidence) => Some(evidence.accusation()),
+                _ => None,
+            })
+            .collect();
+        self.figures.proofs += accused.len() as u64;
+        for accusation in accused {
+            if !kept.contains(&accusation) {
+                let id = self.machines[m].id;
+                let what = format!("replica {id} can prove and does not keep: {accusation}");
+                self.violate("evidence-is-kept", what);
             }
-            machine.outbox.push_back((after, outgoing));
+            self.convicted.insert(accusation.accused);
         }
     }
 
-    pub(super) fn durable(&mut self, m: usize, id: PersistId) {
-        let machine = &mut self.machines[m];
-        machine.disk.sync(id);
-        while let Some((after, _)) = self.machines[m].outbox.front()
-            && *after <= self.machines[m].disk.durable
-        {
-            if let Some((_, outgoing)) = self.machines[m].outbox.pop_front() {
-                self.send(m, outgoing);
+    fn perform(&mut self, m: usize, action: Action) {
+        match action {
+            Action::Append { id, record } => self.machines[m].disk.append(id, record),
+            Action::Sync(id) => self.sync(m, id),
+            Action::SaveSnapshot { seq_no, state } => self.save(m, seq_no, state),
+            Action::Truncate(below) => self.truncate(m, below),
+            Action::UseFirstStart => self.use_first_start(m),
+            Action::SendPeers { to, message } => self.send_peers(m, to, &message),
+            Action::SendClient { link, message } => self.tell(m, link, message),
+            Action::Log(event) => self.log(m, event),
+            Action::KeepEvidence(_) => {}
+            Action::Halt(reason) => self.halted(m, &reason),
+        }
+    }
+
+    fn log(&mut self, m: usize, event: LogEvent) {
+        let machine = &self.machines[m];
+        match event {
+            LogEvent::ViewEntered { .. } => {
+                self.figures.views += u64::from(machine.is_correct());
+            }
+            LogEvent::PrimarySuspected { .. } => self.figures.suspicions += 1,
+            LogEvent::StateInstalled { .. } => self.figures.installs += 1,
+            LogEvent::Misbehaviour(_) | LogEvent::AttachRefused { .. } | LogEvent::Extension(_) => {
             }
         }
     }
 
-    fn send(&mut self, m: usize, outgoing: Outgoing) {
-        match outgoing {
-            Outgoing::Client { client, message } => self.tell(m, client, message),
-            Outgoing::Peers { to, message } => self.send_peers(m, to, &message),
+    fn halted(&mut self, m: usize, reason: &HaltReason) {
+        let machine = &self.machines[m];
+        let expected = matches!(reason, HaltReason::Storage(_)) && machine.disk.is_broken();
+        if machine.is_correct() && !expected {
+            let what = format!("replica {} stops: {reason}", machine.id);
+            self.violate("halted", what);
+        }
+        self.fall(m);
+    }
+
+    /// Whether a correct machine says something after its storage failed.
+    fn expect_sound_storage(&mut self, m: usize) {
+        let machine = &self.machines[m];
+        if machine.is_correct() && machine.storage_failed {
+            let what = format!("replica {} speaks although its storage failed", machine.id);
+            self.violate("silent-after-failure", what);
         }
     }
 
@@ -537,19 +381,9 @@ impl World {
         let others = members.filter(|other| one.is_none() && *other != me);
         let receivers = one.into_iter().chain(others);
         if self.machines[m].is_correct() {
-            let machine = &self.machines[m];
-            let durable = machine.disk.durable;
-            if let PeerMessage::Checkpoint(vote) = message
-                && vote.body.replica == me
-                && vote.body.number > machine.replica.stable()
-                && !machine.disk.has(vote.body.number)
-            {
-                let number = vote.body.number;
-                let what = format!(
-                    "replica {me} votes on a state after number {number} that a crash would take"
-                );
-                self.violate("durable-state", what);
-            }
+            self.expect_sound_storage(m);
+            self.expect_saved(m, message);
+            let durable = self.machines[m].disk.durable;
             self.fact(&Fact::Sent {
                 by: me,
                 message,
@@ -586,6 +420,29 @@ impl World {
         }
     }
 
+    /// What a correct replica stands up for would survive a crash.
+    fn expect_saved(&mut self, m: usize, message: &PeerMessage) {
+        let machine = &self.machines[m];
+        let me = machine.id;
+        if machine.disk.has_first_start() && is_vote_of(message, me) {
+            let what =
+                format!("replica {me} votes while its leave to vote without a memory still stands");
+            return self.violate("first-start", what);
+        }
+        if let PeerMessage::Checkpoint(vote) = message
+            && vote.body.replica == me
+            && vote.body.number > machine.replica().stable()
+            && machine.disk.durability() == Durability::Reported
+            && !machine.disk.has(vote.body.number)
+        {
+            let number = vote.body.number;
+            let what = format!(
+                "replica {me} votes on a state after number {number} that a crash would take"
+            );
+            self.violate("durable-state", what);
+        }
+    }
+
     /// Gives a frame to the network.
     pub(super) fn transmit(&mut self, from: usize, to: ReplicaId, bytes: Bytes) {
         if self.wire.stops(from, to, &bytes) {
@@ -618,31 +475,74 @@ impl World {
         }
     }
 
-    /// Says something to a client.
-    pub(super) fn tell(&mut self, m: usize, client: usize, message: ReplicaMessage) {
+    /// Says something over a client's link.
+    fn tell(&mut self, m: usize, link: LinkId, message: ReplicaMessage) {
         let machine = &mut self.machines[m];
         let from = machine.id;
-        let Some((_, strategy)) = &mut machine.strategy else {
-            self.tell_after(0, m, client, &message);
-            return;
-        };
+        if machine.is_correct() {
+            self.expect_sound_storage(m);
+            self.expect_own_client(m, link, &message);
+            let reply = match &message {
+                ReplicaMessage::Reply { reply, .. } => Some(reply),
+                ReplicaMessage::SignedReply(signed) => Some(&signed.body.reply),
+                _ => None,
+            };
+            if let Some(reply) = reply {
+                let durable = self.machines[m].disk.durable;
+                self.fact(&Fact::Answered {
+                    by: from,
+                    reply,
+                    durable,
+                });
+            }
+            return self.tell_after(0, m, link, &message);
+        }
         let mut messages = Vec::new();
-        let mut means = means(
-            from,
-            &machine.key,
-            &self.cluster,
-            self.quorum,
-            &self.options,
-            &mut self.rng,
-        );
-        strategy.tell(&mut means, message, &mut messages);
+        if let Some((_, strategy)) = &mut machine.strategy {
+            let mut means = means(
+                from,
+                &machine.key,
+                &self.cluster,
+                self.quorum,
+                &self.options,
+                &mut self.rng,
+            );
+            strategy.tell(&mut means, message, &mut messages);
+        }
         for (delay_us, message) in messages {
-            self.tell_after(delay_us, m, client, &message);
+            self.tell_after(delay_us, m, link, &message);
         }
     }
 
-    fn tell_after(&mut self, delay_us: u64, m: usize, client: usize, message: &ReplicaMessage) {
+    /// Results are their client's own: they go over no link but those that it is attached to.
+    fn expect_own_client(&mut self, m: usize, link: LinkId, message: &ReplicaMessage) {
+        let reply = match message {
+            ReplicaMessage::Reply { reply, .. } => reply,
+            ReplicaMessage::SignedReply(signed) => &signed.body.reply,
+            _ => return,
+        };
+        let carrier = client_of(link);
+        let is_carried = |owner: &ClientId| {
+            let client = self.clients.get(owner);
+            client.is_some_and(|client| self.carrier(*client) == carrier)
+        };
+        let owners: Vec<ClientId> = self.common.oracle.owners_of(reply).collect();
+        if let Some(first) = owners.first()
+            && !owners.iter().any(is_carried)
+        {
+            let id = self.machines[m].id;
+            let what = format!("replica {id} sends a result of {first} over {link}");
+            self.violate("results-are-private", what);
+        }
+    }
+
+    fn tell_after(&mut self, delay_us: u64, m: usize, link: LinkId, message: &ReplicaMessage) {
         let from = self.machines[m].id;
+        let client = client_of(link);
+        if self.machines[m].client_link(client) != link {
+            // It went down meanwhile.
+            return;
+        }
         let arrival = self
             .links
             .with_client(self.now, client, m, &mut self.rng, &mut self.hits);
@@ -657,6 +557,20 @@ impl World {
                 },
             );
         }
+    }
+
+    pub(super) fn slow_disk(&mut self) {
+        self.hits.hit(Fault::SlowDisk);
+    }
+}
+
+fn is_vote_of(message: &PeerMessage, me: ReplicaId) -> bool {
+    match message {
+        PeerMessage::PrePrepare(message) => message.vote.body.replica == me,
+        PeerMessage::Prepare(vote) | PeerMessage::Commit(vote) => vote.body.replica == me,
+        PeerMessage::Checkpoint(vote) => vote.body.replica == me,
+        PeerMessage::ViewChange(change) => change.body.replica == me,
+        _ => false,
     }
 }
 

@@ -1,21 +1,13 @@
 //! Trouble from outside: cuts, machines that stand still or fall, and the end of it.
 
 use bezant_bft::{
-    effects::Record,
+    effects::{PersistId, Record},
     ids::{Life, SeqNo},
-    rejoin::{Lives, split_state},
-    replica::Replica,
-    service::Service as _,
 };
-use bezant_kernel::Kernel;
+use bezant_replica::{Memory, memory};
 
 use super::{Event, LOOK_US, World};
-use crate::{
-    faults::Fault,
-    invariants::Fact,
-    machine::{Disk, Machine},
-    options::MS,
-};
+use crate::{faults::Fault, invariants::Fact, machine::Machine, options::MS};
 
 /// Something bad, or its end.
 #[derive(Clone, Debug)]
@@ -32,6 +24,8 @@ pub(crate) enum Trouble {
     Crash(usize),
     /// A machine loses its power and its disk.
     Forget(usize),
+    /// A machine's disk fails at its next sync.
+    Damage(usize),
     /// It starts again from what its storage kept.
     Restart(usize),
 }
@@ -72,6 +66,18 @@ impl World {
         }
         if self.options.faults.contains(&Fault::Amnesia) {
             self.plan_amnesia(end);
+        }
+        if self.options.faults.contains(&Fault::DiskFailure) && !self.options.volatile {
+            let mut at = self.rng.below(end / 2);
+            while at < end {
+                let machine = self.rng.index(self.machines.len());
+                self.queue
+                    .push(at, Event::Nemesis(Trouble::Damage(machine)));
+                let back = at + self.rng.between(50, 800) * MS;
+                self.queue
+                    .push(back, Event::Nemesis(Trouble::Restart(machine)));
+                at += self.rng.between(200, 1500) * MS;
+            }
         }
         if self.options.faults.contains(&Fault::Freeze) {
             let mut at = self.rng.below(end / 2);
@@ -128,13 +134,13 @@ impl World {
         if impaired.count() >= self.quorum.f() || !self.machines[m].is_correct() {
             return;
         }
-        self.crash(m);
-        let mut life = [0; 32];
-        for (to, from) in life.iter_mut().zip(self.rng.below(u64::MAX).to_le_bytes()) {
-            *to = from;
+        if !self.machines[m].up {
+            return;
         }
+        self.fall(m);
+        self.hits.hit(Fault::Crash);
         let machine = &mut self.machines[m];
-        machine.disk = Disk::with(Record::Life(Life(life)));
+        machine.disk.wipe();
         let by = machine.id;
         self.hits.hit(Fault::Amnesia);
         self.fact(&Fact::Forgot { by });
@@ -142,18 +148,23 @@ impl World {
 
     /// Power fails: everything that is not on the disk is gone.
     fn crash(&mut self, m: usize) {
-        let machine = &mut self.machines[m];
-        if !machine.up {
-            return;
+        if self.options.volatile {
+            return self.forget(m);
         }
+        if self.machines[m].up {
+            self.fall(m);
+            self.hits.hit(Fault::Crash);
+        }
+    }
+
+    /// A machine's process ends.
+    pub(super) fn fall(&mut self, m: usize) {
+        let machine = &mut self.machines[m];
         machine.up = false;
-        machine.life += 1;
+        machine.restarts += 1;
         machine.inbox.clear();
-        machine.outbox.clear();
-        machine.snapshots.clear();
         machine.awake = false;
         machine.timer = None;
-        self.hits.hit(Fault::Crash);
     }
 
     /// A machine starts again: a new replica and a new service, made from nothing but what
@@ -163,54 +174,47 @@ impl World {
         if machine.up {
             return;
         }
-        let durable = machine.disk.durable;
-        let (records, executed, states) = machine.disk.crash();
-        let mut kernel = Kernel::new(self.genesis.clone());
-        let mut lives = Lives::default();
         let by = machine.id;
-        if let Some(state) = states.get(&executed) {
-            let restored = split_state(state).and_then(|(kept, service)| {
-                lives = kept;
-                kernel.restore(&service.content())
-            });
-            if let Err(error) = restored {
-                return self.violate(
-                    "restore",
-                    format!("replica {by} cannot read its state after number {executed}: {error}"),
-                );
-            }
-        } else if executed > SeqNo(0) {
-            let what = format!("replica {by} lost its state after number {executed}");
+        if let Some(lost) = machine.disk.stable_without_state() {
+            let what = format!("replica {by} lost its state after number {lost}");
             return self.violate("durable-state", what);
         }
-        // Those above were perhaps voted on: they are there for who proves to need them.
-        machine.snapshots = states;
-        let keyring = self.common.keyring.clone();
-        let (interval, tuning) = (self.options.interval, self.options.tuning);
+        let survived = machine.disk.crash(&mut self.rng);
+        let first_start = machine.disk.has_first_start();
+        if memory(&machine.disk.kept().records, first_start) == Memory::Lost {
+            let mut life = [0; 32];
+            for (to, from) in life.iter_mut().zip(self.rng.below(u64::MAX).to_le_bytes()) {
+                *to = from;
+            }
+            machine.disk.append(PersistId(0), Record::Life(Life(life)));
+        }
+        let kept = machine.disk.kept();
+        let executed = kept.snapshot.as_ref().map_or(SeqNo(0), |(at, _)| *at);
         let key = machine.key.clone();
-        let Some(mut replica) =
-            Replica::recover(by, key, keyring, interval, tuning, lives, records)
-        else {
-            return self.violate(
-                "recover",
-                format!("replica {by} cannot start from its records"),
-            );
+        let machine = &self.machines[m];
+        let driver = match self.driver(by, key, &machine.disk, kept, first_start) {
+            Ok(driver) => driver,
+            Err(error) => {
+                let what = format!(
+                    "replica {by} cannot start from what it kept after number {executed}: {error}"
+                );
+                return self.violate("restore", what);
+            }
         };
-        replica.expect(kernel.due());
-        let view = replica.view();
-        machine.replica = replica;
-        machine.kernel = kernel;
-        machine.checker = super::checker(&self.options);
+        let view = driver.replica().view();
+        let machine = &mut self.machines[m];
+        machine.driver = driver;
         machine.booted_at = self.now;
         machine.up = true;
         machine.frozen = false;
+        machine.storage_failed = false;
         self.figures.restarts += 1;
         if machine.is_correct() {
             self.fact(&Fact::Restarted {
                 by,
                 executed,
                 view,
-                durable,
+                durable: survived,
             });
         }
         for peer in self.quorum.members().filter(|peer| *peer != by) {
@@ -240,6 +244,7 @@ impl World {
             Trouble::Thaw(machine) => self.thaw(machine),
             Trouble::Crash(machine) => self.crash(machine),
             Trouble::Forget(machine) => self.forget(machine),
+            Trouble::Damage(machine) => self.machines[machine].disk.damage(),
             Trouble::Restart(machine) => self.restart(machine),
         }
     }

@@ -41,7 +41,7 @@ impl World {
             latency_us: (MS, MS),
             ..options.network
         };
-        options.check_us = 0;
+        options.volatile = false;
         options.work = Work {
             clients,
             guests: 0,
@@ -50,6 +50,7 @@ impl World {
             pipeline: 1,
             think_us: 0,
             keys: 1,
+            shares_links: false,
             makes_spaces: true,
             leases: false,
         };
@@ -143,7 +144,8 @@ impl World {
         let height = self.oracle().height();
         let mut running = self.machines.iter().filter(|machine| machine.runs());
         running.all(|machine| {
-            !machine.is_correct() || (machine.executed() == height && machine.replica.pooled() == 0)
+            !machine.is_correct()
+                || (machine.executed() == height && machine.replica().pooled() == 0)
         })
     }
 

@@ -5,8 +5,10 @@ use bezant_bft::{
     crypto::{PublicKey, SigningKey},
     ids::{ClusterId, Instant, ReplicaId},
     limits::MAX_CLIENT_MESSAGE_BYTES,
-    message::{ClientMessage, ReplicaMessage},
+    message::{Attach, ClientMessage, ReplicaMessage},
+    seal::Source,
 };
+use bezant_replica::LinkId;
 use bezant_session::{Config, Session, Target};
 use bytes::Bytes;
 
@@ -15,6 +17,7 @@ use crate::{
     client::{Actor, Wishes},
     guests::Guests,
     invariants::Fact,
+    machine::Arrival,
     options::MS,
     rng::Rng,
 };
@@ -105,6 +108,9 @@ impl World {
     }
 
     fn relink_guests(&mut self, replica: ReplicaId) {
+        for guest in 0..self.guest_keys.len() {
+            self.link_client(self.first_guest() + guest, replica);
+        }
         if let Some(guests) = &mut self.guests {
             guests.linked(replica);
         }
@@ -122,9 +128,12 @@ impl World {
         let Ok(message) = codec::decode::<ReplicaMessage>(bytes) else {
             return;
         };
+        let carrier_of: Vec<usize> = (self.actors.iter())
+            .map(|actor| self.carrier(actor.client))
+            .collect();
         for actor in 0..self.actors.len() {
             let one = &mut self.actors[actor];
-            if one.client != client {
+            if carrier_of[actor] != client {
                 continue;
             }
             let (mut events, mut wishes) = (Vec::new(), Wishes::default());
@@ -135,8 +144,73 @@ impl World {
         }
     }
 
+    /// The client over whose link a client's messages go: its own, or the one that all share.
+    pub(super) fn carrier(&self, client: usize) -> usize {
+        let is_actor = client < self.client_keys.len();
+        if is_actor && self.options.work.shares_links {
+            0
+        } else {
+            client
+        }
+    }
+
+    /// All clients but guests have new links to a replica.
+    pub(super) fn link_clients(&mut self, replica: ReplicaId) {
+        for client in 0..self.first_guest() {
+            if self.carrier(client) == client {
+                self.link_client(client, replica);
+            }
+        }
+    }
+
+    /// A client's link to a replica's machines is replaced by a new one. A link that others
+    /// share is told whose replies it carries.
+    fn link_client(&mut self, client: usize, replica: ReplicaId) {
+        let Some((key, _)) = self.clients.iter().find(|(_, known)| **known == client) else {
+            return;
+        };
+        let peer = Source::Client(*key);
+        let machines = 0..self.machines.len();
+        let machines: Vec<usize> = machines
+            .filter(|machine| self.machines[*machine].id == replica)
+            .collect();
+        for m in machines {
+            if !self.machines[m].up {
+                continue;
+            }
+            let old = self.machines[m].client_link(client);
+            self.arrive(m, Arrival::LinkDown { link: old });
+            self.machines[m].links[client] += 1;
+            let link = self.machines[m].client_link(client);
+            self.arrive(m, Arrival::LinkUp { link, peer });
+            if client != 0 || !self.options.work.shares_links {
+                continue;
+            }
+            for attached in 1..self.client_keys.len() {
+                let Source::Client(link_key) = peer else {
+                    continue;
+                };
+                let key = &self.client_keys[attached];
+                let attach = ClientMessage::Attach(Attach::new(key, &self.cluster, &link_key));
+                let frame = Bytes::from(codec::encode(&attach));
+                let from = peer;
+                self.arrive(m, Arrival::Frame { link, from, frame });
+            }
+        }
+    }
+
+    /// A client's frame arrives, if its link is still the same.
+    pub(super) fn asked(&mut self, to: usize, client: usize, link: LinkId, frame: Bytes) {
+        let known = self.clients.iter().find(|(_, known)| **known == client);
+        let from = known.map(|(key, _)| Source::Client(*key));
+        if let Some(from) = from.filter(|_| self.machines[to].client_link(client) == link) {
+            self.arrive(to, Arrival::Frame { link, from, frame });
+        }
+    }
+
     /// Every session has new links and repeats what is open.
     pub(super) fn relink_clients(&mut self, replica: ReplicaId) {
+        self.link_clients(replica);
         self.relink_guests(replica);
         for actor in 0..self.actors.len() {
             let (mut events, mut wishes) = (Vec::new(), Wishes::default());
@@ -179,7 +253,16 @@ impl World {
         };
         for _ in 0..self.rng.between(1, 4) {
             let (message, to) = flood.next(&self.cluster, &mut self.rng);
-            let bytes = Bytes::from(codec::encode(&message));
+            let mut bytes = Bytes::from(codec::encode(&message));
+            // What is another's, sent as if it were its own, and a seat on its own link for
+            // another's replies that the other did not sign for.
+            if self.rng.chance(100) {
+                bytes = self.overheard.clone().unwrap_or(bytes);
+            } else if self.rng.chance(50) {
+                let victim = self.rng.pick(&self.client_keys).client();
+                let attach = ClientMessage::Attach(flood.forged_attach(&self.cluster, victim));
+                bytes = Bytes::from(codec::encode(&attach));
+            }
             let client = flood.client;
             for machine in 0..self.machines.len() {
                 if to >> (machine % 64) & 1 == 0 {
@@ -195,6 +278,9 @@ impl World {
 
     fn ask(&mut self, client: usize, to: Target, message: &ClientMessage) {
         let bytes = Bytes::from(codec::encode(message));
+        if self.flood.is_some() {
+            self.overheard = Some(bytes.clone());
+        }
         if bytes.len() > MAX_CLIENT_MESSAGE_BYTES {
             self.violate(
                 "bounded-messages",
@@ -212,11 +298,19 @@ impl World {
 
     /// Puts a client's frame on its way, on which it may be lost.
     fn transfer(&mut self, client: usize, to: usize, bytes: Bytes) {
+        let client = self.carrier(client);
+        let link = self.machines[to].client_link(client);
         let arrival = self
             .links
             .with_client(self.now, client, to, &mut self.rng, &mut self.hits);
         if let Some(at) = arrival {
-            self.queue.push(at, Event::Asked { to, client, bytes });
+            let asked = Event::Asked {
+                to,
+                client,
+                link,
+                bytes,
+            };
+            self.queue.push(at, asked);
         }
     }
 }

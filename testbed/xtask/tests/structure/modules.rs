@@ -115,6 +115,10 @@ const KNOWN: &[Known] = &[
         modules: &["recipes::guard", "recipes::line"],
     },
     Known {
+        folder: "kernel/node",
+        modules: &["crate", "admin"],
+    },
+    Known {
         folder: "kernel/service",
         modules: &[
             "crate",

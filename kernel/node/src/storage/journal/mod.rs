@@ -19,23 +19,26 @@ use std::{
     fs::{File, OpenOptions},
     io,
     path::Path,
+    sync::Arc,
 };
 
 use bezant_bft::{
-    effects::{PersistId, Record},
+    effects::Record,
     ids::SeqNo,
     record::{Lifetime, Standing},
     state::State,
 };
+use bezant_replica::Kept;
 use tracing::warn;
 
 use self::{
     folder::Folder,
     segment::{Contents, Sealer, Segment, Unreadable, add_record},
 };
-use super::{Recovered, Storage, StorageError};
+use super::StorageError;
 
 pub use folder::{Identity, JOURNAL_FOLDER};
+pub use snapshot::SnapshotWriter;
 
 /// Bytes of a segment, unless a single turn needs more. Large enough that beginning one is
 /// rare, small enough that the records of a window fill several.
@@ -119,7 +122,7 @@ impl Log {
 /// The journal of one replica.
 #[derive(Debug)]
 pub struct Journal {
-    folder: Folder,
+    folder: Arc<Folder>,
     segment_bytes: u64,
     log: Log,
     /// Records appended and not written: the next batch.
@@ -127,7 +130,7 @@ pub struct Journal {
     /// Numbers with a durable snapshot, and numbers that records say are stable.
     snapshots: BTreeSet<SeqNo>,
     stable: BTreeSet<SeqNo>,
-    recovered: Recovered,
+    kept: Kept,
     /// A write or a sync was begun and did not succeed.
     in_doubt: bool,
 }
@@ -160,11 +163,11 @@ impl Journal {
             stable: records.iter().filter_map(Record::stable).collect(),
             log,
             pending: Pending::default(),
-            recovered: Recovered::default(),
+            kept: Kept::default(),
             in_doubt: false,
-            folder,
+            folder: Arc::new(folder),
         };
-        this.recovered = this.recover(records)?;
+        this.kept = this.recover(records)?;
         Ok(this)
     }
 
@@ -174,7 +177,7 @@ impl Journal {
         self.snapshots.iter().rev().find(known).copied()
     }
 
-    fn recover(&mut self, mut records: Vec<Record>) -> Result<Recovered, StorageError> {
+    fn recover(&mut self, mut records: Vec<Record>) -> Result<Kept, StorageError> {
         let Some(number) = self.anchor() else {
             let first = self.log.full.front().map(|full| full.number);
             if first.unwrap_or(self.log.active.sealer.number) > 1 {
@@ -185,7 +188,7 @@ impl Journal {
                 });
             }
             records.retain(|record| record.stable().is_none());
-            return Ok(Recovered {
+            return Ok(Kept {
                 records,
                 snapshot: None,
                 later: self.later_than(SeqNo(0))?,
@@ -193,7 +196,7 @@ impl Journal {
         };
         let state = snapshot::read(&self.folder, number)?;
         records.retain(|record| record.stable().is_none_or(|stable| stable <= number));
-        Ok(Recovered {
+        Ok(Kept {
             records,
             snapshot: Some((number, state)),
             later: self.later_than(number)?,
@@ -282,47 +285,69 @@ impl Journal {
     }
 }
 
-impl Storage for Journal {
-    fn append(&mut self, _id: PersistId, record: Record) -> Result<(), StorageError> {
+impl Journal {
+    /// What there was before this start; handed out once.
+    pub fn take_kept(&mut self) -> Kept {
+        std::mem::take(&mut self.kept)
+    }
+
+    /// Writes the states of this journal's replica, on whatever thread.
+    #[must_use]
+    pub fn snapshot_writer(&self) -> SnapshotWriter {
+        SnapshotWriter::new(Arc::clone(&self.folder))
+    }
+
+    /// Takes a record; it need not be durable yet.
+    ///
+    /// # Errors
+    /// [`StorageError`]; the replica must stop.
+    pub fn append(&mut self, record: &Record) -> Result<(), StorageError> {
         if self.in_doubt {
             return Err(StorageError::InDoubt);
         }
         self.stable.extend(record.stable());
         let bytes = record.encode();
-        Ok(self.pending.add(&record, bytes)?)
+        Ok(self.pending.add(record, bytes)?)
     }
 
-    fn sync(&mut self) -> Result<(), StorageError> {
+    /// Returns when every record appended is durable.
+    ///
+    /// # Errors
+    /// [`StorageError`]; the replica must stop.
+    pub fn sync(&mut self) -> Result<(), StorageError> {
         if self.pending.records == 0 && !self.in_doubt {
             return Ok(());
         }
         self.once(Self::write_pending)
     }
 
-    fn save_snapshot(&mut self, number: SeqNo, state: &State) -> Result<(), StorageError> {
-        // What the state came from is durable before it.
-        self.sync()?;
-        self.once(|this| {
-            // One that an earlier life of the process wrote may differ, if its machine erred.
-            snapshot::write(&this.folder, number, state)?;
-            this.snapshots.insert(number);
-            Ok(())
-        })
+    /// Takes note of a state that its [`SnapshotWriter`] has written.
+    pub fn snapshot_saved(&mut self, number: SeqNo) {
+        self.snapshots.insert(number);
     }
 
-    fn truncate(&mut self, below: SeqNo) -> Result<(), StorageError> {
+    /// Lets go of records about numbers up to `below`, as far as a durable snapshot
+    /// takes their place.
+    ///
+    /// # Errors
+    /// [`StorageError`]; the replica must stop.
+    pub fn truncate(&mut self, below: SeqNo) -> Result<(), StorageError> {
         // What takes the place of the records may still wait to be written.
         self.sync()?;
         self.once(|this| this.drop_old(below))
     }
 
-    fn load(&mut self) -> Result<Recovered, StorageError> {
-        Ok(std::mem::take(&mut self.recovered))
-    }
-
-    fn len(&self) -> usize {
+    /// Records held.
+    #[must_use]
+    pub fn len(&self) -> usize {
         let full: usize = self.log.full.iter().map(|full| full.records).sum();
         full + self.log.records + self.pending.records
+    }
+
+    /// Whether nothing is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 

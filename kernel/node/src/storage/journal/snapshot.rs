@@ -1,6 +1,6 @@
 //! The file of a snapshot: the state at one checkpoint, with its digest.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use bezant_bft::{crypto::digest, ids::SeqNo, state::State};
 
@@ -22,13 +22,30 @@ fn seal(number: SeqNo, state: &State) -> [u8; 32] {
     digest("bezant snapshot file", &parts).0
 }
 
-/// Writes the durable snapshot of `number`.
-pub(super) fn write(folder: &Folder, number: SeqNo, state: &State) -> Result<(), StorageError> {
-    let (seal, pieces) = (seal(number, state), state.pieces());
-    let head = [&MAGIC[..], &seal];
-    let pieces = pieces.iter().map(|piece| &piece[..]);
-    let all: Vec<&[u8]> = head.into_iter().chain(pieces).collect();
-    folder.write(&name(number), &all)
+/// Writes states beside the log, each into a file of its own, on a thread of its own: a large
+/// one takes long, and votes must not wait for it.
+#[derive(Debug)]
+pub struct SnapshotWriter {
+    folder: Arc<Folder>,
+}
+
+impl SnapshotWriter {
+    pub(super) const fn new(folder: Arc<Folder>) -> Self {
+        Self { folder }
+    }
+
+    /// Returns when the state at the checkpoint `number` is durable. One that an earlier run
+    /// wrote may differ, if its machine erred; this one takes its place.
+    ///
+    /// # Errors
+    /// [`StorageError`]; the replica must stop.
+    pub fn write(&self, number: SeqNo, state: &State) -> Result<(), StorageError> {
+        let (seal, pieces) = (seal(number, state), state.pieces());
+        let head = [&MAGIC[..], &seal];
+        let pieces = pieces.iter().map(|piece| &piece[..]);
+        let all: Vec<&[u8]> = head.into_iter().chain(pieces).collect();
+        self.folder.write(&name(number), &all)
+    }
 }
 
 /// Reads the snapshot of `number`.

@@ -12,6 +12,16 @@ use proptest::prelude::*;
 
 use super::*;
 
+impl Journal {
+    /// Everything appended and this state are durable.
+    fn save_snapshot(&mut self, number: SeqNo, state: &State) -> Result<(), StorageError> {
+        self.sync()?;
+        self.snapshot_writer().write(number, state)?;
+        self.snapshot_saved(number);
+        Ok(())
+    }
+}
+
 /// Small, so that a few records fill one.
 const SMALL: u64 = 4096;
 
@@ -113,8 +123,8 @@ impl Place {
         turns.iter().for_each(|turn| write(&mut journal, turn));
     }
 
-    fn load(&self) -> Result<Recovered, StorageError> {
-        self.open()?.load()
+    fn load(&self) -> Result<Kept, StorageError> {
+        Ok(self.open()?.take_kept())
     }
 
     fn records(&self) -> Vec<Vec<u8>> {
@@ -144,7 +154,7 @@ impl Place {
 
 fn write(journal: &mut Journal, records: &[Record]) {
     for record in records {
-        journal.append(PersistId(0), record.clone()).unwrap();
+        journal.append(record).unwrap();
     }
     journal.sync().unwrap();
 }
@@ -376,11 +386,11 @@ fn after_a_failure_nothing_is_ever_durable_again() {
         let mut journal = place.open().unwrap();
         let refusing = OpenOptions::new().write(true).open(device).unwrap();
         let good = std::mem::replace(&mut journal.log.active.file, refusing);
-        journal.append(PersistId(1), prepare(1)).unwrap();
+        journal.append(&prepare(1)).unwrap();
         let error = journal.sync().unwrap_err();
         assert!(matches!(error, StorageError::Io(_)), "{device}: {error}");
         journal.log.active.file = good;
-        let again = journal.append(PersistId(2), prepare(2)).unwrap_err();
+        let again = journal.append(&prepare(2)).unwrap_err();
         let errors = [
             again,
             journal.sync().unwrap_err(),
@@ -595,13 +605,14 @@ fn a_state_that_is_reached_again_takes_the_place_of_the_earlier_one() {
     assert_eq!(recovered.snapshot, Some((SeqNo(8), state(b"eight"))));
 }
 
-/// A record that is appended before its snapshot is saved is durable with it.
+/// What takes the place of old records is durable before they go.
 #[test]
-fn a_snapshot_makes_durable_what_was_appended_before() {
+fn a_truncation_makes_durable_what_was_appended_before() {
     let place = Place::new();
     let mut journal = place.open().unwrap();
-    journal.append(PersistId(1), stable(8)).unwrap();
     journal.save_snapshot(SeqNo(8), &state(b"eight")).unwrap();
+    journal.append(&stable(8)).unwrap();
+    journal.truncate(SeqNo(8)).unwrap();
     drop(journal);
     assert_eq!(place.load().unwrap().snapshot.unwrap().0, SeqNo(8));
 }
@@ -614,7 +625,7 @@ fn a_long_run_stays_small_and_comes_back() {
     for number in 1..=400 {
         write(&mut journal, &[prepare(number), commit(number, 3)]);
         if number % 8 == 0 {
-            journal.append(PersistId(0), stable(number)).unwrap();
+            journal.append(&stable(number)).unwrap();
             journal
                 .save_snapshot(SeqNo(number), &state(&number.to_le_bytes()))
                 .unwrap();

@@ -81,6 +81,11 @@ impl Held {
         self.frames.first_key_value().map(|((due, _), _)| *due)
     }
 
+    /// All of them, in order.
+    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = (ReplicaId, Bytes)> + use<> {
+        std::mem::take(&mut self.frames).into_values()
+    }
+
     /// The next one that leaves by `now`.
     pub(crate) fn take(&mut self, now: Instant) -> Option<(ReplicaId, Bytes)> {
         self.due().filter(|due| *due <= now)?;

@@ -1,19 +1,31 @@
 //! Faults a replica commits on demand, so that people can watch them be masked.
 //!
-//! Only a node whose configuration says `allow_faults` obeys; a cluster for use
-//! never does. A replica commits one fault at a time and keeps to the protocol
-//! otherwise: a liar (`lie`) lies in every reply, in signed ones too; what goes
-//! wrong with messages to other replicas is in `outgoing`.
+//! Replicas have none of these themselves: [`strategies`] hands them to a node of
+//! `dev`, `demo` or a test cluster, and it takes them only if its file says
+//! `allow_faults`; a cluster for use never does. A replica commits one fault at a
+//! time and keeps to the protocol otherwise: a liar (`lie`) lies in every reply, in
+//! signed ones too; what goes wrong with messages to other replicas is in `outgoing`.
 
 mod lie;
 mod outgoing;
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Instant};
 
+use bezant_bft::{
+    codec,
+    crypto::Domain,
+    ids::ReplicaId,
+    message::{PeerMessage, ReplicaMessage, Signed},
+};
+use bezant_node::{
+    NodeHandle, Strategies,
+    strategy::{Conduct, Frames, Means, Strategy},
+};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use lie::lie;
-pub(crate) use outgoing::{Dice, Held, delay_us, equivocation};
+use lie::lie;
+use outgoing::{Dice, Held, delay_us, equivocation};
 
 /// What the replica does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +118,119 @@ impl FromStr for Fault {
                 Self::SPELLINGS.join(", ")
             )
         })
+    }
+}
+
+/// All faults, for a node that commits them on demand.
+#[must_use]
+pub fn strategies() -> Strategies {
+    Strategies::new(|name, means| {
+        let fault: Fault = name.parse()?;
+        Ok(match fault {
+            Fault::Crash => Conduct::Crash,
+            fault => Conduct::Strategy(Box::new(Committing::new(fault, means))),
+        })
+    })
+}
+
+/// A replica in this process that commits faults on demand.
+pub trait OnDemand {
+    /// Has it commit a fault, or none.
+    ///
+    /// # Panics
+    /// If it was started without [`strategies`].
+    fn set_fault(&self, fault: Option<Fault>);
+}
+
+impl OnDemand for NodeHandle {
+    #[expect(clippy::panic, reason = "a test asks for what it did not set up")]
+    fn set_fault(&self, fault: Option<Fault>) {
+        let name = fault.map(|fault| fault.to_string());
+        if let Err(why) = self.set_strategy(name.as_deref()) {
+            panic!("{why}");
+        }
+    }
+}
+
+/// A replica that commits a fault.
+struct Committing {
+    fault: Fault,
+    means: Means,
+    held: Held,
+    dice: Dice,
+}
+
+impl Committing {
+    fn new(fault: Fault, means: Means) -> Self {
+        Self {
+            fault,
+            means,
+            held: Held::default(),
+            dice: Dice::default(),
+        }
+    }
+}
+
+impl Strategy for Committing {
+    fn send_peer(
+        &mut self,
+        to: ReplicaId,
+        message: &PeerMessage,
+        _now: Instant,
+        frames: &mut Frames,
+    ) -> bool {
+        let lost = match self.fault {
+            Fault::Silent => return true,
+            Fault::Drop(percent) => self.dice.falls(percent),
+            _ => false,
+        };
+        if lost {
+            return false;
+        }
+        let Means { cluster, key, .. } = &self.means;
+        let other = (self.fault == Fault::Equivocate)
+            .then(|| equivocation(message, to, cluster, key, self.means.replica))
+            .flatten();
+        let frame = Bytes::from(codec::encode(other.as_ref().unwrap_or(message)));
+        match delay_us(self.fault, message, self.means.tuning.suspect_after_us) {
+            Some(us) => self.held.hold(us, to, frame),
+            None => {
+                frames.push((to, frame));
+                true
+            }
+        }
+    }
+
+    fn send_client(&mut self, message: ReplicaMessage) -> Option<ReplicaMessage> {
+        match (self.fault, message) {
+            (Fault::Silent, _) => None,
+            (Fault::LieReplies, ReplicaMessage::Reply { view, reply }) => {
+                let reply = lie(&reply);
+                Some(ReplicaMessage::Reply { view, reply })
+            }
+            (Fault::LieReplies, ReplicaMessage::SignedReply(signed)) => {
+                let mut claim = signed.body;
+                claim.reply = lie(&claim.reply);
+                let Means { cluster, key, .. } = &self.means;
+                let signed = Signed::new(claim, Domain::Reply, cluster, key);
+                Some(ReplicaMessage::SignedReply(signed))
+            }
+            (_, message) => Some(message),
+        }
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.held.due()
+    }
+
+    fn release(&mut self, now: Instant, frames: &mut Frames) {
+        while let Some(frame) = self.held.take(now) {
+            frames.push(frame);
+        }
+    }
+
+    fn release_all(&mut self, frames: &mut Frames) {
+        frames.extend(self.held.take_all());
     }
 }
 

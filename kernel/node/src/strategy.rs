@@ -1,0 +1,104 @@
+//! Where a test build makes a replica faulty.
+//!
+//! The replica itself has no faults on demand. Whoever starts it may hand over
+//! [`Strategies`], which make a [`Strategy`] of a name that an operator gives; it
+//! stands between the replica and its links and may change, hold back or drop what
+//! leaves. Only a node whose file says `allow_faults` takes one; a cluster for use
+//! never does.
+
+use std::{fmt, sync::Arc, time::Instant};
+
+use bezant_bft::{
+    crypto::SigningKey,
+    ids::{ClusterId, ReplicaId},
+    message::{PeerMessage, ReplicaMessage},
+    replica::Tuning,
+};
+use bytes::Bytes;
+
+/// What a strategy has to work with.
+#[derive(Clone, Debug)]
+pub struct Means {
+    /// The replica it is.
+    pub replica: ReplicaId,
+    /// Its key.
+    pub key: SigningKey,
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// How the ordering is tuned.
+    pub tuning: Tuning,
+}
+
+/// Frames for other replicas.
+pub type Frames = Vec<(ReplicaId, Bytes)>;
+
+/// How one faulty replica treats what it would send.
+pub trait Strategy: Send {
+    /// What is sent now in place of `message` to `to` goes into `frames`; false if the
+    /// message is lost.
+    fn send_peer(
+        &mut self,
+        to: ReplicaId,
+        message: &PeerMessage,
+        now: Instant,
+        frames: &mut Frames,
+    ) -> bool;
+
+    /// What a client is sent in place of `message`; `None` for nothing.
+    fn send_client(&mut self, message: ReplicaMessage) -> Option<ReplicaMessage>;
+
+    /// When frames that were held back leave next.
+    fn due(&self) -> Option<Instant>;
+
+    /// Lets the frames that are due at `now` go.
+    fn release(&mut self, now: Instant, frames: &mut Frames);
+
+    /// Lets all of them go: another conduct begins.
+    fn release_all(&mut self, frames: &mut Frames);
+}
+
+/// What a replica is told to do.
+pub enum Conduct {
+    /// Deal with what it sends in this way.
+    Strategy(Box<dyn Strategy>),
+    /// Stop, and forget what it did not keep on disk.
+    Crash,
+}
+
+impl fmt::Debug for Conduct {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Strategy(_) => "Strategy",
+            Self::Crash => "Crash",
+        })
+    }
+}
+
+type Make = dyn Fn(&str, Means) -> Result<Conduct, String> + Send + Sync;
+
+/// The strategies of a test build, by name.
+#[derive(Clone)]
+pub struct Strategies(Arc<Make>);
+
+impl fmt::Debug for Strategies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Strategies")
+    }
+}
+
+impl Strategies {
+    /// Strategies made by `make`, whose error lists the names there are.
+    pub fn new(
+        make: impl Fn(&str, Means) -> Result<Conduct, String> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(make))
+    }
+
+    /// The conduct called `name`.
+    ///
+    /// # Errors
+    /// A text for people if there is none.
+    pub fn make(&self, name: &str, means: Means) -> Result<Conduct, String> {
+        (self.0)(name, means)
+    }
+}
