@@ -16,6 +16,17 @@ use crate::{
     quorum::Quorum,
 };
 
+/// A state that a strong quorum of replicas vouches for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertifiedState {
+    /// The checkpoint.
+    pub number: SeqNo,
+    /// The digest of the state.
+    pub digest: Digest,
+    /// The equal votes that certify it.
+    pub votes: Vec<Signed<CheckpointVote>>,
+}
+
 /// Votes on checkpoints: those above the last stable one are counted, those of the
 /// numbers still kept below it are there for replicas that missed them.
 #[derive(Debug)]
@@ -126,24 +137,29 @@ impl Checkpoints {
     /// the votes. Whose vote was the last to come does not matter: a replica with another
     /// state than the quorum must learn of it from its own vote, too.
     #[must_use]
-    pub fn agreed(
-        &self,
-        number: SeqNo,
-        quorum: Quorum,
-    ) -> Option<(Digest, Vec<Signed<CheckpointVote>>)> {
+    pub fn agreed(&self, number: SeqNo, quorum: Quorum) -> Option<CertifiedState> {
         if number <= self.low {
             return None;
         }
         if let Some(votes) = self.proven.get(&number) {
-            return Some((votes.first()?.body.digest, votes.clone()));
+            return Some(CertifiedState {
+                number,
+                digest: votes.first()?.body.digest,
+                votes: votes.clone(),
+            });
         }
         let mut equal: BTreeMap<Digest, Vec<_>> = BTreeMap::new();
         for vote in self.votes.get(&number)?.values() {
             equal.entry(vote.body.digest).or_default().push(*vote);
         }
-        equal
+        let (digest, votes) = equal
             .into_iter()
-            .find(|(_, votes)| votes.len() >= quorum.strong())
+            .find(|(_, votes)| votes.len() >= quorum.strong())?;
+        Some(CertifiedState {
+            number,
+            digest,
+            votes,
+        })
     }
 
     /// The most replicas that can still vote alike at `number`, counting those not heard of.
@@ -208,11 +224,7 @@ impl Checkpoints {
 
     /// The highest checkpoint above `number` that a strong quorum voted for alike.
     #[must_use]
-    pub fn certified(
-        &self,
-        number: SeqNo,
-        quorum: Quorum,
-    ) -> Option<(SeqNo, Digest, Vec<Signed<CheckpointVote>>)> {
+    pub fn certified(&self, number: SeqNo, quorum: Quorum) -> Option<CertifiedState> {
         let near = self.votes.values().flat_map(BTreeMap::values);
         let far = self.far.values().flat_map(BTreeMap::values);
         let mut alike: BTreeMap<(SeqNo, Digest), Vec<_>> = BTreeMap::new();
@@ -227,15 +239,22 @@ impl Checkpoints {
         }
         let mut certified = alike.into_iter().rev();
         let counted = certified.find(|(_, votes)| votes.len() >= quorum.strong());
-        let counted = counted.map(|((number, digest), votes)| (number, digest, votes));
+        let counted = counted.map(|((number, digest), votes)| CertifiedState {
+            number,
+            digest,
+            votes,
+        });
         let proven = self.proven.last_key_value().and_then(|(number, votes)| {
-            let digest = votes.first()?.body.digest;
-            Some((*number, digest, votes.clone()))
+            Some(CertifiedState {
+                number: *number,
+                digest: votes.first()?.body.digest,
+                votes: votes.clone(),
+            })
         });
         let found = [counted, proven].into_iter().flatten();
         found
-            .filter(|(at, ..)| *at > number)
-            .max_by_key(|(number, ..)| *number)
+            .filter(|state| state.number > number)
+            .max_by_key(|state| state.number)
     }
 
     /// The highest checkpoint that peers proved to be stable, if any above the low watermark.
@@ -374,10 +393,18 @@ mod tests {
             assert_eq!(checkpoints.agreed(SeqNo(10), quorum), None);
         }
         checkpoints.add(vote(2, 10, 1));
-        let (state, votes) = checkpoints.agreed(SeqNo(10), quorum).unwrap();
+        let CertifiedState {
+            digest: state,
+            votes,
+            ..
+        } = checkpoints.agreed(SeqNo(10), quorum).unwrap();
         assert_eq!((state, votes.len()), (Digest([1; 32]), 3));
         checkpoints.add(vote(3, 10, 9));
-        let (state, votes) = checkpoints.agreed(SeqNo(10), quorum).unwrap();
+        let CertifiedState {
+            digest: state,
+            votes,
+            ..
+        } = checkpoints.agreed(SeqNo(10), quorum).unwrap();
         assert_eq!((state, votes.len()), (Digest([1; 32]), 3));
         assert_eq!(
             checkpoints.votes[&SeqNo(10)]
@@ -431,9 +458,15 @@ mod tests {
         proof.iter().for_each(|vote| checkpoints.add(*vote));
         assert_eq!(checkpoints.agreed(SeqNo(10), quorum), None);
         assert!(checkpoints.prove(proof.clone()) && !checkpoints.prove(proof.clone()));
-        let agreed = (Digest([1; 32]), proof.clone());
-        assert_eq!(checkpoints.agreed(SeqNo(10), quorum), Some(agreed));
-        let certified = (SeqNo(10), Digest([1; 32]), proof.clone());
+        let certified = CertifiedState {
+            number: SeqNo(10),
+            digest: Digest([1; 32]),
+            votes: proof.clone(),
+        };
+        assert_eq!(
+            checkpoints.agreed(SeqNo(10), quorum).as_ref(),
+            Some(&certified)
+        );
         assert_eq!(checkpoints.certified(SeqNo(9), quorum), Some(certified));
         assert_eq!(checkpoints.certified(SeqNo(10), quorum), None);
         checkpoints.advance(SeqNo(10), proof, quorum);

@@ -10,12 +10,12 @@ use crate::{
     ids::{Digest, Life, OrderedTime, ReplicaId, SeqNo, View},
     invariants::Violation,
     message::{
-        AskProposals, AskState, CheckpointVote, NewView, PeerMessage, Signed, StatePart, Status,
-        ViewChange, Vote,
+        AskProposals, AskState, CheckpointVote, NewView, PeerMessage, Rejoin, Signed, StatePart,
+        Status, ViewChange, Vote,
     },
     misbehaviour::Misbehaviour,
-    rejoin::{Lives, Rejoin},
-    seal::{
+    rejoin::Lives,
+    seal::verified::{
         CheckedDecision, CheckedNewView, CheckedPrePrepare, CheckedProposal, CheckedRequest,
         CheckedViewChange, Linked, Verified,
     },

@@ -156,3 +156,12 @@ pub struct Clock {
     /// The replica's own opinion of the time of day, to propose and to check proposals with.
     pub wall: OrderedTime,
 }
+
+/// Who is at the other end of the link a message came over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// A replica of this cluster.
+    Replica(ReplicaId),
+    /// A client.
+    Client(ClientId),
+}

@@ -11,10 +11,9 @@ use crate::{
     codec,
     crypto::{Domain, Signature, SigningKey, digest},
     ids::{
-        ClientId, ClusterId, Digest, Epoch, Incarnation, OrderedTime, ReplicaId, RequestNumber,
-        SeqNo, SessionId, View,
+        ClientId, ClusterId, Digest, Epoch, Incarnation, Life, OrderedTime, ReplicaId,
+        RequestNumber, SeqNo, SessionId, View,
     },
-    rejoin::Rejoin,
 };
 
 /// What a client wants done: one operation, at one place of one session.
@@ -89,6 +88,29 @@ pub fn proposal_digest(
     )
 }
 
+/// A phase of PBFT §4.2, in which a replica votes once for a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Phase {
+    /// The primary's vote.
+    PrePrepare,
+    /// The second.
+    Prepare,
+    /// The third.
+    Commit,
+}
+
+impl Phase {
+    /// What votes of this phase are signed in.
+    #[must_use]
+    pub const fn domain(self) -> Domain {
+        match self {
+            Self::PrePrepare => Domain::PrePrepare,
+            Self::Prepare => Domain::Prepare,
+            Self::Commit => Domain::Commit,
+        }
+    }
+}
+
 /// What every phase votes on. The phase is the signature's domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Vote {
@@ -104,6 +126,19 @@ pub struct Vote {
     pub number: SeqNo,
     /// The digest of the proposal at that number.
     pub digest: Digest,
+}
+
+/// A replica's wish to begin a life. Ordered in a [`Proposal`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Rejoin {
+    /// Configuration.
+    pub epoch: Epoch,
+    /// Who forgot.
+    pub replica: ReplicaId,
+    /// The incarnation it asks for: one more than the last that the log gave it.
+    pub incarnation: Incarnation,
+    /// Which life asks, drawn at random when it began.
+    pub life: Life,
 }
 
 /// A replica's claim about the service's state after executing a number.

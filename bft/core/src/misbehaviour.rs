@@ -9,10 +9,9 @@ use core::fmt;
 
 use crate::{
     codec::DecodeError,
-    evidence::{Evidence, Phase},
-    ids::{Epoch, Incarnation, OrderedTime, ReplicaId, SeqNo, View},
-    message::{Signed, Vote},
-    seal::Source,
+    evidence::Evidence,
+    ids::{Epoch, Incarnation, OrderedTime, ReplicaId, SeqNo, Source, View},
+    message::{Phase, Signed, Vote},
 };
 
 /// A fault with the one who committed it.

@@ -14,7 +14,7 @@ use crate::{
     ids::{ClientId, Digest, Instant, RequestNumber, SessionId},
     invariants::Violation,
     limits,
-    seal::CheckedRequest,
+    seal::verified::CheckedRequest,
 };
 
 /// Why a request was not taken in.
@@ -36,11 +36,20 @@ struct Entry {
 }
 
 /// Where a request stands: only one of each place is ever executed.
-type Place = (ClientId, SessionId, RequestNumber);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    client: ClientId,
+    session: SessionId,
+    number: RequestNumber,
+}
 
 fn place(request: &CheckedRequest) -> Place {
     let request = request.request();
-    (request.client, request.session, request.number)
+    Place {
+        client: request.client,
+        session: request.session,
+        number: request.number,
+    }
 }
 
 /// What one client has in the pool.

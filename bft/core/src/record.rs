@@ -14,9 +14,10 @@ use crate::{
     codec::{self, DecodeError},
     effects::Record,
     ids::{Life, OrderedTime, SeqNo},
-    message::{CheckpointVote, NewView, PrePrepare, Signed, SignedRequest, ViewChange, Vote},
-    rejoin::Rejoin,
-    seal::CheckedPrePrepare,
+    message::{
+        CheckpointVote, NewView, PrePrepare, Rejoin, Signed, SignedRequest, ViewChange, Vote,
+    },
+    seal::verified::CheckedPrePrepare,
 };
 
 /// Why bytes are no record of this replica.

@@ -12,26 +12,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::message::Rejoin;
 use crate::{
     codec,
-    ids::{Epoch, Incarnation, Life, ReplicaId, SeqNo},
+    ids::{Incarnation, Life, ReplicaId, SeqNo},
     limits::WATERMARK_INTERVALS,
-    service::BadSnapshot,
-    state::{Part, State},
+    state::{BadSnapshot, Part, State},
 };
-
-/// A replica's wish to begin a life. Ordered in a [`crate::message::Proposal`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Rejoin {
-    /// Configuration.
-    pub epoch: Epoch,
-    /// Who forgot.
-    pub replica: ReplicaId,
-    /// The incarnation it asks for: one more than the last that the log gave it.
-    pub incarnation: Incarnation,
-    /// Which life asks, drawn at random when it began.
-    pub life: Life,
-}
 
 /// What the log says of a replica's present life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +117,7 @@ pub fn split_state(state: &State) -> Result<(Lives, State), BadSnapshot> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::Epoch;
 
     const ME: ReplicaId = ReplicaId(2);
 

@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
+pub use crate::state::BadSnapshot;
 use crate::{
     ids::{ClientId, OrderedTime, SeqNo},
     message::{Reply, Request},
-    seal::CheckedProposal,
+    seal::verified::CheckedProposal,
     state::State,
 };
 
@@ -28,11 +29,6 @@ pub enum Admission {
 
 /// Replies that an execution brought about, in order, with their addressees.
 pub type Replies = Vec<(ClientId, Reply)>;
-
-/// Why bytes are no snapshot of this service. The text is for people.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("these bytes are no state of this service: {0}")]
-pub struct BadSnapshot(pub String);
 
 /// A deterministic service: the same proposals in the same order give the same
 /// replies and snapshots at every correct replica.

@@ -17,7 +17,7 @@ use crate::{
     message::{PreparedCertificate, Signed, Vote},
     misbehaviour::Fault,
     quorum::Quorum,
-    seal::{CheckedPrePrepare, CheckedProposal},
+    seal::verified::{CheckedPrePrepare, CheckedProposal},
 };
 
 /// A commit vote and whether its signature was checked.

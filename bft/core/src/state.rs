@@ -11,7 +11,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{crypto::digest, ids::Digest, service::BadSnapshot};
+use crate::{crypto::digest, ids::Digest};
+
+/// Why bytes are no snapshot of this service. The text is for people.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("these bytes are no state of this service: {0}")]
+pub struct BadSnapshot(pub String);
 
 /// Bytes that are hashed once. They are not empty.
 #[derive(Clone, Debug, PartialEq, Eq)]

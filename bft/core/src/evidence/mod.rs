@@ -7,27 +7,22 @@
 //! contradicts itself, or a statement against those of f+1 others, of whom one
 //! is correct. What a correct replica does convicts nobody: it repeats its votes
 //! after a restart, votes anew in every view, and speaks anew in every life. What
-//! only a link vouched for is no evidence. Checking is in [`verify`].
+//! only a link vouched for is no evidence. Checking is in
+//! [`crate::verifier`].
 
-mod verify;
-
-use core::fmt;
+mod charge;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 
-pub use verify::NotProven;
+pub use charge::{Accusation, Charge, Offence};
 
+pub use crate::message::Phase;
 use crate::{
     codec,
-    crypto::{Domain, digest},
-    ids::{ClusterId, Digest, Incarnation, OrderedTime, SeqNo, View},
+    crypto::digest,
+    ids::{ClusterId, Digest, Epoch, Incarnation, ReplicaId, Source},
     limits::MAX_EVIDENCE_BYTES,
-    message::{
-        Body, CheckpointVote, NewView, ReplyClaim, Request, Signed, SignedRequest, ViewChange, Vote,
-    },
-    rejoin::Rejoin,
-    seal::Source,
+    message::{Body, NewView, Signed, ViewChange, Vote},
 };
 
 /// How the bytes of every piece begin.
@@ -36,217 +31,36 @@ const MAGIC: [u8; 8] = *b"bzntevid";
 /// The format that follows, as a little-endian `u32`.
 const VERSION: u32 = 1;
 
-/// A phase of PBFT §4.2, in which a replica votes once for a place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Phase {
-    /// The primary's vote.
-    PrePrepare,
-    /// The second.
-    Prepare,
-    /// The third.
-    Commit,
-}
-
-impl Phase {
-    /// What votes of this phase are signed in.
-    #[must_use]
-    pub const fn domain(self) -> Domain {
-        match self {
-            Self::PrePrepare => Domain::PrePrepare,
-            Self::Prepare => Domain::Prepare,
-            Self::Commit => Domain::Commit,
-        }
-    }
-}
-
-/// What somebody is accused of, with the messages that prove it. Where the order of two
-/// messages means nothing there is one order only, so that a piece has one spelling.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum Charge {
-    /// A replica voted for two proposals in one phase at one place.
-    TwoVotes {
-        /// The phase.
-        phase: Phase,
-        /// The vote with the smaller digest.
-        first: Signed<Vote>,
-        /// The other.
-        second: Signed<Vote>,
-    },
-    /// A replica vouched for two states after one number.
-    TwoStates {
-        /// The vote with the smaller digest.
-        first: Signed<CheckpointVote>,
-        /// The other.
-        second: Signed<CheckpointVote>,
-    },
-    /// A replica left for one view with two different messages.
-    TwoViewChanges {
-        /// The one whose encoding is smaller.
-        first: Box<Signed<ViewChange>>,
-        /// The other.
-        second: Box<Signed<ViewChange>>,
-    },
-    /// A primary opened one view in two ways.
-    TwoNewViews {
-        /// The one whose encoding is smaller.
-        first: Box<Signed<NewView>>,
-        /// The other.
-        second: Box<Signed<NewView>>,
-    },
-    /// A replica signed a view change with a proof that does not hold.
-    FlawedViewChange(Box<Signed<ViewChange>>),
-    /// A primary opened a view with what does not follow from the view changes it names.
-    WrongNewView {
-        /// The new view.
-        new_view: Box<Signed<NewView>>,
-        /// The view changes in the order in which they are named; none if the new view is
-        /// wrong whatever they say.
-        view_changes: Vec<Signed<ViewChange>>,
-    },
-    /// A replica proposed in a view that another one leads.
-    NotThePrimary(Signed<Vote>),
-    /// A primary proposed what no proposal may hold.
-    BadProposal {
-        /// Its vote.
-        vote: Signed<Vote>,
-        /// The time proposed.
-        time: OrderedTime,
-        /// The requests, without their signatures, for which a primary's vote does not stand.
-        requests: Vec<Request>,
-        /// The lives that were to begin.
-        rejoins: Vec<Signed<Rejoin>>,
-    },
-    /// A replica vouched for another state than f+1 others.
-    WrongState {
-        /// Its vote.
-        vote: Signed<CheckpointVote>,
-        /// Votes of f+1 others that agree with each other, ascending by replica.
-        against: Vec<Signed<CheckpointVote>>,
-    },
-    /// A replica answered a client otherwise than f+1 others.
-    FalseReply {
-        /// Its signed answer.
-        lie: Signed<ReplyClaim>,
-        /// Signed answers of f+1 others that agree with each other, ascending by replica.
-        truth: Vec<Signed<ReplyClaim>>,
-    },
-    /// A client signed a request that none may send.
-    BadRequest(Box<SignedRequest>),
-}
-
-/// The kind of a charge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Offence {
-    /// [`Charge::TwoVotes`] of the first phase.
-    TwoProposals,
-    /// [`Charge::TwoVotes`] of the second phase.
-    TwoPrepares,
-    /// [`Charge::TwoVotes`] of the third phase.
-    TwoCommits,
-    /// [`Charge::TwoStates`].
-    TwoStates,
-    /// [`Charge::TwoViewChanges`].
-    TwoViewChanges,
-    /// [`Charge::TwoNewViews`].
-    TwoNewViews,
-    /// [`Charge::FlawedViewChange`].
-    FlawedViewChange,
-    /// [`Charge::WrongNewView`].
-    WrongNewView,
-    /// [`Charge::NotThePrimary`].
-    NotThePrimary,
-    /// [`Charge::BadProposal`].
-    BadProposal,
-    /// [`Charge::WrongState`].
-    WrongState,
-    /// [`Charge::FalseReply`].
-    FalseReply,
-    /// [`Charge::BadRequest`].
-    BadRequest,
-}
-
-impl Offence {
-    /// How programs read it: a word with hyphens, stable.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::TwoProposals => "two-proposals",
-            Self::TwoPrepares => "two-prepares",
-            Self::TwoCommits => "two-commits",
-            Self::TwoStates => "two-states",
-            Self::TwoViewChanges => "two-view-changes",
-            Self::TwoNewViews => "two-new-views",
-            Self::FlawedViewChange => "flawed-view-change",
-            Self::WrongNewView => "wrong-new-view",
-            Self::NotThePrimary => "not-the-primary",
-            Self::BadProposal => "bad-proposal",
-            Self::WrongState => "wrong-state",
-            Self::FalseReply => "false-reply",
-            Self::BadRequest => "bad-request",
-        }
-    }
-}
-
-impl fmt::Display for Offence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TwoProposals => "proposed two things at one place",
-            Self::TwoPrepares => "prepared two things at one place",
-            Self::TwoCommits => "committed two things at one place",
-            Self::TwoStates => "vouched for two states after one number",
-            Self::TwoViewChanges => "left for one view with two stories",
-            Self::TwoNewViews => "opened one view in two ways",
-            Self::FlawedViewChange => "left for a view with a proof that does not hold",
-            Self::WrongNewView => "opened a view with what does not follow",
-            Self::NotThePrimary => "proposed in a view that another leads",
-            Self::BadProposal => "proposed what no proposal may hold",
-            Self::WrongState => "vouched for another state than f+1 others",
-            Self::FalseReply => "answered otherwise than f+1 others",
-            Self::BadRequest => "signed a request that none may send",
-        })
-    }
-}
-
-/// Who is accused of what, and where it happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Accusation {
-    /// Who.
-    pub accused: Source,
-    /// Of what.
-    pub offence: Offence,
-    /// In which life; a client has one.
-    pub incarnation: Incarnation,
-    /// In which view, if it happened in one.
-    pub view: Option<View>,
-    /// At which number, if at one.
-    pub number: Option<SeqNo>,
-}
-
-impl Accusation {
-    /// Whether it names a view or a number: two charges of one kind about one place tell the
-    /// same.
-    #[must_use]
-    pub const fn has_place(&self) -> bool {
-        self.view.is_some() || self.number.is_some()
-    }
-}
-
-impl fmt::Display for Accusation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.accused {
-            Source::Replica(replica) => write!(f, "replica {replica} {}", self.offence)?,
-            Source::Client(client) => write!(f, "client {client} {}", self.offence)?,
-        }
-        if let Some(number) = self.number {
-            write!(f, ", number {number}")?;
-        }
-        if let Some(view) = self.view {
-            write!(f, ", view {}", view.0)?;
-        }
-        Ok(())
-    }
+/// Why evidence does not convict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotProven {
+    /// It is about another cluster.
+    #[error("it is about another cluster")]
+    OtherCluster,
+    /// It is about another configuration of the cluster.
+    #[error("it is about {0}, another configuration of the cluster")]
+    OtherEpoch(Epoch),
+    /// A signer is no replica of the cluster.
+    #[error("it names replica {0}, which the cluster does not have")]
+    NotAMember(ReplicaId),
+    /// A signature does not hold.
+    #[error("a signature in it does not hold")]
+    Signature,
+    /// What is put together is not about one thing.
+    #[error("what it puts together is not about one thing")]
+    Unrelated,
+    /// Its parts are not in the one order they have, or there are more than it takes.
+    #[error("its parts are not in order, or there are too many")]
+    Disordered,
+    /// A correct replica may have signed this.
+    #[error("nothing in it contradicts correct conduct")]
+    NoContradiction,
+    /// Fewer than f+1 others stand against the accused.
+    #[error("fewer than f+1 replicas stand against the accused")]
+    TooFew,
+    /// It depends on which lives of replicas were void at the time.
+    #[error("it names a later life of a replica, and whether that was void cannot be told from it")]
+    LaterLife,
 }
 
 /// Why bytes are no evidence.
@@ -264,6 +78,12 @@ pub enum NotEvidence {
     /// They begin right and go on wrong.
     #[error("the evidence is damaged: {0}")]
     Damaged(#[from] codec::DecodeError),
+}
+
+/// Who signed what somebody is accused of.
+struct Signer {
+    who: Source,
+    incarnation: Incarnation,
 }
 
 /// A charge in a cluster. Nothing has been checked of what was decoded or put together.
@@ -321,7 +141,7 @@ impl Evidence {
             first,
             second,
         };
-        let same_place = verify::place(&first.body) == verify::place(&second.body);
+        let same_place = same_place(&first.body, &second.body);
         let contradict = same_place && first.body.digest != second.body.digest;
         contradict.then(|| Self::new(cluster, charge))
     }
@@ -374,19 +194,22 @@ impl Evidence {
             Charge::FalseReply { .. } => (Offence::FalseReply, (None, None)),
             Charge::BadRequest(_) => (Offence::BadRequest, (None, None)),
         };
-        let (accused, incarnation) = self.signer();
+        let signer = self.signer();
         Accusation {
-            accused,
+            accused: signer.who,
             offence,
-            incarnation,
+            incarnation: signer.incarnation,
             view,
             number,
         }
     }
 
-    fn signer(&self) -> (Source, Incarnation) {
-        fn of<B: Body>(body: &B) -> (Source, Incarnation) {
-            (Source::Replica(body.signer()), body.incarnation())
+    fn signer(&self) -> Signer {
+        fn of<B: Body>(body: &B) -> Signer {
+            Signer {
+                who: Source::Replica(body.signer()),
+                incarnation: body.incarnation(),
+            }
         }
         match &self.charge {
             Charge::TwoVotes { first: vote, .. }
@@ -402,9 +225,23 @@ impl Evidence {
             | Charge::WrongNewView { new_view: said, .. } => of(&said.body),
             Charge::FalseReply { lie, .. } => of(&lie.body),
             Charge::BadRequest(signed) => {
-                let client = signed.request.client;
-                (Source::Client(client), Incarnation::default())
+                let who = Source::Client(signed.request.client);
+                let incarnation = Incarnation::default();
+                Signer { who, incarnation }
             }
+        }
+    }
+
+    /// Whether [`Self::verify`] can tell: not if it depends on lives that may have been void.
+    #[must_use]
+    pub fn is_of_first_lives(&self) -> bool {
+        match &self.charge {
+            Charge::FlawedViewChange(said) => speaks_in_first_lives(said),
+            Charge::WrongNewView {
+                new_view,
+                view_changes,
+            } => opened_in_first_life(new_view) && view_changes.iter().all(speaks_in_first_lives),
+            _ => true,
         }
     }
 
@@ -443,6 +280,46 @@ impl Evidence {
         let name: Digest = digest("bezant evidence", &[bytes]);
         format!("ev-{name}")
     }
+}
+
+/// Whether two votes of one phase are about what a replica votes on once: the same view and
+/// number, in one life.
+pub(crate) fn same_place(first: &Vote, second: &Vote) -> bool {
+    let Vote {
+        epoch,
+        replica,
+        incarnation,
+        view,
+        number,
+        digest: _,
+    } = *first;
+    epoch == second.epoch
+        && replica == second.replica
+        && incarnation == second.incarnation
+        && view == second.view
+        && number == second.number
+}
+
+/// Whether everybody in a view change lives its first life.
+pub(crate) fn speaks_in_first_lives(said: &Signed<ViewChange>) -> bool {
+    let first = |incarnation: Incarnation| incarnation == Incarnation::default();
+    let body = &said.body;
+    let votes = body.prepared.iter().flat_map(|certificate| {
+        let prepares = certificate.prepares.iter();
+        prepares.chain([&certificate.pre_prepare])
+    });
+    first(body.incarnation)
+        && body
+            .checkpoint
+            .iter()
+            .all(|vote| first(vote.body.incarnation))
+        && votes.into_iter().all(|vote| first(vote.body.incarnation))
+}
+
+pub(crate) fn opened_in_first_life(said: &Signed<NewView>) -> bool {
+    let first = Incarnation::default();
+    let mut votes = said.body.pre_prepares.iter();
+    said.body.incarnation == first && votes.all(|vote| vote.body.incarnation == first)
 }
 
 fn ordered<T, K: Ord>(first: T, second: T, key: impl Fn(&T) -> K) -> (T, T) {

@@ -11,7 +11,7 @@ use crate::{
     limits,
     message::{PeerMessage, Signed, Vote},
     misbehaviour::Fault,
-    seal::{CheckedPrePrepare, Verified},
+    seal::verified::{CheckedPrePrepare, Verified},
 };
 
 impl Replica {

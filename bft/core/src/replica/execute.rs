@@ -26,8 +26,8 @@ impl Replica {
             self.counters.proposals += 1;
             self.counters.requests += proposal.requests().len() as u64;
             self.delivered = number;
-            self.made_progress();
-            self.break_silence();
+            self.catch_up.decided(self.now);
+            self.catch_up.break_silence(self.now);
             self.calm_down();
             self.begin_lives(number, &proposal);
             let lives = self.lives_at(number);
@@ -112,7 +112,8 @@ impl Replica {
 
     /// Moves on to a checkpoint that a strong quorum vouches for, once it is reached here.
     pub(super) fn stabilise(&mut self, number: SeqNo, out: &mut Effects) -> Option<SeqNo> {
-        let (agreed, votes) = self.checkpoints.agreed(number, self.quorum)?;
+        let certified = self.checkpoints.agreed(number, self.quorum)?;
+        let (agreed, votes) = (certified.digest, certified.votes);
         // Stable for the cluster, but this replica has not got there: its turn comes when it
         // has. Its own vote of an earlier life may come back to it in a peer's certificate.
         if number > self.executed {
@@ -159,7 +160,7 @@ impl Replica {
         self.checkpoints.advance(number, votes, self.quorum);
         let serving = self.serving_now();
         out.push(Effect::Stable { number, serving });
-        self.made_progress();
+        self.catch_up.became_stable(self.now);
         let kept_below = self.checkpoints.kept_below();
         self.slots = self.slots.split_off(&kept_below.next());
         out.push(Effect::Truncate(kept_below));

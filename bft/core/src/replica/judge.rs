@@ -8,11 +8,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{Replica, view_change::Views};
 use crate::{
     effects::{Effect, Effects},
-    evidence::{Charge, Evidence, Phase},
-    ids::{Digest, ReplicaId, SeqNo, View},
-    message::{CheckpointVote, NewView, Signed, ViewChange, Vote},
+    evidence::{Charge, Evidence},
+    ids::{Digest, ReplicaId, SeqNo, Source, View},
+    message::{CheckpointVote, NewView, Phase, Signed, ViewChange, Vote},
     misbehaviour::{Fault, Misbehaviour},
-    seal::{CheckedNewView, CheckedViewChange, Source, Verified},
+    seal::verified::{CheckedNewView, CheckedViewChange, Verified},
 };
 
 impl Views {

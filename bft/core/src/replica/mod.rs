@@ -3,12 +3,14 @@
 //! [`Replica::step`] takes the time and one [`Input`] and fills a list of
 //! [`Effect`]s. Each phase is a file of its own: [`propose`] (the primary's
 //! part), [`agree`] (the three phases), [`execute`] (decisions in order,
-//! checkpoints), [`recover`] (what was lost on the way), [`view_change`] (another
+//! checkpoints), [`recover`] (what was lost on the way; its bookkeeping is
+//! [`catch_up`]), [`view_change`] (another
 //! primary), [`transfer`] (a state from peers), [`restore`] (after a restart),
 //! [`rejoin`] (after a restart without records), [`tick`] (agreed time without
 //! requests), [`judge`] (who contradicted himself).
 
 mod agree;
+mod catch_up;
 mod execute;
 mod judge;
 mod propose;
@@ -24,24 +26,25 @@ use std::{
     sync::Arc,
 };
 
+use catch_up::CatchUp;
 use rejoin::Rejoining;
 use tick::Ticker;
 use transfer::Transfer;
 use view_change::Views;
-pub(crate) use view_change::{Outline, what_follows};
 
 use crate::{
     checkpoint::Checkpoints,
     crypto::SigningKey,
     effects::{Durability, Effect, Effects, Input, PersistId, Record, To},
-    ids::{Clock, Digest, Instant, OrderedTime, ReplicaId, SeqNo, View},
+    ids::{Clock, Digest, Instant, OrderedTime, ReplicaId, SeqNo, Source, View},
     invariants::Violation,
+    keyring::Keyring,
     limits,
     message::{PeerMessage, Signed, Vote},
     misbehaviour::{Fault, Misbehaviour},
     pool::Pool,
     quorum::Quorum,
-    seal::{CheckedPrePrepare, CheckedRequest, Keyring, Sealed, Source},
+    seal::verified::{CheckedPrePrepare, CheckedRequest, Sealed},
     slot::Slot,
 };
 
@@ -147,28 +150,7 @@ pub struct Replica {
     uncounted: VecDeque<(PersistId, SeqNo)>,
     now: Instant,
     clock: Clock,
-    /// When a number was last delivered or something began to lack: both timers count from here.
-    progress: Instant,
-    /// When what lacks was last asked for, how far delivery had come, and up to what was
-    /// known to lack.
-    asked: Instant,
-    asked_at: SeqNo,
-    asked_up_to: SeqNo,
-    /// How often since there was progress; the next time is put off further.
-    asks: u32,
-    /// The same, whatever views came and went meanwhile: a new view is no progress for one
-    /// who lacks what nobody keeps any more.
-    fruitless: u32,
-    /// How far each peer says it has come, and what more than f of them say.
-    heights: BTreeMap<ReplicaId, SeqNo>,
-    height: SeqNo,
-    /// Peers asked one by one: how far delivery had come then, and when.
-    asked_peers: BTreeMap<ReplicaId, (SeqNo, Instant)>,
-    /// When something was last delivered, a view entered or a hint given, and the hints since.
-    quiet_since: Instant,
-    hints: u32,
-    /// The state that each peer is fetching from here, and when it last asked.
-    serving: BTreeMap<ReplicaId, (SeqNo, Instant)>,
+    catch_up: CatchUp,
     counters: Counters,
     halted: bool,
 }
@@ -213,18 +195,7 @@ impl Replica {
             uncounted: VecDeque::new(),
             now: Instant(0),
             clock: Clock::default(),
-            progress: Instant(0),
-            asked: Instant(0),
-            asked_at: SeqNo(0),
-            asked_up_to: SeqNo(0),
-            asks: 0,
-            fruitless: 0,
-            heights: BTreeMap::new(),
-            height: SeqNo(0),
-            asked_peers: BTreeMap::new(),
-            quiet_since: Instant(0),
-            hints: 0,
-            serving: BTreeMap::new(),
+            catch_up: CatchUp::default(),
             counters: Counters::default(),
             halted: false,
         })
@@ -392,7 +363,7 @@ impl Replica {
         self.propose(clock, out);
         // What was lost is missed from the moment its absence shows.
         if !was_lacking && self.is_lacking() {
-            self.made_progress();
+            self.catch_up.began_to_lack(self.now);
         }
         self.watch_time();
         self.ask_on(out);
@@ -466,12 +437,6 @@ impl Replica {
             Some(slot) => slot.invariants(self.quorum, self.durable),
             None => Ok(()),
         }
-    }
-
-    fn made_progress(&mut self) {
-        self.progress = self.now;
-        self.asks = 0;
-        self.fruitless = 0;
     }
 
     fn halt(&mut self, violation: Violation, out: &mut Effects) {

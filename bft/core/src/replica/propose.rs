@@ -14,10 +14,9 @@ use crate::{
     effects::{Effect, Effects, Record, To},
     ids::{Clock, ReplicaId, SeqNo},
     limits,
-    message::{PeerMessage, Signed},
+    message::{PeerMessage, Rejoin, Signed},
     pool::Refusal,
-    rejoin::Rejoin,
-    seal::{CheckedPrePrepare, CheckedProposal, CheckedRequest, Verified},
+    seal::verified::{CheckedPrePrepare, CheckedProposal, CheckedRequest, Verified},
     slot::Slot,
 };
 

@@ -14,7 +14,7 @@ use crate::{
     ids::{Instant, ReplicaId, SeqNo, View},
     limits,
     message::{Decided, PeerMessage, Status},
-    seal::CheckedDecision,
+    seal::verified::CheckedDecision,
     slot::Slot,
 };
 
@@ -22,7 +22,9 @@ impl Replica {
     /// The highest number that somebody spoke of, as far as that is believed here.
     fn known(&self) -> SeqNo {
         let heard_of = self.slots.keys().next_back().copied().unwrap_or_default();
-        heard_of.max(self.height).max(self.checkpoints.proven())
+        heard_of
+            .max(self.catch_up.reported())
+            .max(self.checkpoints.proven())
     }
 
     /// Whether this replica knows of something that it lacks: a number it heard of, or
@@ -48,12 +50,11 @@ impl Replica {
     /// A new link may have lost what was sent over the old one.
     pub(super) fn on_link_up(&mut self, peer: ReplicaId, out: &mut Effects) -> Option<SeqNo> {
         self.send_again(To::Replica(peer), [self.report(true)], out);
-        (self.asked_at, self.asked_up_to) = (self.delivered, self.known());
+        self.note_asked();
         self.leave_again(To::Replica(peer), out);
         self.ask_for_life(To::Replica(peer), out);
         // What was asked in vain before may be answered now.
-        self.asks = 0;
-        self.fruitless = 0;
+        self.catch_up.forget_asks();
         None
     }
 
@@ -63,7 +64,7 @@ impl Replica {
         status: Status,
         out: &mut Effects,
     ) -> Option<SeqNo> {
-        self.note_height(from, status.executed);
+        self.note_report(from, status.executed);
         if status.active {
             self.hear_view(from, status.view);
         }
@@ -72,7 +73,7 @@ impl Replica {
             self.answer(from, status.executed, out);
         }
         // The last answer is used up and there is more: no need to wait for the timer.
-        if self.height > self.delivered && self.delivered > self.asked_at {
+        if self.catch_up.reported() > self.delivered && self.delivered > self.catch_up.asked_at {
             self.ask(out);
         } else if status.executed > self.delivered {
             self.ask_one(from, out);
@@ -88,51 +89,37 @@ impl Replica {
             return;
         }
         let patience_us = self.tuning.resend_after_us;
-        if let Some((at, when)) = self.asked_peers.get(&peer)
-            && *at == self.delivered
-            && self.now.since_us(*when) < patience_us
-        {
+        let (delivered, now) = (self.delivered, self.now);
+        if self.catch_up.was_asked(peer, delivered, now, patience_us) {
             return;
         }
-        self.asked_peers.insert(peer, (self.delivered, self.now));
+        self.catch_up.note_asked(peer, delivered, now);
         self.send_again(To::Replica(peer), [self.report(true)], out);
-    }
-
-    /// Something happened: hints begin anew when nothing more does.
-    pub(super) const fn break_silence(&mut self) {
-        self.quiet_since = self.now;
-        self.hints = 0;
     }
 
     /// When a replica to which nothing happens tells the others where it stands.
     pub(super) fn hint_due(&self) -> Option<Instant> {
         let began = self.delivered > SeqNo(0) || self.view > View(0);
-        let factor = 1 << self.hints.min(limits::MAX_HINT_DOUBLINGS);
+        let factor = 1 << self.catch_up.heartbeats.min(limits::MAX_HINT_DOUBLINGS);
         let after_us = self.tuning.hint_after_us.saturating_mul(factor);
-        began.then(|| self.quiet_since.after_us(after_us))
+        began.then(|| self.catch_up.quiet_since.after_us(after_us))
     }
 
     /// Somebody may have missed the last of what happened, with no later message to show it.
     fn hint(&mut self, out: &mut Effects) {
-        self.quiet_since = self.now;
-        self.hints = self.hints.saturating_add(1);
+        let catch_up = &mut self.catch_up;
+        catch_up.quiet_since = self.now;
+        catch_up.heartbeats = catch_up.heartbeats.saturating_add(1);
         // Whoever asks then gets proofs, not claims.
         self.flush_commit_checks(out);
         self.send_again(To::Others, [self.report(false)], out);
     }
 
-    /// What more than f peers say they passed, somebody correct has passed.
-    fn note_height(&mut self, from: ReplicaId, height: SeqNo) {
-        if !self.quorum.is_member(from) || from == self.me {
-            return;
+    /// What a peer says of itself; only a member is heard.
+    fn note_report(&mut self, from: ReplicaId, executed: SeqNo) {
+        if self.quorum.is_member(from) && from != self.me {
+            self.catch_up.note_report(from, executed, self.quorum);
         }
-        self.heights.insert(from, height);
-        let mut heights: Vec<SeqNo> = self.heights.values().copied().collect();
-        heights.sort_unstable_by(|a, b| b.cmp(a));
-        self.height = heights
-            .get(self.quorum.weak() - 1)
-            .copied()
-            .unwrap_or_default();
     }
 
     /// Proof that the checkpoint at the low watermark is stable.
@@ -227,10 +214,16 @@ impl Replica {
         out.extend(sends);
     }
 
+    /// Notes how far delivery has come and what is known to lack, at a question.
+    fn note_asked(&mut self) {
+        self.catch_up.asked_at = self.delivered;
+        self.catch_up.asked_up_to = self.known();
+    }
+
     /// Asks all for what lacks. Perhaps they lack it, too: the own votes for the number
     /// this replica is stuck at go along.
     pub(super) fn ask(&mut self, out: &mut Effects) {
-        (self.asked_at, self.asked_up_to) = (self.delivered, self.known());
+        self.note_asked();
         self.ask_proposals(out);
         self.leave_again(To::Others, out);
         let stuck = self.slots.get(&self.delivered.next());
@@ -245,8 +238,8 @@ impl Replica {
     /// An answer holds a few numbers. When these are delivered and more was known to lack, as
     /// after a restart of all, the next are asked for without waiting for the timer.
     pub(super) fn ask_on(&mut self, out: &mut Effects) {
-        let answered = self.delivered.0 >= self.asked_at.0 + limits::MAX_RESENT_NUMBERS;
-        if answered && self.delivered < self.asked_up_to {
+        let answered = self.delivered.0 >= self.catch_up.asked_at.0 + limits::MAX_RESENT_NUMBERS;
+        if answered && self.delivered < self.catch_up.asked_up_to {
             self.ask(out);
         }
     }
@@ -275,8 +268,9 @@ impl Replica {
         } else {
             return None;
         };
-        let since = since.max(self.progress).max(self.asked);
-        let factor = 1 << self.asks.min(limits::MAX_RESEND_DOUBLINGS);
+        let since = since.max(self.catch_up.progress.latest());
+        let since = since.max(self.catch_up.asked);
+        let factor = 1 << self.catch_up.asks.min(limits::MAX_RESEND_DOUBLINGS);
         Some(since.after_us(patience_us.saturating_mul(factor)))
     }
 
@@ -292,7 +286,7 @@ impl Replica {
         // Somebody is silent until more is ordered: that is waited for, too.
         let silent = self.is_somebody_silent().then(Instant::default);
         let oldest = oldest.or(silent)?;
-        let since = oldest.max(self.progress);
+        let since = oldest.max(self.catch_up.progress.latest());
         let active = self.views.is_active() && self.votes();
         active.then(|| since.after_us(self.patience_us()))
     }
@@ -308,10 +302,10 @@ impl Replica {
     /// Fires the timers that are due.
     pub(super) fn on_time(&mut self, out: &mut Effects) {
         if self.resend_due().is_some_and(|due| self.now >= due) {
-            self.asked = self.now;
-            self.asks = self.asks.saturating_add(1);
+            self.catch_up.asked = self.now;
+            self.catch_up.asks = self.catch_up.asks.saturating_add(1);
             if self.is_lacking() {
-                self.fruitless = self.fruitless.saturating_add(1);
+                self.catch_up.fruitless = self.catch_up.fruitless.saturating_add(1);
                 self.ask(out);
                 self.consider_transfer(out);
             }

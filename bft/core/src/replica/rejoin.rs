@@ -17,10 +17,10 @@ use crate::{
     effects::{Effect, Effects, Input, Record, To},
     ids::{Incarnation, Instant, Life, ReplicaId, SeqNo},
     limits,
-    message::{CheckpointVote, PeerMessage, Signed, ViewChange, Vote},
+    message::{CheckpointVote, PeerMessage, Rejoin, Signed, ViewChange, Vote},
     misbehaviour::Fault,
-    rejoin::{Current, Lives, Rejoin},
-    seal::CheckedProposal,
+    rejoin::{Current, Lives},
+    seal::verified::CheckedProposal,
 };
 
 /// A wish to begin a life that is not executed yet. One of each replica is kept.
@@ -138,7 +138,7 @@ impl Replica {
     /// Whether something is decided although a wish waits for so long.
     pub(super) fn is_a_wish_passed_over(&self, patience_us: u64) -> bool {
         let since = self.rejoin_waits_since();
-        since.is_some_and(|since| since.after_us(patience_us) <= self.progress)
+        since.is_some_and(|since| since.after_us(patience_us) <= self.catch_up.progress.latest())
     }
 
     /// Whether numbers are still to be ordered so that everybody counts.
@@ -273,7 +273,7 @@ impl Replica {
         if said > current.incarnation {
             return Heard::Late;
         }
-        Self::hear_number(current, (vote.replica, said), vote.number)
+        Self::hear_number(current, vote.replica, said, vote.number)
     }
 
     /// A replica that fell behind learns from these where the others are, whatever their lives.
@@ -283,12 +283,13 @@ impl Replica {
         if said > current.incarnation {
             return Heard::Counts;
         }
-        Self::hear_number(current, (vote.replica, said), vote.number)
+        Self::hear_number(current, vote.replica, said, vote.number)
     }
 
     fn hear_number(
         current: Current,
-        (replica, said): (ReplicaId, Incarnation),
+        replica: ReplicaId,
+        said: Incarnation,
         number: SeqNo,
     ) -> Heard {
         let is_of_present = said == current.incarnation;

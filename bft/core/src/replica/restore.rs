@@ -10,9 +10,10 @@ use crate::{
     crypto::SigningKey,
     effects::{Durability, PersistId, Record},
     ids::{ReplicaId, SeqNo},
+    keyring::Keyring,
     message::{CheckpointVote, NewView, Signed, Vote},
     rejoin::Lives,
-    seal::{CheckedPrePrepare, Keyring},
+    seal::verified::CheckedPrePrepare,
     slot::Slot,
 };
 

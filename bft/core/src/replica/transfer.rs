@@ -81,12 +81,12 @@ impl Replica {
 
     /// Begins a transfer if peers have dropped what this replica needs next, or never send it.
     pub(super) fn consider_transfer(&mut self, out: &mut Effects) {
-        let Some((number, digest, proof)) = self.checkpoints.certified(self.delivered, self.quorum)
-        else {
+        let Some(certified) = self.checkpoints.certified(self.delivered, self.quorum) else {
             return;
         };
+        let number = certified.number;
         let dropped = number.0 - self.delivered.0 >= self.checkpoints.span();
-        if self.transfer.is_none() && !dropped && self.fruitless < ASKS_BEFORE_TRANSFER {
+        if self.transfer.is_none() && !dropped && self.catch_up.fruitless < ASKS_BEFORE_TRANSFER {
             return;
         }
         // A newer state replaces one whose sources may have dropped it, but not one that arrives.
@@ -104,10 +104,10 @@ impl Replica {
         let (at, begun) = older.map_or(first, |older| (older.at, older.begun));
         self.transfer = Some(Transfer {
             number,
-            digest,
+            digest: certified.digest,
             at,
             sources,
-            proof,
+            proof: certified.votes,
             bytes: Vec::new(),
             lives: Lives::default(),
             asked: self.now,
@@ -167,9 +167,7 @@ impl Replica {
     /// it all, however fast checkpoints follow each other.
     pub(super) fn serving_now(&self) -> Vec<SeqNo> {
         let patience_us = self.tuning.suspect_after_us;
-        let asks = self.serving.values();
-        let fresh = asks.filter(|(_, asked)| self.now.since_us(*asked) < patience_us);
-        fresh.map(|(number, _)| *number).collect()
+        self.catch_up.served(self.now, patience_us)
     }
 
     pub(super) fn on_ask_state(
@@ -185,7 +183,7 @@ impl Replica {
             return None;
         }
         if ask.number <= low && self.quorum.is_member(from) {
-            self.serving.insert(from, (ask.number, self.now));
+            self.catch_up.note_served(from, ask.number, self.now);
         }
         out.push(Effect::SendState {
             to: from,

@@ -24,7 +24,8 @@ use crate::{
     limits,
     message::{AskProposals, NewView, PeerMessage, Signed, ViewChange, Vote},
     misbehaviour::Fault,
-    seal::{CheckedNewView, CheckedPrePrepare, CheckedProposal, CheckedViewChange},
+    new_view::NewViewPlan,
+    seal::verified::{CheckedNewView, CheckedPrePrepare, CheckedProposal, CheckedViewChange},
     slot::Slot,
 };
 
@@ -64,61 +65,10 @@ pub(super) struct Views {
     pub(super) two_faced: BTreeMap<ReplicaId, View>,
 }
 
-/// What the primary of the next view must vote for, given these view changes.
-pub(crate) fn what_follows(changes: &[Arc<CheckedViewChange>]) -> Outline {
-    Views::outline(changes)
-}
-
-/// What a set of view changes decides for the next view.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Outline {
-    stable: SeqNo,
-    entries: Vec<(SeqNo, Digest)>,
-}
-
-impl Outline {
-    /// What a new view says that follows.
-    pub(crate) fn said_by(new_view: &NewView) -> Self {
-        let votes = new_view.pre_prepares.iter().map(|vote| &vote.body);
-        Self {
-            stable: new_view.stable,
-            entries: votes.map(|vote| (vote.number, vote.digest)).collect(),
-        }
-    }
-}
-
 impl Views {
     /// Whether this replica takes part in its view.
     pub(super) const fn is_active(&self) -> bool {
         self.leaving.is_none()
-    }
-
-    /// PBFT §4.4: between the highest stable checkpoint and the highest prepared number
-    /// each number gets what was prepared in the highest view, or the null request.
-    fn outline(changes: &[Arc<CheckedViewChange>]) -> Outline {
-        let stable = changes.iter().map(|change| change.stable()).max();
-        let stable = stable.unwrap_or_default();
-        let mut best: BTreeMap<SeqNo, Vote> = BTreeMap::new();
-        for certificate in changes.iter().flat_map(|change| change.prepared()) {
-            let vote = certificate.pre_prepare.body;
-            if vote.number > stable {
-                let entry = best.entry(vote.number).or_insert(vote);
-                if vote.view > entry.view {
-                    *entry = vote;
-                }
-            }
-        }
-        let null = CheckedProposal::null().digest();
-        let last = best.keys().next_back().copied().unwrap_or(stable);
-        let numbers = (stable.0..last.0).map(|before| SeqNo(before).next());
-        let entries = numbers.map(|number| {
-            let digest = best.get(&number).map_or(null, |vote| vote.digest);
-            (number, digest)
-        });
-        Outline {
-            stable,
-            entries: entries.collect(),
-        }
     }
 
     /// Whether a view change is one that a new view names.
@@ -235,8 +185,8 @@ impl Replica {
         let after = self.persist(Record::ViewChange(signed.clone()), out);
         self.left(signed.clone());
         self.send_others(PeerMessage::ViewChange(signed), Some(after), out);
-        self.asked = self.now;
-        self.asks = 0;
+        self.catch_up.asked = self.now;
+        self.catch_up.asks = 0;
         self.count_changes(out);
     }
 
@@ -344,10 +294,10 @@ impl Replica {
         changes.sort_by_key(|change| (change.replica() != me, change.replica()));
         changes.truncate(self.quorum.strong());
         changes.sort_by_key(|change| change.replica());
-        let outline = Views::outline(&changes);
-        let entries = outline.entries.iter();
+        let plan = NewViewPlan::from_changes(&changes);
+        let entries = plan.entries.iter();
         let pre_prepares = entries
-            .map(|(number, digest)| self.sign_in(view, Domain::PrePrepare, *number, *digest))
+            .map(|vote| self.sign_in(view, Domain::PrePrepare, vote.number, vote.digest))
             .collect();
         let body = NewView {
             epoch: self.keyring.epoch(),
@@ -358,14 +308,14 @@ impl Replica {
                 .iter()
                 .map(|change| (change.replica(), change.digest()))
                 .collect(),
-            stable: outline.stable,
+            stable: plan.stable,
             pre_prepares,
         };
         self.counters.signatures += 1;
         let cluster = self.keyring.cluster();
         let signed = Signed::new(body, Domain::NewView, cluster, &self.key);
         let new_view = Arc::new(CheckedNewView::own(signed));
-        self.enter(&new_view, changes, outline.stable, out);
+        self.enter(&new_view, changes, plan.stable, out);
         self.lead(To::Others, out);
     }
 
@@ -419,8 +369,8 @@ impl Replica {
             return;
         };
         let body = &new_view.signed().body;
-        let outline = Views::outline(&changes);
-        if Outline::said_by(body) != outline {
+        let plan = NewViewPlan::from_changes(&changes);
+        if NewViewPlan::said_by(body) != plan {
             self.views.openings.remove(&body.replica);
             let view_changes = changes.iter().map(|change| change.signed().clone());
             let charge = Charge::WrongNewView {
@@ -431,7 +381,7 @@ impl Replica {
             self.accuse(body.replica, wrong, charge, out);
             return self.try_enter(out);
         }
-        self.enter(&new_view, changes, outline.stable, out);
+        self.enter(&new_view, changes, plan.stable, out);
     }
 
     fn enter(
@@ -452,9 +402,7 @@ impl Replica {
         };
         self.begin(view, &signed.body.pre_prepares, stable);
         self.views.bundle = Some(bundle);
-        let fruitless = self.fruitless;
-        self.made_progress();
-        self.fruitless = fruitless;
+        self.catch_up.entered_view(self.now);
         let primary = self.primary();
         self.counters.views_entered += 1;
         out.push(Effect::ViewChanged { view, primary });
@@ -482,7 +430,7 @@ impl Replica {
         self.views.since = self.now;
         self.views.began_at = self.delivered;
         self.views.floor = stable;
-        self.break_silence();
+        self.catch_up.break_silence(self.now);
         self.views.changes.retain(|_, change| change.view() > view);
         let quorum = self.quorum;
         for slot in self.slots.values_mut() {

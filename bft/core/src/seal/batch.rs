@@ -3,21 +3,25 @@
 use std::{ops::Range, sync::Arc};
 
 use super::{
-    CheckedPrePrepare, CheckedProposal, CheckedRequest, Keyring, Linked, Sealed, Source, Verified,
-    certificates::{CheckedDecision, CheckedNewView, OpenViewChange},
+    certificates::{OpenViewChange, malformed},
+    claims::{Claims, Refusal, well_formed},
+    verified::{
+        CheckedDecision, CheckedNewView, CheckedPrePrepare, CheckedProposal, CheckedRequest,
+        Linked, Sealed, Verified,
+    },
 };
 use crate::{
     crypto::{Checker, Claim, Domain},
     effects::Input,
     evidence::{Charge, Evidence},
-    ids::{Digest, ReplicaId},
+    ids::{Digest, ReplicaId, Source},
+    keyring::Keyring,
     limits,
     message::{
-        AskProposals, AskState, Body, CheckpointVote, PeerMessage, PrePrepare, Proposal, Request,
+        AskProposals, AskState, Body, CheckpointVote, PeerMessage, PrePrepare, Proposal, Rejoin,
         Signed, SignedRequest, StatePart, Status, Vote, proposal_digest,
     },
     misbehaviour::{Fault, Misbehaviour},
-    rejoin::Rejoin,
 };
 
 /// A message whose structure was found right, waiting for its signatures.
@@ -41,60 +45,9 @@ pub(super) enum Pending {
     Rejoin(Signed<Rejoin>),
 }
 
-/// Why a message is refused; with a charge and the claim that proves it, if it has a
-/// signer who never signs such a thing.
-pub(super) struct Refusal {
-    fault: Fault,
-    charge: Option<Box<(Charge, Claim)>>,
-}
-
-impl From<Fault> for Refusal {
-    fn from(fault: Fault) -> Self {
-        let charge = None;
-        Self { fault, charge }
-    }
-}
-
-impl Refusal {
-    /// Nonsense under a signature.
-    pub(super) fn signed(fault: Fault, charge: Charge, claim: Claim) -> Self {
-        let charge = Some(Box::new((charge, claim)));
-        Self { fault, charge }
-    }
-}
-
-/// What every request must be in order to be proposed, and every proposal in order to be
-/// voted for; all of it stands under its primary's vote.
-///
-/// # Errors
-/// [`Fault`] naming what is wrong.
-pub(crate) fn well_formed<'r>(
-    mut requests: impl ExactSizeIterator<Item = &'r Request>,
-    rejoins: usize,
-) -> Result<(), Fault> {
-    if requests.len() > limits::MAX_REQUESTS_PER_PROPOSAL {
-        let requests = requests.len();
-        return Err(Fault::TooManyRequests { requests });
-    }
-    if rejoins > limits::MAX_REJOINS_PER_PROPOSAL {
-        return Err(Fault::TooManyRequests { requests: rejoins });
-    }
-    requests.try_for_each(|request| {
-        let (bytes, acked) = (request.op.len(), &request.acked);
-        if bytes > limits::MAX_OP_BYTES {
-            return Err(Fault::Oversized { bytes });
-        }
-        if acked.len() as u64 > limits::SESSION_WINDOW || !acked.is_sorted_by(|a, b| a < b) {
-            return Err(Fault::BadAcknowledgements);
-        }
-        Ok(())
-    })
-}
-
 /// Sealed messages whose signatures are checked together.
 pub struct Batch<'k> {
-    pub(super) keyring: &'k Keyring,
-    pub(super) claims: Vec<Claim>,
+    open: Claims<'k>,
     pending: Vec<(Source, Pending, Range<usize>)>,
 }
 
@@ -102,9 +55,9 @@ impl<'k> Batch<'k> {
     /// An empty batch.
     #[must_use]
     pub const fn new(keyring: &'k Keyring) -> Self {
+        let claims = Vec::new();
         Self {
-            keyring,
-            claims: Vec::new(),
+            open: Claims { keyring, claims },
             pending: Vec::new(),
         }
     }
@@ -112,7 +65,7 @@ impl<'k> Batch<'k> {
     /// Signatures waiting to be checked.
     #[must_use]
     pub fn claims(&self) -> usize {
-        self.claims.len()
+        self.open.claims.len()
     }
 
     /// Adds a message. `known` finds a request authenticated before, whose
@@ -125,30 +78,66 @@ impl<'k> Batch<'k> {
         sealed: Sealed,
         known: impl Fn(&Digest) -> Option<Arc<CheckedRequest>>,
     ) -> Result<(), Misbehaviour> {
-        let first = self.claims.len();
+        let first = self.open.claims.len();
         let source = sealed.source;
-        match self.authenticate(sealed, known) {
+        match self.open.authenticate(sealed, known) {
             Ok(pending) => {
                 self.pending
-                    .push((source, pending, first..self.claims.len()));
+                    .push((source, pending, first..self.open.claims.len()));
                 Ok(())
             }
             Err(Refusal { fault, charge }) => {
-                self.claims.truncate(first);
+                self.open.claims.truncate(first);
                 let Some(charge) = charge else {
                     return Err(Misbehaviour::new(source, fault));
                 };
                 let (charge, claim) = *charge;
-                self.claims.push(claim);
-                let evidence = Box::new(Evidence::new(*self.keyring.cluster(), charge));
+                self.open.claims.push(claim);
+                let evidence = Box::new(Evidence::new(*self.open.keyring.cluster(), charge));
                 let refused = Pending::Refused(fault, evidence);
-                let claims = first..self.claims.len();
+                let claims = first..self.open.claims.len();
                 self.pending.push((source, refused, claims));
                 Ok(())
             }
         }
     }
 
+    /// Checks all signatures and returns each message as an input or as its
+    /// sender's misbehaviour, in the order of [`Self::add`].
+    #[must_use]
+    pub fn check(self, checker: &mut Checker) -> Vec<Result<Input, Misbehaviour>> {
+        let verdicts = checker.check(&self.open.claims);
+        let cluster = self.open.keyring.cluster();
+        self.pending
+            .into_iter()
+            .map(|(source, pending, claims)| {
+                let verdicts = verdicts.get(claims).unwrap_or_default();
+                let (fault, evidence) = match pending {
+                    Pending::Refused(fault, evidence) => (fault, Some(evidence)),
+                    // Signed by its sender over proofs that others did not sign.
+                    Pending::ViewChange(open) if !open.holds(verdicts) => {
+                        let charge = Charge::FlawedViewChange(Box::new(open.signed));
+                        let evidence = Evidence::new(*cluster, charge);
+                        (Fault::BadSignature, Some(Box::new(evidence)))
+                    }
+                    Pending::NewView(message) if verdicts.contains(&false) => {
+                        let evidence = Evidence::new(*cluster, malformed(message.0));
+                        (Fault::BadSignature, Some(Box::new(evidence)))
+                    }
+                    pending => match input(source, pending, verdicts) {
+                        Some(input) => return Ok(input),
+                        None => (Fault::BadSignature, None),
+                    },
+                };
+                // Whatever has one begins with the claim of its own signer.
+                let evidence = evidence.filter(|_| verdicts.first() == Some(&true));
+                Err(Misbehaviour::new(source, fault).with_proof(evidence))
+            })
+            .collect()
+    }
+}
+
+impl Claims<'_> {
     /// The one place that says what makes a message authentic: structure now,
     /// and the signatures it pushes as claims.
     fn authenticate(
@@ -181,8 +170,8 @@ impl<'k> Batch<'k> {
                 Ok(Pending::Checkpoint(signed))
             }
             PeerMessage::Status(status) => {
-                if status.epoch != self.keyring.epoch {
-                    let is = self.keyring.epoch;
+                if status.epoch != self.keyring.epoch() {
+                    let is = self.keyring.epoch();
                     let said = status.epoch;
                     return Err(Fault::WrongEpoch { said, is }.into());
                 }
@@ -247,21 +236,6 @@ impl<'k> Batch<'k> {
         Ok(self.claim_request(signed, known))
     }
 
-    /// A well-formed request, whose signature is to be checked unless it is known.
-    fn claim_request(
-        &mut self,
-        signed: SignedRequest,
-        known: &impl Fn(&Digest) -> Option<Arc<CheckedRequest>>,
-    ) -> Arc<CheckedRequest> {
-        let digest = signed.request.digest();
-        if let Some(checked) = known(&digest) {
-            return checked;
-        }
-        self.claims
-            .push(self.keyring.request_claim(&signed, digest));
-        Arc::new(CheckedRequest { signed, digest })
-    }
-
     fn pre_prepare(
         &mut self,
         message: PrePrepare,
@@ -270,7 +244,7 @@ impl<'k> Batch<'k> {
         let PrePrepare { vote, proposal } = message;
         let (view, number) = (vote.body.view, vote.body.number);
         let claim = self.keyring.claim(&vote, Domain::PrePrepare)?;
-        if vote.body.replica != self.keyring.quorum.primary(view) {
+        if vote.body.replica != self.keyring.quorum().primary(view) {
             let fault = Fault::NotThePrimary { view };
             return Err(Refusal::signed(fault, Charge::NotThePrimary(vote), claim));
         }
@@ -280,7 +254,7 @@ impl<'k> Batch<'k> {
         }
         self.claims.push(claim);
         let proposal = self.proposal(proposal, known)?;
-        if proposal.digest != vote.body.digest {
+        if proposal.digest() != vote.body.digest {
             return Err(Fault::DigestMismatch { number }.into());
         }
         Ok(CheckedPrePrepare {
@@ -310,62 +284,6 @@ impl<'k> Batch<'k> {
             rejoins: proposal.rejoins,
         };
         Refusal::signed(fault, charge, claim)
-    }
-
-    /// A proposal whose requests all have to hold.
-    pub(super) fn proposal(
-        &mut self,
-        proposal: Proposal,
-        known: &impl Fn(&Digest) -> Option<Arc<CheckedRequest>>,
-    ) -> Result<CheckedProposal, Fault> {
-        let requests = proposal.requests.iter().map(|signed| &signed.request);
-        well_formed(requests, proposal.rejoins.len())?;
-        for signed in &proposal.rejoins {
-            self.claims
-                .push(self.keyring.claim(signed, Domain::Rejoin)?);
-        }
-        let requests = proposal.requests.into_iter();
-        let requests = requests.map(|signed| self.claim_request(signed, known));
-        let (time, requests) = (proposal.time, requests.collect());
-        Ok(CheckedProposal::with_rejoins(
-            time,
-            requests,
-            proposal.rejoins,
-        ))
-    }
-
-    /// Checks all signatures and returns each message as an input or as its
-    /// sender's misbehaviour, in the order of [`Self::add`].
-    #[must_use]
-    pub fn check(self, checker: &mut Checker) -> Vec<Result<Input, Misbehaviour>> {
-        let verdicts = checker.check(&self.claims);
-        let cluster = self.keyring.cluster();
-        self.pending
-            .into_iter()
-            .map(|(source, pending, claims)| {
-                let verdicts = verdicts.get(claims).unwrap_or_default();
-                let (fault, evidence) = match pending {
-                    Pending::Refused(fault, evidence) => (fault, Some(evidence)),
-                    // Signed by its sender over proofs that others did not sign.
-                    Pending::ViewChange(open) if !open.holds(verdicts) => {
-                        let charge = Charge::FlawedViewChange(Box::new(open.signed));
-                        let evidence = Evidence::new(*cluster, charge);
-                        (Fault::BadSignature, Some(Box::new(evidence)))
-                    }
-                    Pending::NewView(message) if verdicts.contains(&false) => {
-                        let evidence = Evidence::new(*cluster, message.malformed());
-                        (Fault::BadSignature, Some(Box::new(evidence)))
-                    }
-                    pending => match input(source, pending, verdicts) {
-                        Some(input) => return Ok(input),
-                        None => (Fault::BadSignature, None),
-                    },
-                };
-                // Whatever has one begins with the claim of its own signer.
-                let evidence = evidence.filter(|_| verdicts.first() == Some(&true));
-                Err(Misbehaviour::new(source, fault).with_proof(evidence))
-            })
-            .collect()
     }
 }
 

@@ -5,83 +5,17 @@
 
 use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
-use super::{Batch, CheckedProposal, CheckedRequest, batch::Refusal};
+use super::{
+    claims::{Claims, Refusal},
+    verified::{CheckedDecision, CheckedNewView, CheckedRequest, CheckedViewChange},
+};
 use crate::{
     crypto::{Claim, Domain},
     evidence::Charge,
-    ids::{Digest, ReplicaId, SeqNo, View},
+    ids::{Digest, SeqNo, View},
     message::{CheckpointVote, Decided, NewView, PreparedCertificate, Signed, ViewChange, Vote},
     misbehaviour::Fault,
 };
-
-/// A view change of which everything kept was authenticated.
-#[derive(Debug)]
-pub struct CheckedViewChange {
-    signed: Signed<ViewChange>,
-    digest: Digest,
-    sound: Vec<usize>,
-}
-
-impl CheckedViewChange {
-    /// Who left.
-    #[must_use]
-    pub const fn replica(&self) -> ReplicaId {
-        self.signed.body.replica
-    }
-
-    /// For which view.
-    #[must_use]
-    pub const fn view(&self) -> View {
-        self.signed.body.view
-    }
-
-    /// Its last stable checkpoint.
-    #[must_use]
-    pub const fn stable(&self) -> SeqNo {
-        self.signed.body.stable
-    }
-
-    /// The votes that prove that checkpoint.
-    #[must_use]
-    pub fn checkpoint(&self) -> &[Signed<CheckpointVote>] {
-        &self.signed.body.checkpoint
-    }
-
-    /// The certificates that hold.
-    pub fn prepared(&self) -> impl Iterator<Item = &PreparedCertificate> {
-        self.sound
-            .iter()
-            .filter_map(|index| self.signed.body.prepared.get(*index))
-    }
-
-    /// Whether it carried certificates that do not hold; its sender is to blame.
-    #[must_use]
-    pub fn is_flawed(&self) -> bool {
-        self.sound.len() != self.signed.body.prepared.len()
-    }
-
-    /// The name by which a new view refers to it.
-    #[must_use]
-    pub const fn digest(&self) -> Digest {
-        self.digest
-    }
-
-    /// The message, to pass on.
-    #[must_use]
-    pub const fn signed(&self) -> &Signed<ViewChange> {
-        &self.signed
-    }
-
-    /// This replica's own, which it knows to be sound.
-    #[must_use]
-    pub(crate) fn own(signed: Signed<ViewChange>) -> Self {
-        Self {
-            digest: signed.digest(),
-            sound: (0..signed.body.prepared.len()).collect(),
-            signed,
-        }
-    }
-}
 
 /// A view change whose signatures are still to be checked.
 pub(super) struct OpenViewChange {
@@ -119,46 +53,12 @@ impl OpenViewChange {
     }
 }
 
-/// A new view whose signatures hold; whether it follows from its view changes is still
-/// to be seen.
-#[derive(Debug)]
-pub struct CheckedNewView(Signed<NewView>);
-
-impl CheckedNewView {
-    /// The message.
-    #[must_use]
-    pub const fn signed(&self) -> &Signed<NewView> {
-        &self.0
-    }
-
-    /// This replica's own.
-    #[must_use]
-    pub(crate) const fn own(signed: Signed<NewView>) -> Self {
-        Self(signed)
-    }
-
-    /// That it is wrong whatever view changes it names.
-    pub(super) fn malformed(self) -> Charge {
-        malformed(self.0)
-    }
-}
-
-fn malformed(signed: Signed<NewView>) -> Charge {
+/// That a new view is wrong whatever view changes it names.
+pub(super) fn malformed(signed: Signed<NewView>) -> Charge {
     Charge::WrongNewView {
         new_view: Box::new(signed),
         view_changes: Vec::new(),
     }
-}
-
-/// A decision with its proposal, proven by commits or claimed by its sender.
-#[derive(Debug)]
-pub struct CheckedDecision {
-    /// The number.
-    pub number: SeqNo,
-    /// The proposal.
-    pub proposal: Arc<CheckedProposal>,
-    /// The certificate; empty in a mere claim.
-    pub commits: Vec<Signed<Vote>>,
 }
 
 /// Distinct signers, one place, one digest.
@@ -173,7 +73,7 @@ fn agree<'v>(mut votes: impl Iterator<Item = &'v Vote>) -> bool {
     })
 }
 
-impl Batch<'_> {
+impl Claims<'_> {
     pub(super) fn view_change(
         &mut self,
         signed: Signed<ViewChange>,
@@ -223,7 +123,7 @@ impl Batch<'_> {
         let needed = if number == SeqNo(0) {
             0
         } else {
-            self.keyring.quorum.strong()
+            self.keyring.quorum().strong()
         };
         let first = votes.first().map(|vote| vote.body.digest);
         let signers: BTreeSet<_> = votes.iter().map(|vote| vote.body.replica).collect();
@@ -255,10 +155,11 @@ impl Batch<'_> {
             let prepares = prepares.iter().map(|vote| &vote.body);
             std::iter::once(&pre_prepare.body).chain(prepares)
         };
-        let by_primary = pre_prepare.body.replica == keyring.quorum.primary(pre_prepare.body.view);
+        let by_primary =
+            pre_prepare.body.replica == keyring.quorum().primary(pre_prepare.body.view);
         if pre_prepare.body.view >= below
             || !by_primary
-            || prepares.len() + 1 != keyring.quorum.strong()
+            || prepares.len() + 1 != keyring.quorum().strong()
             || !agree(votes())
         {
             return Err(Fault::BadCertificate);
@@ -288,7 +189,7 @@ impl Batch<'_> {
             pre_prepares,
             ..
         } = &signed.body;
-        let quorum = self.keyring.quorum;
+        let quorum = self.keyring.quorum();
         if *view == View(0) || *replica != quorum.primary(*view) {
             return Err(Fault::NotThePrimary { view: *view });
         }
@@ -327,7 +228,7 @@ impl Batch<'_> {
             vote.body.number == number && vote.body.digest == proposal.digest()
         };
         if !commits.is_empty()
-            && (commits.len() != self.keyring.quorum.strong()
+            && (commits.len() != self.keyring.quorum().strong()
                 || !agree(commits.iter().map(|vote| &vote.body))
                 || !commits.iter().all(right))
         {

@@ -1,5 +1,9 @@
 //! Whether evidence convicts, from the cluster's public keys alone.
 //!
+//! It judges a message as a replica does that receives it ([`crate::seal`]) and a new view as
+//! a backup does ([`crate::new_view`]), so it stands above both and apart from the evidence
+//! itself ([`crate::evidence`]), which they make.
+//!
 //! Nothing here asks in which life a replica is now: a signature convicts the key
 //! that made it, and two statements contradict each other within one life only.
 //! Where it matters which lives were void when a message was made, nobody is
@@ -7,62 +11,23 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{Accusation, Charge, Evidence};
 use crate::{
     codec,
     crypto::{Checker, Claim, Domain},
     effects::Input,
-    ids::{Epoch, Incarnation, ReplicaId, SeqNo, View},
+    evidence::{
+        Accusation, Charge, Evidence, NotProven, opened_in_first_life, same_place,
+        speaks_in_first_lives,
+    },
+    ids::{ReplicaId, View},
+    keyring::Keyring,
     message::{
         Body, CheckpointVote, NewView, PeerMessage, ReplyClaim, Request, Signed, SignedRequest,
         ViewChange, Vote, proposal_digest,
     },
-    replica::{Outline, what_follows},
-    seal::{CheckedViewChange, Keyring, examine, well_formed},
+    new_view::NewViewPlan,
+    seal::{examine, verified::CheckedViewChange, well_formed},
 };
-
-/// Why evidence does not convict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotProven {
-    /// It is about another cluster.
-    #[error("it is about another cluster")]
-    OtherCluster,
-    /// It is about another configuration of the cluster.
-    #[error("it is about {0}, another configuration of the cluster")]
-    OtherEpoch(Epoch),
-    /// A signer is no replica of the cluster.
-    #[error("it names replica {0}, which the cluster does not have")]
-    NotAMember(ReplicaId),
-    /// A signature does not hold.
-    #[error("a signature in it does not hold")]
-    Signature,
-    /// What is put together is not about one thing.
-    #[error("what it puts together is not about one thing")]
-    Unrelated,
-    /// Its parts are not in the one order they have, or there are more than it takes.
-    #[error("its parts are not in order, or there are too many")]
-    Disordered,
-    /// A correct replica may have signed this.
-    #[error("nothing in it contradicts correct conduct")]
-    NoContradiction,
-    /// Fewer than f+1 others stand against the accused.
-    #[error("fewer than f+1 replicas stand against the accused")]
-    TooFew,
-    /// It depends on which lives of replicas were void at the time.
-    #[error("it names a later life of a replica, and whether that was void cannot be told from it")]
-    LaterLife,
-}
-
-/// What two votes of one phase must share in order to contradict each other.
-pub(super) const fn place(vote: &Vote) -> (Epoch, ReplicaId, Incarnation, View, SeqNo) {
-    (
-        vote.epoch,
-        vote.replica,
-        vote.incarnation,
-        vote.view,
-        vote.number,
-    )
-}
 
 impl Evidence {
     /// Checks everything, with nothing but the cluster's public keys.
@@ -82,11 +47,11 @@ impl Evidence {
         keyring: &Keyring,
         checker: &mut Checker,
     ) -> Result<Accusation, NotProven> {
-        if self.cluster != *keyring.cluster() {
+        if self.cluster() != keyring.cluster() {
             return Err(NotProven::OtherCluster);
         }
         let mut court = Court { keyring, checker };
-        match &self.charge {
+        match self.charge() {
             Charge::TwoVotes {
                 phase,
                 first,
@@ -126,41 +91,6 @@ impl Evidence {
         }
         Ok(self.accusation())
     }
-
-    /// Whether [`Self::verify`] can tell: not if it depends on lives that may have been void.
-    #[must_use]
-    pub fn is_of_first_lives(&self) -> bool {
-        match &self.charge {
-            Charge::FlawedViewChange(said) => lives(said),
-            Charge::WrongNewView {
-                new_view,
-                view_changes,
-            } => opened_in_first_life(new_view) && view_changes.iter().all(lives),
-            _ => true,
-        }
-    }
-}
-
-/// Whether everybody in a view change lives its first life.
-fn lives(said: &Signed<ViewChange>) -> bool {
-    let first = |incarnation: Incarnation| incarnation == Incarnation::default();
-    let body = &said.body;
-    let votes = body.prepared.iter().flat_map(|certificate| {
-        let prepares = certificate.prepares.iter();
-        prepares.chain([&certificate.pre_prepare])
-    });
-    first(body.incarnation)
-        && body
-            .checkpoint
-            .iter()
-            .all(|vote| first(vote.body.incarnation))
-        && votes.into_iter().all(|vote| first(vote.body.incarnation))
-}
-
-fn opened_in_first_life(said: &Signed<NewView>) -> bool {
-    let first = Incarnation::default();
-    let mut votes = said.body.pre_prepares.iter();
-    said.body.incarnation == first && votes.all(|vote| vote.body.incarnation == first)
 }
 
 /// Keys, and what checks signatures with them.
@@ -198,7 +128,7 @@ impl Court<'_> {
         first: &Signed<Vote>,
         second: &Signed<Vote>,
     ) -> Result<(), NotProven> {
-        if place(&first.body) != place(&second.body) {
+        if !same_place(&first.body, &second.body) {
             return Err(NotProven::Unrelated);
         }
         differ(&first.body.digest, &second.body.digest)?;
@@ -248,7 +178,7 @@ impl Court<'_> {
     }
 
     fn flawed_view_change(&mut self, said: &Signed<ViewChange>) -> Result<(), NotProven> {
-        if !lives(said) {
+        if !speaks_in_first_lives(said) {
             return Err(NotProven::LaterLife);
         }
         self.signed(said, Domain::ViewChange)?;
@@ -263,7 +193,7 @@ impl Court<'_> {
         said: &Signed<NewView>,
         view_changes: &[Signed<ViewChange>],
     ) -> Result<(), NotProven> {
-        if !opened_in_first_life(said) || !view_changes.iter().all(lives) {
+        if !opened_in_first_life(said) || !view_changes.iter().all(speaks_in_first_lives) {
             return Err(NotProven::LaterLife);
         }
         self.signed(said, Domain::NewView)?;
@@ -288,7 +218,7 @@ impl Court<'_> {
             }
             changes.push(self.view_change(said).ok_or(NotProven::Signature)?);
         }
-        if Outline::said_by(body) == what_follows(&changes) {
+        if NewViewPlan::said_by(body) == NewViewPlan::from_changes(&changes) {
             return Err(NotProven::NoContradiction);
         }
         Ok(())
