@@ -18,8 +18,8 @@ use bezant_tuple::Tuple;
 use std::sync::Arc;
 
 use bezant_tuplespace::{
-    Account, GroupName, Groups, Lease, Limits, Operation, Quota, Savepoint, Served, SpaceName,
-    Spaces, WaiterId,
+    Account, Actor, ClientKey, GroupName, Groups, Lease, Limits, Operation, Quota, Savepoint,
+    Served, SpaceName, Spaces, WaiterId,
 };
 use common::{TIGHT, WIDE, content, group, name, operation, restored, space, tuple};
 use proptest::{prelude::*, sample::Index};
@@ -79,11 +79,14 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Each owner pays for itself, and sees with its own eyes.
-fn act_for(spaces: &mut Spaces, owner: Option<u64>) {
-    spaces.act_for(owner);
-    spaces.charge_to(owner.map(payer));
-    spaces.look_as(owner.map(payer));
+/// Each owner pays for itself, and sees with its own eyes; nobody is nobody's.
+fn actor(owner: Option<u64>, client: &ClientKey) -> Actor<'_> {
+    owner.map_or(Actor::SERVICE, |owner| Actor::client(owner, client))
+}
+
+/// The key of an owner, if there is one.
+fn client(owner: Option<u64>) -> ClientKey {
+    owner.map_or([0; 32], payer)
 }
 
 /// A client is in a group from here on, or not.
@@ -163,14 +166,13 @@ impl Twins {
             }
             Step::Apply(space, operation, owner) => {
                 waiter = self.waiter(*owner);
-                act_for(&mut self.spaces, *owner);
                 self.model.owner = *owner;
                 // What may still be undone is no event yet, which those who saw no savepoint
                 // would not know.
                 if let Operation::Watch { .. } | Operation::Survey { .. } = operation {
                     self.commit();
                 }
-                self.apply(space, operation, waiter);
+                self.apply(*owner, space, operation, waiter);
             }
             Step::Cancel(at) => {
                 let at = at.index(self.model.waiters.len() + 1);
@@ -253,9 +255,17 @@ impl Twins {
         }
     }
 
-    fn apply(&mut self, space: &SpaceName, operation: &Operation, waiter: Option<WaiterId>) {
+    fn apply(
+        &mut self,
+        owner: Option<u64>,
+        space: &SpaceName,
+        operation: &Operation,
+        waiter: Option<WaiterId>,
+    ) {
+        let client = client(owner);
         let before = content(&self.spaces);
-        let result = self.spaces.apply(space, operation, waiter);
+        let actor = actor(owner, &client);
+        let result = self.spaces.apply(actor, space, operation, waiter);
         let expected = self.model.apply(space, operation, waiter);
         assert_eq!(result, expected, "{operation:?}");
         if result.is_err() || operation.is_read_only() {
@@ -319,8 +329,9 @@ impl Twins {
                     if let Operation::Watch { .. } | Operation::Survey { .. } = operation {
                         other.commit();
                     }
-                    act_for(&mut other, *owner);
-                    drop(other.apply(space, operation, *waiter));
+                    let client = client(*owner);
+                    let actor = actor(*owner, &client);
+                    drop(other.apply(actor, space, operation, *waiter));
                 }
                 Step::Cancel(_) => drop(other.cancel(waiter.unwrap())),
                 Step::EndOwner(owner) => drop(other.end_owner(*owner)),
@@ -351,9 +362,9 @@ impl Twins {
             let all = [&mut self.spaces, &mut other, &mut given];
             let [first, second, third] = all.map(|spaces| {
                 let ended = spaces.advance(now);
-                act_for(spaces, owner);
+                let client = client(owner);
                 let before = spaces.examined();
-                let result = spaces.apply(&space, &operation, None);
+                let result = spaces.apply(actor(owner, &client), &space, &operation, None);
                 (ended, result, spaces.examined() - before, content(spaces))
             });
             assert_eq!(first, second, "{operation:?}");

@@ -2,8 +2,8 @@
 
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
-    Applied, Audience, Change, Ended, Event, GroupName, Lease, Limits, MAX_LEASE_MS, Operation,
-    OperationKind, Outcome, Quota, Refusal, Served, SpaceName, TupleId, WaiterId,
+    Applied, Audience, Change, Ended, EndedWait, Event, GroupName, Lease, Limits, MAX_LEASE_MS,
+    Operation, OperationKind, Outcome, Quota, Refusal, Served, SpaceName, TupleId, WaiterId,
 };
 
 use crate::whom::weight;
@@ -62,7 +62,7 @@ pub(crate) struct Model {
     pub(crate) happening: Vec<Happened>,
     /// All that ever happened.
     pub(crate) events: Vec<Happened>,
-    pub(crate) told: Vec<(WaiterId, Outcome)>,
+    pub(crate) told: Vec<EndedWait>,
     /// Whether changes may be undone.
     pub(crate) recording: bool,
 }
@@ -582,16 +582,23 @@ impl Model {
                     next,
                     newest,
                 };
-                self.told.push((waiter.id, outcome));
+                self.told.push(EndedWait {
+                    waiter: waiter.id,
+                    outcome,
+                });
             }
         }
     }
 
     /// What a wait answers that is over.
-    pub(crate) fn nothing(&self, waiter: &Waiter) -> (WaiterId, Outcome) {
-        match waiter.kind {
-            OperationKind::Watch => (waiter.id, self.nothing_happened()),
-            _ => (waiter.id, Outcome::Match(None)),
+    pub(crate) fn nothing(&self, waiter: &Waiter) -> EndedWait {
+        let outcome = match waiter.kind {
+            OperationKind::Watch => self.nothing_happened(),
+            _ => Outcome::Match(None),
+        };
+        EndedWait {
+            waiter: waiter.id,
+            outcome,
         }
     }
 
