@@ -173,22 +173,21 @@ impl Host for Hands<'_> {
                 within_ms,
             }
         };
-        // It is the client who gets the tuple and the client who waits for it.
-        if let Some(wait) = self.wait {
-            if self.ground.spaces.contains(space) {
-                self.ground.access.check(&wait.client, space, &operation)?;
-                self.pass_policies(space, &operation)?;
-            }
-        }
-        let before = self.ground.spaces.happenings();
-        let spaces = &mut *self.ground.spaces;
-        let applied = match &self.wait {
+        let wait = self.wait;
+        let actor = match &wait {
+            // It is the client who gets the tuple and the client who waits for it.
             Some(wait) => {
-                let actor = self.actor.seeing_as(&wait.client.0);
-                spaces.apply(actor, space, &operation, Some(wait.id))
+                if self.ground.spaces.contains(space) {
+                    self.ground.access.check(&wait.client, space, &operation)?;
+                    self.pass_policies(space, &operation)?;
+                }
+                self.actor.seeing_as(&wait.client.0)
             }
-            None => spaces.apply(self.actor, space, &operation, None),
+            None => self.actor,
         };
+        let before = self.ground.spaces.happenings();
+        let id = wait.map(|wait| wait.id);
+        let applied = self.ground.spaces.apply(actor, space, &operation, id);
         let outcome = applied.map(|applied| match applied {
             Applied::Outcome(outcome) => outcome,
             Applied::Waiting => Outcome::Match(None),
