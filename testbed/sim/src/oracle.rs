@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use bezant_bft::{ids::SeqNo, seal::CheckedProposal, service::Replies};
 
-use crate::model::{Service, Wait};
+use bezant_model::Wait;
+
+use crate::model::Service;
 
 /// What the model says of one number.
 #[derive(Debug)]

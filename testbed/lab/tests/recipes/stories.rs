@@ -8,21 +8,14 @@ use bezant_client::{
     recipes::{DoubleBarrier, LeasedElection, Lock, Queue, RwLock},
     template, tuple,
 };
-use bezant_lab::{LocalCluster, LocalOptions};
+use bezant_lab::LocalCluster;
 use bezant_node::Fault;
 
-use crate::{DEADLINE, MANY, SPACE, programs};
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-}
-
-fn start() -> LocalCluster {
-    LocalCluster::start(&LocalOptions::default()).unwrap()
-}
+use crate::{
+    DEADLINE, MANY, SPACE,
+    common::{runtime, start},
+    programs,
+};
 
 /// So many clients, each with a session of its own, over one link per replica.
 async fn clients(cluster: &LocalCluster, count: usize) -> Vec<Client> {
