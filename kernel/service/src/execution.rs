@@ -4,55 +4,16 @@
 //! leads back to, the spaces made on the way, and what is still to be done once the request
 //! is answered. It ends with the request, so nothing of one request is there in the next; a
 //! refused one leaves neither a change nor a consequence. Whatever it does in the spaces it
-//! does as an [`Actor`] that it names each time.
+//! does as an [`Actor`](bezant_tuplespace::Actor) that it names each time.
 
 use bezant_api::{Answer, Call, Refused};
 use bezant_bft::{
-    ids::{ClientId, OrderedTime, RequestNumber, SeqNo, SessionId},
+    ids::{ClientId, RequestNumber, SessionId},
     service::Replies,
 };
-use bezant_extensions::Schedule;
-use bezant_tuplespace::{Actor, Refusal, Savepoint, SpaceName, WaiterId};
+use bezant_tuplespace::{Refusal, Savepoint, SpaceName, WaiterId};
 
-use crate::Kernel;
-
-/// The circumstances of the request being executed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct At {
-    /// Its proposal's number.
-    pub(crate) position: SeqNo,
-    /// The agreed time.
-    pub(crate) time: OrderedTime,
-    /// Who asks.
-    pub(crate) client: ClientId,
-    /// In which session.
-    pub(crate) session: SessionId,
-    /// Under which number there.
-    pub(crate) number: RequestNumber,
-}
-
-impl At {
-    /// The client acts for itself: in its session, at its expense, with its eyes.
-    pub(crate) const fn actor(&self) -> Actor<'_> {
-        Actor::client(self.session.0, &self.client.0)
-    }
-
-    /// What is asked for now comes into force from proposal `from` on.
-    pub(crate) const fn from(&self, from: u64) -> Schedule {
-        Schedule {
-            from,
-            now: self.position.0,
-        }
-    }
-
-    /// Under which id the request waits, if it does.
-    pub(crate) const fn waiter(&self) -> WaiterId {
-        WaiterId {
-            owner: self.session.0,
-            number: self.number.0,
-        }
-    }
-}
+use crate::{Kernel, at::At};
 
 /// A request being executed.
 #[derive(Debug)]

@@ -27,7 +27,7 @@ pub use self::{
     machine::{LogLine, Tallied, Tally},
     trace::{Traced, TracedStep},
 };
-use crate::{access::Access, execution::At};
+use crate::{access::Access, at::At};
 
 /// The space in which every installed extension is an object that clients can read.
 const OBJECTS: &str = "$extensions";

@@ -21,6 +21,7 @@
 )]
 
 mod access;
+mod at;
 mod calls;
 mod decrees;
 mod execution;
@@ -48,7 +49,8 @@ use bytes::Bytes;
 pub use crate::extensions::{LogLine, Tallied, Tally, Traced, TracedStep};
 use crate::{
     access::Access,
-    execution::{At, Executed, Execution},
+    at::At,
+    execution::{Executed, Execution},
     extensions::Extensions,
     reactions::Reactions,
     sessions::{Kept, Known, OpenedSession, Opener, Opening, Sessions, Turn},
