@@ -7,12 +7,13 @@ use std::{
 
 use bezant_api::{ABI_VERSION, Access, Capability, Manifest, Subscription, Trigger};
 use bezant_extensions::{
-    CallReport, Cause, Engine, EngineVersion, Host, Invocation, abi, check, check_extension, content_hash,
+    CallReport, Cause, Engine, EngineVersion, Host, Invocation, abi, check, check_extension,
+    content_hash,
 };
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
-    Applied, Lease, Limits, Operation, OperationKind, Outcome, Parts, Refusal, SpaceName, Spaces,
-    WaiterId,
+    Actor, Applied, Lease, Limits, Operation, OperationKind, Outcome, Parts, Refusal, SpaceName,
+    Spaces, WaiterId,
 };
 
 use crate::{Wanted, generate};
@@ -25,12 +26,18 @@ const WAITER: WaiterId = WaiterId {
     number: 1,
 };
 
+/// The client whose operation it is, as far as spaces are concerned.
+const CALLER: Actor<'_> = Actor {
+    session: Some(WAITER.owner),
+    ..Actor::SERVICE
+};
+
 /// A host over spaces.
 struct Hands<'a>(&'a mut Spaces);
 
 impl Host for Hands<'_> {
     fn apply(&mut self, space: &SpaceName, operation: Operation) -> Result<Outcome, Refusal> {
-        match self.0.apply(space, &operation, None)? {
+        match self.0.apply(CALLER, space, &operation, None)? {
             Applied::Outcome(outcome) => Ok(outcome),
             Applied::Waiting => Ok(Outcome::Match(None)),
         }
@@ -58,7 +65,7 @@ impl Host for Hands<'_> {
                 within_ms,
             }
         };
-        match self.0.apply(space, &operation, Some(WAITER))? {
+        match self.0.apply(CALLER, space, &operation, Some(WAITER))? {
             Applied::Outcome(Outcome::Match(found)) => Ok(found),
             _ => Ok(None),
         }
@@ -105,7 +112,6 @@ fn call(
         engine: EngineVersion::FIRST,
     };
     let before = spaces.savepoint();
-    spaces.act_for(Some(1));
     let report = engine
         .call(
             &compiled,
@@ -191,7 +197,7 @@ pub(crate) fn run(wanted: &Wanted) -> Result<(), String> {
         let lease = Lease::Forever;
         let put = Operation::Out { tuple, lease };
         spaces
-            .apply(&space, &put, None)
+            .apply(Actor::SERVICE, &space, &put, None)
             .map_err(|refusal| refusal.to_string())?;
     }
     let mut old = Engine::new();

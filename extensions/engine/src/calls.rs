@@ -227,13 +227,20 @@ fn write(guest: Guest<'_, '_, '_>, into: u32, data: &[u8]) -> Result<(), Error> 
     Ok(())
 }
 
+/// Where in its memory a guest has room for an answer: `len` bytes at `at`.
+#[derive(Clone, Copy, Debug)]
+struct Buffer {
+    at: u32,
+    len: u32,
+}
+
 /// Gives `data` to the guest if there is room, and keeps it for `result` if not.
-fn deliver(guest: Guest<'_, '_, '_>, data: Vec<u8>, into: u32, room: u32) -> Result<i32, Error> {
+fn deliver(guest: Guest<'_, '_, '_>, data: Vec<u8>, into: Buffer) -> Result<i32, Error> {
     charge_bytes(guest, data.len())?;
     // Longer than a page can be; the guest could not address it.
     let len = i32::try_from(data.len()).map_err(|_| stop(FailureCode::Limit))?;
-    if data.len() <= index(room) {
-        write(guest, into, &data)?;
+    if data.len() <= index(into.len) {
+        write(guest, into.at, &data)?;
     } else {
         guest.data_mut().waiting = Some(data);
     }
@@ -243,11 +250,10 @@ fn deliver(guest: Guest<'_, '_, '_>, data: Vec<u8>, into: u32, room: u32) -> Res
 fn deliver_tuple(
     guest: Guest<'_, '_, '_>,
     tuple: Option<&Tuple>,
-    into: u32,
-    room: u32,
+    into: Buffer,
 ) -> Result<i32, Error> {
     match tuple {
-        Some(tuple) => deliver(guest, codec::encode_tuple(tuple), into, room),
+        Some(tuple) => deliver(guest, codec::encode_tuple(tuple), into),
         None => Ok(NONE),
     }
 }
@@ -282,10 +288,10 @@ fn apply_for_tuple(
     space: i32,
     needed: Access,
     operation: Operation,
-    (into, room): (u32, u32),
+    into: Buffer,
 ) -> Result<i32, Error> {
     match apply(guest, space, needed, operation)? {
-        Outcome::Match(found) => deliver_tuple(guest, found.as_ref(), into, room),
+        Outcome::Match(found) => deliver_tuple(guest, found.as_ref(), into),
         // A host that answers in another type than the operation's is broken.
         _ => Err(stop(FailureCode::Start)),
     }
@@ -315,7 +321,14 @@ pub(crate) fn argument_template(
     match operation.and_then(Operation::template) {
         Some(template) => {
             let data = codec::encode_template(template);
-            deliver(guest, data, into, room)
+            deliver(
+                guest,
+                data,
+                Buffer {
+                    at: into,
+                    len: room,
+                },
+            )
         }
         None => Ok(NONE),
     }
@@ -326,7 +339,14 @@ pub(crate) fn argument_tuple(guest: Guest<'_, '_, '_>, into: u32, room: u32) -> 
         Cause::Operation(operation) | Cause::Judged(operation) => operation.tuple(),
         Cause::Event(_, tuple) => Some(tuple),
     };
-    deliver_tuple(guest, tuple, into, room)
+    deliver_tuple(
+        guest,
+        tuple,
+        Buffer {
+            at: into,
+            len: room,
+        },
+    )
 }
 
 pub(crate) fn argument_limit(guest: Guest<'_, '_, '_>) -> Result<i64, Error> {
@@ -366,7 +386,16 @@ pub(crate) fn rdp(
 ) -> Result<i32, Error> {
     let template = template(guest, at, len)?;
     let operation = Operation::Rdp { template };
-    apply_for_tuple(guest, space, Access::READ, operation, (into, room))
+    apply_for_tuple(
+        guest,
+        space,
+        Access::READ,
+        operation,
+        Buffer {
+            at: into,
+            len: room,
+        },
+    )
 }
 
 pub(crate) fn inp(
@@ -379,7 +408,16 @@ pub(crate) fn inp(
 ) -> Result<i32, Error> {
     let template = template(guest, at, len)?;
     let operation = Operation::Inp { template };
-    apply_for_tuple(guest, space, Access::TAKE, operation, (into, room))
+    apply_for_tuple(
+        guest,
+        space,
+        Access::TAKE,
+        operation,
+        Buffer {
+            at: into,
+            len: room,
+        },
+    )
 }
 
 #[expect(clippy::too_many_arguments, reason = "the guest passes numbers only")]
@@ -410,7 +448,16 @@ pub(crate) fn rd_all(
             after,
         }),
     };
-    apply_for_page(guest, space, Access::READ, operation, (into, room))
+    apply_for_page(
+        guest,
+        space,
+        Access::READ,
+        operation,
+        Buffer {
+            at: into,
+            len: room,
+        },
+    )
 }
 
 /// As [`apply`], for operations that give a page.
@@ -419,7 +466,7 @@ fn apply_for_page(
     space: i32,
     needed: Access,
     operation: Operation,
-    (into, room): (u32, u32),
+    into: Buffer,
 ) -> Result<i32, Error> {
     let Outcome::Page { tuples, next } = apply(guest, space, needed, operation)? else {
         return Err(stop(FailureCode::Start));
@@ -431,7 +478,7 @@ fn apply_for_page(
         page.extend_from_slice(&len.to_le_bytes());
         page.extend_from_slice(&tuple);
     }
-    deliver(guest, page, into, room)
+    deliver(guest, page, into)
 }
 
 /// A cursor as guests see it: -1 is none. Ids are counted up from 1 and never get
@@ -459,7 +506,17 @@ pub(crate) fn rdp_min(
     room: u32,
 ) -> Result<i32, Error> {
     let template = template(guest, at, len)?;
-    smallest(guest, space, &template, position, false, (into, room))
+    smallest(
+        guest,
+        space,
+        &template,
+        position,
+        false,
+        Buffer {
+            at: into,
+            len: room,
+        },
+    )
 }
 
 pub(crate) fn inp_min(
@@ -472,7 +529,17 @@ pub(crate) fn inp_min(
     room: u32,
 ) -> Result<i32, Error> {
     let template = template(guest, at, len)?;
-    smallest(guest, space, &template, position, true, (into, room))
+    smallest(
+        guest,
+        space,
+        &template,
+        position,
+        true,
+        Buffer {
+            at: into,
+            len: room,
+        },
+    )
 }
 
 fn smallest(
@@ -481,7 +548,7 @@ fn smallest(
     template: &Template,
     position: u32,
     take: bool,
-    (into, room): (u32, u32),
+    into: Buffer,
 ) -> Result<i32, Error> {
     let position = index(position);
     if position >= template.arity() {
@@ -493,11 +560,12 @@ fn smallest(
         let found = state.host.smallest(space, template, position, take);
         found.map_err(|refusal| stop(FailureCode::Space(refusal.code())))
     })?;
-    deliver_tuple(guest, found.as_ref(), into, room)
+    deliver_tuple(guest, found.as_ref(), into)
 }
 
 pub(crate) fn out(guest: Guest<'_, '_, '_>, space: i32, at: u32, len: u32) -> Result<(), Error> {
-    insert(guest, space, (at, len), Lease::Forever)
+    let tuple = tuple(guest, at, len)?;
+    insert(guest, space, tuple, Lease::Forever)
 }
 
 pub(crate) fn out_leased(
@@ -511,16 +579,11 @@ pub(crate) fn out_leased(
         0 => Lease::Session,
         ms => Lease::Ms(u64::try_from(ms).map_err(bad_argument)?),
     };
-    insert(guest, space, (at, len), lease)
+    let tuple = tuple(guest, at, len)?;
+    insert(guest, space, tuple, lease)
 }
 
-fn insert(
-    guest: Guest<'_, '_, '_>,
-    space: i32,
-    (at, len): (u32, u32),
-    lease: Lease,
-) -> Result<(), Error> {
-    let tuple = tuple(guest, at, len)?;
+fn insert(guest: Guest<'_, '_, '_>, space: i32, tuple: Tuple, lease: Lease) -> Result<(), Error> {
     let operation = Operation::Out { tuple, lease };
     apply(guest, space, Access::INSERT, operation).map(|_| ())
 }
@@ -539,7 +602,16 @@ pub(crate) fn in_all(
     }
     let template = template(guest, at, len)?;
     let operation = Operation::InAll { template, limit };
-    apply_for_page(guest, space, Access::TAKE, operation, (into, room))
+    apply_for_page(
+        guest,
+        space,
+        Access::TAKE,
+        operation,
+        Buffer {
+            at: into,
+            len: room,
+        },
+    )
 }
 
 pub(crate) fn renew(
@@ -555,7 +627,16 @@ pub(crate) fn renew(
         template: template(guest, at, len)?,
         lease_ms: u64::try_from(lease_ms).map_err(bad_argument)?,
     };
-    apply_for_tuple(guest, space, Access::TAKE, operation, (into, room))
+    apply_for_tuple(
+        guest,
+        space,
+        Access::TAKE,
+        operation,
+        Buffer {
+            at: into,
+            len: room,
+        },
+    )
 }
 
 pub(crate) fn wait_for(
@@ -615,7 +696,16 @@ pub(crate) fn cas(
         lease: Lease::Forever,
     };
     let needed = Access::READ.and(Access::INSERT);
-    apply_for_tuple(guest, space, needed, operation, (into, room))
+    apply_for_tuple(
+        guest,
+        space,
+        needed,
+        operation,
+        Buffer {
+            at: into,
+            len: room,
+        },
+    )
 }
 
 #[expect(clippy::too_many_arguments, reason = "the guest passes numbers only")]
@@ -635,7 +725,16 @@ pub(crate) fn replace(
         lease: Lease::Forever,
     };
     let needed = Access::TAKE.and(Access::INSERT);
-    apply_for_tuple(guest, space, needed, operation, (into, room))
+    apply_for_tuple(
+        guest,
+        space,
+        needed,
+        operation,
+        Buffer {
+            at: into,
+            len: room,
+        },
+    )
 }
 
 pub(crate) fn hold_back(guest: Guest<'_, '_, '_>) -> Result<i32, Error> {
@@ -646,7 +745,14 @@ pub(crate) fn hold_back(guest: Guest<'_, '_, '_>) -> Result<i32, Error> {
 
 pub(crate) fn result(guest: Guest<'_, '_, '_>, into: u32, room: u32) -> Result<i32, Error> {
     match guest.data_mut().waiting.take() {
-        Some(data) => deliver(guest, data, into, room),
+        Some(data) => deliver(
+            guest,
+            data,
+            Buffer {
+                at: into,
+                len: room,
+            },
+        ),
         None => Ok(NONE),
     }
 }

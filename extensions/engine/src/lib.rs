@@ -49,6 +49,8 @@ pub use check::{Checked, Rejected, check, check_extension};
 pub use engine::{CallReport, Compiled, Conclusion, Engine, Exhausted};
 pub use host::{Cause, Host, Invocation};
 pub use matching::covers;
-pub use registry::{Extension, Found, Registry, Standing, content_hash};
+pub use registry::{
+    EventRef, Extension, Found, Registry, Schedule, Standing, Upgrade, content_hash,
+};
 pub use switches::configuration;
 pub use version::{EngineVersion, Prices};

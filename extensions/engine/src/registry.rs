@@ -19,7 +19,10 @@ use bezant_api::{ExtensionFailure, ExtensionHash, Manifest, Refused, Subscriptio
 use bezant_tuplespace::SpaceName;
 use sha2::{Digest as _, Sha256};
 
-pub use self::versions::Standing;
+pub use self::{
+    index::EventRef,
+    versions::{Schedule, Standing, Upgrade},
+};
 use self::{index::Index, versions::Line};
 use crate::check::check_extension;
 use crate::engine::CallReport;
@@ -289,13 +292,13 @@ impl Registry {
         self.engine
     }
 
-    /// Another version of the engine is in force from proposal `at` on, or at once if `now` has
-    /// come so far; whether anything is otherwise than before.
-    pub fn switch_engine(&mut self, version: EngineVersion, (at, now): (u64, u64)) -> bool {
+    /// Another version of the engine is in force when it is to be; whether anything is otherwise
+    /// than before.
+    pub fn switch_engine(&mut self, version: EngineVersion, when: Schedule) -> bool {
         let before = (self.engine, self.next_engine);
-        self.next_engine = (version != self.engine).then_some((at, version));
-        if at <= now {
-            self.begin(now);
+        self.next_engine = (version != self.engine).then_some((when.from, version));
+        if when.is_now() {
+            self.begin(when.now);
         }
         before != (self.engine, self.next_engine)
     }

@@ -127,7 +127,7 @@ fn with_field(template: &Template, position: usize, field: Field) -> Template {
 
 #[cfg(test)]
 mod tests {
-    use bezant_tuplespace::{Applied, Lease, Limits, SpaceName, Spaces};
+    use bezant_tuplespace::{Actor, Applied, Lease, Limits, SpaceName, Spaces};
     use proptest::prelude::*;
 
     use super::*;
@@ -139,6 +139,7 @@ mod tests {
         for tuple in tuples.iter().cloned() {
             spaces
                 .apply(
+                    Actor::SERVICE,
                     &name,
                     &Operation::Out {
                         tuple,
@@ -163,7 +164,7 @@ mod tests {
         let mut questions = 0;
         let ask = |operation| {
             questions += 1;
-            match spaces.apply(&name, &operation, None)? {
+            match spaces.apply(Actor::SERVICE, &name, &operation, None)? {
                 Applied::Outcome(outcome) => Ok(outcome),
                 Applied::Waiting => panic!("nothing waits here"),
             }

@@ -75,7 +75,9 @@ pub fn after() -> Option<u64> {
 /// or else that of the extension's owner.
 #[must_use]
 pub fn invoker() -> [u8; 32] {
-    raw::invoker()
+    let mut key = [0; 32];
+    raw::invoker(&mut key);
+    key
 }
 
 /// The agreed time in milliseconds since 1970.

@@ -34,6 +34,8 @@
 )]
 
 extern crate alloc;
+#[cfg(all(feature = "native", not(target_arch = "wasm32")))]
+extern crate std;
 
 mod answer;
 mod encoded;

@@ -1,7 +1,8 @@
 //! The only module with `unsafe`: imported functions, the allocator, the panic handler.
 //!
 //! The bindings are made from `extensions/abi/bezant1.rs`, the table the engine links
-//! by. On any other target than WebAssembly [`crate::native`] takes the host's place.
+//! by: where it has an address and a length, they have a slice. On any other target than
+//! WebAssembly [`crate::native`] takes the host's place.
 
 #![allow(
     unsafe_code,
@@ -23,6 +24,62 @@ macro_rules! passed {
     ($type:ident) => { $type };
 }
 
+/// The functions that call the host, each a line of the table in which slices take the place of
+/// addresses and lengths. The host reads and writes at the addresses it is given and nowhere
+/// else, within the lengths beside them (32 bytes where there is none), and only during the
+/// call: in the bounds of slices borrowed for it, shared where it reads and exclusive where it
+/// writes.
+macro_rules! binding {
+    // A function is complete once all its arguments are.
+    ($name:ident [$($taken:ident: $type:ty,)*] [$($given:expr,)*] () $(-> $result:ident)?) => {
+        #[cfg(target_arch = "wasm32")]
+        pub(crate) fn $name($($taken: $type),*) $(-> $result)? {
+            // SAFETY: addresses and lengths are those of borrowed slices, as the host demands.
+            unsafe { host::$name($($given),*) }
+        }
+
+        #[cfg(all(feature = "native", not(target_arch = "wasm32")))]
+        pub(crate) fn $name($($taken: $type),*) $(-> $result)? {
+            crate::native::with(|host| host.$name($($taken),*))
+        }
+    };
+    // Otherwise one moves over: bytes the host reads,
+    (
+        $name:ident [$($taken:tt)*] [$($given:tt)*]
+        ($bytes:ident: ptr, $length:ident: u32, $($rest:tt)*) $($result:tt)*
+    ) => {
+        binding! {
+            $name [$($taken)* $bytes: &[u8],] [$($given)* $bytes.as_ptr(), len($bytes),]
+            ($($rest)*) $($result)*
+        }
+    };
+    // room it writes a result to,
+    (
+        $name:ident [$($taken:tt)*] [$($given:tt)*]
+        ($into:ident: buf, $room:ident: u32, $($rest:tt)*) $($result:tt)*
+    ) => {
+        binding! {
+            $name [$($taken)* $into: &mut [u8],] [$($given)* $into.as_mut_ptr(), len($into),]
+            ($($rest)*) $($result)*
+        }
+    };
+    // room for a key,
+    ($name:ident [$($taken:tt)*] [$($given:tt)*] ($into:ident: buf, $($rest:tt)*)) => {
+        binding! {
+            $name [$($taken)* $into: &mut [u8; 32],] [$($given)* $into.as_mut_ptr(),] ($($rest)*)
+        }
+    };
+    // a number.
+    (
+        $name:ident [$($taken:tt)*] [$($given:tt)*]
+        ($number:ident: $type:ident, $($rest:tt)*) $($result:tt)*
+    ) => {
+        binding! {
+            $name [$($taken)* $number: $type,] [$($given)* $number,] ($($rest)*) $($result)*
+        }
+    };
+}
+
 macro_rules! host_calls {
     ($(
         $(#[doc = $doc:literal])+
@@ -39,15 +96,15 @@ macro_rules! host_calls {
                 )+
             }
         }
+
+        $(binding! { $name [] [] ($($argument: $type,)*) $(-> $result)? })+
     };
 }
 
 include!("../../abi/bezant1.rs");
 
-#[cfg(all(feature = "native", not(target_arch = "wasm32")))]
-use crate::native::host;
-
 /// A length as the host takes it; lossless where guests run.
+#[cfg(target_arch = "wasm32")]
 fn len(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }
@@ -70,201 +127,6 @@ pub(crate) fn text(bytes: &[u8]) -> &str {
     // SAFETY: the host passes tuples and templates it has decoded itself, whose texts are
     // UTF-8; the types of `encoded` put texts from `&str` and cannot be made from bytes.
     unsafe { core::str::from_utf8_unchecked(bytes) }
-}
-
-// SAFETY, of every call below: the host reads and writes at the addresses it is given
-// and nowhere else, within the lengths beside them (32 bytes for `invoker`), and only
-// during the call. Here these are the bounds of slices borrowed for the call, shared
-// where it reads and exclusive where it writes.
-
-pub(crate) fn operation() -> i32 {
-    // SAFETY: no address is passed.
-    unsafe { host::operation() }
-}
-
-pub(crate) fn event() -> i32 {
-    // SAFETY: no address is passed.
-    unsafe { host::event() }
-}
-
-pub(crate) fn argument_template(into: &mut [u8]) -> i32 {
-    // SAFETY: the bounds of an exclusive slice.
-    unsafe { host::argument_template(into.as_mut_ptr(), len(into)) }
-}
-
-pub(crate) fn argument_tuple(into: &mut [u8]) -> i32 {
-    // SAFETY: the bounds of an exclusive slice.
-    unsafe { host::argument_tuple(into.as_mut_ptr(), len(into)) }
-}
-
-pub(crate) fn argument_limit() -> i64 {
-    // SAFETY: no address is passed.
-    unsafe { host::argument_limit() }
-}
-
-pub(crate) fn argument_after() -> i64 {
-    // SAFETY: no address is passed.
-    unsafe { host::argument_after() }
-}
-
-pub(crate) fn invoker() -> [u8; 32] {
-    let mut key = [0; 32];
-    // SAFETY: the host writes 32 bytes.
-    unsafe { host::invoker(key.as_mut_ptr()) }
-    key
-}
-
-pub(crate) fn now() -> i64 {
-    // SAFETY: no address is passed.
-    unsafe { host::now() }
-}
-
-pub(crate) fn sequence() -> i64 {
-    // SAFETY: no address is passed.
-    unsafe { host::sequence() }
-}
-
-pub(crate) fn rdp(space: i32, template: &[u8], into: &mut [u8]) -> i32 {
-    let room = len(into);
-    // SAFETY: the bounds of a shared and an exclusive slice.
-    unsafe {
-        host::rdp(
-            space,
-            template.as_ptr(),
-            len(template),
-            into.as_mut_ptr(),
-            room,
-        )
-    }
-}
-
-pub(crate) fn inp(space: i32, template: &[u8], into: &mut [u8]) -> i32 {
-    let room = len(into);
-    // SAFETY: the bounds of a shared and an exclusive slice.
-    unsafe {
-        host::inp(
-            space,
-            template.as_ptr(),
-            len(template),
-            into.as_mut_ptr(),
-            room,
-        )
-    }
-}
-
-pub(crate) fn rd_all(space: i32, template: &[u8], limit: u32, after: i64, into: &mut [u8]) -> i32 {
-    let (at, length, room) = (template.as_ptr(), len(template), len(into));
-    // SAFETY: the bounds of a shared and an exclusive slice.
-    unsafe { host::rd_all(space, at, length, limit, after, into.as_mut_ptr(), room) }
-}
-
-pub(crate) fn count(space: i32, template: &[u8]) -> i64 {
-    // SAFETY: the bounds of a shared slice.
-    unsafe { host::count(space, template.as_ptr(), len(template)) }
-}
-
-pub(crate) fn rdp_min(space: i32, template: &[u8], position: u32, into: &mut [u8]) -> i32 {
-    let (at, length, room) = (template.as_ptr(), len(template), len(into));
-    // SAFETY: the bounds of a shared and an exclusive slice.
-    unsafe { host::rdp_min(space, at, length, position, into.as_mut_ptr(), room) }
-}
-
-pub(crate) fn inp_min(space: i32, template: &[u8], position: u32, into: &mut [u8]) -> i32 {
-    let (at, length, room) = (template.as_ptr(), len(template), len(into));
-    // SAFETY: the bounds of a shared and an exclusive slice.
-    unsafe { host::inp_min(space, at, length, position, into.as_mut_ptr(), room) }
-}
-
-pub(crate) fn out(space: i32, tuple: &[u8]) {
-    // SAFETY: the bounds of a shared slice.
-    unsafe { host::out(space, tuple.as_ptr(), len(tuple)) }
-}
-
-pub(crate) fn out_leased(space: i32, tuple: &[u8], lease_ms: i64) {
-    // SAFETY: the bounds of a shared slice.
-    unsafe { host::out_leased(space, tuple.as_ptr(), len(tuple), lease_ms) }
-}
-
-pub(crate) fn in_all(space: i32, template: &[u8], limit: u32, into: &mut [u8]) -> i32 {
-    let (at, length, room) = (template.as_ptr(), len(template), len(into));
-    // SAFETY: the bounds of a shared and an exclusive slice.
-    unsafe { host::in_all(space, at, length, limit, into.as_mut_ptr(), room) }
-}
-
-pub(crate) fn renew(space: i32, template: &[u8], lease_ms: i64, into: &mut [u8]) -> i32 {
-    let (at, length, room) = (template.as_ptr(), len(template), len(into));
-    // SAFETY: the bounds of a shared and an exclusive slice.
-    unsafe { host::renew(space, at, length, lease_ms, into.as_mut_ptr(), room) }
-}
-
-pub(crate) fn wait_for(space: i32, template: &[u8], take: bool) -> i32 {
-    let (at, length) = (template.as_ptr(), len(template));
-    // SAFETY: the bounds of a shared slice.
-    unsafe { host::wait_for(space, at, length, u32::from(take)) }
-}
-
-pub(crate) fn wake(space: i32, tuple: &[u8]) -> i32 {
-    // SAFETY: the bounds of a shared slice.
-    unsafe { host::wake(space, tuple.as_ptr(), len(tuple)) }
-}
-
-pub(crate) fn cas(space: i32, template: &[u8], tuple: &[u8], into: &mut [u8]) -> i32 {
-    let (asked, given, room) = (len(template), len(tuple), len(into));
-    let into = into.as_mut_ptr();
-    // SAFETY: the bounds of two shared slices and an exclusive one.
-    unsafe {
-        host::cas(
-            space,
-            template.as_ptr(),
-            asked,
-            tuple.as_ptr(),
-            given,
-            into,
-            room,
-        )
-    }
-}
-
-pub(crate) fn replace(space: i32, template: &[u8], tuple: &[u8], into: &mut [u8]) -> i32 {
-    let (asked, given, room) = (len(template), len(tuple), len(into));
-    let into = into.as_mut_ptr();
-    // SAFETY: the bounds of two shared slices and an exclusive one.
-    unsafe {
-        host::replace(
-            space,
-            template.as_ptr(),
-            asked,
-            tuple.as_ptr(),
-            given,
-            into,
-            room,
-        )
-    }
-}
-
-pub(crate) fn hold_back() -> i32 {
-    // SAFETY: no address is passed.
-    unsafe { host::hold_back() }
-}
-
-fn result(into: &mut [u8]) -> i32 {
-    // SAFETY: the bounds of an exclusive slice.
-    unsafe { host::result(into.as_mut_ptr(), len(into)) }
-}
-
-pub(crate) fn reply(outcome: &[u8]) {
-    // SAFETY: the bounds of a shared slice.
-    unsafe { host::reply(outcome.as_ptr(), len(outcome)) }
-}
-
-pub(crate) fn refuse(code: u32) {
-    // SAFETY: no address is passed.
-    unsafe { host::refuse(code) }
-}
-
-pub(crate) fn log(text: &[u8]) {
-    // SAFETY: the bounds of a shared slice.
-    unsafe { host::log(text.as_ptr(), len(text)) }
 }
 
 /// Ends the call; everything it did is undone.

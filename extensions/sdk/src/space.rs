@@ -106,7 +106,7 @@ impl Space {
     /// lets its client wait for one.
     #[must_use]
     pub fn wait_for(self, template: &TemplateBytes, take: bool) -> Answer {
-        raw::wait_for(self.0, template.as_bytes(), take);
+        raw::wait_for(self.0, template.as_bytes(), u32::from(take));
         Answer::Awaited
     }
 

@@ -1,7 +1,7 @@
 //! An author's day: an extension's functions, natively, against spaces in memory.
 
 use bezant_sdk::{
-    Answer, Kind, Refused, Space, TemplateBytes, TupleBytes, invocation,
+    Answer, Kind, Lease, Refused, Space, TemplateBytes, TupleBytes, invocation,
     native::{Call, World},
 };
 
@@ -63,6 +63,37 @@ fn what_is_refused_leaves_nothing() {
     });
     assert_eq!(World::spelled(&refused), "refused with 9");
     assert!(world.all(Space::HERE).is_empty());
+}
+
+#[test]
+fn what_lives_on_a_lease_ends_with_it() {
+    let mut world = World::new();
+    world.set_now(100);
+    let put = |lease| {
+        move || {
+            Space::HERE.out_leased(&TupleBytes::new().int(7), lease);
+            Ok(Answer::Done)
+        }
+    };
+    let done = world.call(&Call::out("(1)"), put(Lease::Ms(50)));
+    assert_eq!(World::spelled(&done), "done");
+    let done = world.call(&Call::out("(1)"), put(Lease::Session));
+    assert_eq!(World::spelled(&done), "done");
+    world.set_now(149);
+    assert_eq!(world.all(Space::HERE), ["(7)", "(7)"]);
+    world.set_now(150);
+    assert_eq!(world.all(Space::HERE), ["(7)"]);
+}
+
+#[test]
+#[should_panic(expected = "the space refuses")]
+fn what_is_done_for_an_event_has_no_session() {
+    let event = Call::event(1, "(1)");
+    let done = World::new().handle(&event, || {
+        Space::HERE.out_leased(&TupleBytes::new().int(7), Lease::Session);
+        Ok(())
+    });
+    assert_eq!(done, Ok(()));
 }
 
 #[test]

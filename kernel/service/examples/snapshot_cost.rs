@@ -17,7 +17,7 @@ use bezant_tuple::{
     Tuple, Value,
     codec::{put_bytes, put_varint},
 };
-use bezant_tuplespace::{Lease, Limits, Operation, Parts, SpaceName, Spaces};
+use bezant_tuplespace::{Actor, Lease, Limits, Operation, Parts, SpaceName, Spaces};
 
 fn main() {
     println!("  tuples sessions      bytes  restore    first    again  1 in 16  digest   (ms)");
@@ -114,7 +114,9 @@ fn filled(tuples: i64) -> Spaces {
             tuple,
             lease: Lease::Forever,
         };
-        spaces.apply(&space, &operation, None).unwrap();
+        spaces
+            .apply(Actor::SERVICE, &space, &operation, None)
+            .unwrap();
     }
     spaces
 }
@@ -125,6 +127,8 @@ fn touch(spaces: &mut Spaces, tuples: i64) {
     for number in (0..tuples).step_by(16 * 256) {
         let template = format!("(_, {number}, _)").parse().unwrap();
         let operation = Operation::Inp { template };
-        spaces.apply(&space, &operation, None).unwrap();
+        spaces
+            .apply(Actor::SERVICE, &space, &operation, None)
+            .unwrap();
     }
 }

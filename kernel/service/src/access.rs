@@ -28,6 +28,14 @@ pub(crate) struct Rights {
     lists: Lists,
 }
 
+/// Who may do what in a space, as it is told to anybody.
+#[derive(Debug)]
+pub(crate) struct SpaceAccess {
+    /// Who made it; nobody did if it is the service's own.
+    pub(crate) creator: Option<ClientId>,
+    pub(crate) lists: Lists,
+}
+
 /// All rights, groups and enrolments.
 #[derive(Debug)]
 pub(crate) struct Access {
@@ -220,16 +228,22 @@ impl Access {
     }
 
     /// Who made a space, and who may do what there.
-    pub(crate) fn of(&self, space: &SpaceName) -> (Option<ClientId>, Lists) {
+    pub(crate) fn of(&self, space: &SpaceName) -> SpaceAccess {
         match self.spaces.get(space) {
-            Some(rights) => (Some(rights.creator), rights.lists.clone()),
+            Some(rights) => SpaceAccess {
+                creator: Some(rights.creator),
+                lists: rights.lists.clone(),
+            },
             None => {
                 let read = BTreeSet::from([Whom::Anyone]);
                 let lists = Lists {
                     read,
                     ..Lists::closed()
                 };
-                (None, lists)
+                SpaceAccess {
+                    creator: None,
+                    lists,
+                }
             }
         }
     }

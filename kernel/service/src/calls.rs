@@ -1,176 +1,186 @@
 //! One call, carried out all or nothing.
 //!
 //! The order of judgement: decode, whether the client may, then the policies, then the extension that matches,
-//! else the plain operation. Whatever refuses leaves no trace in the spaces: the caller
-//! takes a savepoint before and rolls back to it here.
+//! else the plain operation. Whatever refuses leaves no trace in the spaces: the
+//! [`Execution`] of the request undoes it.
 
 use bezant_api::{Answer, Call, Lists, Refused, Standing};
+use bezant_extensions::Upgrade;
 use bezant_tuplespace::{Applied, Operation, SpaceName, Spaces, WaiterId};
 
 use crate::{
-    At, Kernel,
-    extensions::{Ran, Remover},
+    execution::{Execution, RefusedWait},
+    extensions::{HostState, Ran, Remover},
 };
 
-impl Kernel {
-    /// Carries out an encoded call; `None` if the client waits now.
-    pub(crate) fn carry_out(&mut self, op: &[u8], waiter: WaiterId, at: At) -> Option<Answer> {
-        let Ok(call) = Call::decode(op) else {
-            return Some(Refused::Malformed.into());
-        };
-        let savepoint = self.spaces.savepoint();
-        let answer = match self.call(call, waiter, at) {
-            Ok(answer) => answer,
-            Err(refused) => {
-                self.spaces.rollback(savepoint);
-                Some(refused.into())
-            }
-        };
-        self.forget_undone_spaces();
-        answer
-    }
-
-    fn call(&mut self, call: Call, waiter: WaiterId, at: At) -> Result<Option<Answer>, Refused> {
+impl Execution<'_> {
+    /// Carries out a call; no answer if the client waits now. After an error the caller undoes
+    /// everything.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn call(&mut self, call: Call) -> Result<Option<Answer>, Refused> {
+        let at = self.at;
         let answer = match call {
             // A session is opened outside of one.
             Call::OpenSession { .. } => return Err(Refused::Malformed),
-            Call::CloseSession => Answer::Closed,
+            Call::CloseSession => {
+                self.consequences.closed = true;
+                Answer::Closed
+            }
             Call::KeepAlive => Answer::Alive,
             Call::CreateSpace { space } => {
                 refuse_reserved(&space)?;
-                self.create_space(at.client, &space, Lists::open())?;
+                self.create_space(&space, Lists::open())?;
                 Answer::Created
             }
             Call::CreateSpaceFor { space, lists } => {
                 refuse_reserved(&space)?;
-                self.create_space(at.client, &space, lists)?;
+                self.create_space(&space, lists)?;
                 Answer::Created
             }
-            Call::Grant { space, right, whom } => self.entitle((&space, right, whom), true, at)?,
-            Call::Revoke { space, right, whom } => {
-                self.entitle((&space, right, whom), false, at)?
-            }
-            Call::RemoveSpace { space } => self.remove_space(&space, at)?,
+            Call::Grant { space, right, whom } => self.entitle(&space, right, whom, true)?,
+            Call::Revoke { space, right, whom } => self.entitle(&space, right, whom, false)?,
+            Call::RemoveSpace { space } => self.remove_space(&space)?,
             Call::Inspect { space } => self.inspect(&space)?,
             Call::Standing { after } => Answer::Standing(Standing {
-                account: self.spaces.account(&at.client.0).copied(),
-                ..self.access.standing(&at.client, after.as_ref())
+                account: self.kernel.spaces.account(&at.client.0).copied(),
+                ..self.kernel.access.standing(&at.client, after.as_ref())
             }),
-            Call::Decree(decree) => self.decree(decree, at)?,
-            Call::SetQuota { space, quota } => self.set_quota(&space, quota, at)?,
-            Call::Purge { space, limit } => self.purge(&space, limit, at)?,
+            Call::Decree(decree) => self.decree(decree)?,
+            Call::SetQuota { space, quota } => self.set_quota(&space, quota)?,
+            Call::Purge { space, limit } => self.purge(&space, limit)?,
             Call::ListSpaces => Answer::Spaces(
-                self.spaces
+                self.kernel
+                    .spaces
                     .names()
                     .filter(|name| !name.is_reserved())
                     .cloned()
                     .collect(),
             ),
             Call::Space { space, operation } => {
-                return self.operate(&space, &operation, Some(waiter), at);
+                return self.operate(&space, &operation, Some(at.waiter()));
             }
             Call::Register { manifest, module } => {
-                let hash = self
-                    .extensions
-                    .register(&mut self.spaces, at, manifest, module)?;
+                let kernel = &mut *self.kernel;
+                let spaces = &mut kernel.spaces;
+                let hash = kernel.extensions.register(spaces, at, manifest, module)?;
                 Answer::Registered { hash }
             }
             Call::Acknowledge { hash } => {
-                self.extensions.acknowledge(at.client, hash)?;
+                self.kernel.extensions.acknowledge(at.client, hash)?;
                 Answer::Acknowledged
             }
-            Call::Withdraw { hash } => Answer::Changed(self.extensions.withdraw(at.client, hash)?),
+            Call::Withdraw { hash } => {
+                Answer::Changed(self.kernel.extensions.withdraw(at.client, hash)?)
+            }
             Call::Unregister { hash } => {
-                let by_operator = self.access.is_operator(&at.client);
+                let kernel = &mut *self.kernel;
                 let by = Remover {
                     client: at.client,
-                    is_operator: by_operator,
+                    is_operator: kernel.access.is_operator(&at.client),
                 };
-                self.extensions.unregister(&mut self.spaces, by, hash)?;
+                kernel.extensions.unregister(&mut kernel.spaces, by, hash)?;
                 Answer::Changed(true)
             }
-            Call::Impose { space, hash } => self.impose((&space, hash), true, at)?,
-            Call::Lift { space, hash } => self.impose((&space, hash), false, at)?,
+            Call::Impose { space, hash } => self.impose(&space, hash, true)?,
+            Call::Lift { space, hash } => self.impose(&space, hash, false)?,
             Call::Upgrade {
                 from,
                 manifest,
                 module,
                 at: number,
             } => {
-                let hash = self.extensions.upgrade(
-                    &mut self.spaces,
-                    at,
-                    (from, number),
-                    (manifest, module),
-                )?;
+                let kernel = &mut *self.kernel;
+                let upgrade = Upgrade {
+                    of: from,
+                    manifest,
+                    module,
+                    when: at.from(number),
+                };
+                let spaces = &mut kernel.spaces;
+                let hash = kernel.extensions.upgrade(spaces, at.client, upgrade)?;
                 Answer::Registered { hash }
             }
             Call::Rollback { hash } => {
-                let hash = self.extensions.roll_back(at.client, hash)?;
+                let hash = self.kernel.extensions.roll_back(at.client, hash)?;
                 Answer::Registered { hash }
             }
             Call::Follow { hash } => {
-                self.extensions.follow(at.client, hash)?;
+                self.kernel.extensions.follow(at.client, hash)?;
                 Answer::Acknowledged
             }
-            Call::Extensions => Answer::Extensions(self.extensions.installed(&at.client)),
+            Call::Extensions => Answer::Extensions(self.kernel.extensions.installed(&at.client)),
             Call::Cancel { number } => {
-                let wait = WaiterId {
-                    owner: waiter.owner,
+                let waiter = WaiterId {
                     number,
+                    ..at.waiter()
                 };
-                Answer::Cancelled(self.spaces.cancel(wait))
+                let cancelled = self.kernel.spaces.cancel(waiter);
+                if cancelled {
+                    let why = Refused::Cancelled;
+                    self.consequences.refused.push(RefusedWait { waiter, why });
+                }
+                Answer::Cancelled(cancelled)
             }
-            Call::Group(group) => self.group(&group, at)?,
+            Call::Group(group) => self.group(&group)?,
             // A later version's call cannot be decoded by this one.
             _ => return Err(Refused::Malformed),
         };
         Ok(Some(answer))
     }
 
+    /// Carries out an operation on a space as the client, or has an extension do it; no answer
+    /// if `waiter` waits now.
+    ///
+    /// # Errors
+    /// Why not.
     pub(crate) fn operate(
         &mut self,
         space: &SpaceName,
         operation: &Operation,
         waiter: Option<WaiterId>,
-        at: At,
     ) -> Result<Option<Answer>, Refused> {
+        let at = self.at;
         // The service's own spaces are read by all and written by the service.
         if !operation.is_read_only() {
             refuse_reserved(space)?;
         }
-        if self.genesis.spaces_on_first_out
+        if self.kernel.genesis.spaces_on_first_out
             && matches!(operation, Operation::Out { .. } | Operation::OutTo { .. })
-            && !self.spaces.contains(space)
+            && !self.kernel.spaces.contains(space)
         {
-            self.create_space(at.client, space, Lists::open())?;
+            self.create_space(space, Lists::open())?;
         }
-        if self.spaces.contains(space) {
-            self.access.check(&at.client, space, operation)?;
+        if self.kernel.spaces.contains(space) {
+            self.kernel.access.check(&at.client, space, operation)?;
             // Before an extension takes it for a place in its own space.
             Spaces::check_cursor(space, operation)?;
-            self.judge(space, operation, at)?;
+            self.judge(space, operation)?;
         }
         // What happened is not an extension's to tell.
         let is_told = matches!(
             operation,
             Operation::Watch { .. } | Operation::Survey { .. }
         );
-        let ground = (&mut self.spaces, &self.access);
-        if !is_told && let Some(ran) = self.extensions.run(ground, (at, waiter), space, operation) {
+        let kernel = &mut *self.kernel;
+        let state = HostState {
+            spaces: &mut kernel.spaces,
+            access: &kernel.access,
+        };
+        let extensions = &mut kernel.extensions;
+        if !is_told && let Some(ran) = extensions.run(state, at, waiter, space, operation) {
             return ran.map(|ran| match ran {
                 Ran::Answer(outcome) => Some(Answer::Outcome(outcome)),
                 Ran::Waits => None,
             });
         }
-        match self.spaces.apply(space, operation, waiter)? {
+        match kernel.spaces.apply(at.actor(), space, operation, waiter)? {
             Applied::Outcome(outcome) => Ok(Some(Answer::Outcome(outcome))),
             Applied::Waiting => Ok(None),
         }
     }
-}
 
-impl Kernel {
     /// Asks the policies of a space, which is there, whether an operation may be.
     ///
     /// # Errors
@@ -179,10 +189,13 @@ impl Kernel {
         &mut self,
         space: &SpaceName,
         operation: &Operation,
-        at: At,
     ) -> Result<(), Refused> {
-        let ground = (&mut self.spaces, &self.access);
-        self.extensions.judge(ground, at, space, operation)
+        let kernel = &mut *self.kernel;
+        let state = HostState {
+            spaces: &mut kernel.spaces,
+            access: &kernel.access,
+        };
+        kernel.extensions.judge(state, self.at, space, operation)
     }
 }
 

@@ -13,9 +13,11 @@ mod trace;
 
 use bezant_api::{ExtensionHash, Installed, Manifest, Refused, Right};
 use bezant_bft::ids::ClientId;
-use bezant_extensions::{Cause, Conclusion, EngineVersion, Extension, Found, Invocation, Registry};
+use bezant_extensions::{
+    Cause, Conclusion, EngineVersion, Extension, Found, Invocation, Registry, Schedule, Upgrade,
+};
 use bezant_tuple::{Field, Template, Tuple, Value};
-use bezant_tuplespace::{Lease, Operation, Outcome, Refusal, SpaceName, Spaces, WaiterId};
+use bezant_tuplespace::{Actor, Lease, Operation, Outcome, Refusal, SpaceName, Spaces, WaiterId};
 
 use self::{
     hands::{Ground, Hands, Wait},
@@ -25,7 +27,7 @@ pub use self::{
     machine::{LogLine, Tallied, Tally},
     trace::{Traced, TracedStep},
 };
-use crate::{At, access::Access};
+use crate::{access::Access, at::At};
 
 /// The space in which every installed extension is an object that clients can read.
 const OBJECTS: &str = "$extensions";
@@ -51,7 +53,44 @@ pub(crate) struct Heard<'a> {
     pub(crate) found: Found<'a>,
     pub(crate) invocation: Invocation<'a>,
     /// Who was served, if that is what happened.
-    pub(crate) served: Option<(WaiterId, ClientId)>,
+    pub(crate) served: Option<Recipient>,
+    /// For whom the extension acts.
+    pub(crate) actor: Actor<'a>,
+}
+
+/// To whom a tuple was delivered that waited for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Recipient {
+    pub(crate) client: ClientId,
+    /// Which of its waits.
+    pub(crate) waiter: WaiterId,
+}
+
+/// What came of a call for an event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reaction {
+    /// The fuel burnt.
+    pub(crate) fuel: u64,
+    /// Whether it did not fail.
+    pub(crate) succeeded: bool,
+}
+
+/// The state on which extensions act, beside the registry that knows them.
+#[derive(Debug)]
+pub(crate) struct HostState<'a> {
+    pub(crate) spaces: &'a mut Spaces,
+    pub(crate) access: &'a Access,
+}
+
+impl<'a> HostState<'a> {
+    /// The same for one call.
+    const fn ground<'b>(&'b mut self, registry: &'b Registry) -> Ground<'b> {
+        Ground {
+            spaces: self.spaces,
+            access: self.access,
+            registry,
+        }
+    }
 }
 
 impl Extensions {
@@ -112,17 +151,15 @@ impl Extensions {
         Ok(hash)
     }
 
-    /// Installs a new version of an extension, to be in force from proposal `from` on.
+    /// Installs a new version of an extension.
     pub(crate) fn upgrade(
         &mut self,
         spaces: &mut Spaces,
-        at: At,
-        (of, from): (ExtensionHash, u64),
-        content: (Manifest, Vec<u8>),
+        client: ClientId,
+        upgrade: Upgrade,
     ) -> Result<ExtensionHash, Refused> {
         let before = self.registry.len();
-        let when = (from, at.position.0);
-        let hash = self.registry.upgrade(at.client.0, of, content, when)?;
+        let hash = self.registry.upgrade(client.0, upgrade)?;
         if self.registry.len() > before {
             self.show(spaces, hash);
         }
@@ -144,11 +181,7 @@ impl Extensions {
     }
 
     /// Lets extensions be run by another version of the engine.
-    pub(crate) fn switch_engine(
-        &mut self,
-        version: u32,
-        when: (u64, u64),
-    ) -> Result<bool, Refused> {
+    pub(crate) fn switch_engine(&mut self, version: u32, when: Schedule) -> Result<bool, Refused> {
         let version = EngineVersion::known(version.into()).ok_or(Refused::NoSuchEngine)?;
         Ok(self.registry.switch_engine(version, when))
     }
@@ -187,9 +220,9 @@ impl Extensions {
                 let _no_room = spaces.create(&objects);
             }
             // It counts against nobody.
-            spaces.charge_to(None);
             if let Ok(tuple) = object {
                 let _no_room = spaces.apply(
+                    Actor::SERVICE,
                     &objects,
                     &Operation::Out {
                         tuple,
@@ -245,7 +278,8 @@ impl Extensions {
         ];
         if let (Ok(objects), Ok(template)) = (SpaceName::reserved(OBJECTS), Template::new(fields)) {
             // There is none if there was no room for it.
-            let _object = spaces.apply(&objects, &Operation::Inp { template }, None);
+            let inp = Operation::Inp { template };
+            let _object = spaces.apply(Actor::SERVICE, &objects, &inp, None);
         }
         Ok(())
     }
@@ -306,27 +340,22 @@ impl Extensions {
     /// Asks the policies of a space whether an operation may be.
     pub(crate) fn judge(
         &mut self,
-        (spaces, access): (&mut Spaces, &Access),
+        mut state: HostState<'_>,
         at: At,
         space: &SpaceName,
         operation: &Operation,
     ) -> Result<(), Refused> {
         for found in self.registry.judges(space, operation) {
-            let ground = Ground {
-                spaces,
-                access,
-                registry: &self.registry,
-            };
-            let hands = Hands::new(ground, found, None);
+            let ground = state.ground(&self.registry);
+            let hands = Hands::new(ground, found, at.actor(), None);
             let invocation = self.invocation(at, space, Cause::Judged(operation));
             let report = self.machine.call(found, invocation, hands)?;
-            spaces.look_as(Some(at.client.0));
             let Some(failure) = found.extension.failure(&report) else {
                 continue;
             };
             let said_no = matches!(failure.code, bezant_api::FailureCode::Refused(_));
             // One that is broken must not lock the space up for good, nor open it.
-            if said_no || !access.may(&at.client, space, Right::Administer) {
+            if said_no || !state.access.may(&at.client, space, Right::Administer) {
                 return Err(Refused::Extension(failure));
             }
         }
@@ -337,8 +366,9 @@ impl Extensions {
     /// After an error the caller undoes everything.
     pub(crate) fn run(
         &mut self,
-        (spaces, access): (&mut Spaces, &Access),
-        (at, waiter): (At, Option<WaiterId>),
+        mut state: HostState<'_>,
+        at: At,
+        waiter: Option<WaiterId>,
         space: &SpaceName,
         operation: &Operation,
     ) -> Option<Result<Ran, Refused>> {
@@ -349,17 +379,12 @@ impl Extensions {
             client: at.client,
             within_ms: operation.within_ms(),
         });
-        let ground = Ground {
-            spaces,
-            access,
-            registry: &self.registry,
-        };
-        let hands = Hands::new(ground, found, wait);
+        let ground = state.ground(&self.registry);
+        let hands = Hands::new(ground, found, at.actor(), wait);
         let report = match self.machine.call(found, invocation, hands) {
             Ok(report) => report,
             Err(refused) => return Some(Err(refused)),
         };
-        spaces.look_as(Some(at.client.0));
         if let Some(failure) = found.extension.failure(&report) {
             return Some(Err(Refused::Extension(failure)));
         }
@@ -370,30 +395,26 @@ impl Extensions {
         })
     }
 
-    /// Lets an extension deal with an event; what it burnt, and whether it did not fail. After
-    /// a failure the caller undoes everything.
+    /// Lets an extension deal with an event. After a failure the caller undoes everything.
     pub(crate) fn react(
         registry: &Registry,
         machine: &mut Machine,
-        (spaces, access): (&mut Spaces, &Access),
+        mut state: HostState<'_>,
         heard: Heard<'_>,
-    ) -> (u64, bool) {
+    ) -> Reaction {
         let Heard {
             found,
             invocation,
             served,
+            actor,
         } = heard;
-        let ground = Ground {
-            spaces,
-            access,
-            registry,
-        };
-        let hands = Hands::new(ground, found, None).of(served);
-        machine
-            .call(found, invocation, hands)
-            .map_or((0, false), |report| {
-                (report.fuel_used, report.result.is_ok())
-            })
+        let ground = state.ground(registry);
+        let hands = Hands::new(ground, found, actor, None).of(served);
+        let report = machine.call(found, invocation, hands);
+        Reaction {
+            fuel: report.as_ref().map_or(0, |report| report.fuel_used),
+            succeeded: report.is_ok_and(|report| report.result.is_ok()),
+        }
     }
 
     /// Which extensions there are, and what makes their calls.

@@ -1,7 +1,7 @@
 //! One replica's service: sessions, spaces and extensions behind the agreed log.
 //!
 //! The way of a decided proposal, request by request: `sessions` says whose
-//! turn it is, `calls` carries out the call, all or nothing, on the spaces or
+//! turn it is, an `execution` carries out the call (`calls`), all or nothing, on the spaces or
 //! through `extensions`, and waiting clients that were served are answered. `access` is who
 //! may do what, `decrees` the calls that change that.
 //! `reactions` lets extensions hear of what happened.
@@ -21,8 +21,10 @@
 )]
 
 mod access;
+mod at;
 mod calls;
 mod decrees;
+mod execution;
 mod extensions;
 mod group;
 pub mod limits;
@@ -41,27 +43,18 @@ use bezant_bft::{
     service::{Admission, BadSnapshot, Replies, Service},
     state::State,
 };
-use bezant_tuplespace::{Outcome, Refusal, SpaceName, Spaces, Wait, WaiterId};
+use bezant_tuplespace::{EndedWait, Outcome, Spaces, Wait};
 use bytes::Bytes;
 
 pub use crate::extensions::{LogLine, Tallied, Tally, Traced, TracedStep};
 use crate::{
     access::Access,
+    at::At,
+    execution::{Executed, Execution},
     extensions::Extensions,
     reactions::Reactions,
-    sessions::{Kept, Known, Opening, Sessions, Turn},
+    sessions::{Kept, Known, OpenedSession, Opener, Opening, Sessions, Turn},
 };
-
-/// The circumstances of the request being executed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct At {
-    /// Its proposal's number.
-    pub(crate) position: SeqNo,
-    /// The agreed time.
-    pub(crate) time: OrderedTime,
-    /// Who asks.
-    pub(crate) client: ClientId,
-}
 
 /// Numbers about the service for its operator; never part of the agreed state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,14 +82,6 @@ pub struct Kernel {
     extensions: Extensions,
     reactions: Reactions,
     time: OrderedTime,
-    /// Spaces that the request being executed made; it may still be undone.
-    created: Vec<SpaceName>,
-    /// Waits that the request being executed ended, and why.
-    refused: Vec<(WaiterId, Refusal)>,
-    /// Clients that it expelled.
-    expelled: Vec<ClientId>,
-    /// Whether it took a right from anybody.
-    rights_changed: bool,
 }
 
 impl core::fmt::Debug for Kernel {
@@ -117,10 +102,6 @@ impl Kernel {
             extensions: Extensions::new(),
             reactions: Reactions::default(),
             time: OrderedTime(0),
-            created: Vec::new(),
-            refused: Vec::new(),
-            expelled: Vec::new(),
-            rights_changed: false,
         }
     }
 
@@ -223,7 +204,7 @@ impl Kernel {
                 return;
             }
         }
-        while let Some((parked, _)) = self.sessions.unpark(request.session) {
+        while let Some(parked) = self.sessions.unpark(request.session) {
             self.run(&parked, position, replies);
         }
     }
@@ -242,7 +223,10 @@ impl Kernel {
         if ttl_ms.is_some_and(|ms| !limits::SESSION_MS.contains(&ms)) {
             return (position, Refused::TtlOutOfRange.into());
         }
-        let opener = (request.client, nonce);
+        let opener = Opener {
+            client: request.client,
+            nonce,
+        };
         match self.sessions.open(opener, position, ttl_ms, self.time.0) {
             Opening::Opened {
                 session,
@@ -264,56 +248,31 @@ impl Kernel {
     /// Carries out a request whose turn it is.
     fn run(&mut self, request: &Request, position: SeqNo, replies: &mut Replies) {
         let id = request.session;
-        let waiter = WaiterId {
-            owner: id.0,
-            number: request.number.0,
-        };
         let at = At {
             position,
             time: self.time,
             client: request.client,
+            session: id,
+            number: request.number,
         };
         self.sessions.renew(id, self.time.0);
-        self.spaces.act_for(Some(id.0));
-        self.spaces.charge_to(Some(request.client.0));
-        self.spaces.look_as(Some(request.client.0));
-        match self.carry_out(&request.op, waiter, at) {
+        let Executed {
+            answer,
+            consequences,
+        } = Execution::begin(self, at).carry_out(&request.op);
+        match answer {
             Some(answer) => {
                 let reply = reply_to(request, position, &answer);
                 self.sessions
                     .keep(id, request.number, Kept::Reply(reply.clone()));
                 replies.push((request.client, reply));
-                self.after(request, &answer, position, replies);
             }
             None => self.sessions.keep(id, request.number, Kept::Waiting),
         }
-        self.enforce(position, replies);
+        self.enforce(consequences, at, replies);
         self.tell_extensions(position);
         self.spaces.commit();
         self.answer_served(position, replies);
-    }
-
-    /// What a call does to its session besides being answered.
-    fn after(
-        &mut self,
-        request: &Request,
-        answer: &Answer,
-        position: SeqNo,
-        replies: &mut Replies,
-    ) {
-        match answer {
-            Answer::Closed => {
-                self.end_session(request.session);
-            }
-            Answer::Cancelled(true) => {
-                if let Ok(Call::Cancel { number }) = Call::decode(&request.op) {
-                    let ended = Answer::Refused(Refused::Cancelled);
-                    let number = RequestNumber(number);
-                    self.end_wait(request.session, number, &ended, position, replies);
-                }
-            }
-            _ => {}
-        }
     }
 
     /// A session ends with all that it had.
@@ -354,11 +313,22 @@ impl Kernel {
             let answer = Answer::Outcome(Outcome::Match(Some(served.tuple)));
             self.end_wait(session, number, &answer, position, replies);
         }
-        for (watch, outcome) in self.spaces.take_told() {
-            let (session, number) = (SessionId(watch.owner), RequestNumber(watch.number));
-            let answer = Answer::Outcome(outcome);
-            self.end_wait(session, number, &answer, position, replies);
+        for told in self.spaces.take_told() {
+            self.end_wait_with(told, position, replies);
         }
+    }
+
+    /// Answers a wait that ended in the spaces.
+    pub(crate) fn end_wait_with(
+        &mut self,
+        ended: EndedWait,
+        position: SeqNo,
+        replies: &mut Replies,
+    ) {
+        let EndedWait { waiter, outcome } = ended;
+        let (session, number) = (SessionId(waiter.owner), RequestNumber(waiter.number));
+        let answer = Answer::Outcome(outcome);
+        self.end_wait(session, number, &answer, position, replies);
     }
 }
 
@@ -373,7 +343,8 @@ impl Service for Kernel {
         }
         if request.session == SessionId::NONE {
             let opened_before = self.sessions.opened(&request.client, request.number.0);
-            return opened_before.map_or(Admission::New, |(session, position)| {
+            return opened_before.map_or(Admission::New, |before| {
+                let OpenedSession { session, position } = before;
                 Admission::Done(reply_to(request, position, &opened(session)))
             });
         }

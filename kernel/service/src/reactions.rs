@@ -14,7 +14,7 @@ use std::{collections::VecDeque, sync::Arc};
 use bezant_api::{EventKind, Right};
 use bezant_bft::ids::{ClientId, SeqNo, SessionId};
 use bezant_extensions::{
-    Cause, Invocation,
+    Cause, EventRef, Invocation,
     limits::{
         EVENT_FUEL_PER_PROPOSAL, MAX_CASCADE_DEPTH, MAX_CASCADE_EVENTS, MAX_UNHEARD,
         MAX_UNHEARD_BYTES,
@@ -24,11 +24,11 @@ use bezant_tuple::{
     Tuple,
     codec::{self, Reader},
 };
-use bezant_tuplespace::{Audience, BadContent, ClientKey, SpaceName, WaiterId};
+use bezant_tuplespace::{Actor, Audience, BadContent, SpaceName, WaiterId};
 
 use crate::{
     Kernel,
-    extensions::{Extensions, Heard},
+    extensions::{Extensions, Heard, HostState, Reaction, Recipient},
 };
 
 /// What finding out who hears of an event counts as, in fuel: so that a proposal's share is
@@ -42,13 +42,27 @@ struct Event {
     kind: EventKind,
     tuple: Tuple,
     audience: Option<Arc<Audience>>,
-    /// Who was served, and which wait.
-    served: Option<(ClientKey, WaiterId)>,
+    /// Who was served.
+    served: Option<Recipient>,
     depth: u8,
     /// The order of the extension registered last when it happened: later ones do not hear it.
     until: u64,
     /// The order of the extension that heard it last.
     after: u64,
+}
+
+/// How much has happened in the spaces since the last commit: what comes behind it is new.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mark {
+    happened: usize,
+    served: usize,
+}
+
+/// How many events are waiting to be heard, and the bytes of their tuples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Unheard {
+    events: usize,
+    bytes: usize,
 }
 
 /// Events that go back to one cause.
@@ -64,8 +78,8 @@ struct Cascade {
 pub(crate) struct Reactions {
     /// None of them is empty.
     cascades: VecDeque<Cascade>,
-    /// How many events are in them, and the bytes of their tuples; these follow from them.
-    unheard: (usize, usize),
+    /// How much is in them; it follows from them.
+    unheard: Unheard,
     /// The fuel used up in the proposal being executed; no state.
     spent: u64,
 }
@@ -80,12 +94,13 @@ impl Reactions {
     fn admit(&mut self, events: VecDeque<Event>) -> VecDeque<Event> {
         let mut admitted = VecDeque::new();
         for event in events {
-            let (count, bytes) = self.unheard;
+            let Unheard { events, bytes } = self.unheard;
             let bytes = bytes.saturating_add(event.tuple.encoded_len());
-            if count >= MAX_UNHEARD || bytes > MAX_UNHEARD_BYTES {
+            if events >= MAX_UNHEARD || bytes > MAX_UNHEARD_BYTES {
                 break;
             }
-            self.unheard = (count.saturating_add(1), bytes);
+            let events = events.saturating_add(1);
+            self.unheard = Unheard { events, bytes };
             admitted.push_back(event);
         }
         admitted
@@ -93,11 +108,11 @@ impl Reactions {
 
     /// An event has been heard by all.
     fn let_go(&mut self, event: &Event) {
-        let (count, bytes) = self.unheard;
-        self.unheard = (
-            count.saturating_sub(1),
-            bytes.saturating_sub(event.tuple.encoded_len()),
-        );
+        let Unheard { events, bytes } = self.unheard;
+        self.unheard = Unheard {
+            events: events.saturating_sub(1),
+            bytes: bytes.saturating_sub(event.tuple.encoded_len()),
+        };
     }
 
     /// Appends everything in canonical encoding.
@@ -147,10 +162,10 @@ impl Event {
             .unwrap_or(&everybody)
             .encode_into(out);
         let served = self.served.as_ref();
-        codec::put_bytes(out, served.map_or(&[], |(client, _)| client));
-        if let Some((_, wait)) = served {
-            codec::put_varint(out, wait.owner);
-            codec::put_varint(out, wait.number);
+        codec::put_bytes(out, served.map_or(&[], |served| &served.client.0));
+        if let Some(served) = served {
+            codec::put_varint(out, served.waiter.owner);
+            codec::put_varint(out, served.waiter.number);
         }
         out.push(self.depth);
         codec::put_varint(out, self.until);
@@ -171,7 +186,10 @@ impl Event {
                     .try_into()
                     .map_err(|_| BadContent::Contradiction("a key that is none"))?;
                 let (owner, number) = (reader.varint()?, reader.varint()?);
-                Some((client, WaiterId { owner, number }))
+                Some(Recipient {
+                    client: ClientId(client),
+                    waiter: WaiterId { owner, number },
+                })
             }
         };
         let (depth, until, after) = (reader.byte()?, reader.varint()?, reader.varint()?);
@@ -204,7 +222,7 @@ impl Kernel {
 
     /// Lets extensions hear of everything since the last commit.
     pub(crate) fn tell_extensions(&mut self, position: SeqNo) {
-        let events = self.heard((0, 0), 0);
+        let events = self.heard(Mark::default(), 0);
         let events = self.reactions.admit(events);
         if !events.is_empty() {
             self.reactions.cascades.push_back(Cascade {
@@ -218,7 +236,7 @@ impl Kernel {
     }
 
     /// What happened, without so much that did before, as far as extensions subscribe to it.
-    fn heard(&self, (happened, served): (usize, usize), depth: u8) -> VecDeque<Event> {
+    fn heard(&self, before: Mark, depth: u8) -> VecDeque<Event> {
         let registry = self.extensions.registry();
         let mut events = VecDeque::new();
         if depth >= MAX_CASCADE_DEPTH || !registry.hears() {
@@ -226,9 +244,10 @@ impl Kernel {
         }
         let until = registry.registered();
         let is_heard = |space: &SpaceName, kind: EventKind, tuple: &Tuple| {
-            registry.hearer((space, kind, tuple), 0, until).is_some()
+            let event = EventRef { space, kind, tuple };
+            registry.hearer(event, 0, until).is_some()
         };
-        for happened in self.spaces.happened(happened) {
+        for happened in self.spaces.happened(before.happened) {
             let kind = EventKind::from(happened.what);
             if is_heard(happened.space, kind, happened.tuple) {
                 events.push_back(Event {
@@ -243,7 +262,7 @@ impl Kernel {
                 });
             }
         }
-        for served in self.spaces.served().iter().skip(served) {
+        for served in self.spaces.served().iter().skip(before.served) {
             if is_heard(&served.space, EventKind::Served, &served.tuple) {
                 let client = self.sessions.owner(SessionId(served.waiter.owner));
                 events.push_back(Event {
@@ -251,7 +270,10 @@ impl Kernel {
                     kind: EventKind::Served,
                     tuple: served.tuple.clone(),
                     audience: None,
-                    served: client.map(|client| (client.0, served.waiter)),
+                    served: client.map(|client| Recipient {
+                        client,
+                        waiter: served.waiter,
+                    }),
                     depth,
                     until,
                     after: 0,
@@ -281,15 +303,16 @@ impl Kernel {
                 self.reactions.cascades.push_front(cascade);
             }
         }
-        self.spaces.act_for(None);
-        self.spaces.charge_to(None);
-        self.spaces.look_as(None);
     }
 
     /// Lets the next extension deal with an event; whether there was one.
     fn react_to(&mut self, event: &mut Event, cascade: &mut Cascade, position: SeqNo) -> bool {
         let (registry, machine) = self.extensions.parts();
-        let about = (&event.space, event.kind, &event.tuple);
+        let about = EventRef {
+            space: &event.space,
+            kind: event.kind,
+            tuple: &event.tuple,
+        };
         let Some(found) = registry.hearer(about, event.after, event.until) else {
             return false;
         };
@@ -304,23 +327,33 @@ impl Kernel {
             return true;
         }
         let savepoint = self.spaces.savepoint();
-        let before = (self.spaces.happenings(), self.spaces.served().len());
-        self.spaces.act_for(None);
-        self.spaces.charge_to(Some(owner.0));
+        let before = Mark {
+            happened: self.spaces.happenings(),
+            served: self.spaces.served().len(),
+        };
         let heard = Heard {
             found,
             invocation: Invocation {
                 space: &event.space,
                 cause: Cause::Event(event.kind, &event.tuple),
-                invoker: event.served.map_or(owner.0, |(client, _)| client),
+                invoker: event.served.map_or(owner.0, |served| served.client.0),
                 now_ms: self.time.0,
                 sequence: position.0,
                 engine: registry.engine(),
             },
-            served: event.served.map(|(client, wait)| (wait, ClientId(client))),
+            served: event.served,
+            // Nobody called it: it has no session, and its owner pays.
+            actor: Actor {
+                session: None,
+                payer: Some(&owner.0),
+                viewer: Some(&owner.0),
+            },
         };
-        let ground = (&mut self.spaces, &self.access);
-        let (fuel, succeeded) = Extensions::react(registry, machine, ground, heard);
+        let state = HostState {
+            spaces: &mut self.spaces,
+            access: &self.access,
+        };
+        let Reaction { fuel, succeeded } = Extensions::react(registry, machine, state, heard);
         self.reactions.spent = self.reactions.spent.saturating_add(fuel);
         if succeeded {
             let mut caused = self.heard(before, event.depth.saturating_add(1));

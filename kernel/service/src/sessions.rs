@@ -95,6 +95,20 @@ pub(crate) enum Opening {
     Full,
 }
 
+/// Who opens a session, and with which number of its own that tells it apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Opener {
+    pub(crate) client: ClientId,
+    pub(crate) nonce: u64,
+}
+
+/// A session, and the position at which it was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OpenedSession {
+    pub(crate) session: SessionId,
+    pub(crate) position: SeqNo,
+}
+
 impl Sessions {
     /// Number of sessions.
     pub(crate) fn len(&self) -> usize {
@@ -102,24 +116,31 @@ impl Sessions {
     }
 
     /// The session a client opened with `nonce`, if it still exists, and where it was opened.
-    pub(crate) fn opened(&self, client: &ClientId, nonce: u64) -> Option<(SessionId, SeqNo)> {
+    pub(crate) fn opened(&self, client: &ClientId, nonce: u64) -> Option<OpenedSession> {
         let id = self.by_client.get(client)?.get(&nonce)?;
-        self.sessions.get(id).map(|session| (*id, session.opened))
+        self.sessions.get(id).map(|session| OpenedSession {
+            session: *id,
+            position: session.opened,
+        })
     }
 
     /// Opens a session for `owner`; the same nonce again gives the same session.
     /// It lives for `ttl_ms` without a request from `now_ms` on.
     pub(crate) fn open(
         &mut self,
-        (owner, nonce): (ClientId, u64),
+        opener: Opener,
         position: SeqNo,
         ttl_ms: Option<u64>,
         now_ms: u64,
     ) -> Opening {
-        if let Some((session, opened)) = self.opened(&owner, nonce) {
+        let Opener {
+            client: owner,
+            nonce,
+        } = opener;
+        if let Some(before) = self.opened(&owner, nonce) {
             return Opening::Opened {
-                session,
-                opened,
+                session: before.session,
+                opened: before.position,
                 evicted: None,
             };
         }
@@ -306,7 +327,7 @@ impl Sessions {
     }
 
     /// The parked request whose turn has come, taken out.
-    pub(crate) fn unpark(&mut self, id: SessionId) -> Option<(Request, Turn)> {
+    pub(crate) fn unpark(&mut self, id: SessionId) -> Option<Request> {
         let session = self.sessions.get_mut(&id)?;
         let request = session.parked.remove(&RequestNumber(session.next))?;
         let turn = session.take_turn(&request);
@@ -314,7 +335,7 @@ impl Sessions {
             session.parked.insert(request.number, request);
             return None;
         }
-        Some((request, turn))
+        Some(request)
     }
 
     /// Records what became of an executed request.
@@ -363,7 +384,7 @@ mod tests {
     }
 
     fn opened(sessions: &mut Sessions, client: ClientId, nonce: u64) -> SessionId {
-        match sessions.open((client, nonce), SeqNo(1), None, 0) {
+        match sessions.open(Opener { client, nonce }, SeqNo(1), None, 0) {
             Opening::Opened { session, .. } => session,
             Opening::Full => panic!("no room"),
         }
@@ -405,7 +426,7 @@ mod tests {
             sessions.arrive(&request(ANN, id, 1, &[]), SeqNo(2)),
             Turn::Now
         );
-        assert_eq!(sessions.unpark(id).unwrap().0.number, RequestNumber(2));
+        assert_eq!(sessions.unpark(id).unwrap().number, RequestNumber(2));
         for number in [1, 2] {
             assert_eq!(
                 sessions.arrive(&request(ANN, id, number, &[]), SeqNo(3)),
@@ -512,8 +533,11 @@ mod tests {
             opened(&mut sessions, ANN, nonce);
         }
         let _turn = sessions.arrive(&request(ANN, first, 1, &[]), SeqNo(9));
-        let Opening::Opened { evicted, .. } = sessions.open((ANN, u64::MAX), SeqNo(10), None, 0)
-        else {
+        let opener = Opener {
+            client: ANN,
+            nonce: u64::MAX,
+        };
+        let Opening::Opened { evicted, .. } = sessions.open(opener, SeqNo(10), None, 0) else {
             panic!("no room");
         };
         assert!(evicted.is_some_and(|id| id != first && id != others));

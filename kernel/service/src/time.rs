@@ -5,9 +5,8 @@
 //! when something is due, one that comes much later tells of an outage. Clients
 //! could renew nothing meanwhile, so nothing of it is counted against them.
 
-use bezant_api::Answer;
 use bezant_bft::{
-    ids::{OrderedTime, RequestNumber, SeqNo, SessionId},
+    ids::{OrderedTime, SeqNo},
     service::Replies,
 };
 
@@ -30,10 +29,8 @@ impl Kernel {
         self.spaces.expire(now.0);
         self.tell_extensions(position);
         self.spaces.commit();
-        for (wait, nothing) in self.spaces.end_waits() {
-            let (session, number) = (SessionId(wait.owner), RequestNumber(wait.number));
-            let answer = Answer::Outcome(nothing);
-            self.end_wait(session, number, &answer, position, replies);
+        for over in self.spaces.end_waits() {
+            self.end_wait_with(over, position, replies);
         }
         while let Some(session) = self.sessions.over(now.0) {
             let _to_be_committed = self.spaces.savepoint();

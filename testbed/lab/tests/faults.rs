@@ -7,25 +7,14 @@
     reason = "a test may stop"
 )]
 
+mod common;
+
 use std::time::{Duration, Instant};
 
 use bezant_client::{Client, template, tuple};
-use bezant_lab::{Fault, LocalCluster, LocalOptions, OnDemand as _};
+use bezant_lab::{Fault, LocalCluster, OnDemand as _};
 use bezant_node::NodeStatus;
-
-const DEADLINE: Duration = Duration::from_secs(30);
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-}
-
-async fn client(cluster: &LocalCluster) -> Client {
-    let client = Client::builder(cluster.view()).timeout(DEADLINE);
-    client.connect().await.unwrap()
-}
+use common::{DEADLINE, client, runtime, start};
 
 fn status(cluster: &LocalCluster, replica: usize) -> NodeStatus {
     cluster.nodes[replica].status().unwrap()
@@ -50,7 +39,7 @@ async fn work(client: &Client, count: i64) {
 
 #[test]
 fn a_replica_whose_messages_get_lost_catches_up_when_they_do_not() {
-    let cluster = LocalCluster::start(&LocalOptions::default()).unwrap();
+    let cluster = start();
     runtime().block_on(async {
         let client = client(&cluster).await;
         let before = status(&cluster, 2).frames_dropped;
@@ -70,7 +59,7 @@ fn a_replica_whose_messages_get_lost_catches_up_when_they_do_not() {
 
 #[test]
 fn delayed_messages_arrive_late_and_in_full() {
-    let cluster = LocalCluster::start(&LocalOptions::default()).unwrap();
+    let cluster = start();
     runtime().block_on(async {
         let client = client(&cluster).await;
         work(&client, 1).await;
@@ -87,7 +76,7 @@ fn delayed_messages_arrive_late_and_in_full() {
 
 #[test]
 fn a_slow_primary_is_slow_and_stays() {
-    let cluster = LocalCluster::start(&LocalOptions::default()).unwrap();
+    let cluster = start();
     runtime().block_on(async {
         let client = client(&cluster).await;
         work(&client, 1).await;
@@ -113,7 +102,7 @@ fn a_slow_primary_is_slow_and_stays() {
 /// what the clients asked for is done once.
 #[test]
 fn an_equivocating_primary_is_replaced() {
-    let cluster = LocalCluster::start(&LocalOptions::default()).unwrap();
+    let cluster = start();
     runtime().block_on(async {
         let client = client(&cluster).await;
         work(&client, 1).await;

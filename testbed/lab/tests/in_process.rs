@@ -7,6 +7,8 @@
     reason = "a test may stop"
 )]
 
+mod common;
+
 use std::time::{Duration, Instant};
 
 use bezant_bft::seal::Source;
@@ -17,27 +19,7 @@ use bezant_client::{
 use bezant_extensions::recipes;
 use bezant_lab::{Fault, LocalCluster, LocalOptions, OnDemand as _};
 use bezant_node::NodeStatus;
-
-const DEADLINE: Duration = Duration::from_secs(30);
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-}
-
-fn start() -> LocalCluster {
-    LocalCluster::start(&LocalOptions::default()).unwrap()
-}
-
-async fn client(cluster: &LocalCluster) -> Client {
-    Client::builder(cluster.view())
-        .timeout(DEADLINE)
-        .connect()
-        .await
-        .unwrap()
-}
+use common::{DEADLINE, client, runtime, start};
 
 /// Waits until every running replica's status satisfies `condition`.
 fn await_status(cluster: &LocalCluster, condition: impl Fn(&NodeStatus) -> bool) {

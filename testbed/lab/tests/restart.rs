@@ -7,13 +7,14 @@
     reason = "a test may stop"
 )]
 
+mod common;
+
 use std::time::{Duration, Instant};
 
-use bezant_client::{Client, template, tuple};
+use bezant_client::{template, tuple};
 use bezant_lab::{LocalCluster, LocalOptions, local};
 use bezant_node::{NodeConfig, NodeHandle, NodeStatus, StorageKind};
-
-const DEADLINE: Duration = Duration::from_secs(30);
+use common::{DEADLINE, client, runtime};
 
 fn files(storage: StorageKind) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -27,18 +28,6 @@ fn files(storage: StorageKind) -> tempfile::TempDir {
 
 fn config(folder: &tempfile::TempDir, replica: u8) -> NodeConfig {
     NodeConfig::load(&folder.path().join(format!("node-{replica}.toml"))).unwrap()
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-}
-
-async fn client(cluster: &LocalCluster) -> Client {
-    let client = Client::builder(cluster.view()).timeout(DEADLINE);
-    client.connect().await.unwrap()
 }
 
 #[test]

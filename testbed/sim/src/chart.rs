@@ -22,7 +22,7 @@ impl Trace {
         let mut text = String::new();
         for frame in self.frames.as_deref().unwrap_or_default() {
             let said = codec::decode::<PeerMessage>(&frame.bytes);
-            let said = said.map_or_else(|_| "garbage".to_owned(), |m| describe(&m).2);
+            let said = said.map_or_else(|_| "garbage".to_owned(), |m| describe(&m).text);
             let arrived = frame
                 .arrived
                 .map_or_else(|| "lost".to_owned(), |at| at.to_string());
@@ -77,9 +77,13 @@ fn row(frame: &Frame) -> String {
     let arrived = frame
         .arrived
         .map_or_else(|| "-1".to_owned(), |at| at.to_string());
-    let (kind, number, text) = match codec::decode::<PeerMessage>(&frame.bytes) {
+    let Described { kind, number, text } = match codec::decode::<PeerMessage>(&frame.bytes) {
         Ok(message) => describe(&message),
-        Err(_) => ("garbage", None, format!("{} bytes", frame.bytes.len())),
+        Err(_) => Described {
+            kind: "garbage",
+            number: None,
+            text: format!("{} bytes", frame.bytes.len()),
+        },
     };
     let number = number.map_or_else(|| "-1".to_owned(), |number| number.to_string());
     let text = escape(&text).replace('\\', "\\\\").replace('"', "\\\"");
@@ -89,8 +93,16 @@ fn row(frame: &Frame) -> String {
     )
 }
 
-fn describe(message: &PeerMessage) -> (&'static str, Option<u64>, String) {
-    match message {
+/// A message as the page tells of it.
+struct Described {
+    kind: &'static str,
+    /// The number of the log it is about.
+    number: Option<u64>,
+    text: String,
+}
+
+fn describe(message: &PeerMessage) -> Described {
+    let (kind, number, text) = match message {
         PeerMessage::PrePrepare(m) => {
             let vote = &m.vote.body;
             let text = format!(
@@ -145,7 +157,8 @@ fn describe(message: &PeerMessage) -> (&'static str, Option<u64>, String) {
         PeerMessage::ViewChange(m) => ("view-change", None, brief(&m.body)),
         PeerMessage::NewView(m) => ("view-change", None, brief(&m.body)),
         other => ("other", None, brief(other)),
-    }
+    };
+    Described { kind, number, text }
 }
 
 fn brief(message: &impl std::fmt::Debug) -> String {

@@ -9,7 +9,9 @@ use bezant_bft::{
     service::Replies,
 };
 
-use crate::model::{Service, Wait};
+use bezant_model::Wait;
+
+use crate::model::Service;
 
 /// What the model says of one number.
 #[derive(Debug)]

@@ -9,7 +9,7 @@
 use std::hint::black_box;
 
 use bezant_tuple::{Template, Tuple, Value};
-use bezant_tuplespace::{Applied, Lease, Limits, Operation, SpaceName, Spaces, WaiterId};
+use bezant_tuplespace::{Actor, Applied, Lease, Limits, Operation, SpaceName, Spaces, WaiterId};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 /// The allocator of the node: what is taken after a million others is freed with it.
@@ -73,7 +73,9 @@ impl House {
     }
 
     fn apply(&mut self, operation: &Operation, waiter: Option<WaiterId>) -> Applied {
-        let applied = self.spaces.apply(&self.space, operation, waiter);
+        let applied = self
+            .spaces
+            .apply(Actor::SERVICE, &self.space, operation, waiter);
         applied.unwrap_or_else(|refusal| panic!("{refusal}"))
     }
 

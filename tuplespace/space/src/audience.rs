@@ -5,13 +5,13 @@
 //! tuple does not exist: no operation finds, counts, takes, awaits or tells of it
 //! (docs/decisions/019-single-tuples.md).
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bezant_tuple::{Tuple, codec::Reader};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BadContent, Groups, Refusal, Whom,
+    BadContent, Groups, Operation, Refusal, Whom,
     whom::{ClientKey, put_list, read_list},
 };
 
@@ -93,6 +93,15 @@ impl Viewer<'_> {
         let list = list.as_ref();
         list.is_none_or(|list| self.groups.mean(list, self.client))
     }
+}
+
+/// For whom the tuple is to be that an operation inserts, unless it is for everybody.
+pub(crate) fn narrowed_to(operation: &Operation) -> Result<Option<Arc<Audience>>, Refusal> {
+    let Some(audience) = operation.audience() else {
+        return Ok(None);
+    };
+    audience.check()?;
+    Ok((!audience.is_everybody()).then(|| Arc::new(audience.clone())))
 }
 
 /// What a tuple weighs in all bounds of bytes: its canonical encoding, and that of its

@@ -145,10 +145,35 @@ impl Sought {
                 let to = to.map_or_else(|| Key::beyond(Kind::Int), Key::of_int);
                 (Run::Span(from, to), true)
             }
-            Field::TextPrefix(prefix) => prefixed(Kind::Text, prefix.as_bytes()),
-            Field::BytesPrefix(prefix) => prefixed(Kind::Bytes, prefix),
+            Field::TextPrefix(prefix) => {
+                return Some(Self::by_prefix(Kind::Text, prefix.as_bytes()));
+            }
+            Field::BytesPrefix(prefix) => return Some(Self::by_prefix(Kind::Bytes, prefix)),
         };
         Some(Self { run, whole })
+    }
+
+    /// What begins with `prefix`.
+    fn by_prefix(kind: Kind, prefix: &[u8]) -> Self {
+        let kept = prefix.get(..CLIP_BYTES).unwrap_or(prefix);
+        let mut after = kept.to_vec();
+        // The next content that does not begin so: the last byte that can be
+        // raised is, and what follows it is dropped.
+        let to = loop {
+            match after.pop() {
+                Some(u8::MAX) => {}
+                Some(byte) => {
+                    after.push(byte + 1);
+                    break Key::of_content(kind, &after);
+                }
+                None => break Key::beyond(kind),
+            }
+        };
+        let from = Key::of_content(kind, kept);
+        Self {
+            run: Run::Span(from, to),
+            whole: prefix.len() <= CLIP_BYTES,
+        }
     }
 }
 
@@ -159,25 +184,6 @@ fn is_kept_whole(value: &Value) -> bool {
         Value::List(_) => value.encoded_len() <= CLIP_BYTES,
         Value::Nil | Value::Bool(_) | Value::Int(_) => true,
     }
-}
-
-fn prefixed(kind: Kind, prefix: &[u8]) -> (Run, bool) {
-    let kept = prefix.get(..CLIP_BYTES).unwrap_or(prefix);
-    let mut after = kept.to_vec();
-    // The next content that does not begin so: the last byte that can be
-    // raised is, and what follows it is dropped.
-    let to = loop {
-        match after.pop() {
-            Some(u8::MAX) => {}
-            Some(byte) => {
-                after.push(byte + 1);
-                break Key::of_content(kind, &after);
-            }
-            None => break Key::beyond(kind),
-        }
-    };
-    let from = Key::of_content(kind, kept);
-    (Run::Span(from, to), prefix.len() <= CLIP_BYTES)
 }
 
 const fn ordinal(kind: Kind) -> u8 {

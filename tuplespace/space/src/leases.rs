@@ -17,8 +17,14 @@ pub(crate) enum Hold {
     Owner(u64),
 }
 
-/// Where a tuple lies: its space, and the number of its fields.
-pub(crate) type Place = (SpaceName, usize);
+/// Where a tuple lies.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) space: SpaceName,
+    /// The number of its fields.
+    pub(crate) arity: usize,
+    pub(crate) id: TupleId,
+}
 
 /// All tuples that do not live for ever.
 #[derive(Debug, Default)]
@@ -41,10 +47,10 @@ impl Leases {
         Some(*end)
     }
 
-    pub(crate) fn insert(&mut self, hold: Hold, id: TupleId, place: Place) {
+    pub(crate) fn insert(&mut self, hold: Hold, place: Place) {
         match hold {
-            Hold::Until(end) => self.ends.insert((end, id), place),
-            Hold::Owner(owner) => self.owned.insert((owner, id), place),
+            Hold::Until(end) => self.ends.insert((end, place.id), place),
+            Hold::Owner(owner) => self.owned.insert((owner, place.id), place),
         };
     }
 
@@ -57,16 +63,15 @@ impl Leases {
     }
 
     /// The lease that ended first, of those that have.
-    pub(crate) fn over(&self, clock: &Clock) -> Option<(TupleId, Place)> {
-        let ((end, id), place) = self.ends.first_key_value()?;
-        clock.is_over(*end).then(|| (*id, place.clone()))
+    pub(crate) fn over(&self, clock: &Clock) -> Option<Place> {
+        let ((end, _), place) = self.ends.first_key_value()?;
+        clock.is_over(*end).then(|| place.clone())
     }
 
     /// The oldest tuple of an owner.
-    pub(crate) fn of_owner(&self, owner: u64) -> Option<(TupleId, Place)> {
+    pub(crate) fn of_owner(&self, owner: u64) -> Option<Place> {
         let own = (owner, TupleId(0))..=(owner, TupleId(u64::MAX));
-        let ((_, id), place) = self.owned.range(own).next()?;
-        Some((*id, place.clone()))
+        self.owned.range(own).next().map(|(_, place)| place.clone())
     }
 
     /// The owner of each tuple that has one.

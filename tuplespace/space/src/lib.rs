@@ -8,6 +8,7 @@
 //! | module | concern |
 //! |---|---|
 //! | `name`, `ids`, `cursor`, `operation`, `outcome`, `refusal` | the vocabulary, which is also the wire's |
+//! | `actor` | on whose behalf an operation is carried out |
 //! | `limits` | every bound on what clients can make a replica hold |
 //! | `spaces` | [`Spaces`]: applying operations, all or nothing; its content as bytes |
 //! | `space`, `shelf` | one space; its tuples of one arity and which of them to look at |
@@ -32,6 +33,7 @@
 )]
 
 mod accounts;
+mod actor;
 mod audience;
 mod clock;
 mod cursor;
@@ -56,6 +58,7 @@ mod waiting;
 mod whom;
 
 pub use accounts::{Account, Payer};
+pub use actor::Actor;
 pub use audience::{Audience, MAX_AUDIENCE};
 pub use cursor::{Cursor, NoCursor};
 pub use history::{Change, Event};
@@ -66,7 +69,7 @@ pub use operation::{Lease, Operation, OperationKind};
 pub use outcome::{Applied, Outcome, Served, Wait, Wants};
 pub use parts::{Kept, Part, Parts};
 pub use refusal::Refusal;
-pub use spaces::{BadContent, Ended, Happened, Happening, Spaces};
+pub use spaces::{BadContent, Ended, EndedWait, Happened, Happening, Spaces};
 pub use undo::Savepoint;
 pub use whom::{ClientKey, GroupName, Groups, Whom, put_list, read_list};
 

@@ -31,6 +31,42 @@ impl Ties {
     }
 }
 
+/// Where a tuple lies in its space: on the shelf for its number of fields.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Locator {
+    pub(crate) arity: usize,
+    pub(crate) id: TupleId,
+}
+
+/// A tuple on its way into a space, with what is known of it beforehand.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) tuple: Tuple,
+    /// The index keys of its fields.
+    pub(crate) keys: Vec<Key>,
+    /// What it weighs with its ties.
+    pub(crate) bytes: u64,
+    pub(crate) ties: Ties,
+}
+
+impl Incoming {
+    pub(crate) fn new(tuple: Tuple, ties: Ties) -> Self {
+        Self {
+            keys: keys_of(&tuple),
+            bytes: ties.weigh(&tuple),
+            tuple,
+            ties,
+        }
+    }
+}
+
+/// A tuple that is out of its space, with what it hung together with.
+#[derive(Clone, Debug)]
+pub(crate) struct Removed {
+    pub(crate) tuple: Tuple,
+    pub(crate) ties: Ties,
+}
+
 /// One space as somebody sees it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'a> {
@@ -146,9 +182,9 @@ impl Space {
     }
 
     /// Where all tuples are: by arity and then oldest first.
-    pub(crate) fn places(&self) -> impl Iterator<Item = (usize, TupleId)> {
+    pub(crate) fn locators(&self) -> impl Iterator<Item = Locator> {
         let shelves = self.shelves.iter();
-        shelves.flat_map(|(arity, shelf)| shelf.ids().map(|id| (*arity, id)))
+        shelves.flat_map(|(arity, shelf)| shelf.ids().map(|id| Locator { arity: *arity, id }))
     }
 
     /// What a tuple weighs, if it is here.
@@ -167,18 +203,18 @@ impl Space {
         self.shelves.get(&template.arity())
     }
 
-    /// Puts a tuple in its place, for whom it is meant; `keys` are those of its fields and
-    /// `bytes` what it weighs.
-    pub(crate) fn insert(
-        &mut self,
-        id: TupleId,
-        tuple: Tuple,
-        (keys, bytes): (Vec<Key>, u64),
-        audience: Option<Arc<Audience>>,
-    ) {
+    /// Puts a tuple in its place, for whom it is meant. What its life hangs on and who pays is
+    /// entered apart ([`Space::hold`], [`Space::charge`]).
+    pub(crate) fn insert(&mut self, id: TupleId, incoming: Incoming) {
+        let Incoming {
+            tuple,
+            keys,
+            bytes,
+            ties,
+        } = incoming;
         let arity = tuple.arity();
         self.bytes += bytes;
-        if let Some(audience) = audience {
+        if let Some(audience) = ties.audience {
             self.narrow(id, audience);
         }
         self.shelves
@@ -188,7 +224,7 @@ impl Space {
     }
 
     /// Removes the tuple `id`, which has `arity` fields and is there, with its ties.
-    pub(crate) fn remove(&mut self, arity: usize, id: TupleId) -> (Tuple, Ties) {
+    pub(crate) fn remove(&mut self, arity: usize, id: TupleId) -> Removed {
         let Some(shelf) = self.shelves.get_mut(&arity) else {
             broken("a tuple to be removed has no shelf");
         };
@@ -204,7 +240,7 @@ impl Space {
             audience: self.audiences.remove(&id),
         };
         self.bytes -= ties.weigh(&tuple);
-        (tuple, ties)
+        Removed { tuple, ties }
     }
 }
 

@@ -12,24 +12,23 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bezant_tuple::{Template, Tuple};
 
-pub use ending::Ended;
+pub use ending::{Ended, EndedWait};
 pub use happening::{Happened, Happening};
 pub use snapshot::BadContent;
 use watching::Watch;
 
 use crate::{
-    Applied, Audience, Change, ClientKey, Cursor, Groups, Limits, Operation, Outcome, Payer, Quota,
-    Refusal, Savepoint, Served, SpaceName, TupleId, Wait, WaiterId, Wants,
+    Actor, Applied, ClientKey, Cursor, Groups, Limits, Operation, Outcome, Payer, Quota, Refusal,
+    Savepoint, Served, SpaceName, TupleId, Wait, WaiterId, Wants,
     accounts::Accounts,
-    audience::{Aim, Viewer},
+    audience::{Aim, Viewer, narrowed_to},
     broken,
     clock::{Clock, End},
     history::{Entry, History},
-    key::Key,
     leases::{Hold, Leases},
     limits::MAX_LEASE_MS,
     shelf::Work,
-    space::{Space, Ties, View, keys_of},
+    space::{Incoming, Removed, Space, Ties, View, keys_of},
     undo::{Undo, UndoLog},
     waiting::{Arrival, Matched, Offer, Serving, Waiter, Waiting},
 };
@@ -45,11 +44,9 @@ pub struct Spaces {
     waiting: Waiting,
     /// What happened and may still be undone.
     happening: Vec<Entry>,
-    /// Whether what expires does so with its session.
-    ending_session: bool,
     history: History,
     /// Answers to watches.
-    told: Vec<(WaiterId, Outcome)>,
+    told: Vec<EndedWait>,
     served: Vec<Served>,
     /// How those come back, in the same order.
     serving: Vec<Serving>,
@@ -57,12 +54,6 @@ pub struct Spaces {
     clock: Clock,
     leases: Leases,
     accounts: Accounts,
-    /// Who pays for what is put.
-    payer: Option<Payer>,
-    /// Who acts: the owner of the ephemeral tuples that are inserted.
-    owner: Option<u64>,
-    /// With whose eyes tuples are looked for.
-    client: Option<ClientKey>,
     groups: Arc<Groups>,
     /// The id last given out.
     last: TupleId,
@@ -87,12 +78,28 @@ impl From<Page> for Outcome {
     }
 }
 
+/// Where somebody looks for tuples, with whose eyes, and what for.
+#[derive(Clone, Copy)]
+struct Lookup<'a> {
+    space: &'a SpaceName,
+    viewer: Option<&'a ClientKey>,
+    aim: Aim,
+}
+
+impl<'a> Lookup<'a> {
+    /// With the eyes of an actor.
+    const fn new(space: &'a SpaceName, actor: Actor<'a>, aim: Aim) -> Self {
+        Self {
+            space,
+            viewer: actor.viewer,
+            aim,
+        }
+    }
+}
+
 /// A tuple on its way in: admitted, but nothing changed yet.
 struct Arriving {
-    tuple: Tuple,
-    bytes: u64,
-    ties: Ties,
-    keys: Vec<Key>,
+    incoming: Incoming,
     matched: Matched,
 }
 
@@ -112,7 +119,6 @@ impl Spaces {
             spaces: BTreeMap::new(),
             waiting: Waiting::default(),
             happening: Vec::new(),
-            ending_session: false,
             history: History::default(),
             told: Vec::new(),
             served: Vec::new(),
@@ -121,9 +127,6 @@ impl Spaces {
             clock: Clock::default(),
             leases: Leases::default(),
             accounts: Accounts::default(),
-            payer: None,
-            owner: None,
-            client: None,
             groups: Arc::default(),
             last: TupleId(0),
             tuples: 0,
@@ -192,18 +195,12 @@ impl Spaces {
         self.spaces.contains_key(space)
     }
 
-    /// Names who acts from here on: the owner of the ephemeral tuples that are inserted. With
-    /// none, none can be.
-    pub const fn act_for(&mut self, owner: Option<u64>) {
-        self.owner = owner;
-    }
-
     /// The names of all spaces, in order.
     pub fn names(&self) -> impl Iterator<Item = &SpaceName> {
         self.spaces.keys()
     }
 
-    /// Applies `operation` to `space`.
+    /// Applies `operation` to `space` on behalf of `actor`.
     ///
     /// With a `waiter`, an `rd` or `in` without a match waits under that id;
     /// without one it answers like `rdp` or `inp`. Whatever inserts a tuple
@@ -214,11 +211,12 @@ impl Spaces {
     /// A [`Refusal`]; then nothing changed.
     pub fn apply(
         &mut self,
+        actor: Actor<'_>,
         space: &SpaceName,
         operation: &Operation,
         waiter: Option<WaiterId>,
     ) -> Result<Applied, Refusal> {
-        let applied = self.try_apply(space, operation, waiter);
+        let applied = self.try_apply(actor, space, operation, waiter);
         if !self.undo.is_recording() {
             self.publish();
         }
@@ -227,6 +225,7 @@ impl Spaces {
 
     fn try_apply(
         &mut self,
+        actor: Actor<'_>,
         space: &SpaceName,
         operation: &Operation,
         waiter: Option<WaiterId>,
@@ -235,67 +234,59 @@ impl Spaces {
             return Err(Refusal::NoSuchSpace);
         }
         Self::check_cursor(space, operation)?;
-        let hold = self.hold(operation)?;
+        let hold = self.hold(actor, operation)?;
         let within_ms = operation.within_ms();
         if within_ms.is_some_and(|ms| !(1..=MAX_LEASE_MS).contains(&ms)) {
             return Err(Refusal::WaitOutOfRange);
         }
         let end = within_ms.map(|ms| self.clock.end_after(ms));
+        let see = Lookup::new(space, actor, Aim::See);
+        let take = Lookup::new(space, actor, Aim::Take);
         let outcome = match operation {
             Operation::Out { tuple, .. } | Operation::OutTo { tuple, .. } => {
-                let audience = self.audience(operation)?;
-                let arriving = self.admit(space, tuple, (hold, audience), None)?;
-                self.insert(space, arriving);
+                let ties = Ties {
+                    audience: narrowed_to(operation)?,
+                    ..self.ties(actor, hold)
+                };
+                self.out(space, tuple, ties)?;
                 Outcome::Done
             }
-            Operation::Rdp { template } => Outcome::Match(self.read(space, template)?),
-            Operation::Inp { template } => Outcome::Match(self.take(space, template)?),
-            Operation::Rd { template, .. } => match (self.read(space, template)?, waiter) {
-                (None, Some(id)) => {
-                    return self.wait(space, template, id, Wants::Read, end);
-                }
+            Operation::Rdp { template } => Outcome::Match(self.read(see, template)?),
+            Operation::Inp { template } => Outcome::Match(self.take(take, template)?),
+            Operation::Rd { template, .. } => match (self.read(see, template)?, waiter) {
+                (None, Some(id)) => return self.wait_as(see, template, Wants::Read, id, end),
                 (found, _) => Outcome::Match(found),
             },
-            Operation::In { template, .. } => match (self.take(space, template)?, waiter) {
-                (None, Some(id)) => {
-                    return self.wait(space, template, id, Wants::Take, end);
-                }
+            Operation::In { template, .. } => match (self.take(take, template)?, waiter) {
+                (None, Some(id)) => return self.wait_as(take, template, Wants::Take, id, end),
                 (found, _) => Outcome::Match(found),
             },
             Operation::Cas {
                 template, tuple, ..
             } => {
-                let found = self.read(space, template)?;
+                let found = self.read(see, template)?;
                 if found.is_none() {
-                    let arriving = self.admit(space, tuple, (hold, None), None)?;
-                    self.insert(space, arriving);
+                    self.out(space, tuple, self.ties(actor, hold))?;
                 }
                 Outcome::Match(found)
             }
             Operation::Replace {
                 template, tuple, ..
-            } => Outcome::Match(self.replace(space, template, tuple, hold)?),
+            } => {
+                let ties = self.ties(actor, hold);
+                Outcome::Match(self.replace(take, template, tuple, ties)?)
+            }
             Operation::RdAll {
                 template,
                 limit,
                 after,
-            } => self
-                .page((space, Aim::See), template, *limit, after.as_ref())?
-                .into(),
-            Operation::InAll { template, limit } => {
-                let page = self.page((space, Aim::Take), template, *limit, None)?;
-                for (id, _) in &page.found {
-                    self.remove(space, template.arity(), *id);
-                }
-                page.into()
-            }
+            } => self.page(see, template, *limit, after.as_ref())?.into(),
+            Operation::InAll { template, limit } => self.take_all(take, template, *limit)?.into(),
             Operation::Count { template } => {
-                let count =
-                    self.look((space, Aim::See), |view, work| view.count(template, work))?;
-                Outcome::Count(count)
+                Outcome::Count(self.look(see, |view, work| view.count(template, work))?)
             }
             Operation::Renew { template, lease_ms } => {
-                Outcome::Match(self.renew(space, template, *lease_ms)?)
+                Outcome::Match(self.renew(take, template, *lease_ms)?)
             }
             Operation::Watch {
                 template,
@@ -310,13 +301,13 @@ impl Spaces {
                     waiter,
                     end,
                 };
-                return self.watch(space, &watch);
+                return self.watch(see, &watch);
             }
             Operation::Survey {
                 template,
                 limit,
                 after,
-            } => self.survey(space, template, *limit, after.as_ref())?,
+            } => self.survey(see, template, *limit, after.as_ref())?,
         };
         Ok(Applied::Outcome(outcome))
     }
@@ -425,17 +416,17 @@ impl Spaces {
         self.examined
     }
 
-    /// Looks into a space with the eyes of whoever acts, counting the candidates.
+    /// Looks into a space with somebody's eyes, counting the candidates.
     fn look<T>(
         &mut self,
-        (name, aim): (&SpaceName, Aim),
+        lookup: Lookup<'_>,
         look: impl FnOnce(View<'_>, &mut Work) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        let space = self.spaces.get(name).ok_or(Refusal::NoSuchSpace)?;
+        let space = self.spaces.get(lookup.space).ok_or(Refusal::NoSuchSpace)?;
         let view = space.seen_by(Viewer {
-            client: self.client.as_ref(),
+            client: lookup.viewer,
             groups: &self.groups,
-            aim,
+            aim: lookup.aim,
         });
         let mut work = Work {
             examined: 0,
@@ -446,34 +437,59 @@ impl Spaces {
         seen
     }
 
-    fn read(&mut self, space: &SpaceName, template: &Template) -> Result<Option<Tuple>, Refusal> {
-        self.look((space, Aim::See), |view, work| {
+    fn read(&mut self, lookup: Lookup<'_>, template: &Template) -> Result<Option<Tuple>, Refusal> {
+        self.look(lookup, |view, work| {
             Ok(view.oldest(template, work)?.map(|(_, tuple)| tuple.clone()))
         })
     }
 
-    fn take(&mut self, space: &SpaceName, template: &Template) -> Result<Option<Tuple>, Refusal> {
-        let found = self.look((space, Aim::Take), |view, work| {
+    fn take(&mut self, lookup: Lookup<'_>, template: &Template) -> Result<Option<Tuple>, Refusal> {
+        let found = self.oldest(lookup, template)?;
+        Ok(found.map(|id| self.remove(lookup.space, template.arity(), id)))
+    }
+
+    fn take_all(
+        &mut self,
+        lookup: Lookup<'_>,
+        template: &Template,
+        limit: u32,
+    ) -> Result<Page, Refusal> {
+        let page = self.page(lookup, template, limit, None)?;
+        for (id, _) in &page.found {
+            self.remove(lookup.space, template.arity(), *id);
+        }
+        Ok(page)
+    }
+
+    fn oldest(
+        &mut self,
+        lookup: Lookup<'_>,
+        template: &Template,
+    ) -> Result<Option<TupleId>, Refusal> {
+        self.look(lookup, |view, work| {
             Ok(view.oldest(template, work)?.map(|(id, _)| id))
-        })?;
-        Ok(found.map(|id| self.remove(space, template.arity(), id)))
+        })
+    }
+
+    fn out(&mut self, space: &SpaceName, tuple: &Tuple, ties: Ties) -> Result<(), Refusal> {
+        let arriving = self.admit(space, tuple, ties, None)?;
+        self.insert(space, arriving);
+        Ok(())
     }
 
     fn replace(
         &mut self,
-        space: &SpaceName,
+        lookup: Lookup<'_>,
         template: &Template,
         tuple: &Tuple,
-        hold: Option<Hold>,
+        ties: Ties,
     ) -> Result<Option<Tuple>, Refusal> {
-        let found = self.look((space, Aim::Take), |view, work| {
-            Ok(view.oldest(template, work)?.map(|(id, _)| id))
-        })?;
-        let Some(id) = found else {
+        let space = lookup.space;
+        let Some(id) = self.oldest(lookup, template)? else {
             return Ok(None);
         };
         let leaving = self.leaving(space, id);
-        let arriving = self.admit(space, tuple, (hold, None), leaving)?;
+        let arriving = self.admit(space, tuple, ties, leaving)?;
         let old = self.remove(space, template.arity(), id);
         self.insert(space, arriving);
         Ok(Some(old))
@@ -490,7 +506,7 @@ impl Spaces {
     /// Up to a page of matches.
     fn page(
         &mut self,
-        space: (&SpaceName, Aim),
+        lookup: Lookup<'_>,
         template: &Template,
         limit: u32,
         after: Option<&Cursor>,
@@ -501,7 +517,7 @@ impl Spaces {
         let most = limit.min(self.limits.page_tuples) as usize;
         let most_bytes = self.limits.page_bytes;
         let after = after.map(|cursor| cursor.after);
-        self.look(space, |view, work| {
+        self.look(lookup, |view, work| {
             let mut found = Vec::new();
             let mut last = None;
             let mut bytes = 0;
@@ -526,32 +542,46 @@ impl Spaces {
         })
     }
 
-    /// Lets `id` wait for a match.
-    fn wait(
+    /// Lets somebody wait who looked and found nothing.
+    fn wait_as(
         &mut self,
-        space: &SpaceName,
+        lookup: Lookup<'_>,
         template: &Template,
-        id: WaiterId,
         wants: Wants,
+        id: WaiterId,
         end: Option<End>,
     ) -> Result<Applied, Refusal> {
-        if self.waiting.contains(id) {
+        self.wait(Waiter {
+            id,
+            space: lookup.space.clone(),
+            template: template.clone(),
+            wants,
+            client: lookup.viewer.copied(),
+            end,
+        })
+    }
+
+    fn wait(&mut self, waiter: Waiter) -> Result<Applied, Refusal> {
+        if self.waiting.contains(waiter.id) {
             return Err(Refusal::AlreadyWaiting);
         }
-        let bytes = self.waiting.bytes() + template.encoded_len() as u64;
+        let bytes = self.waiting.bytes() + waiter.template.encoded_len() as u64;
         if self.waiting.len() >= self.limits.waiters || bytes > self.limits.waiter_bytes {
             return Err(Refusal::TooManyWaiters);
         }
-        let arrival = self.waiting.arrive(Waiter {
-            id,
-            space: space.clone(),
-            template: template.clone(),
-            wants,
-            client: self.client,
-            end,
-        });
+        let arrival = self.waiting.arrive(waiter);
         self.undo.record(|| Undo::Arrived(arrival));
         Ok(Applied::Waiting)
+    }
+
+    /// What a tuple for everybody hangs together with that `actor` inserts.
+    fn ties(&self, actor: Actor<'_>, hold: Option<Hold>) -> Ties {
+        let payer = actor.payer.filter(|payer| self.account(payer).is_some());
+        Ties {
+            hold,
+            payer: payer.copied(),
+            audience: None,
+        }
     }
 
     /// Finds out whether `tuple` may come in and who gets it, once what is `leaving` has made
@@ -560,16 +590,10 @@ impl Spaces {
         &mut self,
         space: &SpaceName,
         tuple: &Tuple,
-        (hold, audience): (Option<Hold>, Option<Arc<Audience>>),
+        ties: Ties,
         leaving: Option<Leaving>,
     ) -> Result<Arriving, Refusal> {
-        let payer = self.payer.filter(|payer| self.account(payer).is_some());
         let keys = keys_of(tuple);
-        let ties = Ties {
-            hold,
-            payer,
-            audience,
-        };
         let offer = Offer {
             tuple,
             audience: ties.audience.as_deref(),
@@ -577,7 +601,7 @@ impl Spaces {
         };
         let examined = &mut self.examined;
         let matched = self.waiting.matching(space, offer, &keys, examined);
-        let weight = ties.weigh(tuple);
+        let (weight, payer) = (ties.weigh(tuple), ties.payer);
         // A tuple that is taken on arrival needs no room.
         if matched.taker.is_none() {
             let freed = leaving.map(|leaving| leaving.bytes);
@@ -595,41 +619,35 @@ impl Spaces {
                 return Err(Refusal::ClientFull);
             }
         }
-        let tuple = tuple.clone();
-        Ok(Arriving {
-            tuple,
+        let incoming = Incoming {
+            tuple: tuple.clone(),
+            keys,
             bytes: weight,
             ties,
-            keys,
-            matched,
-        })
+        };
+        Ok(Arriving { incoming, matched })
     }
 
     /// Carries out what [`Spaces::admit`] found.
     fn insert(&mut self, name: &SpaceName, arriving: Arriving) {
-        let Arriving {
-            tuple,
-            bytes,
-            ties,
-            keys,
-            matched,
-        } = arriving;
+        let Arriving { incoming, matched } = arriving;
+        let (tuple, ties) = (&incoming.tuple, &incoming.ties);
         self.last.0 += 1;
         self.undo.record(|| Undo::Numbered);
         let id = self.last;
-        let audience = ties.audience.clone();
-        self.note(name, (Change::Inserted, id), &tuple, audience.as_ref());
+        self.note(name, Happening::Inserted, id, tuple, ties);
         for arrival in matched.readers {
-            self.serve(arrival, (id, tuple.clone()), None);
+            self.serve(arrival, id, tuple.clone(), None);
         }
         match matched.taker {
             Some(arrival) => {
-                self.note(name, (Change::Taken, id), &tuple, audience.as_ref());
-                self.serve(arrival, (id, tuple), Some(ties));
+                self.note(name, Happening::Taken, id, tuple, ties);
+                let Incoming { tuple, ties, .. } = incoming;
+                self.serve(arrival, id, tuple, Some(ties));
             }
             None => {
                 let arity = tuple.arity();
-                self.put(name, id, tuple, (keys, bytes), ties);
+                self.put(name, id, incoming);
                 self.undo.record(|| Undo::Inserted {
                     space: name.clone(),
                     arity,
@@ -649,65 +667,53 @@ impl Spaces {
 
     /// Takes the tuple `id`, which is there, out of its space, for somebody.
     fn remove(&mut self, name: &SpaceName, arity: usize, id: TupleId) -> Tuple {
-        self.let_go(name, arity, id, Change::Taken)
+        self.let_go(name, arity, id, Happening::Taken).tuple
     }
 
-    /// Lets go of the tuple `id`, which is there.
-    fn let_go(&mut self, name: &SpaceName, arity: usize, id: TupleId, change: Change) -> Tuple {
-        self.let_go_of(name, (arity, id), change).0
-    }
-
-    /// As [`Spaces::let_go`], with what it hung together with.
-    fn let_go_of(
+    /// Lets go of the tuple `id`, which is there, because of what happens to it.
+    fn let_go(
         &mut self,
         name: &SpaceName,
-        (arity, id): (usize, TupleId),
-        change: Change,
-    ) -> (Tuple, Ties) {
-        let (tuple, ties) = self.pull(name, arity, id);
-        self.note(name, (change, id), &tuple, ties.audience.as_ref());
+        arity: usize,
+        id: TupleId,
+        happening: Happening,
+    ) -> Removed {
+        let removed = self.pull(name, arity, id);
+        self.note(name, happening, id, &removed.tuple, &removed.ties);
         self.undo.record(|| Undo::Removed {
             space: name.clone(),
             id,
-            tuple: tuple.clone(),
-            ties: ties.clone(),
+            removed: removed.clone(),
         });
-        (tuple, ties)
+        removed
     }
 
-    fn put(
-        &mut self,
-        name: &SpaceName,
-        id: TupleId,
-        tuple: Tuple,
-        (keys, bytes): (Vec<Key>, u64),
-        ties: Ties,
-    ) {
-        let arity = tuple.arity();
+    fn put(&mut self, name: &SpaceName, id: TupleId, incoming: Incoming) {
+        let (arity, bytes) = (incoming.tuple.arity(), incoming.bytes);
+        let (hold, payer) = (incoming.ties.hold, incoming.ties.payer);
         self.tuples += 1;
         self.bytes += bytes;
-        self.space(name)
-            .insert(id, tuple, (keys, bytes), ties.audience);
-        if let Some(hold) = ties.hold {
+        self.space(name).insert(id, incoming);
+        if let Some(hold) = hold {
             self.attach(name, arity, id, hold);
         }
-        if let Some(payer) = ties.payer {
+        if let Some(payer) = payer {
             self.charge(name, id, payer, bytes);
         }
     }
 
-    fn pull(&mut self, name: &SpaceName, arity: usize, id: TupleId) -> (Tuple, Ties) {
-        let (tuple, ties) = self.space(name).remove(arity, id);
-        let bytes = ties.weigh(&tuple);
+    fn pull(&mut self, name: &SpaceName, arity: usize, id: TupleId) -> Removed {
+        let removed = self.space(name).remove(arity, id);
+        let bytes = removed.ties.weigh(&removed.tuple);
         self.tuples -= 1;
         self.bytes -= bytes;
-        if let Some(hold) = ties.hold {
+        if let Some(hold) = removed.ties.hold {
             self.detach(hold, id);
         }
-        if let Some(payer) = ties.payer {
+        if let Some(payer) = removed.ties.payer {
             self.refund(&payer, bytes);
         }
-        (tuple, ties)
+        removed
     }
 
     fn space(&mut self, name: &SpaceName) -> &mut Space {
@@ -734,14 +740,8 @@ impl Spaces {
             Undo::Inserted { space, arity, id } => {
                 self.pull(&space, arity, id);
             }
-            Undo::Removed {
-                space,
-                id,
-                tuple,
-                ties,
-            } => {
-                let (keys, bytes) = (keys_of(&tuple), ties.weigh(&tuple));
-                self.put(&space, id, tuple, (keys, bytes), ties);
+            Undo::Removed { space, id, removed } => {
+                self.put(&space, id, Incoming::new(removed.tuple, removed.ties));
             }
             Undo::Renewed {
                 space,

@@ -1,12 +1,10 @@
 //! The one undo log: everything that an operation changes is written here, so
 //! that a group of operations vanishes as a whole.
 
-use bezant_tuple::Tuple;
-
 use crate::{
     Quota, Served, SpaceName, TupleId,
     leases::Hold,
-    space::Ties,
+    space::Removed,
     waiting::{Arrival, Serving, Waiter},
 };
 
@@ -40,8 +38,7 @@ pub(crate) enum Undo {
     Removed {
         space: SpaceName,
         id: TupleId,
-        tuple: Tuple,
-        ties: Ties,
+        removed: Removed,
     },
     /// A tuple's lease was renewed.
     Renewed {

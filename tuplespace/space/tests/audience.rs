@@ -12,8 +12,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use bezant_tuple::{Template, Tuple, codec::Reader};
 use bezant_tuplespace::{
-    Applied, Audience, Change, ClientKey, GroupName, Groups, Lease, Limits, MAX_AUDIENCE,
-    Operation, Outcome, Parts, Quota, Refusal, SpaceName, Spaces, WaiterId, Whom,
+    Actor, Applied, Audience, Change, ClientKey, EndedWait, GroupName, Groups, Lease, Limits,
+    MAX_AUDIENCE, Operation, Outcome, Parts, Quota, Refusal, SpaceName, Spaces, WaiterId, Whom,
 };
 
 const ANN: ClientKey = [1; 32];
@@ -54,6 +54,11 @@ fn waiter(client: ClientKey, number: u64) -> WaiterId {
     }
 }
 
+/// Somebody who only looks.
+const fn seeing_as(client: &ClientKey) -> Actor<'_> {
+    Actor::SERVICE.seeing_as(client)
+}
+
 /// Client `n` has the session `n`.
 struct Bench {
     spaces: Spaces,
@@ -76,8 +81,7 @@ impl Bench {
             lease: Lease::Forever,
             audience: Box::new(audience),
         };
-        self.spaces.look_as(None);
-        self.spaces.apply(&name(), &operation, None)
+        self.spaces.apply(Actor::SERVICE, &name(), &operation, None)
     }
 
     fn put(&mut self, text: &str, audience: Audience) {
@@ -88,8 +92,10 @@ impl Bench {
     }
 
     fn asks(&mut self, client: ClientKey, operation: &Operation) -> Outcome {
-        self.spaces.look_as(Some(client));
-        match self.spaces.apply(&name(), operation, None) {
+        match self
+            .spaces
+            .apply(seeing_as(&client), &name(), operation, None)
+        {
             Ok(Applied::Outcome(outcome)) => outcome,
             other => panic!("{other:?}"),
         }
@@ -97,8 +103,9 @@ impl Bench {
 
     fn waits(&mut self, id: WaiterId, operation: &Operation) {
         let client = [u8::try_from(id.owner).unwrap(); 32];
-        self.spaces.look_as(Some(client));
-        let applied = self.spaces.apply(&name(), operation, Some(id));
+        let applied = self
+            .spaces
+            .apply(seeing_as(&client), &name(), operation, Some(id));
         assert_eq!(applied, Ok(Applied::Waiting));
     }
 
@@ -255,7 +262,6 @@ fn seeing_and_taking_are_apart() {
     );
     assert_eq!((bench.rdp(BOB), bench.inp(BOB)), (found("(2)"), NOTHING));
     // Who looks without a name sees what is for everybody.
-    bench.spaces.look_as(None);
     bench.put("(3)", seen_and_taken_by(&Whom::Anyone));
     assert_eq!(bench.inp(ANN), found("(3)"));
 }
@@ -322,9 +328,12 @@ fn whoever_comes_into_a_group_gets_what_he_waits_for() {
     // The one who watches is told that it was taken.
     let told = bench.spaces.take_told();
     let changes: Vec<Change> = match &told[..] {
-        [(id, Outcome::Events { events, .. })] if *id == waiter(ANN, 3) => {
-            events.iter().map(|event| event.change).collect()
-        }
+        [
+            EndedWait {
+                waiter: id,
+                outcome: Outcome::Events { events, .. },
+            },
+        ] if *id == waiter(ANN, 3) => events.iter().map(|event| event.change).collect(),
         other => panic!("{other:?}"),
     };
     assert_eq!(changes, [Change::Taken]);
@@ -393,4 +402,69 @@ fn purging_takes_whatever_is_there_page_by_page() {
     let elsewhere = SpaceName::new("t").unwrap();
     let refused = bench.spaces.purge(&elsewhere, 2);
     assert_eq!(refused, Err(Refusal::NoSuchSpace));
+}
+
+/// Who looks, who pays and whose ephemeral tuples they are is said with each operation, one
+/// by one, and holds for that operation alone.
+#[test]
+fn an_operation_has_the_authority_that_it_is_given_and_leaves_none() {
+    let mut bench = Bench::new();
+    for client in [ANN, BOB] {
+        bench.spaces.allot(
+            client,
+            Quota {
+                tuples: 9,
+                bytes: 999,
+            },
+        );
+    }
+    bench.put("(1)", seen_and_taken_by(&Whom::Client(ANN)));
+    let mixed = Actor {
+        session: Some(7),
+        payer: Some(&BOB),
+        viewer: Some(&ANN),
+    };
+    let ephemeral = Operation::Out {
+        tuple: tuple("(2, 2)"),
+        lease: Lease::Session,
+    };
+    let rdp = Operation::Rdp {
+        template: template("(1)"),
+    };
+    let savepoint = bench.spaces.savepoint();
+    for operation in [&ephemeral, &rdp] {
+        let applied = bench.spaces.apply(mixed, &name(), operation, None);
+        assert!(applied.is_ok(), "{applied:?}");
+    }
+    let held =
+        |bench: &Bench| [ANN, BOB].map(|client| bench.spaces.account(&client).unwrap().tuples);
+    assert_eq!(held(&bench), [0, 1]);
+    let owners: Vec<u64> = bench.spaces.owners().collect();
+    assert_eq!(owners, [7]);
+    // Nothing of it is there for the next one, whether it came to stay or not.
+    let next = |bench: &mut Bench| {
+        let outcome = bench.spaces.apply(Actor::SERVICE, &name(), &rdp, None);
+        assert_eq!(outcome, Ok(Applied::Outcome(NOTHING)));
+        let refused = bench
+            .spaces
+            .apply(seeing_as(&ANN), &name(), &ephemeral, None);
+        assert_eq!(refused, Err(Refusal::NoOwner));
+        assert_eq!(bench.rdp(BOB), NOTHING);
+        let before = held(bench);
+        bench.put("(3, 3)", Audience::default());
+        assert_eq!(held(bench), before, "it counts against nobody");
+    };
+    next(&mut bench);
+    bench.spaces.rollback(savepoint);
+    assert_eq!(held(&bench), [0, 0]);
+    next(&mut bench);
+    // A refused one leaves nothing either.
+    let beyond = Operation::Renew {
+        template: template("(_)"),
+        lease_ms: 0,
+    };
+    let refused = bench.spaces.apply(mixed, &name(), &beyond, None);
+    assert_eq!(refused, Err(Refusal::LeaseOutOfRange));
+    next(&mut bench);
+    assert_eq!(bench.rdp(ANN), found("(1)"));
 }

@@ -10,8 +10,8 @@
 
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
-    Applied, Audience, Cursor, Ended, Lease, Limits, Operation, OperationKind, Outcome, Parts,
-    Refusal, Served, SpaceName, Spaces, TupleId, WaiterId, Whom,
+    Actor, Applied, Audience, Cursor, Ended, Lease, Limits, Operation, OperationKind, Outcome,
+    Parts, Refusal, Served, SpaceName, Spaces, TupleId, WaiterId, Whom,
 };
 
 /// A place in space `s`.
@@ -94,7 +94,10 @@ impl Bench {
     }
 
     fn try_apply(&mut self, operation: &Operation) -> Result<Outcome, Refusal> {
-        match self.spaces.apply(&self.space, operation, None)? {
+        match self
+            .spaces
+            .apply(Actor::SERVICE, &self.space, operation, None)?
+        {
             Applied::Outcome(outcome) => Ok(outcome),
             Applied::Waiting => panic!("nobody was to wait"),
         }
@@ -105,9 +108,9 @@ impl Bench {
     }
 
     fn wait(&mut self, operation: &Operation, number: u64) {
-        let applied = self
-            .spaces
-            .apply(&self.space, operation, Some(waiter(number)));
+        let applied =
+            self.spaces
+                .apply(Actor::SERVICE, &self.space, operation, Some(waiter(number)));
         assert_eq!(applied, Ok(Applied::Waiting));
     }
 
@@ -176,7 +179,7 @@ fn a_missing_space_is_an_error_for_every_operation_even_a_waiting_one() {
         },
         Operation::Count { template: any },
     ] {
-        let applied = spaces.apply(&nowhere, &operation, Some(waiter(1)));
+        let applied = spaces.apply(Actor::SERVICE, &nowhere, &operation, Some(waiter(1)));
         assert_eq!(applied, Err(Refusal::NoSuchSpace), "{operation:?}");
     }
     assert_eq!(spaces.waiters(), 0);
@@ -270,9 +273,10 @@ fn reading_changes_nothing_not_even_who_waits() {
         ] {
             assert!(operation.is_read_only());
             // Even a waiter's id does not make these wait.
-            let applied = bench
-                .spaces
-                .apply(&bench.space, &operation, Some(waiter(9)));
+            let applied =
+                bench
+                    .spaces
+                    .apply(Actor::SERVICE, &bench.space, &operation, Some(waiter(9)));
             assert!(matches!(applied, Ok(Applied::Outcome(_))), "{operation:?}");
             assert_eq!(bench.content(), before, "{operation:?}");
         }
@@ -386,7 +390,9 @@ fn a_cancelled_wait_is_not_served() {
         owner: 2,
         number: 0,
     };
-    let applied = bench.spaces.apply(&bench.space, &rd("(_)"), Some(other));
+    let applied = bench
+        .spaces
+        .apply(Actor::SERVICE, &bench.space, &rd("(_)"), Some(other));
     assert_eq!(applied, Ok(Applied::Waiting));
     assert_eq!(bench.spaces.end_owner(1).waits.len(), 3);
     assert_eq!(bench.spaces.end_owner(1), Ended::default());
@@ -399,7 +405,7 @@ fn a_waiter_waits_once() {
     bench.wait(&take("(1)"), 1);
     let again = bench
         .spaces
-        .apply(&bench.space, &rd("(2)"), Some(waiter(1)));
+        .apply(Actor::SERVICE, &bench.space, &rd("(2)"), Some(waiter(1)));
     assert_eq!(again, Err(Refusal::AlreadyWaiting));
     assert_eq!(bench.spaces.waiters(), 1);
 }
@@ -456,7 +462,10 @@ fn a_rollback_restores_age_waiters_ids_and_spaces() {
     bench.wait(&rd("(\"z\")"), 7);
     let other = SpaceName::new("other").unwrap();
     bench.spaces.create(&other).unwrap();
-    bench.spaces.apply(&other, &out("(1)"), None).unwrap();
+    bench
+        .spaces
+        .apply(Actor::SERVICE, &other, &out("(1)"), None)
+        .unwrap();
     assert_eq!(bench.spaces.take_served().len(), 2);
     bench.apply(&Operation::InAll {
         template: template("(_, _)"),
@@ -603,7 +612,7 @@ fn every_bound_refuses_and_what_is_refused_changes_nothing() {
     assert_eq!(bench.try_apply(&replace), Err(Refusal::TooManyBytes));
     let wait = bench
         .spaces
-        .apply(&bench.space, &rd("(2)"), Some(waiter(2)));
+        .apply(Actor::SERVICE, &bench.space, &rd("(2)"), Some(waiter(2)));
     assert_eq!(wait, Err(Refusal::TooManyWaiters));
     assert_eq!(bench.content(), before);
 

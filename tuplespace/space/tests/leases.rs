@@ -11,8 +11,8 @@
 
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
-    Applied, Ended, Lease, Limits, MAX_LEASE_MS, Operation, Outcome, Parts, Refusal, SpaceName,
-    Spaces, WaiterId,
+    Actor, Applied, Ended, Lease, Limits, MAX_LEASE_MS, Operation, Outcome, Parts, Refusal,
+    SpaceName, Spaces, WaiterId,
 };
 
 /// Whose waits these are.
@@ -78,7 +78,15 @@ impl Bench {
     }
 
     fn try_apply(&mut self, operation: &Operation) -> Result<Outcome, Refusal> {
-        match self.spaces.apply(&self.space, operation, None)? {
+        self.try_apply_as(Actor::SERVICE, operation)
+    }
+
+    fn try_apply_as(
+        &mut self,
+        actor: Actor<'_>,
+        operation: &Operation,
+    ) -> Result<Outcome, Refusal> {
+        match self.spaces.apply(actor, &self.space, operation, None)? {
             Applied::Outcome(outcome) => Ok(outcome),
             Applied::Waiting => panic!("nobody was to wait"),
         }
@@ -93,7 +101,9 @@ impl Bench {
             owner: OWNER,
             number,
         };
-        let applied = self.spaces.apply(&self.space, operation, Some(waiter));
+        let applied = self
+            .spaces
+            .apply(Actor::SERVICE, &self.space, operation, Some(waiter));
         assert_eq!(applied, Ok(Applied::Waiting));
     }
 
@@ -263,7 +273,7 @@ fn a_wait_ends_at_its_time() {
     assert_eq!(bench.spaces.due_ms(), Some(1_020));
     assert_eq!(bench.spaces.advance(1_019), Ended::default());
     let numbers =
-        |ended: Ended| -> Vec<u64> { ended.waits.iter().map(|(id, _)| id.number).collect() };
+        |ended: Ended| -> Vec<u64> { ended.waits.iter().map(|wait| wait.waiter.number).collect() };
     assert_eq!(numbers(bench.spaces.advance(1_020)), [2]);
     assert_eq!(waits(&bench), [1, 3, 4]);
     assert_eq!(bench.spaces.due_ms(), Some(1_050));
@@ -323,8 +333,12 @@ fn an_ephemeral_tuple_ends_with_its_owner() {
     let mut bench = Bench::new();
     assert_eq!(bench.try_apply(&ephemeral("(1)")), Err(Refusal::NoOwner));
     for (owner, text) in [(7, "(1)"), (8, "(2)"), (7, "(3)"), (7, "(4)")] {
-        bench.spaces.act_for(Some(owner));
-        bench.apply(&ephemeral(text));
+        let actor = Actor {
+            session: Some(owner),
+            ..Actor::SERVICE
+        };
+        let applied = bench.try_apply_as(actor, &ephemeral(text));
+        assert_eq!(applied, Ok(Outcome::Done));
     }
     bench.apply(&out("(5)"));
     assert_eq!(bench.apply(&renew("(1)", 10)), NOTHING);

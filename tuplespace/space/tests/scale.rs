@@ -11,7 +11,8 @@
 
 use bezant_tuple::{Template, Tuple, Value, codec::Reader};
 use bezant_tuplespace::{
-    Applied, Cursor, Lease, Limits, Operation, Outcome, Parts, Refusal, SpaceName, Spaces, WaiterId,
+    Actor, Applied, Cursor, Lease, Limits, Operation, Outcome, Parts, Refusal, SpaceName, Spaces,
+    WaiterId,
 };
 
 const MANY: i64 = 100_000;
@@ -40,7 +41,9 @@ impl Bench {
     }
 
     fn apply(&mut self, operation: &Operation, waiter: Option<WaiterId>) -> Applied {
-        self.spaces.apply(&self.space, operation, waiter).unwrap()
+        self.spaces
+            .apply(Actor::SERVICE, &self.space, operation, waiter)
+            .unwrap()
     }
 
     fn out(&mut self, tuple: Tuple) {
@@ -146,7 +149,7 @@ fn a_cursor_goes_on_in_its_own_space_only() {
         ];
         for operation in operations {
             let space = bench.space.clone();
-            let applied = bench.spaces.apply(&space, &operation, None);
+            let applied = bench.spaces.apply(Actor::SERVICE, &space, &operation, None);
             assert_eq!(applied.map(drop), result, "{cursor}");
         }
     }
@@ -318,7 +321,10 @@ fn a_snapshot_encodes_what_changed() {
         tuple,
         lease: Lease::Forever,
     };
-    bench.spaces.apply(&other, &operation, None).unwrap();
+    bench
+        .spaces
+        .apply(Actor::SERVICE, &other, &operation, None)
+        .unwrap();
     assert_eq!(anew(&bench), 1, "the other space was not touched");
     // What is undone has changed twice.
     let before = bench.spaces.savepoint();

@@ -10,8 +10,8 @@
 
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
-    Applied, Change, Cursor, Lease, Limits, Operation, Outcome, Refusal, SpaceName, Spaces,
-    TupleId, WaiterId,
+    Actor, Applied, Change, Cursor, EndedWait, Lease, Limits, Operation, Outcome, Refusal,
+    SpaceName, Spaces, TupleId, WaiterId,
 };
 
 const WATCHER: WaiterId = WaiterId {
@@ -88,7 +88,10 @@ impl Bench {
     }
 
     fn try_apply(&mut self, operation: &Operation) -> Result<Outcome, Refusal> {
-        match self.spaces.apply(&name("s"), operation, None)? {
+        match self
+            .spaces
+            .apply(Actor::SERVICE, &name("s"), operation, None)?
+        {
             Applied::Outcome(outcome) => Ok(outcome),
             Applied::Waiting => panic!("nobody was to wait"),
         }
@@ -99,7 +102,9 @@ impl Bench {
     }
 
     fn wait(&mut self, operation: &Operation) {
-        let applied = self.spaces.apply(&name("s"), operation, Some(WATCHER));
+        let applied = self
+            .spaces
+            .apply(Actor::SERVICE, &name("s"), operation, Some(WATCHER));
         assert_eq!(applied, Ok(Applied::Waiting));
     }
 
@@ -107,8 +112,8 @@ impl Bench {
     fn told(&mut self) -> Told {
         let mut all = self.spaces.take_told();
         assert_eq!(all.len(), 1, "{all:?}");
-        let (id, outcome) = all.remove(0);
-        assert_eq!(id, WATCHER);
+        let EndedWait { waiter, outcome } = all.remove(0);
+        assert_eq!(waiter, WATCHER);
         told(outcome)
     }
 }
@@ -125,7 +130,10 @@ fn what_happens_is_told_in_order() {
     let mut bench = Bench::new();
     bench.apply(&out("(1)"));
     bench.apply(&out("(\"other\")"));
-    bench.spaces.apply(&name("t"), &out("(2)"), None).unwrap();
+    bench
+        .spaces
+        .apply(Actor::SERVICE, &name("t"), &out("(2)"), None)
+        .unwrap();
     bench.apply(&inp("(1)"));
     let lease = Lease::Ms(10);
     let leased = Operation::Out {
@@ -159,7 +167,10 @@ fn a_watch_waits_until_something_happens() {
     let mut bench = Bench::new();
     bench.wait(&watch("(?int)", 0, 9));
     bench.apply(&out("(\"other\")"));
-    bench.spaces.apply(&name("t"), &out("(2)"), None).unwrap();
+    bench
+        .spaces
+        .apply(Actor::SERVICE, &name("t"), &out("(2)"), None)
+        .unwrap();
     assert_eq!(bench.spaces.take_told(), []);
     bench.apply(&out("(7)"));
     assert_eq!(bench.told(), (vec![event(3, Inserted, 3, "(7)")], 3, 3));
@@ -259,7 +270,9 @@ fn a_watch_has_its_bounds() {
         limit: 9,
         within_ms: None,
     };
-    let applied = bench.spaces.apply(&name("s"), &from_now, Some(WATCHER));
+    let applied = bench
+        .spaces
+        .apply(Actor::SERVICE, &name("s"), &from_now, Some(WATCHER));
     let Ok(Applied::Outcome(now)) = applied else {
         panic!("it answers at once");
     };
@@ -280,8 +293,8 @@ fn a_watch_whose_time_is_up_makes_progress() {
     bench.apply(&out("(1)"));
     bench.apply(&out("(2)"));
     let mut ended = bench.spaces.advance(50);
-    let (id, outcome) = ended.waits.remove(0);
-    assert_eq!((id, told(outcome)), (WATCHER, (vec![], 2, 2)));
+    let EndedWait { waiter, outcome } = ended.waits.remove(0);
+    assert_eq!((waiter, told(outcome)), (WATCHER, (vec![], 2, 2)));
 }
 
 /// A survey is of one moment, and a watch goes on from there.

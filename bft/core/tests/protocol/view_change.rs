@@ -1,9 +1,11 @@
 //! PBFT §4.4 in stories: a primary that is silent, slow to come back, lying or cut off
 //! is replaced; what was decided stays; whoever missed it is led along.
 
+use std::ops::Range;
+
 use bezant_bft::{
     ids::{Digest, Epoch, Incarnation, SeqNo, View},
-    message::{NewView, PeerMessage, SignedRequest},
+    message::{NewView, PeerMessage, Proposal, SignedRequest},
     misbehaviour::Fault,
     replica::Tuning,
 };
@@ -44,6 +46,28 @@ fn world(seed: u64, n: u8) -> World {
 }
 
 const T: u64 = 1_000_000;
+
+/// The backups in `told` prepare a proposal of replica 0, which is down and in the next view
+/// replaced; the others get neither the proposal nor any commit. Then a client asks for more.
+fn replaced_after_preparing(
+    world: &mut World,
+    told: Range<u8>,
+    (number, proposal): (u64, &Proposal),
+) {
+    for to in told {
+        let message = world.cluster.pre_prepare(number, proposal.clone());
+        world.inject(0, to, &message);
+    }
+    world.nodes[0].down = true;
+    world.swallow = Some(|message| matches!(message, PeerMessage::Commit(_)));
+    world.run_for(50_000);
+    world.swallow = None;
+    for to in 1..4 {
+        world.request(0, to, request(50));
+    }
+    world.run_for(5 * T);
+    assert_executed(world, &[1, 2, 3], 2);
+}
 
 #[test]
 fn a_dead_primary_is_replaced_and_what_waits_is_ordered() {
@@ -284,19 +308,7 @@ fn a_bad_certificate_does_not_hide_the_good_ones() {
 fn gaps_are_filled_with_null_requests() {
     let mut world = world(9, 4);
     let proposal = world.cluster.proposal(7);
-    for to in 1..4 {
-        let message = world.cluster.pre_prepare(3, proposal.clone());
-        world.inject(0, to, &message);
-    }
-    world.nodes[0].down = true;
-    world.swallow = Some(|message| matches!(message, PeerMessage::Commit(_)));
-    world.run_for(50_000);
-    world.swallow = None;
-    for to in 1..4 {
-        world.request(0, to, request(50));
-    }
-    world.run_for(5 * T);
-    assert_executed(&world, &[1, 2, 3], 2);
+    replaced_after_preparing(&mut world, 1..4, (3, &proposal));
     let decided = &world.nodes[2].decided;
     let null = bezant_bft::seal::CheckedProposal::null().digest();
     assert_eq!((decided[&SeqNo(1)], decided[&SeqNo(2)]), (null, null));
@@ -309,19 +321,7 @@ fn missing_proposals_are_fetched() {
     let mut world = world(10, 4);
     let proposal = world.cluster.proposal(7);
     // Replica 1, the next primary, never gets the proposal from the old one.
-    for to in 2..4 {
-        let message = world.cluster.pre_prepare(1, proposal.clone());
-        world.inject(0, to, &message);
-    }
-    world.nodes[0].down = true;
-    world.swallow = Some(|message| matches!(message, PeerMessage::Commit(_)));
-    world.run_for(50_000);
-    world.swallow = None;
-    for to in 1..4 {
-        world.request(0, to, request(50));
-    }
-    world.run_for(5 * T);
-    assert_executed(&world, &[1, 2, 3], 2);
+    replaced_after_preparing(&mut world, 2..4, (1, &proposal));
     assert_eq!(world.nodes[1].decided[&SeqNo(1)], digest_of(&proposal));
 }
 

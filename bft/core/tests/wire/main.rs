@@ -13,3 +13,4 @@ mod hostile;
 mod records;
 mod round_trip;
 mod signatures;
+mod states;

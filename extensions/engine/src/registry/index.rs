@@ -15,6 +15,17 @@ use crate::matching::covers;
 /// Extensions in the order of their registration.
 type Ordered = BTreeMap<u64, ExtensionHash>;
 
+/// An event as subscriptions are compared with it.
+#[derive(Clone, Copy, Debug)]
+pub struct EventRef<'a> {
+    /// Where it happened.
+    pub space: &'a SpaceName,
+    /// What.
+    pub kind: EventKind,
+    /// To which tuple.
+    pub tuple: &'a Tuple,
+}
+
 /// The index of a [`Registry`].
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
@@ -153,15 +164,11 @@ impl Registry {
     /// The first extension registered after the one at `after`, and not after the one at
     /// `until`, that is to hear of an event.
     #[must_use]
-    pub fn hearer(
-        &self,
-        (space, kind, tuple): (&SpaceName, EventKind, &Tuple),
-        after: u64,
-        until: u64,
-    ) -> Option<Found<'_>> {
+    pub fn hearer(&self, event: EventRef<'_>, after: u64, until: u64) -> Option<Found<'_>> {
         if after >= until {
             return None;
         }
+        let EventRef { space, kind, tuple } = event;
         let here = self.index.hearing.get(space)?;
         let means = |on: &Trigger| matches!(on, Trigger::Events(kinds) if kinds.contains(&kind));
         here.range(after.saturating_add(1)..=until)

@@ -21,6 +21,12 @@ use crate::version::EngineVersion;
 /// The hash of the extension with each number.
 type Numbers = BTreeMap<u64, ExtensionHash>;
 
+/// An extension that was read, and the number of the one whose place it took; 0 for none.
+struct DecodedVersion {
+    hash: ExtensionHash,
+    before: u64,
+}
+
 impl Registry {
     /// Appends everything.
     pub fn encode_into(&self, out: &mut Vec<u8>) {
@@ -86,13 +92,12 @@ impl Registry {
         }
         registry.registered = reader.varint()?;
         let mut numbers = Numbers::new();
-        let mut before = Vec::new();
+        let mut versions = Vec::new();
         for _ in 0..reader.length()? {
-            let (hash, number) = registry.decode_extension(&mut numbers, reader)?;
-            before.push((hash, number));
+            versions.push(registry.decode_extension(&mut numbers, reader)?);
         }
-        for (hash, number) in before {
-            registry.decode_before(hash, number, &numbers)?;
+        for version in versions {
+            registry.decode_before(version, &numbers)?;
         }
         registry.decode_lines(&numbers, reader)?;
         registry.decode_agreements(&numbers, reader)?;
@@ -107,7 +112,7 @@ impl Registry {
         &mut self,
         numbers: &mut Numbers,
         reader: &mut Reader<'_>,
-    ) -> Result<(ExtensionHash, u64), BadContent> {
+    ) -> Result<DecodedVersion, BadContent> {
         let order = reader.varint()?;
         let last = numbers.last_key_value().map_or(0, |(last, _)| *last);
         BadContent::unless(
@@ -143,16 +148,16 @@ impl Registry {
             && owned.count() <= MAX_EXTENSIONS_PER_OWNER
             && bytes <= MAX_TOTAL_MODULE_BYTES;
         BadContent::unless(fits, "more extensions than there may be")?;
-        Ok((hash, before))
+        Ok(DecodedVersion { hash, before })
     }
 
     /// The version whose place another took, which is one of the same line.
     fn decode_before(
         &mut self,
-        hash: ExtensionHash,
-        before: u64,
+        version: DecodedVersion,
         numbers: &Numbers,
     ) -> Result<(), BadContent> {
+        let DecodedVersion { hash, before } = version;
         if before == 0 {
             return Ok(());
         }

@@ -33,6 +33,36 @@ pub struct Standing {
     pub from: Option<u64>,
 }
 
+/// When something comes into force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// From this proposal on.
+    pub from: u64,
+    /// The proposal that is being executed.
+    pub now: u64,
+}
+
+impl Schedule {
+    /// Whether it has come so far.
+    #[must_use]
+    pub const fn is_now(self) -> bool {
+        self.from <= self.now
+    }
+}
+
+/// A new version of an extension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upgrade {
+    /// Of which extension, by any of its versions.
+    pub of: ExtensionHash,
+    /// The new version's manifest.
+    pub manifest: Manifest,
+    /// The new version's module.
+    pub module: Vec<u8>,
+    /// When it is in force.
+    pub when: Schedule,
+}
+
 impl Line {
     /// The line of a first version.
     pub(super) const fn of(first: ExtensionHash) -> Self {
@@ -44,21 +74,20 @@ impl Line {
 }
 
 impl Registry {
-    /// Installs a new version of an extension of `owner`'s, to be in force from proposal `at`
-    /// on, or at once if `now` has come so far. It may be installed already, as a version that
-    /// was in force before.
+    /// Installs a new version of an extension of `owner`'s, to be in force when it is to be. It
+    /// may be installed already, as a version that was in force before.
     ///
     /// # Errors
     /// As [`Registry::register`]; [`Refused::NoSuchExtension`]; [`Refusal::Forbidden`] if it is
     /// another client's, or the new content is an extension of its own.
-    pub fn upgrade(
-        &mut self,
-        owner: [u8; 32],
-        from: ExtensionHash,
-        (manifest, module): (Manifest, Vec<u8>),
-        (at, now): (u64, u64),
-    ) -> Result<ExtensionHash, Refused> {
-        let line = self.owned(owner, from)?.line;
+    pub fn upgrade(&mut self, owner: [u8; 32], upgrade: Upgrade) -> Result<ExtensionHash, Refused> {
+        let Upgrade {
+            of,
+            manifest,
+            module,
+            when,
+        } = upgrade;
+        let line = self.owned(owner, of)?.line;
         let hash = content_hash(&manifest, &module);
         match self.extensions.get(&hash) {
             Some(there) if there.line != line => return Err(Refusal::Forbidden.into()),
@@ -68,9 +97,9 @@ impl Registry {
             }
         }
         if let Some(line) = self.lines.get_mut(&line) {
-            line.next = (line.active != hash).then_some((at, hash));
+            line.next = (line.active != hash).then_some((when.from, hash));
         }
-        if at <= now {
+        if when.is_now() {
             self.activate(line);
         }
         Ok(hash)

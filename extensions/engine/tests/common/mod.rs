@@ -5,8 +5,8 @@ use bezant_api::{Access, Capability, FailureCode, Manifest, Subscription, Trigge
 use bezant_extensions::{CallReport, Cause, Conclusion, Engine, EngineVersion, Host, Invocation};
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
-    Applied, Lease, Limits, Operation, OperationKind, Outcome, Parts, Refusal, SpaceName, Spaces,
-    WaiterId,
+    Actor, Applied, Lease, Limits, Operation, OperationKind, Outcome, Parts, Refusal, SpaceName,
+    Spaces, WaiterId,
 };
 
 /// Whoever waits here.
@@ -23,7 +23,7 @@ pub(crate) struct Hands<'a> {
 
 impl Host for Hands<'_> {
     fn apply(&mut self, space: &SpaceName, operation: Operation) -> Result<Outcome, Refusal> {
-        match self.spaces.apply(space, &operation, None)? {
+        match self.spaces.apply(Actor::SERVICE, space, &operation, None)? {
             Applied::Outcome(outcome) => Ok(outcome),
             Applied::Waiting => panic!("an extension never waits"),
         }
@@ -51,7 +51,10 @@ impl Host for Hands<'_> {
                 within_ms,
             }
         };
-        match self.spaces.apply(space, &operation, Some(WAITER))? {
+        match self
+            .spaces
+            .apply(Actor::SERVICE, space, &operation, Some(WAITER))?
+        {
             Applied::Outcome(Outcome::Match(found)) => Ok(found),
             _ => Ok(None),
         }
@@ -89,7 +92,10 @@ pub(crate) fn spaces(names: &[&str]) -> Spaces {
 }
 
 pub(crate) fn plain(spaces: &mut Spaces, space: &str, operation: &Operation) -> Outcome {
-    match spaces.apply(&name(space), operation, None).unwrap() {
+    match spaces
+        .apply(Actor::SERVICE, &name(space), operation, None)
+        .unwrap()
+    {
         Applied::Outcome(outcome) => outcome,
         Applied::Waiting => panic!("no waiter was given"),
     }

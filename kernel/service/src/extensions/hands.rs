@@ -4,9 +4,12 @@ use bezant_api::Right;
 use bezant_bft::ids::ClientId;
 use bezant_extensions::{Found, Host, Registry};
 use bezant_tuple::{Template, Tuple};
-use bezant_tuplespace::{Applied, Operation, Outcome, Refusal, SpaceName, Spaces, WaiterId};
+use bezant_tuplespace::{Actor, Applied, Operation, Outcome, Refusal, SpaceName, Spaces, WaiterId};
 
-use super::trace::{self, TracedStep};
+use super::{
+    Recipient,
+    trace::{self, TracedStep},
+};
 use crate::access::Access;
 
 /// Where extensions act.
@@ -30,11 +33,13 @@ pub(super) struct Wait {
 pub(super) struct Hands<'a> {
     ground: Ground<'a>,
     found: Found<'a>,
-    /// By whose rights it acts, and with whose eyes: whoever calls it has lent it none.
+    /// By whose rights it acts: whoever calls it has lent it none.
     owner: ClientId,
+    /// In whose session and at whose expense it acts, and with its owner's eyes.
+    actor: Actor<'a>,
     wait: Option<Wait>,
     /// Whose being served it was called for.
-    served: Option<(WaiterId, ClientId)>,
+    served: Option<Recipient>,
     said: Vec<String>,
     /// What it asked for, while somebody wants to know.
     steps: Option<Vec<TracedStep>>,
@@ -42,11 +47,18 @@ pub(super) struct Hands<'a> {
 }
 
 impl<'a> Hands<'a> {
-    pub(super) const fn new(ground: Ground<'a>, found: Found<'a>, wait: Option<Wait>) -> Self {
+    /// Those of an extension that is called for `caller`.
+    pub(super) const fn new(
+        ground: Ground<'a>,
+        found: Found<'a>,
+        caller: Actor<'a>,
+        wait: Option<Wait>,
+    ) -> Self {
         Self {
             ground,
             found,
             owner: ClientId(found.extension.owner),
+            actor: caller.seeing_as(&found.extension.owner),
             wait,
             served: None,
             said: Vec::new(),
@@ -56,13 +68,9 @@ impl<'a> Hands<'a> {
     }
 
     /// The same for the event that somebody was served.
-    pub(super) const fn of(mut self, served: Option<(WaiterId, ClientId)>) -> Self {
+    pub(super) const fn of(mut self, served: Option<Recipient>) -> Self {
         self.served = served;
         self
-    }
-
-    pub(super) const fn look_as_owner(&mut self) {
-        self.ground.spaces.look_as(Some(self.owner.0));
     }
 
     pub(super) fn trace(&mut self, wanted: bool) {
@@ -88,7 +96,8 @@ impl<'a> Hands<'a> {
 
     fn carry_out(&mut self, space: &SpaceName, operation: &Operation) -> Result<Outcome, Refusal> {
         self.check(space, operation)?;
-        match self.ground.spaces.apply(space, operation, None)? {
+        let spaces = &mut *self.ground.spaces;
+        match spaces.apply(self.actor, space, operation, None)? {
             Applied::Outcome(outcome) => Ok(outcome),
             // Without a waiter's name nothing waits.
             Applied::Waiting => Ok(Outcome::Match(None)),
@@ -164,18 +173,21 @@ impl Host for Hands<'_> {
                 within_ms,
             }
         };
-        // It is the client who gets the tuple and the client who waits for it.
-        if let Some(wait) = self.wait {
-            if self.ground.spaces.contains(space) {
-                self.ground.access.check(&wait.client, space, &operation)?;
-                self.pass_policies(space, &operation)?;
+        let wait = self.wait;
+        let actor = match &wait {
+            // It is the client who gets the tuple and the client who waits for it.
+            Some(wait) => {
+                if self.ground.spaces.contains(space) {
+                    self.ground.access.check(&wait.client, space, &operation)?;
+                    self.pass_policies(space, &operation)?;
+                }
+                self.actor.seeing_as(&wait.client.0)
             }
-            self.ground.spaces.look_as(Some(wait.client.0));
-        }
-        let id = self.wait.map(|wait| wait.id);
+            None => self.actor,
+        };
         let before = self.ground.spaces.happenings();
-        let applied = self.ground.spaces.apply(space, &operation, id);
-        self.look_as_owner();
+        let id = wait.map(|wait| wait.id);
+        let applied = self.ground.spaces.apply(actor, space, &operation, id);
         let outcome = applied.map(|applied| match applied {
             Applied::Outcome(outcome) => outcome,
             Applied::Waiting => Outcome::Match(None),
@@ -201,7 +213,7 @@ impl Host for Hands<'_> {
     }
 
     fn hold_back(&mut self) -> Result<bool, Refusal> {
-        let Some((waiter, client)) = self.served else {
+        let Some(Recipient { client, waiter }) = self.served else {
             return Ok(false);
         };
         // It changes what an operation of this client means.

@@ -118,7 +118,6 @@ impl Machine {
     ) -> Result<CallReport, Refused> {
         let compiled = self.engine.compiled(found.extension)?;
         let (manifest, entry) = (&found.extension.manifest, &found.subscription.entry);
-        hands.look_as_owner();
         hands.trace(self.trace.is_some());
         let report = self
             .engine

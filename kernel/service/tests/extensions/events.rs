@@ -6,7 +6,7 @@ use bezant_extensions::limits::MAX_CASCADE_EVENTS;
 
 use crate::{
     fixture::space,
-    town::{ANN, BEN, CAT, DAN, Town, data, number_of, on_a, written},
+    town::{ANN, BEN, CAT, DAN, Town, data, number_of, on_a, waiting, written},
 };
 
 /// One that puts tuples whenever something happens to what matches.
@@ -235,15 +235,7 @@ fn mass_expiry_is_carried_over() {
 
 /// An extension that calls `wait_for` for `(1)` in a space of its own.
 fn waits_in_b() -> (Manifest, Vec<u8>) {
-    let asks = bezant_tuple::codec::encode_template(&crate::fixture::template("(1)"));
-    let escaped: String = asks.iter().map(|byte| format!("\\{byte:02x}")).collect();
-    let length = asks.len();
-    let body = format!(
-        "(import \"bezant1\" \"wait_for\" (func $wait (param i32 i32 i32 i32) (result i32)))
-        (memory (export \"memory\") 1) (data (i32.const 0) \"{escaped}\")
-        (func (export \"run\")
-            i32.const 1 i32.const 0 i32.const {length} i32.const 0 call $wait drop)"
-    );
+    let body = waiting(1, "(1)", false);
     let on = Trigger::Operations(vec![
         bezant_tuplespace::OperationKind::Rdp,
         bezant_tuplespace::OperationKind::Rd,

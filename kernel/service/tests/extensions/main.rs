@@ -13,6 +13,7 @@
     reason = "a test may look at the clock; the crate itself may not"
 )]
 
+mod authority;
 mod corpus;
 mod events;
 #[allow(dead_code, reason = "other tests use the rest")]

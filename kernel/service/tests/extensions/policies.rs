@@ -8,7 +8,7 @@ use bezant_tuplespace::{OperationKind, Outcome, Refusal};
 use crate::{
     fixture::{space, template},
     recipes::refusal,
-    town::{ANN, BEN, CAT, Town, number_of, on_a, written},
+    town::{ANN, BEN, CAT, Town, number_of, on_a, waiting, written},
 };
 
 fn impose(town: &mut Town, who: usize, hash: bezant_api::ExtensionHash) -> Answer {
@@ -218,15 +218,7 @@ fn no_wait_is_a_way_past_a_policy() {
     town.out(ANN, "(1)");
     let hash = town.install_recipe("append_only");
     impose(&mut town, ANN, hash);
-    let asks = bezant_tuple::codec::encode_template(&template("(?int)"));
-    let escaped: String = asks.iter().map(|byte| format!("\\{byte:02x}")).collect();
-    let length = asks.len();
-    let body = format!(
-        "(import \"bezant1\" \"wait_for\" (func $wait (param i32 i32 i32 i32) (result i32)))
-        (memory (export \"memory\") 1) (data (i32.const 0) \"{escaped}\")
-        (func (export \"run\")
-            i32.const -1 i32.const 0 i32.const {length} i32.const 1 call $wait drop)"
-    );
+    let body = waiting(-1, "(?int)", true);
     let on = Trigger::Operations(vec![OperationKind::Rd]);
     town.install(BEN, written("thief", &[(on, "(\"steal\")", "run")], &body));
     let code = refusal(&mut town, BEN, "rd", "(\"steal\")");

@@ -273,6 +273,20 @@ pub(crate) fn written(
     (manifest, module)
 }
 
+/// The body of an extension that calls `wait_for` at entry point `run`: in the space of this
+/// handle, for this template.
+pub(crate) fn waiting(handle: i32, text: &str, takes: bool) -> String {
+    let asks = bezant_tuple::codec::encode_template(&template(text));
+    let escaped: String = asks.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    let (length, take) = (asks.len(), i32::from(takes));
+    format!(
+        "(import \"bezant1\" \"wait_for\" (func $wait (param i32 i32 i32 i32) (result i32)))
+        (memory (export \"memory\") 1) (data (i32.const 0) \"{escaped}\")
+        (func (export \"run\")
+            i32.const {handle} i32.const 0 i32.const {length} i32.const {take} call $wait drop)"
+    )
+}
+
 /// The encoding of a tuple, as data of a module at address `at`, and its length.
 pub(crate) fn data(at: u32, text: &str) -> (String, usize) {
     let bytes = bezant_tuple::codec::encode_tuple(&tuple(text));

@@ -115,8 +115,18 @@ impl Bench {
         (client, session, number): (u8, SessionId, u64),
         call: &Call,
     ) -> Vec<Answer> {
+        self.at(1, (client, session, number), call)
+    }
+
+    /// The same at a time.
+    pub(crate) fn at(
+        &mut self,
+        time: u64,
+        (client, session, number): (u8, SessionId, u64),
+        call: &Call,
+    ) -> Vec<Answer> {
         let request = asking(client, session, number, &[], call);
-        let replies = self.execute(1, vec![request]);
+        let replies = self.execute(time, vec![request]);
         replies.iter().map(|(_, reply)| answer(reply)).collect()
     }
 

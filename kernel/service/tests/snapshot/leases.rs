@@ -25,18 +25,6 @@ fn renew(text: &str, lease_ms: u64) -> Call {
     on(space("a"), Operation::Renew { template, lease_ms })
 }
 
-/// A proposal at `time` with one call; its answers.
-fn at(
-    bench: &mut Bench,
-    time: u64,
-    (session, number): (SessionId, u64),
-    call: &Call,
-) -> Vec<Answer> {
-    let request = asking(0, session, number, &[], call);
-    let replies = bench.execute(time, vec![request]);
-    replies.iter().map(|(_, reply)| answer(reply)).collect()
-}
-
 fn due(bench: &Bench) -> Option<u64> {
     bench.kernel.due().map(|due| due.0)
 }
@@ -46,8 +34,8 @@ fn due(bench: &Bench) -> Option<u64> {
 fn a_tick_ends_what_is_due() {
     let (mut bench, session) = bench();
     assert_eq!(due(&bench), None);
-    at(&mut bench, 1_010, (session, 2), &leased("(1)", 90));
-    at(&mut bench, 1_020, (session, 3), &leased("(2)", 500));
+    bench.at(1_010, (0, session, 2), &leased("(1)", 90));
+    bench.at(1_020, (0, session, 3), &leased("(2)", 500));
     assert_eq!(due(&bench), Some(1_100));
     let mut restored = bench.restored();
     for bench in [&mut bench, &mut restored] {
@@ -65,19 +53,19 @@ fn a_tick_ends_what_is_due() {
 #[test]
 fn what_is_over_is_gone_before_the_request() {
     let (mut bench, session) = bench();
-    at(&mut bench, 1_010, (session, 2), &leased("(1)", 90));
-    let waiting = at(&mut bench, 1_100, (session, 3), &rd("(1)"));
+    bench.at(1_010, (0, session, 2), &leased("(1)", 90));
+    let waiting = bench.at(1_100, (0, session, 3), &rd("(1)"));
     assert_eq!(waiting, [], "it waits");
     assert_eq!(bench.kernel.figures().waiters, 1);
-    let renewed = at(&mut bench, 1_101, (session, 4), &renew("(1)", 10));
+    let renewed = bench.at(1_101, (0, session, 4), &renew("(1)", 10));
     assert_eq!(renewed, [Answer::Outcome(Outcome::Match(None))]);
 }
 
 #[test]
 fn a_renewed_lease_goes_on() {
     let (mut bench, session) = bench();
-    at(&mut bench, 1_010, (session, 2), &leased("(1)", 90));
-    let renewed = at(&mut bench, 1_099, (session, 3), &renew("(1)", 90));
+    bench.at(1_010, (0, session, 2), &leased("(1)", 90));
+    let renewed = bench.at(1_099, (0, session, 3), &renew("(1)", 90));
     let found = Answer::Outcome(Outcome::Match(Some(tuple("(1)"))));
     assert_eq!(renewed, [found]);
     assert_eq!(due(&bench), Some(1_189));
@@ -87,7 +75,7 @@ fn a_renewed_lease_goes_on() {
 #[test]
 fn null_requests_move_no_time() {
     let (mut bench, session) = bench();
-    at(&mut bench, 1_010, (session, 2), &leased("(1)", 3));
+    bench.at(1_010, (0, session, 2), &leased("(1)", 3));
     let null = std::sync::Arc::new(CheckedProposal::null());
     for number in 0..10 {
         bench.number += 1;
@@ -109,8 +97,8 @@ fn null_requests_move_no_time() {
 #[test]
 fn an_outage_ends_no_lease() {
     let (mut bench, session) = bench();
-    at(&mut bench, 1_010, (session, 2), &leased("(1)", 5_000));
-    at(&mut bench, 1_020, (session, 3), &leased("(2)", 9_000));
+    bench.at(1_010, (0, session, 2), &leased("(1)", 5_000));
+    bench.at(1_020, (0, session, 3), &leased("(2)", 9_000));
     let back = 1_000_000;
     bench.execute(back, Vec::new());
     assert_eq!(bench.kernel.figures().leases, 2);
@@ -129,12 +117,12 @@ fn an_outage_ends_no_lease() {
 #[test]
 fn a_late_tick_is_no_outage() {
     let (mut bench, session) = bench();
-    at(&mut bench, 1_010, (session, 2), &leased("(1)", 5_000));
+    bench.at(1_010, (0, session, 2), &leased("(1)", 5_000));
     bench.execute(6_010 + OUTAGE_MS, Vec::new());
     assert_eq!(due(&bench), None);
     let now = 7_000 + OUTAGE_MS;
     let far = 100 * OUTAGE_MS;
-    at(&mut bench, now, (session, 3), &leased("(1)", far));
+    bench.at(now, (0, session, 3), &leased("(1)", far));
     bench.execute(now + far, Vec::new());
     assert_eq!(due(&bench), None);
 }
@@ -154,7 +142,7 @@ fn a_wait_ends_with_a_tick() {
     };
     let nothing = [Answer::Outcome(Outcome::Match(None))];
     assert_eq!(
-        at(&mut bench, 1_010, (session, 2), &wait("(1)", 90)),
+        bench.at(1_010, (0, session, 2), &wait("(1)", 90)),
         [],
         "it waits"
     );
@@ -170,7 +158,7 @@ fn a_wait_ends_with_a_tick() {
             kept.map(|(_, reply)| answer(&reply)),
             Some(nothing[0].clone())
         );
-        at(bench, 1_110, (session, 3), &out("(1)"));
+        bench.at(1_110, (0, session, 3), &out("(1)"));
         assert_eq!(bench.kernel.figures().tuples, 2, "nobody takes it");
     }
     assert!(bench.snapshot() == restored.snapshot());
@@ -184,8 +172,8 @@ fn a_tuple_that_comes_when_the_wait_ends_is_too_late() {
         template: template("(1)"),
         within_ms: Some(90),
     };
-    at(&mut bench, 1_010, (session, 2), &on(space("a"), operation));
-    let told = at(&mut bench, 1_100, (session, 3), &out("(1)"));
+    bench.at(1_010, (0, session, 2), &on(space("a"), operation));
+    let told = bench.at(1_100, (0, session, 3), &out("(1)"));
     let done = Answer::Outcome(Outcome::Done);
     assert_eq!(told, [Answer::Outcome(Outcome::Match(None)), done]);
 }

@@ -16,6 +16,7 @@ mod groups;
 mod histories;
 mod hostile;
 mod leases;
+mod parts;
 mod quotas;
 mod sessions;
 mod stories;

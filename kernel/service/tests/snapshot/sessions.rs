@@ -29,17 +29,6 @@ fn bench(ttl_ms: u64) -> (Bench, SessionId) {
     }
 }
 
-fn at(
-    bench: &mut Bench,
-    time: u64,
-    (client, session, number): (u8, SessionId, u64),
-    call: &Call,
-) -> Vec<Answer> {
-    let request = asking(client, session, number, &[], call);
-    let replies = bench.execute(time, vec![request]);
-    replies.iter().map(|(_, reply)| answer(reply)).collect()
-}
-
 fn due(bench: &Bench) -> Option<u64> {
     bench.kernel.due().map(|due| due.0)
 }
@@ -56,11 +45,11 @@ fn a_silent_session_ends_with_all_it_had() {
     let (mut bench, session) = bench(500);
     let other = bench.open(1, 1);
     assert_eq!(due(&bench), Some(1_500));
-    at(&mut bench, 1_100, (1, other, 1), &out("(0)"));
-    at(&mut bench, 1_100, (1, other, 2), &ephemeral("(1)"));
-    at(&mut bench, 1_100, (1, other, 3), &take("(9)"));
-    at(&mut bench, 1_200, (0, session, 1), &ephemeral("(2)"));
-    at(&mut bench, 1_200, (0, session, 2), &take("(9)"));
+    bench.at(1_100, (1, other, 1), &out("(0)"));
+    bench.at(1_100, (1, other, 2), &ephemeral("(1)"));
+    bench.at(1_100, (1, other, 3), &take("(9)"));
+    bench.at(1_200, (0, session, 1), &ephemeral("(2)"));
+    bench.at(1_200, (0, session, 2), &take("(9)"));
     let end = due(&bench).unwrap();
     assert!((1_700..1_710).contains(&end), "{end}");
     let mut restored = bench.restored();
@@ -78,8 +67,8 @@ fn a_silent_session_ends_with_all_it_had() {
             (1, 2, 1)
         );
         assert_eq!(due(bench), None, "the other one lives for ever");
-        assert_eq!(at(bench, end + 1, (0, session, 3), &out("(3)")), [OVER]);
-        let waiting = at(bench, end + 2, (1, other, 4), &out("(9)"));
+        assert_eq!(bench.at(end + 1, (0, session, 3), &out("(3)")), [OVER]);
+        let waiting = bench.at(end + 2, (1, other, 4), &out("(9)"));
         assert_eq!(
             waiting.len(),
             2,
@@ -93,18 +82,18 @@ fn a_silent_session_ends_with_all_it_had() {
 #[test]
 fn a_session_lives_on_by_its_own_requests() {
     let (mut bench, session) = bench(500);
-    let alive = at(&mut bench, 1_400, (0, session, 1), &Call::KeepAlive);
+    let alive = bench.at(1_400, (0, session, 1), &Call::KeepAlive);
     assert_eq!(alive, [Answer::Alive]);
     assert_eq!(due(&bench), Some(1_900));
-    assert_eq!(at(&mut bench, 1_800, (0, session, 2), &out("(1)")), [DONE]);
+    assert_eq!(bench.at(1_800, (0, session, 2), &out("(1)")), [DONE]);
     assert_eq!(due(&bench), Some(2_300));
-    let again = at(&mut bench, 2_200, (0, session, 1), &Call::KeepAlive);
+    let again = bench.at(2_200, (0, session, 1), &Call::KeepAlive);
     assert_eq!(again, [], "it was carried out long ago");
     // Before its turn it is not carried out either.
-    assert_eq!(at(&mut bench, 2_210, (0, session, 4), &Call::KeepAlive), []);
+    assert_eq!(bench.at(2_210, (0, session, 4), &Call::KeepAlive), []);
     assert_eq!(due(&bench), Some(2_300));
     // Its turn comes, and that of the parked one.
-    let both = at(&mut bench, 2_220, (0, session, 3), &Call::KeepAlive);
+    let both = bench.at(2_220, (0, session, 3), &Call::KeepAlive);
     assert_eq!(both, [Answer::Alive, Answer::Alive]);
     assert_eq!(due(&bench), Some(2_720));
 }
@@ -112,13 +101,13 @@ fn a_session_lives_on_by_its_own_requests() {
 #[test]
 fn closing_and_making_room_end_a_session_too() {
     let (mut bench, session) = bench(500);
-    at(&mut bench, 1_010, (0, session, 1), &out("(0)"));
-    at(&mut bench, 1_020, (0, session, 2), &ephemeral("(1)"));
-    let closed = at(&mut bench, 1_030, (0, session, 3), &Call::CloseSession);
+    bench.at(1_010, (0, session, 1), &out("(0)"));
+    bench.at(1_020, (0, session, 2), &ephemeral("(1)"));
+    let closed = bench.at(1_030, (0, session, 3), &Call::CloseSession);
     assert_eq!(closed, [Answer::Closed]);
     assert_eq!((due(&bench), bench.kernel.figures().tuples), (None, 1));
     let first = bench.open(0, 100);
-    at(&mut bench, 1_040, (0, first, 1), &ephemeral("(2)"));
+    bench.at(1_040, (0, first, 1), &ephemeral("(2)"));
     for nonce in 0..MAX_SESSIONS_PER_CLIENT as u64 {
         bench.open(0, 200 + nonce);
     }
@@ -134,10 +123,7 @@ fn an_outage_ends_no_session() {
     assert_eq!(due(&bench), Some(back + 500));
     let kept = bench.restored();
     assert!(kept.snapshot() == bench.snapshot());
-    assert_eq!(
-        at(&mut bench, back + 1, (0, session, 1), &out("(1)")),
-        [DONE]
-    );
+    assert_eq!(bench.at(back + 1, (0, session, 1), &out("(1)")), [DONE]);
     assert_eq!(due(&bench), Some(back + 501));
 }
 
@@ -159,11 +145,11 @@ fn a_session_has_its_bounds() {
 #[test]
 fn what_was_kept_is_gone() {
     let (mut bench, session) = bench(500);
-    at(&mut bench, 1_010, (0, session, 1), &out("(1)"));
+    bench.at(1_010, (0, session, 1), &out("(1)"));
     assert!(bench.kernel.kept_reply(session, RequestNumber(1)).is_some());
     bench.execute(1_510, Vec::new());
     assert!(bench.kernel.kept_reply(session, RequestNumber(1)).is_none());
-    assert_eq!(at(&mut bench, 1_520, (0, session, 1), &out("(1)")), [OVER]);
+    assert_eq!(bench.at(1_520, (0, session, 1), &out("(1)")), [OVER]);
     assert_eq!(
         bench.kernel.figures().tuples,
         1,
@@ -193,10 +179,10 @@ fn the_door_knows_what_was_ordered_before() {
     // No session has a turn for it, opened or not.
     assert!(is_silent(&bench, request(0, session, 0)));
     assert!(is_silent(&bench, request(0, SessionId(99), 0)));
-    let answers = at(&mut bench, 1_100, (0, session, 1), &out("(1)"));
+    let answers = bench.at(1_100, (0, session, 1), &out("(1)"));
     assert_eq!(answers, [DONE]);
-    at(&mut bench, 1_100, (0, session, 2), &take("(9)"));
-    at(&mut bench, 1_100, (0, session, 4), &out("(4)"));
+    bench.at(1_100, (0, session, 2), &take("(9)"));
+    bench.at(1_100, (0, session, 4), &out("(4)"));
     for mut bench in [bench.restored(), bench] {
         let Admission::Done(reply) = bench.kernel.admit(&request(0, session, 1)) else {
             panic!("its answer is kept");

@@ -30,17 +30,6 @@ fn events(events: &[(u64, Change, u64, &str)], newest: u64) -> Answer {
     })
 }
 
-fn at(
-    bench: &mut Bench,
-    time: u64,
-    (client, session, number): (u8, SessionId, u64),
-    call: &Call,
-) -> Vec<Answer> {
-    let request = asking(client, session, number, &[], call);
-    let replies = bench.execute(time, vec![request]);
-    replies.iter().map(|(_, reply)| answer(reply)).collect()
-}
-
 const DONE: Answer = Answer::Outcome(Outcome::Done);
 
 /// A watch goes on at a replica that was given the state, and so does what it has to tell.
@@ -83,12 +72,12 @@ fn ends_are_told() {
     let opening = asking(1, SessionId::NONE, 1, &[], &call);
     bench.execute(1_000, vec![opening]);
     let ben = SessionId(2);
-    at(&mut bench, 1_000, (0, ann, 1), &out("(0)"));
+    bench.at(1_000, (0, ann, 1), &out("(0)"));
     let (tuple, lease) = (tuple("(1)"), Lease::Session);
     let ephemeral = on(space("a"), Operation::Out { tuple, lease });
-    assert_eq!(at(&mut bench, 1_010, (1, ben, 1), &ephemeral), [DONE]);
+    assert_eq!(bench.at(1_010, (1, ben, 1), &ephemeral), [DONE]);
     assert_eq!(
-        at(&mut bench, 1_020, (0, ann, 2), &watch("(_)", Some(2), None)),
+        bench.at(1_020, (0, ann, 2), &watch("(_)", Some(2), None)),
         []
     );
     let replies = bench.execute(1_510, Vec::new());
@@ -96,12 +85,7 @@ fn ends_are_told() {
     assert_eq!(told, [events(&[(3, Change::Expired, 2, "(1)")], 3)]);
     // Nothing happens within its time: it says up to where.
     assert_eq!(
-        at(
-            &mut bench,
-            2_000,
-            (0, ann, 3),
-            &watch("(_)", Some(3), Some(90))
-        ),
+        bench.at(2_000, (0, ann, 3), &watch("(_)", Some(3), Some(90))),
         []
     );
     let replies = bench.execute(2_090, Vec::new());

@@ -35,6 +35,8 @@ macro_rules! every_other_program {
 }
 pub(crate) use every_other_program;
 
+#[path = "../common/mod.rs"]
+mod common;
 mod extended;
 mod programs;
 mod simulated;

@@ -8,20 +8,13 @@ use bezant_client::{
     recipes::{DoubleBarrier, LeasedElection, Lock, Queue, RwLock},
     template, tuple,
 };
-use bezant_lab::{Fault, LocalCluster, LocalOptions, OnDemand as _};
+use bezant_lab::{Fault, LocalCluster, OnDemand as _};
 
-use crate::{DEADLINE, MANY, SPACE, programs};
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-}
-
-fn start() -> LocalCluster {
-    LocalCluster::start(&LocalOptions::default()).unwrap()
-}
+use crate::{
+    DEADLINE, MANY, SPACE,
+    common::{runtime, start},
+    programs,
+};
 
 /// So many clients, each with a session of its own, over one link per replica.
 async fn clients(cluster: &LocalCluster, count: usize) -> Vec<Client> {

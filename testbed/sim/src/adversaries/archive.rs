@@ -10,7 +10,13 @@ use bezant_bft::{
 /// Entries of each kind that are kept; the lowest ones go first.
 const MEMORY: usize = 512;
 
-type Place = (SeqNo, View, Digest);
+/// What a vote is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    number: SeqNo,
+    view: View,
+    digest: Digest,
+}
 
 /// True votes and certificates of others, by what they are about.
 #[derive(Debug, Default)]
@@ -22,7 +28,11 @@ pub(super) struct Archive {
 }
 
 const fn place(vote: &Vote) -> Place {
-    (vote.number, vote.view, vote.digest)
+    Place {
+        number: vote.number,
+        view: vote.view,
+        digest: vote.digest,
+    }
 }
 
 fn trim<K: Ord, V>(map: &mut BTreeMap<K, V>) {
@@ -103,7 +113,7 @@ impl Archive {
     ) -> BTreeMap<SeqNo, PreparedCertificate> {
         let mut found = BTreeMap::new();
         for (place, pre_prepare) in &self.proposed {
-            let (number, view, _) = *place;
+            let Place { number, view, .. } = *place;
             let backups = self.prepares.get(place);
             let votes = backups.into_iter().flat_map(BTreeMap::values);
             let votes = votes.filter(|vote| vote.body.replica != pre_prepare.body.replica);

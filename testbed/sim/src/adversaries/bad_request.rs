@@ -21,12 +21,8 @@ impl Strategy for BadRequest {
         message: &PeerMessage,
         out: &mut Instead,
     ) {
-        let first = match message {
-            PeerMessage::PrePrepare(first) if first.vote.body.replica == means.me => first,
-            _ => {
-                out.say(message);
-                return;
-            }
+        let Some(first) = means.own_pre_prepare(message, out) else {
+            return;
         };
         if first.proposal.requests.is_empty() || !means.rng.chance(200) {
             out.say(message);

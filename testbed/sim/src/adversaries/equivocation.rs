@@ -18,13 +18,12 @@ impl Strategy for Equivocation {
         message: &PeerMessage,
         out: &mut Instead,
     ) {
-        let PeerMessage::PrePrepare(first) = message else {
-            out.say(message);
+        let Some(first) = means.own_pre_prepare(message, out) else {
             return;
         };
         // Whoever stands in the upper half hears of the second proposal; a few hear both.
         let second = u64::from(to.0) * 2 >= u64::from(means.n);
-        if first.vote.body.replica != means.me || !second {
+        if !second {
             out.say(message);
             return;
         }

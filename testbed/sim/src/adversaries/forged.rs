@@ -22,15 +22,13 @@ impl Strategy for ForgedCertificate {
         message: &PeerMessage,
         out: &mut Instead,
     ) {
-        match message {
-            PeerMessage::ViewChange(change) if change.body.replica == means.me => {
-                self.hits += 1;
-                let mut body = change.body.clone();
-                forge(means, &mut body);
-                out.say(&means.view_change(body));
-            }
-            _ => out.say(message),
-        }
+        let Some(own) = means.own_view_change(message, out) else {
+            return;
+        };
+        self.hits += 1;
+        let mut body = own.clone();
+        forge(means, &mut body);
+        out.say(&means.view_change(body));
     }
 
     fn hits(&self) -> u64 {

@@ -21,12 +21,8 @@ impl Strategy for HastyTime {
         message: &PeerMessage,
         out: &mut Instead,
     ) {
-        let first = match message {
-            PeerMessage::PrePrepare(first) if first.vote.body.replica == means.me => first,
-            _ => {
-                out.say(message);
-                return;
-            }
+        let Some(first) = means.own_pre_prepare(message, out) else {
+            return;
         };
         // One time for each number, so that what is proposed is one thing.
         let number = first.vote.body.number.0;

@@ -12,7 +12,7 @@ use bezant_bft::{
     },
 };
 
-use super::Means;
+use super::{Instead, Means};
 
 /// What the votes of all phases and those on checkpoints have in common.
 pub(super) struct Ballot<'v> {
@@ -44,6 +44,36 @@ impl<'v> Ballot<'v> {
 }
 
 impl Means<'_> {
+    /// The attacker's own pre-prepare, which is not sent yet; any other message is passed on.
+    pub(super) fn own_pre_prepare<'m>(
+        &self,
+        message: &'m PeerMessage,
+        out: &mut Instead,
+    ) -> Option<&'m PrePrepare> {
+        match message {
+            PeerMessage::PrePrepare(own) if own.vote.body.replica == self.me => Some(own),
+            _ => {
+                out.say(message);
+                None
+            }
+        }
+    }
+
+    /// The attacker's own view change, which is not sent yet; any other message is passed on.
+    pub(super) fn own_view_change<'m>(
+        &self,
+        message: &'m PeerMessage,
+        out: &mut Instead,
+    ) -> Option<&'m ViewChange> {
+        match message {
+            PeerMessage::ViewChange(own) if own.body.replica == self.me => Some(&own.body),
+            _ => {
+                out.say(message);
+                None
+            }
+        }
+    }
+
     /// A vote signed with the attacker's key, whoever it names.
     pub(super) fn vote(&self, vote: Vote, domain: Domain) -> Signed<Vote> {
         Signed::new(vote, domain, self.cluster, self.key)

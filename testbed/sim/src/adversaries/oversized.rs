@@ -23,12 +23,8 @@ impl Strategy for Oversized {
         message: &PeerMessage,
         out: &mut Instead,
     ) {
-        let first = match message {
-            PeerMessage::PrePrepare(first) if first.vote.body.replica == means.me => first,
-            _ => {
-                out.say(message);
-                return;
-            }
+        let Some(first) = means.own_pre_prepare(message, out) else {
+            return;
         };
         let Some(request) = first.proposal.requests.first().cloned() else {
             out.say(message);

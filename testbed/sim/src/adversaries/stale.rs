@@ -54,12 +54,11 @@ impl Strategy for StaleCertificate {
         out: &mut Instead,
     ) {
         self.archive.note(message);
-        let PeerMessage::ViewChange(change) = message else {
-            out.say(message);
+        let Some(own) = means.own_view_change(message, out) else {
             return;
         };
-        let aged = self.aged(means, &change.body);
-        if change.body.replica != means.me || aged == change.body {
+        let aged = self.aged(means, own);
+        if aged == *own {
             out.say(message);
             return;
         }

@@ -21,14 +21,10 @@ impl Strategy for WithheldCertificate {
         message: &PeerMessage,
         out: &mut Instead,
     ) {
-        let change = match message {
-            PeerMessage::ViewChange(change) if change.body.replica == means.me => change,
-            _ => {
-                out.say(message);
-                return;
-            }
+        let Some(own) = means.own_view_change(message, out) else {
+            return;
         };
-        let mut body = change.body.clone();
+        let mut body = own.clone();
         match means.rng.below(5) {
             0 | 1 => body.prepared.clear(),
             2 => {
@@ -44,7 +40,7 @@ impl Strategy for WithheldCertificate {
                 body.prepared.clear();
             }
         }
-        self.hits += u64::from(body != change.body);
+        self.hits += u64::from(body != *own);
         out.say(&means.view_change(body));
     }
 

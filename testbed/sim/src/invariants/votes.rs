@@ -11,7 +11,25 @@ use bezant_bft::{
 
 use super::{Common, Fact, Invariant, Phase};
 
-type Place = (ReplicaId, Phase, View, SeqNo);
+/// Where a replica votes once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    replica: ReplicaId,
+    phase: Phase,
+    view: View,
+    number: SeqNo,
+}
+
+impl Place {
+    const fn of(replica: ReplicaId, phase: Phase, vote: &Vote) -> Self {
+        Self {
+            replica,
+            phase,
+            view: vote.view,
+            number: vote.number,
+        }
+    }
+}
 
 /// What was recorded and what was said, by place.
 #[derive(Debug, Default)]
@@ -28,7 +46,7 @@ struct Known {
 
 impl OneVote {
     fn say(&mut self, phase: Phase, vote: &Vote, durable: PersistId) -> Result<(), String> {
-        let place = (vote.replica, phase, vote.view, vote.number);
+        let place = Place::of(vote.replica, phase, vote);
         let known = self.votes.entry(place).or_default();
         let first = *known.said.get_or_insert(vote.digest);
         if first != vote.digest {
@@ -58,7 +76,7 @@ impl Invariant for OneVote {
                 if let Some((phase, vote)) = super::vote_of(record)
                     && vote.replica == *by
                 {
-                    let place = (*by, phase, vote.view, vote.number);
+                    let place = Place::of(*by, phase, vote);
                     let known = self.votes.entry(place).or_default();
                     known.recorded.get_or_insert((vote.digest, *id));
                 }
@@ -83,8 +101,8 @@ impl Invariant for OneVote {
             }
             Fact::Forgot { by } => {
                 // What it said stays said.
-                for ((replica, ..), known) in &mut self.votes {
-                    if replica == by {
+                for (place, known) in &mut self.votes {
+                    if place.replica == *by {
                         known.recorded = None;
                     }
                 }
@@ -92,8 +110,8 @@ impl Invariant for OneVote {
             }
             Fact::Restarted { by, durable, .. } => {
                 // What was not durable was never said; what is left is durable for good.
-                for ((replica, ..), known) in &mut self.votes {
-                    if replica == by {
+                for (place, known) in &mut self.votes {
+                    if place.replica == *by {
                         known.recorded.take_if(|(_, id)| *id > *durable);
                         if let Some((_, id)) = &mut known.recorded {
                             *id = PersistId(0);

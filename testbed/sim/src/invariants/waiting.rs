@@ -3,9 +3,7 @@
 //! in the same space, for the same template, to read or to take.
 
 use bezant_kernel::Kernel;
-use bezant_tuplespace::WaiterId;
-
-use crate::model::Wait;
+use bezant_model::Wait;
 
 use super::{Common, Fact, Invariant};
 
@@ -48,24 +46,12 @@ impl Invariant for WaitingListEquality {
 /// Compares the contents of two lists of the same length.
 fn same_waits(service: &Kernel, model: &[Wait]) -> Result<(), String> {
     for (here, expected) in service.waiting().zip(model) {
-        let Wait {
-            session,
-            number,
-            space,
-            template,
-            wants,
-            due,
-        } = expected;
-        let id = WaiterId {
-            owner: *session,
-            number: *number,
-        };
         let there = bezant_tuplespace::Wait {
-            id,
-            space,
-            template,
-            wants: *wants,
-            due_ms: *due,
+            id: expected.id,
+            space: &expected.space,
+            template: &expected.template,
+            wants: expected.wants,
+            due_ms: expected.due_ms,
         };
         if here != there {
             return Err(format!("waits {here:?}, in the model {expected:?}"));

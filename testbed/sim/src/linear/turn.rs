@@ -2,7 +2,7 @@
 
 use bezant_api::{Answer, Call, Lists, Refused};
 use bezant_bft::ids::{RequestNumber, SessionId};
-use bezant_tuplespace::{Outcome, SpaceName};
+use bezant_tuplespace::{SpaceName, WaiterId};
 
 use super::Key;
 use crate::model::{self, Spaces, group::By};
@@ -14,6 +14,11 @@ pub(super) struct Turn {
     pub(super) answer: Option<Answer>,
     /// Waits that ended, this call's own not among them, and their answers.
     pub(super) ended: Vec<(Key, Answer)>,
+}
+
+/// The request that waited.
+pub(super) const fn key_of(wait: WaiterId) -> Key {
+    (SessionId(wait.owner), RequestNumber(wait.number))
 }
 
 /// Lets `call` take its turn.
@@ -58,20 +63,10 @@ pub(super) fn take(spaces: &mut Spaces, makes_spaces: bool, key: Key, call: &Cal
             None => Err(Refused::Malformed),
         },
     };
-    for refused in spaces.take_refused() {
-        let wait = (SessionId(refused.session), RequestNumber(refused.number));
-        ended.push((wait, Answer::Refused(refused.why.into())));
-    }
+    let refused = spaces.take_refused();
     spaces.publish();
-    for served in spaces.take_served() {
-        let wait = (SessionId(served.session), RequestNumber(served.number));
-        let answer = Answer::Outcome(Outcome::Match(Some(served.tuple)));
-        ended.push((wait, answer));
-    }
-    for told in spaces.take_told() {
-        let watch = (SessionId(told.session), RequestNumber(told.number));
-        ended.push((watch, Answer::Outcome(told.outcome)));
-    }
+    let answered_now = refused.into_iter().chain(spaces.take_answers());
+    ended.extend(answered_now.map(|(wait, answer)| (key_of(wait), answer)));
     Turn {
         answer: answered.unwrap_or_else(|refused| Some(refused.into())),
         ended,

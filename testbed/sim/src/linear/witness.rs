@@ -11,7 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bezant_api::{Answer, Call};
 use bezant_bft::ids::{RequestNumber, SessionId};
-use bezant_tuplespace::Outcome;
 
 use super::{History, Key, Seen, turn};
 use crate::model::{Passed, Performed, Spaces, without_fuel};
@@ -158,24 +157,17 @@ struct Replay {
 impl Replay {
     /// Waits end with their time, after all that was done before.
     fn pass(&mut self, passed: &Passed) {
-        for wait in self.spaces.pass_time(passed.time, passed.granted) {
-            let key = (SessionId(wait.session), RequestNumber(wait.number));
-            let nothing = Answer::Outcome(self.spaces.nothing(&wait));
-            self.results.insert(key, ((self.turn, 2), nothing));
+        for (wait, nothing) in self.spaces.pass_time(passed.time, passed.granted) {
+            let result = ((self.turn, 2), nothing);
+            self.results.insert(turn::key_of(wait), result);
         }
         for session in &passed.ended {
             self.spaces.end_owner(*session);
             self.spaces.publish();
         }
-        for served in self.spaces.take_served() {
-            let key = (SessionId(served.session), RequestNumber(served.number));
-            let answer = Answer::Outcome(Outcome::Match(Some(served.tuple)));
-            self.results.insert(key, ((self.turn, 2), answer));
-        }
-        for told in self.spaces.take_told() {
-            let key = (SessionId(told.session), RequestNumber(told.number));
-            let answer = Answer::Outcome(told.outcome);
-            self.results.insert(key, ((self.turn, 2), answer));
+        for (wait, answer) in self.spaces.take_answers() {
+            let result = ((self.turn, 2), answer);
+            self.results.insert(turn::key_of(wait), result);
         }
     }
 

@@ -17,7 +17,6 @@ struct Rights {
     space: SpaceName,
     creator: ClientKey,
     lists: Lists,
-    quota: Quota,
 }
 
 /// All that is known of clients.
@@ -25,10 +24,7 @@ struct Rights {
 pub(super) struct Access {
     /// Whose each session is.
     sessions: Vec<(u64, ClientKey)>,
-    groups: Vec<(GroupName, ClientKey)>,
     rights: Vec<Rights>,
-    /// How much some clients may hold.
-    accounts: Vec<(ClientKey, Quota)>,
 }
 
 impl Access {
@@ -44,45 +40,33 @@ impl Access {
         let found = sessions.find(|(_, other)| *other == client);
         found.map(|(session, _)| *session)
     }
+}
 
+impl Spaces {
     /// Whether whoever has this session may do this; sessions nobody told of may do all.
     fn may(&self, session: u64, space: &SpaceName, right: Right) -> bool {
-        let Some(client) = self.client(session) else {
+        let Some(client) = self.access.client(session) else {
             return true;
         };
-        let Some(rights) = self.rights.iter().find(|rights| rights.space == *space) else {
+        let mut rights = self.access.rights.iter();
+        let Some(rights) = rights.find(|rights| rights.space == *space) else {
             return true;
         };
-        let is_meant = |whom: &Whom| self.means(whom, session);
+        let is_meant = |whom: &Whom| self.model.means(whom, Some(client));
         rights.creator == client
             || rights.lists.of(right).iter().any(is_meant)
             || (right == Right::Administer && self.is_operator(client))
     }
 
-    /// Whether whoever has this session is meant.
-    pub(super) fn means(&self, whom: &Whom, session: u64) -> bool {
-        let client = self.client(session);
-        match whom {
-            Whom::Anyone => true,
-            Whom::Client(key) => client == Some(*key),
-            Whom::Members(group) => {
-                client.is_some_and(|client| self.groups.contains(&(group.clone(), client)))
-            }
-        }
-    }
-
     /// Anybody is, until somebody is in the group for it.
     pub(super) fn is_operator(&self, client: ClientKey) -> bool {
-        let mut members = self
-            .groups
-            .iter()
+        let members = self.model.members().iter();
+        let mut members = members
             .filter(|(name, _)| name.as_str() == "operators")
             .peekable();
         members.peek().is_none() || members.any(|(_, member)| *member == client)
     }
-}
 
-impl Spaces {
     /// Tells whose a session is.
     pub fn introduce(&mut self, session: u64, client: ClientKey) {
         if self.access.client(session).is_none() {
@@ -98,15 +82,7 @@ impl Spaces {
             space: space.clone(),
             creator,
             lists,
-            quota: Quota::NONE,
         });
-    }
-
-    /// How much a space may hold.
-    pub(super) fn quota(&self, space: &SpaceName) -> Quota {
-        let mut rights = self.access.rights.iter();
-        let rights = rights.find(|rights| rights.space == *space);
-        rights.map_or(Quota::NONE, |rights| rights.quota)
     }
 
     fn set_quota(
@@ -116,11 +92,7 @@ impl Spaces {
         quota: Quota,
     ) -> Result<Answer, Refused> {
         self.administer(session, space)?;
-        let access = Arc::make_mut(&mut self.access);
-        let mut rights = access.rights.iter_mut();
-        let rights = rights.find(|rights| rights.space == *space);
-        let rights = rights.ok_or(Refusal::NoSuchSpace)?;
-        let before = std::mem::replace(&mut rights.quota, quota);
+        let before = self.model.allow(space, quota)?;
         Ok(Answer::Changed(before != quota))
     }
 
@@ -159,7 +131,7 @@ impl Spaces {
         space: &SpaceName,
         right: Right,
     ) -> Result<(), Refused> {
-        if self.names().contains(space) && !self.access.may(session, space, right) {
+        if self.names().contains(space) && !self.may(session, space, right) {
             return Err(Refusal::Forbidden.into());
         }
         Ok(())
@@ -224,48 +196,50 @@ impl Spaces {
             } else {
                 Right::Read
             };
-            if !self.access.may(wait.session, &wait.space, right) {
-                self.refuse(wait.session, wait.number, Refusal::Forbidden);
+            if !self.may(wait.id.owner, &wait.space, right) {
+                self.refuse(wait.id, Refusal::Forbidden);
             }
         }
     }
 
     fn remove(&mut self, session: u64, space: &SpaceName) -> Result<Answer, Refused> {
         self.administer(session, space)?;
-        if self.count_in(space) > 0 {
+        if self.model.sum(|placed| placed.space == *space).tuples > 0 {
             return Err(Refusal::SpaceNotEmpty.into());
         }
         let waits = Arc::clone(self.waits());
         for wait in waits.iter().filter(|wait| wait.space == *space) {
-            self.refuse(wait.session, wait.number, Refusal::NoSuchSpace);
+            self.refuse(wait.id, Refusal::NoSuchSpace);
         }
-        self.unmake(space);
+        self.unmake(space)?;
         Ok(Answer::Removed)
     }
 
     fn purge(&mut self, session: u64, space: &SpaceName, limit: u32) -> Result<Answer, Refused> {
         self.administer(session, space)?;
-        let taken = self.purge_up_to(space, limit)?;
+        let taken = self.model.purge(space, limit)?;
         Ok(Answer::Outcome(Outcome::Count(taken)))
     }
 
     /// A space is no more, with all rights in it.
-    pub(super) fn unmake(&mut self, space: &SpaceName) {
-        self.forget(space);
+    pub(super) fn unmake(&mut self, space: &SpaceName) -> Result<(), Refused> {
+        self.model.remove(space)?;
         let access = Arc::make_mut(&mut self.access);
         access.rights.retain(|rights| rights.space != *space);
+        Ok(())
     }
 
     fn inspect(&self, space: &SpaceName) -> Result<Answer, Refused> {
         let mut rights = self.access.rights.iter();
         let rights = rights.find(|rights| rights.space == *space);
         let rights = rights.ok_or(Refusal::NoSuchSpace)?;
+        let here = self.model.sum(|placed| placed.space == *space);
         Ok(Answer::Space(SpaceInfo {
             creator: Some(rights.creator),
             lists: rights.lists.clone(),
-            tuples: self.count_in(space),
-            bytes: self.bytes_in(space),
-            quota: rights.quota,
+            tuples: here.tuples,
+            bytes: here.bytes,
+            quota: self.model.quota(space),
             // The space in which anything is imposed is not asked about.
             imposed: Vec::new(),
         }))
@@ -273,7 +247,7 @@ impl Spaces {
 
     fn standing(&self, session: u64, after: Option<&SpaceName>) -> Answer {
         let client = self.access.client(session).unwrap_or_default();
-        let groups = self.access.groups.iter();
+        let groups = self.model.members().iter();
         let mine = groups.filter(|(_, member)| *member == client);
         let mut groups: Vec<GroupName> = mine.map(|(group, _)| group.clone()).collect();
         groups.sort();
@@ -282,74 +256,46 @@ impl Spaces {
         let mut spaces = Vec::new();
         for name in names {
             let mut rights = Right::ALL.to_vec();
-            rights.retain(|right| self.access.may(session, &name, *right));
+            rights.retain(|right| self.may(session, &name, *right));
             if !rights.is_empty() && after.is_none_or(|after| name > *after) {
                 spaces.push((name, rights));
             }
         }
         Answer::Standing(Standing {
-            operator: self.access.is_operator(client),
+            operator: self.is_operator(client),
             groups,
             spaces,
             next: None,
-            account: self.allotted(client).map(|quota| {
-                let (tuples, bytes) = self.paid_by(client);
+            account: self.model.account(client).map(|quota| {
+                let paid = self.model.sum(|placed| placed.payer == Some(client));
                 Account {
                     quota,
-                    tuples,
-                    bytes,
+                    tuples: paid.tuples,
+                    bytes: paid.bytes,
                 }
             }),
         })
-    }
-
-    /// How much a client may hold, if it is bounded.
-    pub(super) fn allotted(&self, client: ClientKey) -> Option<Quota> {
-        let mut accounts = self.access.accounts.iter();
-        let found = accounts.find(|(other, _)| *other == client);
-        found.map(|(_, quota)| *quota)
-    }
-
-    /// Against whom counts what a session puts, if against anybody.
-    pub(super) fn payer(&self, session: u64) -> Option<ClientKey> {
-        let client = self.access.client(session)?;
-        self.allotted(client).map(|_| client)
-    }
-
-    fn allot(&mut self, client: ClientKey, quota: Quota) -> Answer {
-        let before = self.allotted(client).unwrap_or(Quota::NONE);
-        let accounts = &mut Arc::make_mut(&mut self.access).accounts;
-        accounts.retain(|(other, _)| *other != client);
-        if quota == Quota::NONE {
-            self.pay_for_nothing(client);
-        } else {
-            accounts.push((client, quota));
-        }
-        Answer::Changed(before != quota)
     }
 
     /// Where anybody is a client, enrolling changes nothing. Nobody is expelled here: that is
     /// for the service's own tests.
     fn decree(&mut self, session: u64, decree: &Decree) -> Result<Answer, Refused> {
         let client = self.access.client(session).unwrap_or_default();
-        if !self.access.is_operator(client) {
+        if !self.is_operator(client) {
             return Err(Refused::NotOperator);
         }
-        let (entry, joins) = match decree {
-            Decree::Allot(client, quota) => return Ok(self.allot(*client, *quota)),
+        let (group, client, joins) = match decree {
+            Decree::Allot(client, quota) => {
+                let before = self.model.allot(*client, *quota);
+                return Ok(Answer::Changed(before != *quota));
+            }
             Decree::Enrol(_) => return Ok(Answer::Changed(false)),
             Decree::Expel(_) | Decree::Engine(..) => return Err(Refused::Malformed),
-            Decree::Join(group, client) => ((group.clone(), *client), true),
-            Decree::Leave(group, client) => ((group.clone(), *client), false),
+            Decree::Join(group, client) => (group, *client, true),
+            Decree::Leave(group, client) => (group, *client, false),
         };
-        let groups = &mut Arc::make_mut(&mut self.access).groups;
-        let changed = groups.contains(&entry) != joins;
-        if joins && changed {
-            let client = entry.1;
-            groups.push(entry);
-            self.look_again(client);
-        } else if changed {
-            groups.retain(|other| *other != entry);
+        let changed = self.model.set_member(group, client, joins);
+        if changed && !joins {
             self.end_forbidden_waits();
         }
         Ok(Answer::Changed(changed))

@@ -6,10 +6,11 @@ use std::{collections::VecDeque, sync::Arc};
 use bezant_api::{
     Answer, Call, ExtensionFailure, ExtensionHash, FailureCode, Installed, Refused, Right,
 };
+use bezant_model::{Caller, Placed};
 use bezant_tuple::{Field, Kind, Template, Tuple, Value};
-use bezant_tuplespace::{Change, Lease, Operation, Outcome, Refusal, SpaceName, Wants};
+use bezant_tuplespace::{Change, Lease, Operation, Outcome, Refusal, SpaceName};
 
-use super::{Spaces, spaces::Wait};
+use super::Spaces;
 use crate::stock::{self, PROGRAMS, Program, Stock};
 
 type ClientKey = [u8; 32];
@@ -131,9 +132,7 @@ impl Spaces {
                 Ok(Answer::Changed(programs.agreed.len() < before))
             }),
             Call::Unregister { hash } => self.about(*hash, |spaces, stock| {
-                if spaces.programs.owner(stock) != Some(client)
-                    && !spaces.access.is_operator(client)
-                {
+                if spaces.programs.owner(stock) != Some(client) && !spaces.is_operator(client) {
                     return Err(Refusal::Forbidden.into());
                 }
                 if spaces.programs.imposed.contains(&stock) {
@@ -222,21 +221,17 @@ impl Spaces {
             Value::from(owner.to_vec()),
         ]);
         if let Ok(tuple) = tuple {
-            let coming = self.coming(&objects, &tuple, (Lease::Forever, 0));
-            self.insert(coming);
+            let arriving = self.model.arriving(Caller::default(), &objects, &tuple);
+            self.model.insert(arriving);
         }
     }
 
     fn hide(&mut self, stock: Stock) {
         let program = PROGRAMS.iter().find(|program| program.stock == stock);
         let hash = program.map(|program| Value::from(program.hash.0.to_vec()));
-        let at = self.tuples.iter().position(|placed| {
+        self.model.withdraw(|placed| {
             placed.space.as_str() == OBJECTS && placed.tuple.get(3) == hash.as_ref()
         });
-        if let Some(at) = at {
-            let placed = self.tuples.remove(at);
-            self.happens(&placed, Change::Taken);
-        }
     }
 
     /// What policies say to an operation.
@@ -363,37 +358,18 @@ impl Spaces {
             return Err(FailureCode::Refused(2));
         }
         let came = texts(&["came", name], 0);
-        let is_here =
-            |placed: &super::spaces::Placed| placed.space == *space && came.matches(&placed.tuple);
-        let there = self.tuples.iter().filter(|placed| is_here(placed)).count();
+        let is_here = |placed: &Placed| placed.space == *space && came.matches(&placed.tuple);
+        let there = self.model.sum(is_here).tuples;
         if i64::try_from(there).unwrap_or(i64::MAX) + 1 < *parties {
             let tuple = stock::tuple(&format!("(\"came\", \"{name}\")"));
             self.puts(who, space, tuple, Lease::Session)?;
             return self.apply(who, space, operation).map_err(code_of);
         }
-        while let Some(at) = self.tuples.iter().position(is_here) {
-            let placed = self.tuples.remove(at);
-            self.happens(&placed, Change::Taken);
-        }
+        while self.model.withdraw(is_here).is_some() {}
         let passed = stock::tuple(&format!("(\"barrier\", \"{name}\", {parties})"));
-        self.wake(space, &passed);
+        let woken = self.model.wake(space, &passed);
+        woken.map_err(|refusal| FailureCode::Space(refusal.code()))?;
         Ok(Some(Outcome::Match(Some(passed))))
-    }
-
-    /// Serves those who wait for a tuple that is never there.
-    fn wake(&mut self, space: &SpaceName, tuple: &Tuple) {
-        let waits = Arc::clone(self.waits());
-        let of = |wants| {
-            let waits = waits.iter().filter(move |wait: &&Wait| wait.wants == wants);
-            waits.filter(|wait| wait.space == *space && wait.template.matches(tuple))
-        };
-        let readers: Vec<&Wait> = of(Wants::Read).collect();
-        let taker = of(Wants::Take).next();
-        let woken: Vec<&Wait> = readers.into_iter().chain(taker).collect();
-        if !woken.is_empty() {
-            self.number();
-        }
-        woken.into_iter().for_each(|wait| self.serve(wait, tuple));
     }
 
     fn smuggle(&mut self, who: (u64, u64), space: &SpaceName) -> Result<Option<Outcome>, Failed> {
@@ -422,53 +398,88 @@ impl Spaces {
 
     /// What happened since events were published last is heard by extensions.
     pub(super) fn react(&mut self) {
-        let mut events: VecDeque<(Change, Option<()>, Tuple, u8)> = self.heard((0, 0), 0);
-        while let Some((change, served, tuple, depth)) = events.pop_front() {
+        let mut events: VecDeque<Heard> = self.heard(Counts::default(), 0);
+        while let Some(heard) = events.pop_front() {
             for (stock, owner) in self.programs.installed.clone() {
-                let text = match (stock, served, change) {
-                    (Stock::EchoA, None, Change::Inserted | Change::Taken) if is_key(&tuple) => {
-                        "(\"heard\", \"a\")"
-                    }
-                    (Stock::EchoB, None, Change::Inserted) | (Stock::EchoB, Some(()), _)
-                        if is_key(&tuple) =>
-                    {
-                        "(\"heard\", \"b\")"
-                    }
-                    (Stock::Spoiler, None, Change::Inserted) if is_key(&tuple) => {
-                        "(\"heard\", \"s\")"
-                    }
-                    (Stock::EchoAgain, None, Change::Inserted) if is_heard(&tuple) => "(\"again\")",
-                    _ => continue,
+                let Some(text) = says_of(stock, &heard) else {
+                    continue;
                 };
                 let Some(session) = self.session_of(owner) else {
                     continue;
                 };
                 let before = self.clone();
-                let counts = self.counts();
+                let counts = Counts {
+                    happened: self.model.happening().len(),
+                    served: self.model.served().len(),
+                };
                 let said = self.says((session, 0), &stock::space(), text);
                 if said.is_err() || stock == Stock::Spoiler {
                     *self = before;
                     continue;
                 }
-                events.extend(self.heard(counts, depth + 1));
+                events.extend(self.heard(counts, heard.depth + 1));
             }
         }
     }
 
-    /// What happened in the extensions' space behind so much, and of which depth it is.
-    fn heard(
-        &self,
-        (happened, served): (usize, usize),
-        depth: u8,
-    ) -> VecDeque<(Change, Option<()>, Tuple, u8)> {
+    /// What happened in the extensions' space behind so much, as of this depth.
+    fn heard(&self, counts: Counts, depth: u8) -> VecDeque<Heard> {
         if depth >= DEPTH {
             return VecDeque::new();
         }
-        let happened = self.happened_in(stock::SPACE, happened);
-        let happened = happened.map(|(change, tuple)| (change, None, tuple, depth));
-        let served = self.served_in(stock::SPACE, served);
-        let served = served.map(|tuple| (Change::Taken, Some(()), tuple, depth));
+        let happened = self.model.happening().iter().skip(counts.happened);
+        let happened = happened.filter(|happened| happened.placed.space.as_str() == stock::SPACE);
+        let happened = happened.map(|happened| Heard {
+            what: Event::Happened(happened.change),
+            tuple: happened.placed.tuple.clone(),
+            depth,
+        });
+        let served = self.model.served().iter().skip(counts.served);
+        let served = served.filter(|served| served.space.as_str() == stock::SPACE);
+        let served = served.map(|served| Heard {
+            what: Event::Served,
+            tuple: served.tuple.clone(),
+            depth,
+        });
         happened.chain(served).collect()
+    }
+}
+
+/// What an extension hears of.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Happened(Change),
+    /// Somebody who waited got the tuple.
+    Served,
+}
+
+/// An event on its way to the extensions.
+#[derive(Clone, Debug)]
+struct Heard {
+    what: Event,
+    tuple: Tuple,
+    /// How many extensions it came through.
+    depth: u8,
+}
+
+/// How much happened since events were published last, and how many were served.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    happened: usize,
+    served: usize,
+}
+
+/// The tuple that an extension puts because of an event, if it hears of it.
+fn says_of(stock: Stock, heard: &Heard) -> Option<&'static str> {
+    let came = matches!(heard.what, Event::Happened(Change::Inserted));
+    let went = matches!(heard.what, Event::Happened(Change::Taken));
+    let was_got = matches!(heard.what, Event::Served);
+    match stock {
+        Stock::EchoA if (came || went) && is_key(&heard.tuple) => Some("(\"heard\", \"a\")"),
+        Stock::EchoB if (came || was_got) && is_key(&heard.tuple) => Some("(\"heard\", \"b\")"),
+        Stock::Spoiler if came && is_key(&heard.tuple) => Some("(\"heard\", \"s\")"),
+        Stock::EchoAgain if came && is_heard(&heard.tuple) => Some("(\"again\")"),
+        _ => None,
     }
 }
 

@@ -2,10 +2,11 @@
 //!
 //! Vectors and linear scans, no index, no undo, no sharing of code with the
 //! service but for what a template means. [`Service`] replays the agreed log;
-//! [`Spaces`] is its tuple space, which the check of client histories uses alone.
+//! [`Spaces`] is its tuple space, which the check of client histories uses alone: the
+//! [model](bezant_model) that the space's own property tests have too, with rights and
+//! extensions around it.
 
 mod access;
-mod audience;
 mod extensions;
 pub(crate) mod group;
 mod service;
@@ -13,4 +14,4 @@ mod spaces;
 
 pub use extensions::without_fuel;
 pub use service::{Passed, Performed, Service};
-pub use spaces::{Ended, Served, Spaces, Told, Wait};
+pub use spaces::Spaces;

@@ -7,7 +7,7 @@ use bezant_bft::{
     message::{Reply, Request},
     service::Replies,
 };
-use bezant_tuplespace::{MAX_LEASE_MS, Operation, Outcome, SpaceName};
+use bezant_tuplespace::{MAX_LEASE_MS, Operation, SpaceName, WaiterId};
 use bytes::Bytes;
 
 use super::{Spaces, group::By};
@@ -130,9 +130,8 @@ impl Service {
         for session in &mut self.sessions {
             session.due = session.due.map(|due| due + granted);
         }
-        for wait in self.spaces.pass_time(time, granted) {
-            let nothing = Answer::Outcome(self.spaces.nothing(&wait));
-            self.end_wait((wait.session, wait.number), &nothing, position, replies);
+        for (wait, nothing) in self.spaces.pass_time(time, granted) {
+            self.end_wait(wait, &nothing, position, replies);
         }
         let now = self.spaces.now();
         let is_over = |session: &Session| session.due.is_some_and(|due| due <= now);
@@ -154,13 +153,8 @@ impl Service {
 
     /// Answers those who were served, and those who watched.
     fn tell(&mut self, position: SeqNo, replies: &mut Replies) {
-        for served in self.spaces.take_served() {
-            let answer = Answer::Outcome(Outcome::Match(Some(served.tuple)));
-            self.end_wait((served.session, served.number), &answer, position, replies);
-        }
-        for told in self.spaces.take_told() {
-            let answer = Answer::Outcome(told.outcome);
-            self.end_wait((told.session, told.number), &answer, position, replies);
+        for (wait, answer) in self.spaces.take_answers() {
+            self.end_wait(wait, &answer, position, replies);
         }
     }
 
@@ -291,9 +285,8 @@ impl Service {
             replies.push((request.client, reply(request, position, &answer)));
             self.after(request, &answer, position, replies);
         }
-        for ended in self.spaces.take_refused() {
-            let answer = Answer::Refused(ended.why.into());
-            self.end_wait((ended.session, ended.number), &answer, position, replies);
+        for (wait, answer) in self.spaces.take_refused() {
+            self.end_wait(wait, &answer, position, replies);
         }
         self.spaces.publish();
         self.tell(position, replies);
@@ -363,7 +356,8 @@ impl Service {
             Answer::Cancelled(true) => {
                 if let Ok(Call::Cancel { number }) = Call::decode(&request.op) {
                     let ended = Answer::Refused(Refused::Cancelled);
-                    self.end_wait((session, number), &ended, position, replies);
+                    let owner = session;
+                    self.end_wait(WaiterId { owner, number }, &ended, position, replies);
                 }
             }
             _ => {}
@@ -372,11 +366,12 @@ impl Service {
 
     fn end_wait(
         &mut self,
-        (session, number): (u64, u64),
+        wait: WaiterId,
         answer: &Answer,
         position: SeqNo,
         replies: &mut Replies,
     ) {
+        let (session, number) = (wait.owner, wait.number);
         let Some(owner) = self.session(session).map(|session| session.owner) else {
             return;
         };

@@ -10,6 +10,15 @@ enum Side {
     Right,
 }
 
+/// A line of two texts that were made one.
+struct Merged<'t> {
+    side: Side,
+    /// In the left text, counted from 1; of a line that is only in the right one that of the
+    /// left line before it.
+    number: usize,
+    text: &'t str,
+}
+
 /// The lines in which two texts differ, those of `left` marked `-` and those of `right`
 /// `+`, with a few around them and their numbers in `left`.
 #[must_use]
@@ -19,11 +28,16 @@ pub fn diff(left: &str, right: &str) -> String {
     let merged = merge(&left, &right);
     let shown = |at: usize| {
         let near = &merged[at.saturating_sub(AROUND)..merged.len().min(at + AROUND + 1)];
-        near.iter().any(|(side, ..)| *side != Side::Both)
+        near.iter().any(|line| line.side != Side::Both)
     };
     let mut text = String::new();
     let mut gap = false;
-    for (at, (side, number, line)) in merged.iter().enumerate() {
+    for (at, line) in merged.iter().enumerate() {
+        let Merged {
+            side,
+            number,
+            text: line,
+        } = line;
         if !shown(at) {
             gap = true;
             continue;
@@ -43,7 +57,7 @@ pub fn diff(left: &str, right: &str) -> String {
 }
 
 /// Both texts as one, along a longest common subsequence.
-fn merge<'t>(left: &[&'t str], right: &[&'t str]) -> Vec<(Side, usize, &'t str)> {
+fn merge<'t>(left: &[&'t str], right: &[&'t str]) -> Vec<Merged<'t>> {
     let width = right.len() + 1;
     let mut common = vec![0_usize; (left.len() + 1) * width];
     for (i, one) in left.iter().enumerate().rev() {
@@ -55,18 +69,19 @@ fn merge<'t>(left: &[&'t str], right: &[&'t str]) -> Vec<(Side, usize, &'t str)>
             };
         }
     }
+    let line = |side, number, text| Merged { side, number, text };
     let (mut i, mut j, mut merged) = (0, 0, Vec::new());
     while i < left.len() || j < right.len() {
         if i < left.len() && j < right.len() && left[i] == right[j] {
-            merged.push((Side::Both, i + 1, left[i]));
+            merged.push(line(Side::Both, i + 1, left[i]));
             (i, j) = (i + 1, j + 1);
         } else if i < left.len()
             && (j == right.len() || common[(i + 1) * width + j] >= common[i * width + j + 1])
         {
-            merged.push((Side::Left, i + 1, left[i]));
+            merged.push(line(Side::Left, i + 1, left[i]));
             i += 1;
         } else {
-            merged.push((Side::Right, i, right[j]));
+            merged.push(line(Side::Right, i, right[j]));
             j += 1;
         }
     }

@@ -1,6 +1,6 @@
 //! What a page waits for, and what it insists on.
 
-use bezant_bft::ids::{RequestNumber, SeqNo, View};
+use bezant_bft::ids::{ReplicaId, RequestNumber, SeqNo, View};
 
 use super::player::Stage;
 use crate::world::World;
@@ -84,8 +84,9 @@ impl Stage {
             ["blamed", replica, text @ ..] => {
                 let (replica, text) = (self.replica(replica)?, text.join(" "));
                 self.scribe.notes(|notes| {
-                    notes.blames.iter().any(|(_, who, what)| {
-                        who.is_some_and(|who| usize::from(who.0) == replica) && what.contains(&text)
+                    notes.blames.iter().any(|blame| {
+                        let is_meant = |who: ReplicaId| usize::from(who.0) == replica;
+                        blame.who.is_some_and(is_meant) && blame.what.contains(&text)
                     })
                 })
             }

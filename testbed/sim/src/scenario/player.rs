@@ -2,11 +2,11 @@
 
 use bezant_api::Call;
 use bezant_bft::{
-    ids::{ReplicaId, RequestNumber, SeqNo, SessionId},
+    ids::{RequestNumber, SeqNo, SessionId},
     message::Reply,
 };
 
-use super::{Filter, Scribe, Wire, calls};
+use super::{Filter, Scribe, Wire, calls, scribe::Blame};
 use crate::{
     adversaries::Kind,
     options::{MS, SECOND},
@@ -314,7 +314,7 @@ impl Stage {
                 Ok(self.log(replica))
             }
             ["blames"] => Ok(self.scribe.notes(|notes| {
-                let line = |(by, who, what): &(ReplicaId, Option<ReplicaId>, String)| {
+                let line = |Blame { by, who, what }: &Blame| {
                     let who = who.map_or("a client".to_owned(), |who| format!("replica {who}"));
                     format!("replica {by}: {who} {what}")
                 };

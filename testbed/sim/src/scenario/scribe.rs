@@ -22,6 +22,15 @@ pub(crate) struct Logged {
     pub(crate) op: Bytes,
 }
 
+/// One replica's word against somebody.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Blame {
+    pub(crate) by: ReplicaId,
+    /// The replica at fault; `None` is a client.
+    pub(crate) who: Option<ReplicaId>,
+    pub(crate) what: String,
+}
+
 /// What happened so far.
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
@@ -30,7 +39,7 @@ pub(crate) struct Notes {
     /// Which numbers each replica executed since it last started, or took over.
     pub(crate) executed: BTreeMap<ReplicaId, BTreeSet<SeqNo>>,
     /// Who blamed whom for what.
-    pub(crate) blames: BTreeSet<(ReplicaId, Option<ReplicaId>, String)>,
+    pub(crate) blames: BTreeSet<Blame>,
     /// States taken over from peers.
     pub(crate) installs: u64,
     /// Answers accepted by clients and not told yet.
@@ -90,9 +99,11 @@ impl Invariant for Scribe {
                     Source::Replica(who) => Some(who),
                     Source::Client(_) => None,
                 };
-                notes
-                    .blames
-                    .insert((*by, who, misbehaviour.what.to_string()));
+                notes.blames.insert(Blame {
+                    by: *by,
+                    who,
+                    what: misbehaviour.what.to_string(),
+                });
             }
             Fact::Accepted { reply } => notes.answers.push((*reply).clone()),
             _ => {}

@@ -14,7 +14,7 @@ use bezant_sim::{
     model::{Performed, Spaces},
     rng::Rng,
 };
-use bezant_tuplespace::{Lease, Operation, Outcome};
+use bezant_tuplespace::{Lease, Operation};
 use bytes::Bytes;
 
 use crate::common::{
@@ -333,9 +333,8 @@ fn carry_out(spaces: &mut Spaces, seen: &Seen) -> Vec<((SessionId, RequestNumber
         Call::Space { space, operation } => {
             let outcome = spaces.apply((session, number), space, operation).unwrap();
             answers.extend(outcome.map(|outcome| (seen.key(), Answer::Outcome(outcome))));
-            for served in spaces.take_served() {
-                let wait = (SessionId(served.session), RequestNumber(served.number));
-                let answer = Answer::Outcome(Outcome::Match(Some(served.tuple)));
+            for (wait, answer) in spaces.take_answers() {
+                let wait = (SessionId(wait.owner), RequestNumber(wait.number));
                 answers.push((wait, answer));
             }
         }

@@ -4,12 +4,6 @@ use super::{Leaving, Spaces};
 use crate::{Account, MAX_ACCOUNTS, Payer, Quota, SpaceName, TupleId, broken};
 
 impl Spaces {
-    /// Names who pays for the tuples that are put from here on. With nobody they count against
-    /// nobody.
-    pub const fn charge_to(&mut self, payer: Option<Payer>) {
-        self.payer = payer;
-    }
-
     /// Lets a client hold so much in all spaces together; how much it was before, or `None` if
     /// as many are bounded as may be. What it holds stays. Only what it puts from its first
     /// bound on counts; without one ([`Quota::NONE`]) that is forgotten.

@@ -1,21 +1,17 @@
-//! Who looks, what follows when somebody comes to see more than before, and the one way to
+//! Who is in which group, what follows when somebody comes to see more than before, and the one way to
 //! take what is for others.
 
 use std::sync::Arc;
 
-use super::Spaces;
+use super::{Happening, Lookup, Spaces};
 use crate::{
-    Audience, Change, ClientKey, Groups, Operation, Refusal, SpaceName, TupleId, Wants,
-    audience::Aim, space::Space, waiting::Arrival,
+    ClientKey, Groups, Refusal, SpaceName, Wants,
+    audience::Aim,
+    space::{Locator, Space},
+    waiting::Arrival,
 };
 
 impl Spaces {
-    /// Names the client with whose eyes tuples are looked for from here on: what is not for it
-    /// is not there. With none only what is for everybody is.
-    pub const fn look_as(&mut self, client: Option<ClientKey>) {
-        self.client = client;
-    }
-
     /// Names who is in which group, from here on.
     pub fn know(&mut self, groups: Arc<Groups>) {
         self.groups = groups;
@@ -38,23 +34,26 @@ impl Spaces {
         if !self.spaces.get(&waiter.space).is_some_and(narrowed) {
             return;
         }
-        let (aim, before) = match waiter.wants {
-            Wants::Read => (Aim::See, self.client),
-            Wants::Take => (Aim::Take, self.client),
+        let aim = match waiter.wants {
+            Wants::Read => Aim::See,
+            Wants::Take => Aim::Take,
             Wants::Watch { .. } => return,
         };
-        self.client = waiter.client;
-        let found = self.look((&waiter.space, aim), |view, work| {
+        let lookup = Lookup {
+            space: &waiter.space,
+            viewer: waiter.client.as_ref(),
+            aim,
+        };
+        let found = self.look(lookup, |view, work| {
             let found = view.oldest(&waiter.template, work)?;
             Ok(found.map(|(id, tuple)| (id, tuple.clone())))
         });
-        self.client = before;
         let Ok(Some((id, tuple))) = found else { return };
         let took = (aim == Aim::Take).then(|| {
-            let place = (tuple.arity(), id);
-            self.let_go_of(&waiter.space, place, Change::Taken).1
+            let arity = tuple.arity();
+            self.let_go(&waiter.space, arity, id, Happening::Taken).ties
         });
-        self.serve(arrival, (id, tuple), took);
+        self.serve(arrival, id, tuple, took);
     }
 
     /// Takes up to a page of tuples out of a space, whoever they are for, by their number of
@@ -68,22 +67,13 @@ impl Spaces {
             return Err(Refusal::EmptyPage);
         }
         let most = limit.min(self.limits.page_tuples) as usize;
-        let gone: Vec<(usize, TupleId)> = here.places().take(most).collect();
-        for (arity, id) in &gone {
-            self.remove(space, *arity, *id);
+        let gone: Vec<Locator> = here.locators().take(most).collect();
+        for locator in &gone {
+            self.remove(space, locator.arity, locator.id);
         }
         if !self.undo.is_recording() {
             self.publish();
         }
         Ok(gone.len() as u64)
-    }
-
-    /// For whom the tuple is to be that an operation inserts.
-    pub(super) fn audience(&self, operation: &Operation) -> Result<Option<Arc<Audience>>, Refusal> {
-        let Some(audience) = operation.audience() else {
-            return Ok(None);
-        };
-        audience.check()?;
-        Ok((!audience.is_everybody()).then(|| Arc::new(audience.clone())))
     }
 }

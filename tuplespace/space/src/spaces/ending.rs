@@ -6,10 +6,13 @@
 
 use bezant_tuple::{Template, Tuple};
 
-use super::Spaces;
+use super::{Happening, Lookup, Spaces};
 use crate::{
-    Change, Lease, Operation, Outcome, Refusal, SpaceName, TupleId, WaiterId, Wants, audience::Aim,
-    broken, leases::Hold, limits::MAX_LEASE_MS, undo::Undo, waiting::Arrival,
+    Actor, Lease, Operation, Outcome, Refusal, SpaceName, TupleId, WaiterId, Wants, broken,
+    leases::{Hold, Place},
+    limits::MAX_LEASE_MS,
+    undo::Undo,
+    waiting::Arrival,
 };
 
 /// What ended by itself.
@@ -17,9 +20,18 @@ use crate::{
 pub struct Ended {
     /// How many tuples.
     pub tuples: u64,
-    /// The waits, by their end, then by arrival; and what they answer if they answer: that
-    /// nothing matched, or that nothing happened.
-    pub waits: Vec<(WaiterId, Outcome)>,
+    /// The waits, by their end, then by arrival; they answer, if they answer, that nothing
+    /// matched or that nothing happened.
+    pub waits: Vec<EndedWait>,
+}
+
+/// A wait that ended, and with what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndedWait {
+    /// Who waited.
+    pub waiter: WaiterId,
+    /// What it answers.
+    pub outcome: Outcome,
 }
 
 impl Spaces {
@@ -41,15 +53,15 @@ impl Spaces {
         self.commit();
         self.clock.advance(now_ms);
         let mut tuples = 0;
-        while let Some((id, (space, arity))) = self.leases.over(&self.clock) {
-            self.let_go(&space, arity, id, Change::Expired);
+        while let Some(Place { space, arity, id }) = self.leases.over(&self.clock) {
+            self.let_go(&space, arity, id, Happening::Expired);
             tuples += 1;
         }
         tuples
     }
 
     /// The second half of [`Spaces::advance`]: the waits that are over end.
-    pub fn end_waits(&mut self) -> Vec<(WaiterId, Outcome)> {
+    pub fn end_waits(&mut self) -> Vec<EndedWait> {
         let mut waits = Vec::new();
         while let Some(arrival) = self.waiting.over(&self.clock) {
             waits.push(self.give_up(arrival));
@@ -63,12 +75,10 @@ impl Spaces {
         for arrival in self.waiting.of_owner(owner) {
             ended.waits.push(self.give_up(arrival));
         }
-        self.ending_session = true;
-        while let Some((id, (space, arity))) = self.leases.of_owner(owner) {
-            self.let_go(&space, arity, id, Change::Expired);
+        while let Some(Place { space, arity, id }) = self.leases.of_owner(owner) {
+            self.let_go(&space, arity, id, Happening::SessionEnded);
             ended.tuples += 1;
         }
-        self.ending_session = false;
         if !self.undo.is_recording() {
             self.publish();
         }
@@ -76,13 +86,16 @@ impl Spaces {
     }
 
     /// Ends a wait; whose it was and what it answers.
-    fn give_up(&mut self, arrival: Arrival) -> (WaiterId, Outcome) {
+    fn give_up(&mut self, arrival: Arrival) -> EndedWait {
         let waiter = self.leave(arrival);
-        let nothing = match waiter.wants {
+        let outcome = match waiter.wants {
             Wants::Read | Wants::Take => Outcome::Match(None),
             Wants::Watch { .. } => self.nothing_happened(),
         };
-        (waiter.id, nothing)
+        EndedWait {
+            waiter: waiter.id,
+            outcome,
+        }
     }
 
     /// The owner of each ephemeral tuple; one that has several is named as often.
@@ -91,14 +104,18 @@ impl Spaces {
     }
 
     /// What the life of the tuple that `operation` would insert is to hang on.
-    pub(super) fn hold(&self, operation: &Operation) -> Result<Option<Hold>, Refusal> {
+    pub(super) fn hold(
+        &self,
+        actor: Actor<'_>,
+        operation: &Operation,
+    ) -> Result<Option<Hold>, Refusal> {
         match operation.lease() {
             None | Some(Lease::Forever) => Ok(None),
             Some(Lease::Ms(ms)) if (1..=MAX_LEASE_MS).contains(&ms) => {
                 Ok(Some(Hold::Until(self.clock.end_after(ms))))
             }
             Some(Lease::Ms(_)) => Err(Refusal::LeaseOutOfRange),
-            Some(Lease::Session) => match self.owner {
+            Some(Lease::Session) => match actor.session {
                 Some(owner) => Ok(Some(Hold::Owner(owner))),
                 None => Err(Refusal::NoOwner),
             },
@@ -128,11 +145,12 @@ impl Spaces {
     /// Gives the oldest match with a lease a new one.
     pub(super) fn renew(
         &mut self,
-        name: &SpaceName,
+        lookup: Lookup<'_>,
         template: &Template,
         lease_ms: u64,
     ) -> Result<Option<Tuple>, Refusal> {
-        let found = self.look((name, Aim::Take), |view, work| {
+        let name = lookup.space;
+        let found = self.look(lookup, |view, work| {
             let found = view.oldest_leased(template, work)?;
             Ok(found.map(|(id, tuple)| (id, tuple.clone())))
         })?;
@@ -153,7 +171,8 @@ impl Spaces {
     /// Lets the life of a tuple hang on something.
     pub(super) fn attach(&mut self, name: &SpaceName, arity: usize, id: TupleId, hold: Hold) {
         self.space(name).hold(id, hold);
-        self.leases.insert(hold, id, (name.clone(), arity));
+        let space = name.clone();
+        self.leases.insert(hold, Place { space, arity, id });
     }
 
     /// Lets the life of a tuple hang on something else; what it hung on.

@@ -31,6 +31,17 @@ pub enum Happening {
     SessionEnded,
 }
 
+impl Happening {
+    /// What those are told of it who watch.
+    pub(super) const fn change(self) -> Change {
+        match self {
+            Self::Inserted => Change::Inserted,
+            Self::Taken => Change::Taken,
+            Self::Expired | Self::SessionEnded => Change::Expired,
+        }
+    }
+}
+
 /// Something that happened since the last commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Happened<'a> {
@@ -109,7 +120,7 @@ impl Spaces {
         self.undo.record(|| Undo::Numbered);
         let (id, count) = (self.last, served.len() as u64);
         for arrival in served {
-            self.serve(arrival, (id, tuple.clone()), None);
+            self.serve(arrival, id, tuple.clone(), None);
         }
         Ok(count)
     }

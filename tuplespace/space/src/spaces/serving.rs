@@ -2,10 +2,10 @@
 
 use bezant_tuple::Tuple;
 
-use super::Spaces;
+use super::{Happening, Spaces};
 use crate::{
-    Change, OperationKind, Served, TupleId, WaiterId, Wants,
-    space::{Ties, keys_of},
+    OperationKind, Served, TupleId, WaiterId, Wants,
+    space::{Incoming, Ties},
     undo::Undo,
     waiting::{Arrival, Serving},
 };
@@ -15,7 +15,8 @@ impl Spaces {
     pub(super) fn serve(
         &mut self,
         arrival: Arrival,
-        (id, tuple): (TupleId, Tuple),
+        id: TupleId,
+        tuple: Tuple,
         took: Option<Ties>,
     ) {
         let waiter = self.leave(arrival);
@@ -98,11 +99,9 @@ impl Spaces {
             let Served {
                 space, id, tuple, ..
             } = served;
-            let (arity, keys) = (tuple.arity(), keys_of(&tuple));
-            let weight = ties.weigh(&tuple);
-            let audience = ties.audience.clone();
-            self.note(&space, (Change::Inserted, id), &tuple, audience.as_ref());
-            self.put(&space, id, tuple, (keys, weight), ties);
+            let arity = tuple.arity();
+            self.note(&space, Happening::Inserted, id, &tuple, &ties);
+            self.put(&space, id, Incoming::new(tuple, ties));
             self.undo.record(|| Undo::Inserted { space, arity, id });
         }
         true

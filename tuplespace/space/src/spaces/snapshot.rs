@@ -20,7 +20,8 @@ use crate::{
     history::{Entry, History},
     leases::Hold,
     limits::MAX_LEASE_MS,
-    space::{Space, Ties, keys_of},
+    space::{Incoming, Space, Ties},
+    waiting::Waiter,
 };
 
 /// Why bytes are no content that a replica could have.
@@ -173,7 +174,6 @@ impl Spaces {
         for _ in 0..reader.length()? {
             spaces.decode_waiter(&client_of, reader)?;
         }
-        spaces.look_as(None);
         spaces.decode_history(reader)?;
         Ok(spaces)
     }
@@ -267,8 +267,7 @@ impl Spaces {
                 audience: audiences.remove(&id),
                 ..Ties::default()
             };
-            let (keys, bytes) = (keys_of(&tuple), ties.weigh(&tuple));
-            self.put(name, id, tuple, (keys, bytes), ties);
+            self.put(name, id, Incoming::new(tuple, ties));
         }
         BadContent::unless(audiences.is_empty(), "an audience of no tuple")?;
         BadContent::unless(self.tuples <= self.limits.tuples, "too many tuples")?;
@@ -333,8 +332,14 @@ impl Spaces {
         };
         let template = reader.template()?;
         BadContent::unless(self.contains(&space), "a wait in a space that is not there")?;
-        self.look_as(client_of(id.owner));
-        let applied = self.wait(&space, &template, id, wants, end);
+        let applied = self.wait(Waiter {
+            id,
+            space,
+            template,
+            wants,
+            client: client_of(id.owner),
+            end,
+        });
         BadContent::unless(applied.is_ok(), "a wait too many")
     }
 }

@@ -7,23 +7,20 @@
 //!
 //! Changes become events when they can no longer be undone.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use bezant_tuple::{Template, Tuple};
 
-use super::Spaces;
+use super::{EndedWait, Happening, Lookup, Spaces};
 use crate::{
-    Applied, Audience, Change, Cursor, Event, Outcome, Refusal, SpaceName, TupleId, WaiterId,
-    Wants,
-    audience::{Aim, Viewer},
+    Applied, Cursor, Event, Outcome, Refusal, SpaceName, TupleId, WaiterId, Wants,
+    audience::Viewer,
     clock::End,
     history::Entry,
+    space::Ties,
     undo::Undo,
     waiting::{Arrival, Offer},
 };
-
-/// Who is to be told what.
-type Told = (WaiterId, Outcome);
 
 /// A watch on its way in.
 pub(super) struct Watch<'o> {
@@ -37,7 +34,7 @@ pub(super) struct Watch<'o> {
 
 impl Spaces {
     /// Takes the answers to watches since the last call, in order of arrival of the watches.
-    pub fn take_told(&mut self) -> Vec<Told> {
+    pub fn take_told(&mut self) -> Vec<EndedWait> {
         std::mem::take(&mut self.told)
     }
 
@@ -60,7 +57,7 @@ impl Spaces {
 
     pub(super) fn watch(
         &mut self,
-        name: &SpaceName,
+        lookup: Lookup<'_>,
         watch: &Watch<'_>,
     ) -> Result<Applied, Refusal> {
         if watch.limit == 0 {
@@ -75,15 +72,15 @@ impl Spaces {
                 Outcome::Compacted { first }
             }
             Some(after) => {
-                let (events, next) = self.happened_after(name, watch, after);
+                let happened = self.happened_after(lookup, watch, after);
                 match watch.waiter {
-                    Some(id) if events.is_empty() => {
+                    Some(id) if happened.events.is_empty() => {
                         let wants = Wants::Watch { limit: watch.limit };
-                        return self.wait(name, watch.template, id, wants, watch.end);
+                        return self.wait_as(lookup, watch.template, wants, id, watch.end);
                     }
                     _ => Outcome::Events {
-                        events,
-                        next,
+                        events: happened.events,
+                        next: happened.next,
                         newest,
                     },
                 }
@@ -93,24 +90,19 @@ impl Spaces {
     }
 
     /// The events of interest after one, and up to where the history was looked through.
-    fn happened_after(
-        &mut self,
-        name: &SpaceName,
-        watch: &Watch<'_>,
-        after: u64,
-    ) -> (Vec<Event>, u64) {
+    fn happened_after(&mut self, lookup: Lookup<'_>, watch: &Watch<'_>, after: u64) -> EventsSoFar {
         let mut page = EventPage::new(self, watch.limit);
         let mut next = self.history.last();
         let viewer = Viewer {
-            client: self.client.as_ref(),
+            client: lookup.viewer,
             groups: &self.groups,
-            aim: Aim::See,
+            aim: lookup.aim,
         };
         for (number, entry) in self.history.since(after) {
             self.examined += 1;
             let audience = entry.audience.as_deref();
             let is_told = audience.is_none_or(|audience| viewer.meets(audience))
-                && entry.space == *name
+                && entry.space == *lookup.space
                 && watch.template.matches(&entry.tuple);
             if !is_told {
                 continue;
@@ -122,24 +114,28 @@ impl Spaces {
             }
             page.add(number, entry);
         }
-        (page.events, next)
+        EventsSoFar {
+            events: page.events,
+            next,
+        }
     }
 
     /// Notes what happens to a tuple; it becomes an event unless it is undone.
     pub(super) fn note(
         &mut self,
         space: &SpaceName,
-        (change, id): (Change, TupleId),
+        happening: Happening,
+        id: TupleId,
         tuple: &Tuple,
-        audience: Option<&Arc<Audience>>,
+        ties: &Ties,
     ) {
         self.happening.push(Entry {
             space: space.clone(),
-            change,
+            change: happening.change(),
             id,
             tuple: tuple.clone(),
-            audience: audience.cloned(),
-            with_session: self.ending_session,
+            audience: ties.audience.clone(),
+            with_session: happening == Happening::SessionEnded,
         });
         self.undo.record(|| Undo::Happened);
     }
@@ -177,17 +173,15 @@ impl Spaces {
         }
         let newest = self.history.last();
         for (arrival, page) in told {
-            let id = self.leave(arrival).id;
+            let waiter = self.leave(arrival).id;
             let next = full.get(&arrival).copied().unwrap_or(newest);
             let events = page.events;
-            self.told.push((
-                id,
-                Outcome::Events {
-                    events,
-                    next,
-                    newest,
-                },
-            ));
+            let outcome = Outcome::Events {
+                events,
+                next,
+                newest,
+            };
+            self.told.push(EndedWait { waiter, outcome });
         }
     }
 
@@ -201,12 +195,12 @@ impl Spaces {
     /// A page of matches with their ids, and the moment of which it is.
     pub(super) fn survey(
         &mut self,
-        name: &SpaceName,
+        lookup: Lookup<'_>,
         template: &Template,
         limit: u32,
         after: Option<&Cursor>,
     ) -> Result<Outcome, Refusal> {
-        let page = self.page((name, Aim::See), template, limit, after)?;
+        let page = self.page(lookup, template, limit, after)?;
         Ok(Outcome::Survey {
             found: page.found,
             next: page.next,
@@ -214,6 +208,12 @@ impl Spaces {
             newest: self.history.last() + self.happening.len() as u64,
         })
     }
+}
+
+/// Events of interest, and up to where the history was looked through for them.
+struct EventsSoFar {
+    events: Vec<Event>,
+    next: u64,
 }
 
 /// A page of events in the making.

@@ -1,5 +1,4 @@
-//! The spaces beside a dumb model: a vector and a linear scan, copied whole at
-//! every savepoint.
+//! The spaces beside the dumb [model](bezant_model), which is copied whole at every savepoint.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,20 +10,17 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-mod twin;
-mod whom;
 
-use bezant_tuple::Tuple;
 use std::sync::Arc;
 
+use bezant_model::{Caller, Model, Sum};
+use bezant_tuple::Tuple;
 use bezant_tuplespace::{
-    Account, GroupName, Groups, Lease, Limits, Operation, Quota, Savepoint, Served, SpaceName,
-    Spaces, WaiterId,
+    Account, Actor, ClientKey, Ended, GroupName, Groups, Lease, Limits, Operation, Quota,
+    Savepoint, Served, SpaceName, Spaces, WaiterId,
 };
 use common::{TIGHT, WIDE, content, group, name, operation, restored, space, tuple};
 use proptest::{prelude::*, sample::Index};
-use twin::{Model, Waiter};
-use whom::payer;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -79,11 +75,27 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Owners are clients, each with a key made of its number.
+fn payer(owner: u64) -> ClientKey {
+    [u8::try_from(owner).unwrap(); 32]
+}
+
 /// Each owner pays for itself, and sees with its own eyes.
-fn act_for(spaces: &mut Spaces, owner: Option<u64>) {
-    spaces.act_for(owner);
-    spaces.charge_to(owner.map(payer));
-    spaces.look_as(owner.map(payer));
+fn caller(owner: Option<u64>) -> Caller {
+    Caller {
+        session: owner,
+        client: owner.map(payer),
+    }
+}
+
+/// The same for the real spaces.
+const fn actor(caller: &Caller) -> Actor<'_> {
+    let client = caller.client.as_ref();
+    Actor {
+        session: caller.session,
+        payer: client,
+        viewer: client,
+    }
 }
 
 /// A client is in a group from here on, or not.
@@ -111,6 +123,8 @@ struct Twins {
     model: Model,
     groups: Groups,
     saved: Vec<Saved>,
+    /// Whether changes may be undone; then nothing is published.
+    recording: bool,
     /// The steps that were not undone, with the waiter each is about.
     done: Vec<(Step, Option<WaiterId>)>,
     /// The number of the next wait; undone by nothing, as requests are not.
@@ -124,6 +138,7 @@ impl Twins {
             model: Model::new(limits),
             groups: Groups::default(),
             saved: Vec::new(),
+            recording: false,
             done: Vec::new(),
             next: 0,
         }
@@ -150,38 +165,35 @@ impl Twins {
             Step::Allot(owner, quota) => {
                 // It is not undone.
                 self.commit();
-                let before = self.model.allot(*owner, *quota);
+                let before = self.model.allot(payer(*owner), *quota);
                 assert_eq!(self.spaces.allot(payer(*owner), *quota), Some(before));
             }
             Step::Belong(group, owner, belongs) => {
                 // It is not undone.
                 self.commit();
-                self.model.belong(group, *owner, *belongs);
+                self.model.set_member(group, payer(*owner), *belongs);
                 let changed = (group, *owner, *belongs);
                 belong(&mut self.spaces, &mut self.groups, changed);
                 self.commit();
             }
             Step::Apply(space, operation, owner) => {
                 waiter = self.waiter(*owner);
-                act_for(&mut self.spaces, *owner);
-                self.model.owner = *owner;
                 // What may still be undone is no event yet, which those who saw no savepoint
                 // would not know.
                 if let Operation::Watch { .. } | Operation::Survey { .. } = operation {
                     self.commit();
                 }
-                self.apply(space, operation, waiter);
+                self.apply(space, operation, (*owner, waiter));
             }
             Step::Cancel(at) => {
-                let at = at.index(self.model.waiters.len() + 1);
+                let at = at.index(self.model.waits().len() + 1);
                 let stranger = WaiterId {
                     owner: 1,
                     number: 0,
                 };
-                let waiting = self.model.waiters.get(at).map(|waiter| waiter.id);
+                let waiting = self.model.waits().get(at).map(|wait| wait.id);
                 let id = waiting.unwrap_or(stranger);
-                let cancelled = self.model.cancel(|other| other == id) == 1;
-                assert_eq!(self.spaces.cancel(id), cancelled);
+                assert_eq!(self.spaces.cancel(id), self.model.cancel(id));
                 waiter = Some(id);
             }
             Step::EndOwner(owner) => {
@@ -189,25 +201,26 @@ impl Twins {
                 assert_eq!(self.spaces.end_owner(*owner), ended);
             }
             Step::TakeServed => {
-                let served = std::mem::take(&mut self.model.served);
-                assert_eq!(self.spaces.take_served(), served);
+                assert_eq!(self.spaces.take_served(), self.model.take_served());
             }
             Step::Advance(by) => {
                 // Time is not undone.
                 self.saved.clear();
-                let ended = self.model.advance(*by);
-                assert_eq!(self.spaces.advance(self.model.now), ended);
+                self.recording = false;
+                self.model.publish();
+                let now_ms = self.model.now_ms() + by;
+                let tuples = self.model.expire(now_ms);
+                self.model.publish();
+                let waits = self.model.end_waits();
+                assert_eq!(self.spaces.advance(now_ms), Ended { tuples, waits });
             }
             Step::Extend(by) => {
                 self.commit();
                 self.spaces.extend(*by);
-                let leases = self.model.tuples.iter_mut().map(|placed| &mut placed.due);
-                let waits = self.model.waiters.iter_mut().map(|waiter| &mut waiter.due);
-                let ends = leases.chain(waits).flatten();
-                ends.for_each(|due| *due += by);
+                self.model.extend(*by);
             }
             Step::Savepoint => {
-                self.model.recording = true;
+                self.recording = true;
                 self.saved.push(Saved {
                     savepoint: self.spaces.savepoint(),
                     model: self.model.clone(),
@@ -220,7 +233,7 @@ impl Twins {
                 let saved = self.saved.drain(at..).next().unwrap();
                 self.spaces.rollback(saved.savepoint);
                 self.model = saved.model;
-                self.model.recording = true;
+                self.recording = true;
                 self.done.truncate(saved.done);
                 undid = true;
                 assert_eq!(content(&self.spaces), saved.content);
@@ -228,8 +241,10 @@ impl Twins {
             Step::Rollback(_) => {}
             Step::Commit => self.commit(),
         }
-        let told = std::mem::take(&mut self.model.told);
-        assert_eq!(self.spaces.take_told(), told);
+        if !self.recording {
+            self.model.publish();
+        }
+        assert_eq!(self.spaces.take_told(), self.model.take_told());
         // What comes now can be undone, as after a savepoint.
         let step = if undid { Step::Savepoint } else { step };
         self.done.push((step, waiter));
@@ -238,7 +253,7 @@ impl Twins {
 
     fn commit(&mut self) {
         self.spaces.commit();
-        self.model.recording = false;
+        self.recording = false;
         self.model.publish();
         self.saved.clear();
     }
@@ -247,16 +262,23 @@ impl Twins {
     fn waiter(&mut self, owner: Option<u64>) -> Option<WaiterId> {
         self.next += 1;
         let number = self.next;
-        match self.model.waiters.first() {
+        match self.model.waits().first() {
             Some(other) if number.is_multiple_of(16) => Some(other.id),
             _ => owner.map(|owner| WaiterId { owner, number }),
         }
     }
 
-    fn apply(&mut self, space: &SpaceName, operation: &Operation, waiter: Option<WaiterId>) {
+    fn apply(
+        &mut self,
+        space: &SpaceName,
+        operation: &Operation,
+        (owner, waiter): (Option<u64>, Option<WaiterId>),
+    ) {
         let before = content(&self.spaces);
-        let result = self.spaces.apply(space, operation, waiter);
-        let expected = self.model.apply(space, operation, waiter);
+        let caller = caller(owner);
+        let actor = actor(&caller);
+        let result = self.spaces.apply(actor, space, operation, waiter);
+        let expected = self.model.apply(caller, waiter, space, operation);
         assert_eq!(result, expected, "{operation:?}");
         if result.is_err() || operation.is_read_only() {
             assert_eq!(content(&self.spaces), before, "{operation:?}");
@@ -265,34 +287,40 @@ impl Twins {
 
     fn compare(&self) {
         let Self { spaces, model, .. } = self;
-        assert_eq!(spaces.served(), model.served);
-        assert_eq!(spaces.waiters(), model.waiters.len());
-        let waits = |waiter: &Waiter| spaces.is_waiting(waiter.id);
-        assert!(model.waiters.iter().all(waits));
-        assert_eq!(spaces.total_tuples(), model.tuples.len() as u64);
-        assert_eq!(spaces.total_bytes(), model.bytes());
-        assert_eq!(spaces.due_ms(), model.due());
-        let leased = model.tuples.iter().filter(|placed| placed.due.is_some());
-        assert_eq!(spaces.leases(), leased.count());
-        for owner in 0..3 {
-            let account = model.account(owner).map(|quota| {
-                let (tuples, bytes) = model.sum(|placed| placed.payer == Some(owner));
+        assert_eq!(spaces.served(), model.served());
+        assert_eq!(spaces.waiters(), model.waits().len());
+        let mut waits = model.waits().iter();
+        assert!(waits.all(|wait| spaces.is_waiting(wait.id)));
+        let all = Sum {
+            tuples: spaces.total_tuples(),
+            bytes: spaces.total_bytes(),
+        };
+        assert_eq!(all, model.sum(|_| true));
+        assert_eq!(spaces.due_ms(), model.due_ms());
+        let leased = model.sum(|placed| placed.due_ms.is_some());
+        assert_eq!(spaces.leases() as u64, leased.tuples);
+        for client in (0..3).map(payer) {
+            let account = model.account(client).map(|quota| {
+                let paid = model.sum(|placed| placed.payer == Some(client));
                 Account {
                     quota,
-                    tuples,
-                    bytes,
+                    tuples: paid.tuples,
+                    bytes: paid.bytes,
                 }
             });
-            assert_eq!(spaces.account(&payer(owner)).copied(), account);
+            assert_eq!(spaces.account(&client).copied(), account);
         }
-        let mut names = model.spaces.clone();
+        let mut names = model.names().to_vec();
         names.sort();
         assert!(spaces.names().eq(&names));
         for space in ["a", "b", "c"].map(name) {
-            let held = (spaces.tuples(&space), spaces.bytes(&space));
-            assert_eq!(held, model.sum(|placed| placed.space == space));
+            let here = Sum {
+                tuples: spaces.tuples(&space),
+                bytes: spaces.bytes(&space),
+            };
+            assert_eq!(here, model.sum(|placed| placed.space == space));
             assert_eq!(spaces.quota(&space), model.quota(&space));
-            assert_eq!(spaces.contains(&space), model.spaces.contains(&space));
+            assert_eq!(spaces.contains(&space), model.names().contains(&space));
         }
     }
 
@@ -300,7 +328,7 @@ impl Twins {
     /// the content, hold the same, and answer the same at the same cost.
     fn compare_with_others(mut self, probes: Vec<(SpaceName, Operation)>) {
         self.commit();
-        let mut other = Spaces::new(self.model.limits);
+        let mut other = Spaces::new(self.model.limits());
         let mut groups = Groups::default();
         let mut now = 0;
         for (step, waiter) in &self.done {
@@ -319,8 +347,8 @@ impl Twins {
                     if let Operation::Watch { .. } | Operation::Survey { .. } = operation {
                         other.commit();
                     }
-                    act_for(&mut other, *owner);
-                    drop(other.apply(space, operation, *waiter));
+                    let caller = caller(*owner);
+                    drop(other.apply(actor(&caller), space, operation, *waiter));
                 }
                 Step::Cancel(_) => drop(other.cancel(waiter.unwrap())),
                 Step::EndOwner(owner) => drop(other.end_owner(*owner)),
@@ -341,7 +369,7 @@ impl Twins {
         assert_eq!(content(&self.spaces), content(&other));
         // Those served meanwhile are no part of the content.
         assert_eq!(self.spaces.take_served(), other.take_served());
-        let mut given = restored(&self.spaces, self.model.limits, self.model.now);
+        let mut given = restored(&self.spaces, self.model.limits(), self.model.now_ms());
         given.know(Arc::new(groups));
         for ((space, operation), owner) in probes
             .into_iter()
@@ -351,9 +379,9 @@ impl Twins {
             let all = [&mut self.spaces, &mut other, &mut given];
             let [first, second, third] = all.map(|spaces| {
                 let ended = spaces.advance(now);
-                act_for(spaces, owner);
+                let caller = caller(owner);
                 let before = spaces.examined();
-                let result = spaces.apply(&space, &operation, None);
+                let result = spaces.apply(actor(&caller), &space, &operation, None);
                 (ended, result, spaces.examined() - before, content(spaces))
             });
             assert_eq!(first, second, "{operation:?}");
