@@ -13,10 +13,11 @@ use bezant_bft::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{config::Config, config::Peer, config::Role, error::Refusal};
-
-/// The version of the link protocol this crate speaks.
-pub const PROTOCOL_VERSION: u32 = 1;
+use crate::{
+    config::{Config, Peer, Role},
+    error::Refusal,
+    version::PROTOCOL_VERSION,
+};
 
 /// What a dialer says first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
