@@ -20,7 +20,6 @@
 
 mod bytestring;
 pub mod checkpoint;
-pub mod codec;
 pub mod crypto;
 pub mod effects;
 pub mod evidence;
@@ -38,3 +37,5 @@ pub mod seal;
 pub mod service;
 pub mod slot;
 pub mod state;
+
+pub use bezant_codec as codec;

@@ -7,10 +7,10 @@
 //! claimed role against the proven key.
 
 use bezant_bft::{
-    codec::{decode, encode},
     crypto::PublicKey,
     ids::{ClusterId, Epoch, ReplicaId},
 };
+use bezant_codec::{decode, encode};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{

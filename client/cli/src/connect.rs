@@ -8,9 +8,9 @@ use bezant_lab::local::view;
 use bezant_tuplespace::{Operation, Outcome, Refusal};
 
 use crate::{
-    args::Global,
     evidence,
     exit::{Exit, Failure},
+    flags::Global,
     said::Said,
     target::Target,
 };

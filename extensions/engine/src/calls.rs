@@ -7,7 +7,8 @@
 
 use core::fmt;
 
-use bezant_api::{Access, EventKind, FailureCode, Manifest, codec as wire};
+use bezant_codec as wire;
+use bezant_manifest::{Access, EventKind, FailureCode, Manifest};
 use bezant_tuple::{Template, Tuple, codec};
 use bezant_tuplespace::{Cursor, Lease, Operation, OperationKind, Outcome, SpaceName, TupleId};
 use wasmi::errors::{HostError, MemoryError};

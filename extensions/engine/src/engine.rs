@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bezant_api::{FailureCode, Manifest, Rejection, Rule, limits::MAX_FUEL};
+use bezant_manifest::{FailureCode, Manifest, Rejection, Rule, limits::MAX_FUEL};
 use bezant_tuplespace::Outcome;
 use wasmi::errors::{ErrorKind, MemoryError};
 use wasmi::{Error, Extern, Instance, Module, Store, TrapCode};

@@ -15,7 +15,7 @@ mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bezant_api::{ExtensionFailure, ExtensionHash, Manifest, Refused, Subscription};
+use bezant_manifest::{ExtensionFailure, ExtensionHash, Manifest, RegistryError, Subscription};
 use bezant_tuplespace::SpaceName;
 use sha2::{Digest as _, Sha256};
 
@@ -122,14 +122,14 @@ impl Registry {
     /// then applies to this client too, as if it had acknowledged it.
     ///
     /// # Errors
-    /// [`Refused::Rejected`] with the rule that manifest or module breaks;
-    /// [`Refused::TooManyExtensions`] when this owner or the service has no room.
+    /// [`RegistryError::Rejected`] with the rule that manifest or module breaks;
+    /// [`RegistryError::TooManyExtensions`] when this owner or the service has no room.
     pub fn register(
         &mut self,
         owner: [u8; 32],
         manifest: Manifest,
         module: Vec<u8>,
-    ) -> Result<ExtensionHash, Refused> {
+    ) -> Result<ExtensionHash, RegistryError> {
         let hash = content_hash(&manifest, &module);
         if self.extensions.contains_key(&hash) {
             return self.acknowledge(owner, hash).map(|()| hash);
@@ -146,7 +146,7 @@ impl Registry {
         manifest: Manifest,
         module: Vec<u8>,
         line: Option<u64>,
-    ) -> Result<ExtensionHash, Refused> {
+    ) -> Result<ExtensionHash, RegistryError> {
         // The cheap bounds first: a check costs milliseconds.
         let owned = self.extensions.values().filter(|e| e.owner == owner);
         let bytes: usize = self.extensions.values().map(|e| e.module.len()).sum();
@@ -154,7 +154,7 @@ impl Registry {
             || owned.count() >= MAX_EXTENSIONS_PER_OWNER
             || bytes.saturating_add(module.len()) > MAX_TOTAL_MODULE_BYTES
         {
-            return Err(Refused::TooManyExtensions);
+            return Err(RegistryError::TooManyExtensions);
         }
         check_extension(&manifest, &module).map_err(|rejected| rejected.rejection)?;
         self.registered = self.registered.saturating_add(1);
@@ -181,10 +181,17 @@ impl Registry {
     /// Makes an extension apply to `client`.
     ///
     /// # Errors
-    /// [`Refused::NoSuchExtension`], or [`Refused::TooManyAcknowledgements`] when this
+    /// [`RegistryError::NoSuchExtension`], or [`RegistryError::TooManyAcknowledgements`] when this
     /// client or the service has no room.
-    pub fn acknowledge(&mut self, client: [u8; 32], hash: ExtensionHash) -> Result<(), Refused> {
-        let extension = self.extensions.get(&hash).ok_or(Refused::NoSuchExtension)?;
+    pub fn acknowledge(
+        &mut self,
+        client: [u8; 32],
+        hash: ExtensionHash,
+    ) -> Result<(), RegistryError> {
+        let extension = self
+            .extensions
+            .get(&hash)
+            .ok_or(RegistryError::NoSuchExtension)?;
         let already = self.agreements.get(&client);
         if extension.owner == client || already.is_some_and(|a| a.exactly.contains(&hash)) {
             return Ok(());
@@ -197,12 +204,12 @@ impl Registry {
     }
 
     /// Counts one more agreement of a client, if there may be one.
-    fn make_room(&mut self, client: &ClientKey) -> Result<(), Refused> {
+    fn make_room(&mut self, client: &ClientKey) -> Result<(), RegistryError> {
         let already = self.agreements.get(client);
         if already.map_or(0, Agreements::len) >= MAX_ACKNOWLEDGEMENTS_PER_CLIENT
             || self.agreed >= MAX_ACKNOWLEDGEMENTS
         {
-            return Err(Refused::TooManyAcknowledgements);
+            return Err(RegistryError::TooManyAcknowledgements);
         }
         self.agreed = self.agreed.saturating_add(1);
         Ok(())
@@ -212,12 +219,15 @@ impl Registry {
     /// it. The version whose place it took is in force again, if it is installed.
     ///
     /// # Errors
-    /// [`Refused::NoSuchExtension`]; [`Refused::Imposed`] while it applies to everyone in a
+    /// [`RegistryError::NoSuchExtension`]; [`RegistryError::Imposed`] while it applies to everyone in a
     /// space.
-    pub fn remove(&mut self, hash: ExtensionHash) -> Result<Extension, Refused> {
-        let extension = self.extensions.get(&hash).ok_or(Refused::NoSuchExtension)?;
+    pub fn remove(&mut self, hash: ExtensionHash) -> Result<Extension, RegistryError> {
+        let extension = self
+            .extensions
+            .get(&hash)
+            .ok_or(RegistryError::NoSuchExtension)?;
         if self.imposed.values().any(|here| here.contains(&hash)) {
-            return Err(Refused::Imposed);
+            return Err(RegistryError::Imposed);
         }
         let extension = extension.clone();
         self.leave_line(hash, &extension);
@@ -236,9 +246,16 @@ impl Registry {
     /// to this version or to any; whether it did.
     ///
     /// # Errors
-    /// [`Refused::NoSuchExtension`].
-    pub fn withdraw(&mut self, client: [u8; 32], hash: ExtensionHash) -> Result<bool, Refused> {
-        let extension = self.extensions.get(&hash).ok_or(Refused::NoSuchExtension)?;
+    /// [`RegistryError::NoSuchExtension`].
+    pub fn withdraw(
+        &mut self,
+        client: [u8; 32],
+        hash: ExtensionHash,
+    ) -> Result<bool, RegistryError> {
+        let extension = self
+            .extensions
+            .get(&hash)
+            .ok_or(RegistryError::NoSuchExtension)?;
         let line = extension.line;
         let Some(agreements) = self.agreements.get_mut(&client) else {
             return Ok(false);

@@ -14,6 +14,7 @@ use axum::{
 };
 use bezant_api::ExtensionHash;
 use bezant_bft::seal::Source;
+use bezant_codec::hex::to_hex;
 use bezant_kernel::LogLine;
 use bytes::Bytes;
 use serde::Deserialize;
@@ -21,7 +22,6 @@ use serde_json::{Value, json as value};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    config::to_hex,
     evidence::{Archive, Piece},
     faults::Fault,
     metrics,

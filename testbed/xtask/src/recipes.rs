@@ -13,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use bezant_codec::hex::to_hex;
 use sha2::{Digest as _, Sha256};
 
 use crate::{Outcome, root};
@@ -184,13 +185,7 @@ fn committed(root: &Path, name: &str) -> PathBuf {
 fn digests(modules: &[(String, Vec<u8>)]) -> Vec<(String, String)> {
     modules
         .iter()
-        .map(|(name, module)| {
-            let mut hex = String::new();
-            for byte in Sha256::digest(module) {
-                let _ = write!(hex, "{byte:02x}");
-            }
-            (name.clone(), hex)
-        })
+        .map(|(name, module)| (name.clone(), to_hex(&Sha256::digest(module))))
         .collect()
 }
 

@@ -16,7 +16,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::{
     connect,
     exit::{Exit, Failure},
-    print::{Format, Printer},
+    flags::Format,
+    print::Printer,
 };
 
 /// Flags of `bezant demo`.

@@ -8,12 +8,13 @@ use bezant_tuplespace::SpaceName;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::operation;
 use crate::{
-    args::Global,
     connect::{Service, failure_of},
+    event_loop::interrupted,
     exit::{Exit, Failure},
-    print::{Format, Printer},
+    flags::{Format, Global},
+    parse,
+    print::Printer,
     values,
 };
 
@@ -43,8 +44,8 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) async fn run(self, global: &Global, printer: &Printer) -> Result<Exit, Failure> {
-        let space = operation::space_name(&self.space)?;
-        let template = operation::template(&self.template)?;
+        let space = parse::space_name(&self.space)?;
+        let template = parse::template(&self.template)?;
         let since = match self.after {
             Some(after) => Since::Event(after),
             None if self.existing => Since::Present,
@@ -53,7 +54,7 @@ impl Watch {
         let told = tell(global, printer, (&space, &template, since), self.count);
         tokio::select! {
             told = told => told?,
-            interrupted = super::interrupted() => interrupted?,
+            interrupted = interrupted() => interrupted?,
         }
         Ok(Exit::Ok)
     }

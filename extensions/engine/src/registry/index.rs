@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use bezant_api::{EventKind, ExtensionHash, Trigger};
+use bezant_manifest::{EventKind, ExtensionHash, Trigger};
 use bezant_tuple::Tuple;
 use bezant_tuplespace::{Operation, SpaceName};
 

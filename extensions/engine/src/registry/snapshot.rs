@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bezant_api::{ExtensionHash, Manifest};
+use bezant_manifest::{ExtensionHash, Manifest};
 use bezant_tuple::codec::{self, Reader};
 use bezant_tuplespace::{BadContent, SpaceName};
 use sha2::{Digest as _, Sha256};

@@ -8,8 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use bezant_api::{ExtensionHash, Manifest, Refused};
-use bezant_tuplespace::Refusal;
+use bezant_manifest::{ExtensionHash, Manifest, RegistryError};
 
 use super::{ClientKey, Extension, Registry, content_hash};
 
@@ -49,7 +48,7 @@ impl Registry {
     /// was in force before.
     ///
     /// # Errors
-    /// As [`Registry::register`]; [`Refused::NoSuchExtension`]; [`Refusal::Forbidden`] if it is
+    /// As [`Registry::register`]; [`RegistryError::NoSuchExtension`]; [`RegistryError::Forbidden`] if it is
     /// another client's, or the new content is an extension of its own.
     pub fn upgrade(
         &mut self,
@@ -57,11 +56,11 @@ impl Registry {
         from: ExtensionHash,
         (manifest, module): (Manifest, Vec<u8>),
         (at, now): (u64, u64),
-    ) -> Result<ExtensionHash, Refused> {
+    ) -> Result<ExtensionHash, RegistryError> {
         let line = self.owned(owner, from)?.line;
         let hash = content_hash(&manifest, &module);
         match self.extensions.get(&hash) {
-            Some(there) if there.line != line => return Err(Refusal::Forbidden.into()),
+            Some(there) if there.line != line => return Err(RegistryError::Forbidden),
             Some(_) => {}
             None => {
                 self.admit(owner, manifest, module, Some(line))?;
@@ -80,23 +79,26 @@ impl Registry {
     /// in force now.
     ///
     /// # Errors
-    /// [`Refused::NoSuchExtension`]; [`Refusal::Forbidden`] if it is another client's;
-    /// [`Refused::NoVersionBefore`].
+    /// [`RegistryError::NoSuchExtension`]; [`RegistryError::Forbidden`] if it is another client's;
+    /// [`RegistryError::NoVersionBefore`].
     pub fn roll_back(
         &mut self,
         owner: [u8; 32],
         hash: ExtensionHash,
-    ) -> Result<ExtensionHash, Refused> {
+    ) -> Result<ExtensionHash, RegistryError> {
         let extension = self.owned(owner, hash)?;
         let (line, before) = (extension.line, extension.before);
-        let entry = self.lines.get_mut(&line).ok_or(Refused::NoVersionBefore)?;
+        let entry = self
+            .lines
+            .get_mut(&line)
+            .ok_or(RegistryError::NoVersionBefore)?;
         if entry.active != hash {
-            return Err(Refused::NoVersionBefore);
+            return Err(RegistryError::NoVersionBefore);
         }
         if entry.next.take().is_some() {
             return Ok(hash);
         }
-        let before = before.ok_or(Refused::NoVersionBefore)?;
+        let before = before.ok_or(RegistryError::NoVersionBefore)?;
         entry.active = before;
         if let Some(extension) = self.extensions.get_mut(&hash) {
             extension.before = None;
@@ -123,8 +125,11 @@ impl Registry {
     ///
     /// # Errors
     /// As [`Registry::acknowledge`].
-    pub fn follow(&mut self, client: [u8; 32], hash: ExtensionHash) -> Result<(), Refused> {
-        let extension = self.extensions.get(&hash).ok_or(Refused::NoSuchExtension)?;
+    pub fn follow(&mut self, client: [u8; 32], hash: ExtensionHash) -> Result<(), RegistryError> {
+        let extension = self
+            .extensions
+            .get(&hash)
+            .ok_or(RegistryError::NoSuchExtension)?;
         let line = extension.line;
         let already = self.agreements.get(&client);
         if extension.owner == client || already.is_some_and(|a| a.lines.contains(&line)) {
@@ -166,12 +171,15 @@ impl Registry {
         following.map(|(client, _)| *client)
     }
 
-    fn owned(&self, owner: ClientKey, hash: ExtensionHash) -> Result<&Extension, Refused> {
-        let extension = self.extensions.get(&hash).ok_or(Refused::NoSuchExtension)?;
+    fn owned(&self, owner: ClientKey, hash: ExtensionHash) -> Result<&Extension, RegistryError> {
+        let extension = self
+            .extensions
+            .get(&hash)
+            .ok_or(RegistryError::NoSuchExtension)?;
         if extension.owner == owner {
             Ok(extension)
         } else {
-            Err(Refusal::Forbidden.into())
+            Err(RegistryError::Forbidden)
         }
     }
 

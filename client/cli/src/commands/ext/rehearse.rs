@@ -18,6 +18,7 @@
 //! `end` (a session ends with all it had) and `served` (what the request that waited longest
 //! was answered).
 
+use bezant_codec::hex::to_hex;
 use std::{
     collections::{BTreeMap, VecDeque},
     fs,
@@ -26,18 +27,18 @@ use std::{
 
 use bezant_api::{Answer, Call, FailureCode, Refused};
 use bezant_lab::rehearsal::{Asked, Rehearsal};
-use bezant_node::config::to_hex;
 use bezant_tuplespace::Outcome;
 use clap::Parser;
 use serde_json::json;
 
 use super::{
     super::{operation::OperationCommand, shell::words::words},
-    OnDisk, replay,
+    on_disk::OnDisk,
+    replay,
 };
 use crate::{
-    args::duration,
     exit::{Exit, Failure},
+    flags::duration,
     print::Printer,
 };
 
