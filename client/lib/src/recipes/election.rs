@@ -8,8 +8,9 @@ use tokio::{sync::watch, task::AbortHandle, time::Instant};
 use tracing::debug;
 
 use super::{
+    gone::wait_until_gone,
     guard::Guard,
-    line::{Line, Standing, after_the_last, wait_until_gone},
+    line::{Line, Standing, after_the_last},
 };
 use crate::{client::Client, error::Error};
 

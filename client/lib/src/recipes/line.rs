@@ -7,24 +7,21 @@
 //! that nothing is missed in between. ZooKeeper's recipes do the same with sequential
 //! ephemeral nodes, in more calls (ZooKeeper Recipes and Solutions, "Locks").
 
-use std::time::Duration;
-
 use bezant_api::{Condition, Group};
 use bezant_tuple::{Field, Kind, Template, Tuple, Value};
-use bezant_tuplespace::{Change, Cursor, Lease, Operation, Outcome, SpaceName, TupleId};
+use bezant_tuplespace::{Cursor, Lease, Operation, Outcome, SpaceName, TupleId};
 
-use super::guard::{Claim, Guard};
+use super::{
+    gone::{Goes, wait_until_gone},
+    guard::{Claim, Guard},
+};
 use crate::{
     client::{Client, space},
     error::Error,
-    watch::{Sight, Since},
 };
 
 /// Most claims read at a time.
 const PAGE: u32 = 500;
-
-/// How long whoever waits lets the service be after an error that may pass.
-pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
 /// Where in a claim its `what` is.
 const WHAT: usize = 2;
@@ -68,59 +65,11 @@ pub(super) enum Verdict {
     AfterAny(usize),
 }
 
-/// What is waited for: that so many matches go which are older than some tuple.
-#[derive(Debug)]
-pub(super) struct Goes {
-    pub(super) template: Template,
-    pub(super) below: TupleId,
-    pub(super) count: usize,
-    /// After the event with this number.
-    pub(super) after: u64,
-}
-
-impl Goes {
-    /// That this very tuple goes, which was there at the event with this number.
-    pub(super) fn of(id: &TupleId, tuple: &Tuple, after: u64) -> Self {
-        Self {
-            template: tuple.clone().into(),
-            below: TupleId(id.0.saturating_add(1)),
-            count: 1,
-            after,
-        }
-    }
-}
-
 /// The verdict of a line in which each waits for the one before it.
 pub(super) fn after_the_last(before: &[Standing]) -> Verdict {
     before
         .last()
         .map_or(Verdict::Holds, |last| Verdict::After(last.tuple.clone()))
-}
-
-/// Waits until as many have gone, or so long ago that it is no longer known.
-pub(super) async fn wait_until_gone(
-    client: &Client,
-    space: &SpaceName,
-    goes: Goes,
-) -> Result<(), Error> {
-    let mut left = goes.count;
-    let since = Since::Event(goes.after);
-    let mut watch = client.watch(space.as_str(), goes.template, since);
-    while left > 0 {
-        match watch.next().await {
-            Ok(Sight::Happened(event)) => {
-                if event.change != Change::Inserted && event.id < goes.below {
-                    left -= 1;
-                }
-            }
-            Ok(Sight::There { .. }) => {}
-            Err(Error::Compacted { .. }) => return Ok(()),
-            // The service is slow, away or full, and the watch goes on where it was.
-            Err(error) if error.is_retryable() => tokio::time::sleep(PAUSE).await,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 impl Line {

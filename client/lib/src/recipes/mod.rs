@@ -26,6 +26,7 @@
 mod barrier;
 mod counter;
 mod election;
+mod gone;
 mod guard;
 mod line;
 mod lock;

@@ -110,7 +110,8 @@ impl Queue {
     pub async fn take_within(&mut self, time: Duration) -> Result<(i64, Vec<u8>), Error> {
         let taken = self
             .client
-            .take_within(&self.space, Self::elements(), time)
+            .take(&self.space, Self::elements())
+            .within(time)
             .await?;
         parts(taken.into_inner())
     }

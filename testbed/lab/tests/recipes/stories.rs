@@ -101,7 +101,9 @@ fn a_hold_is_not_lost_with_the_events_of_its_beginning() {
             let tuple = tuple!(number, large.clone());
             clients[1].out(SPACE, tuple).await.unwrap();
         }
-        let nobody = clients[1].rd_within(SPACE, template!("nobody"), Duration::from_millis(300));
+        let nobody = clients[1]
+            .rd(SPACE, template!("nobody"))
+            .within(Duration::from_millis(300));
         tokio::select! {
             () = guard.lost() => panic!("it is held"),
             none = nobody => assert!(matches!(none, Err(Error::NoMatchInTime(_)))),
@@ -183,7 +185,7 @@ fn a_leased_leader_leads_as_long_as_it_renews() {
         let election = |client| LeasedElection::new(client, SPACE, "two", lease).unwrap();
         let (one, other) = (election(&clients[0]), election(&clients[1]));
         let term = one.campaign("one").await.unwrap();
-        let nobody = clients[2].rd_within(SPACE, template!("nobody"), 3 * lease);
+        let nobody = clients[2].rd(SPACE, template!("nobody")).within(3 * lease);
         assert!(matches!(nobody.await, Err(Error::NoMatchInTime(_))));
         assert_eq!(other.leader().await.unwrap().unwrap().data, "one".into());
         let mine = template!("leader", "two", _, ?bytes);
