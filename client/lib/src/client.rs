@@ -26,7 +26,7 @@ use tracing::debug;
 use crate::{
     error::Error,
     inner::Inner,
-    network::Ended,
+    network::{Ended, Submitted},
     reply::{Grouped, Page, Reply},
 };
 
@@ -188,7 +188,7 @@ impl Client {
         let inner = &*self.inner;
         inner.life.note_use();
         inner.calls.fetch_add(1, Ordering::Relaxed);
-        let (token, ended) = inner.network.submit(inner.name, op, timeout).await?;
+        let Submitted { token, ended } = inner.network.submit(inner.name, op, timeout).await?;
         Ok(Asked { token, sent, ended })
     }
 

@@ -37,8 +37,8 @@ pub(crate) async fn keep(inner: Weak<Inner>, ttl: Duration) {
             None => return,
         };
         match asked {
-            Ok(Ok((_, ended))) => {
-                if let (Ok(Ok(accepted)), Some(inner)) = (ended.await, inner.upgrade())
+            Ok(Ok(asked)) => {
+                if let (Ok(Ok(accepted)), Some(inner)) = (asked.ended.await, inner.upgrade())
                     && let Ok(answer) = Answer::decode(&accepted.reply.result)
                 {
                     inner.life.hear(sent, &answer);

@@ -738,13 +738,13 @@ fn replicas_of_one_process_execute_the_same_and_share_nothing() {
 
 #[test]
 fn a_port_in_use_is_named() {
-    let (cluster, mut members) = bezant_lab::local::plan(&LocalOptions::default()).unwrap();
-    let (key, listen) = members.remove(0);
+    let mut plan = bezant_lab::local::plan(&LocalOptions::default()).unwrap();
+    let member = plan.members.remove(0);
     let config = bezant_node::NodeConfig {
         replica: ReplicaId(0),
-        cluster,
-        key,
-        listen,
+        cluster: plan.cluster,
+        key: member.key,
+        listen: member.address,
         admin: None,
         data: None,
         storage: bezant_node::config::StorageKind::Memory,
@@ -754,7 +754,7 @@ fn a_port_in_use_is_named() {
     let first = bezant_node::spawn(config.clone()).unwrap();
     let error = bezant_node::spawn(config).unwrap_err().to_string();
     assert!(
-        error.contains(&listen.to_string()) && error.contains("in use"),
+        error.contains(&member.address.to_string()) && error.contains("in use"),
         "{error}"
     );
     first.stop().unwrap();

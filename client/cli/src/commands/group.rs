@@ -133,10 +133,7 @@ fn step(words: &[String]) -> Result<Step, Failure> {
         Ok((space, parse::template(&place.template)?))
     };
     Ok(match line.step {
-        StepCommand::Operation(command) => {
-            let (space, operation) = command.into_operation()?;
-            Step::Do(Act { space, operation })
-        }
+        StepCommand::Operation(command) => Step::Do(command.into_act()?),
         StepCommand::Present(args) => {
             let (space, template) = place(args)?;
             Step::Require(Condition::Present { space, template })

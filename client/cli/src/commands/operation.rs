@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use bezant_api::{Answer, Audience, Call, Whom};
+use bezant_api::{Act, Answer, Audience, Call, Whom};
 use bezant_tuple::Tuple;
 use bezant_tuplespace::{Cursor, Lease, Operation, Outcome, SpaceName};
 use clap::{Args, Subcommand};
@@ -171,7 +171,7 @@ pub(crate) struct BulkTake {
 
 impl OperationCommand {
     pub(crate) async fn run(self, global: &Global, printer: &Printer) -> Result<Exit, Failure> {
-        let (space, operation) = self.into_operation()?;
+        let Act { space, operation } = self.into_act()?;
         let service = Service::connect(global).await?;
         let call = Call::Space {
             space: space.clone(),
@@ -185,7 +185,7 @@ impl OperationCommand {
     }
 
     /// Parses the space, the template and the tuple.
-    pub(super) fn into_operation(self) -> Result<(SpaceName, Operation), Failure> {
+    pub(super) fn into_act(self) -> Result<Act, Failure> {
         let (space, operation) = match self {
             Self::Out(args) => args.into_operation()?,
             Self::Rdp(args) => {
@@ -264,7 +264,8 @@ impl OperationCommand {
                 (args.space, Operation::Renew { template, lease_ms })
             }
         };
-        Ok((space_name(&space)?, operation))
+        let space = space_name(&space)?;
+        Ok(Act { space, operation })
     }
 }
 

@@ -105,11 +105,13 @@ impl Space {
                 quota: quota(tuples, bytes),
             },
             Self::Grant(entry) => {
-                let (space, right, whom) = entry.read()?;
+                let (space, whom) = (space_name(&entry.name)?, whom(&entry.whom)?);
+                let right = entry.right;
                 Call::Grant { space, right, whom }
             }
             Self::Revoke(entry) => {
-                let (space, right, whom) = entry.read()?;
+                let (space, whom) = (space_name(&entry.name)?, whom(&entry.whom)?);
+                let right = entry.right;
                 Call::Revoke { space, right, whom }
             }
         };
@@ -124,12 +126,6 @@ impl Space {
             other => return Err(unexpected(other)),
         }
         Ok(Exit::Ok)
-    }
-}
-
-impl Entry {
-    fn read(self) -> Result<(SpaceName, Right, Whom), Failure> {
-        Ok((space_name(&self.name)?, self.right, whom(&self.whom)?))
     }
 }
 

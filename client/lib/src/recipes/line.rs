@@ -54,6 +54,25 @@ impl Standing {
     }
 }
 
+/// The claims that were seen, the first one first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) standing: Vec<Standing>,
+    /// The event up to which that is known.
+    pub(super) newest: u64,
+}
+
+/// The place of a claim in its line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    /// Those before it.
+    before: Vec<Standing>,
+    /// The claim's own id.
+    id: TupleId,
+    /// The event from which on the line is to be watched.
+    newest: u64,
+}
+
 /// What a claim is told by those before it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -147,17 +166,17 @@ impl Line {
         let mut outcomes = self.grouped(group, &mut claim).await?;
         let mut page = outcomes.pop();
         loop {
-            let (before, id, newest) = self.before(claim.tuple(), page.take()).await?;
-            let goes = match judge(&before) {
-                Verdict::Holds => return Ok(Guard::new(claim, id)),
+            let place = self.place(claim.tuple(), page.take()).await?;
+            let (template, count) = match judge(&place.before) {
+                Verdict::Holds => return Ok(Guard::new(claim, place.id)),
                 Verdict::After(tuple) => (tuple.into(), 1),
                 Verdict::AfterAny(count) => (self.template()?, count),
             };
             let goes = Goes {
-                template: goes.0,
-                below: id,
-                count: goes.1,
-                after: newest,
+                template,
+                below: place.id,
+                count,
+                after: place.newest,
             };
             wait_until_gone(&self.client, &self.space, goes).await?;
         }
@@ -192,8 +211,8 @@ impl Line {
         Ok(Some(Guard::new(claim, id)))
     }
 
-    /// Who stands there, the first one first, and the event up to which that is known.
-    pub(super) async fn standing(&self) -> Result<(Vec<Standing>, u64), Error> {
+    /// Who stands there.
+    pub(super) async fn standing(&self) -> Result<Seen, Error> {
         self.survey_on(None, |_| false).await
     }
 
@@ -209,16 +228,16 @@ impl Line {
         }
     }
 
-    /// Those before the claim, its id, and the event from which on it is to be watched.
-    async fn before(
-        &self,
-        own: &Tuple,
-        first: Option<Outcome>,
-    ) -> Result<(Vec<Standing>, TupleId, u64), Error> {
+    /// Where the claim stands.
+    async fn place(&self, own: &Tuple, first: Option<Outcome>) -> Result<Place, Error> {
         let is_own = |standing: &Standing| standing.tuple == *own;
-        let (mut standing, newest) = self.survey_on(first, is_own).await?;
-        match standing.pop() {
-            Some(last) if is_own(&last) => Ok((standing, last.id, newest)),
+        let mut seen = self.survey_on(first, is_own).await?;
+        match seen.standing.pop() {
+            Some(last) if is_own(&last) => Ok(Place {
+                before: seen.standing,
+                id: last.id,
+                newest: seen.newest,
+            }),
             _ => Err(Error::PlaceTaken),
         }
     }
@@ -229,7 +248,7 @@ impl Line {
         &self,
         first: Option<Outcome>,
         is_last: impl Fn(&Standing) -> bool,
-    ) -> Result<(Vec<Standing>, u64), Error> {
+    ) -> Result<Seen, Error> {
         let mut all = Vec::new();
         let (mut page, mut after, mut known) = (first, None, None);
         loop {
@@ -255,11 +274,17 @@ impl Line {
                 let last = is_last(&standing);
                 all.push(standing);
                 if last {
-                    return Ok((all, newest));
+                    return Ok(Seen {
+                        standing: all,
+                        newest,
+                    });
                 }
             }
             let Some(next) = next else {
-                return Ok((all, newest));
+                return Ok(Seen {
+                    standing: all,
+                    newest,
+                });
             };
             after = Some(Cursor {
                 space: self.space.clone(),

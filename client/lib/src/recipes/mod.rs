@@ -39,4 +39,4 @@ pub use election::{Election, Leader, LeasedElection, Term};
 pub use guard::Guard;
 pub use lock::{Lock, RwLock, Semaphore};
 pub use membership::{Member, Membership};
-pub use queue::Queue;
+pub use queue::{Element, Queue};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bezant_client::{
     Client, Error, Network, SigningKey,
-    recipes::{DoubleBarrier, LeasedElection, Lock, Queue, RwLock},
+    recipes::{DoubleBarrier, Element, LeasedElection, Lock, Queue, RwLock},
     template, tuple,
 };
 use bezant_lab::{LocalCluster, LocalOptions};
@@ -208,9 +208,13 @@ fn a_queue_gives_the_lowest_key_first() {
         for key in [2, 1] {
             queue.add(key, vec![]).await.unwrap();
         }
-        assert_eq!(queue.remove().await.unwrap(), Some((1, vec![])));
+        let element = |key| Element {
+            key,
+            payload: vec![],
+        };
+        assert_eq!(queue.remove().await.unwrap(), Some(element(1)));
         let short = Duration::from_millis(100);
-        assert_eq!(queue.take_within(short).await.unwrap(), (2, vec![]));
+        assert_eq!(queue.take_within(short).await.unwrap(), element(2));
         let none = queue.take_within(short).await;
         assert!(matches!(none, Err(Error::NoMatchInTime(_))), "{none:?}");
     });

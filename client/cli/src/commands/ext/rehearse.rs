@@ -25,7 +25,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bezant_api::{Answer, Call, FailureCode, Refused};
+use bezant_api::{Act, Answer, Call, FailureCode, Refused};
 use bezant_lab::rehearsal::{Asked, Rehearsal};
 use bezant_tuplespace::Outcome;
 use clap::Parser;
@@ -244,7 +244,7 @@ impl Test<'_> {
                 hash,
             },
             Line::Operation(operation) => {
-                let (space, operation) = operation.clone().into_operation()?;
+                let Act { space, operation } = operation.clone().into_act()?;
                 Call::Space { space, operation }
             }
         };

@@ -99,11 +99,11 @@ impl Completer for Completion {
         pos: usize,
         _: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<String>)> {
-        let (before, at, word) = words::unfinished(line.get(..pos).unwrap_or(line));
-        let mut found = self.candidates(&before, &word);
-        found.retain(|candidate| candidate.starts_with(&word));
+        let typed = words::unfinished(line.get(..pos).unwrap_or(line));
+        let mut found = self.candidates(&typed.before, &typed.word);
+        found.retain(|candidate| candidate.starts_with(&typed.word));
         found.sort();
-        Ok((at, found))
+        Ok((typed.at, found))
     }
 }
 
