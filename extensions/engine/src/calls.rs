@@ -15,9 +15,9 @@ use wasmi::errors::{HostError, MemoryError};
 use wasmi::{Caller, Error, Memory, ResourceLimiter};
 use wasmi_core::LimiterError;
 
-use crate::engine::Conclusion;
 use crate::host::{Cause, Host, Invocation};
 use crate::limits::{MAX_LOG_BYTES, MAX_PAGE_TUPLES};
+use crate::report::Conclusion;
 use crate::version::Prices;
 
 /// What one call of an extension has around it.

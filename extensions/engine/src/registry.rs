@@ -15,14 +15,14 @@ mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bezant_manifest::{ExtensionFailure, ExtensionHash, Manifest, RegistryError, Subscription};
+use bezant_manifest::{ExtensionHash, Manifest, RegistryError, Subscription};
 use bezant_tuplespace::SpaceName;
 use sha2::{Digest as _, Sha256};
 
 pub use self::versions::Standing;
 use self::{index::Index, versions::Line};
 use crate::check::check_extension;
-use crate::engine::CallReport;
+use crate::extension::{Extension, content_hash, hash_of};
 use crate::limits::{
     MAX_ACKNOWLEDGEMENTS, MAX_ACKNOWLEDGEMENTS_PER_CLIENT, MAX_EXTENSIONS,
     MAX_EXTENSIONS_PER_OWNER, MAX_TOTAL_MODULE_BYTES,
@@ -31,25 +31,6 @@ use crate::version::EngineVersion;
 
 /// A client: its public key.
 type ClientKey = [u8; 32];
-
-/// An installed extension.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Extension {
-    /// The client that installed it.
-    pub owner: [u8; 32],
-    /// What it is and may do.
-    pub manifest: Manifest,
-    /// Its module.
-    pub module: Vec<u8>,
-    /// SHA-256 of the module.
-    pub code: [u8; 32],
-    /// Its place in the order of registrations, counted from 1.
-    pub order: u64,
-    /// The line of versions it belongs to, named by the order of the first.
-    line: u64,
-    /// The version whose place it took when it came into force last.
-    before: Option<ExtensionHash>,
-}
 
 /// An extension that is to run.
 #[derive(Clone, Copy, Debug)]
@@ -88,19 +69,6 @@ pub struct Registry {
     agreed: usize,
     /// What runs when; follows from the fields above.
     index: Index,
-}
-
-impl Extension {
-    /// What a client is told of a failed call.
-    #[must_use]
-    pub fn failure(&self, report: &CallReport) -> Option<ExtensionFailure> {
-        report.result.as_ref().err().map(|code| ExtensionFailure {
-            code: *code,
-            name: self.manifest.name.clone(),
-            version: self.manifest.version,
-            fuel: report.fuel_used,
-        })
-    }
 }
 
 impl Agreements {
@@ -334,21 +302,4 @@ impl Registry {
     pub fn is_empty(&self) -> bool {
         self.extensions.is_empty()
     }
-}
-
-/// The hash that names an extension: SHA-256 over its manifest's canonical bytes, preceded by
-/// their length, and the digest of its module.
-#[must_use]
-pub fn content_hash(manifest: &Manifest, module: &[u8]) -> ExtensionHash {
-    hash_of(manifest, &Sha256::digest(module).into())
-}
-
-fn hash_of(manifest: &Manifest, code: &[u8; 32]) -> ExtensionHash {
-    let manifest = manifest.encode();
-    let mut hash = Sha256::new();
-    hash.update(b"bezant extension");
-    hash.update((manifest.len() as u64).to_le_bytes());
-    hash.update(&manifest);
-    hash.update(code);
-    ExtensionHash(hash.finalize().into())
 }

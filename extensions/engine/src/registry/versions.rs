@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 
 use bezant_manifest::{ExtensionHash, Manifest, RegistryError};
 
-use super::{ClientKey, Extension, Registry, content_hash};
+use super::{ClientKey, Registry};
+use crate::extension::{Extension, content_hash};
 
 /// The versions of one extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
