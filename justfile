@@ -22,6 +22,11 @@ lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
 
+# What the gate refuses of dependencies: unused ones, licences, two versions, known holes.
+deps:
+    cargo machete --with-metadata --skip-target-dir
+    cargo deny --all-features check --hide-inclusion-graph
+
 # Spell the code as the gate wants it.
 fmt:
     cargo fmt --all

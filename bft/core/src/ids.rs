@@ -96,10 +96,7 @@ macro_rules! bytes32 {
         impl fmt::Display for $name {
             /// The first eight bytes in hexadecimal: enough to tell two apart in a log.
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                for byte in self.0.iter().take(8) {
-                    write!(f, "{byte:02x}")?;
-                }
-                Ok(())
+                bezant_codec::hex::Hex(self.0.get(..8).unwrap_or(&self.0)).fmt(f)
             }
         }
 

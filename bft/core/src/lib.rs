@@ -20,7 +20,6 @@
 
 mod bytestring;
 pub mod checkpoint;
-pub mod codec;
 pub mod crypto;
 pub mod effects;
 pub mod evidence;
@@ -41,3 +40,5 @@ pub mod service;
 pub mod slot;
 pub mod state;
 mod verifier;
+
+pub use bezant_codec as codec;

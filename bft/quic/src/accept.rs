@@ -3,85 +3,26 @@
 //! Strangers can make an acceptor work, so their number is bounded. Above one
 //! mark a newcomer must first prove that its address is real (QUIC Retry, which
 //! costs us nothing to remember); at the bound the handshake that has been
-//! under way the longest gives way. Honest handshakes take a few milliseconds,
-//! so a flood of silent ones pushes out its own kind.
+//! under way the longest gives way (`handshakes`). Honest handshakes take a few
+//! milliseconds, so a flood of silent ones pushes out its own kind.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-};
+use std::{net::SocketAddr, sync::Arc};
 
-use quinn::{Connection, Incoming, SendStream, VarInt};
-use tokio::{
-    task::AbortHandle,
-    time::{Instant, timeout_at},
-};
+use quinn::{Connection, Incoming, VarInt};
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     config::Event,
     error::{LinkError, Refusal},
-    fabric::Shared,
+    handshakes::Ticket,
     hello::{self, Welcome},
-    limits::{HEADER_BYTES, MAX_HELLO_BYTES},
-    link::{self, FrameReader},
-    links::{Seat, cut},
-    sync::lock,
+    limits::MAX_HELLO_BYTES,
+    link::{FrameReader, OpenLink, write_opening},
+    links::cut,
+    seat::Seat,
+    shared::Shared,
     tls,
 };
-
-/// The handshakes under way, oldest first.
-#[derive(Debug, Default)]
-pub(crate) struct Pending {
-    state: Mutex<PendingState>,
-}
-
-#[derive(Debug, Default)]
-struct PendingState {
-    last: u64,
-    tasks: BTreeMap<u64, (SocketAddr, AbortHandle)>,
-}
-
-impl Pending {
-    pub(crate) fn count(&self) -> usize {
-        lock(&self.state).tasks.len()
-    }
-
-    /// Starts a handshake; returns the address of the one that had to give way, if any.
-    fn start(&self, shared: &Arc<Shared>, incoming: Incoming) -> Option<SocketAddr> {
-        let remote = incoming.remote_address();
-        // Held while the task is spawned, so that the task cannot end before it is entered.
-        let mut state = lock(&self.state);
-        let mut gave_way = None;
-        if state.tasks.len() >= shared.config.limits.handshakes
-            && let Some((_, (remote, task))) = state.tasks.pop_first()
-        {
-            task.abort();
-            gave_way = Some(remote);
-        }
-        state.last += 1;
-        let ticket = Ticket {
-            shared: shared.clone(),
-            number: state.last,
-        };
-        let task = tokio::spawn(handshake(ticket, incoming));
-        let number = state.last;
-        state.tasks.insert(number, (remote, task.abort_handle()));
-        gave_way
-    }
-}
-
-/// A handshake's place among those under way; given up when it is over.
-struct Ticket {
-    shared: Arc<Shared>,
-    number: u64,
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        lock(&self.shared.pending.state).tasks.remove(&self.number);
-    }
-}
 
 /// Takes newcomers until the endpoint closes.
 pub(crate) async fn accept(shared: Arc<Shared>) {
@@ -90,14 +31,16 @@ pub(crate) async fn accept(shared: Arc<Shared>) {
             incoming.refuse();
             continue;
         }
-        let crowded = shared.pending.count() >= shared.config.limits.retry_above;
+        let crowded = shared.handshakes.count() >= shared.config.limits.retry_above;
         if crowded && !incoming.remote_address_validated() && incoming.may_retry() {
             if let Err(error) = incoming.retry() {
                 tracing::debug!(%error, "a newcomer could not be asked to retry");
             }
             continue;
         }
-        if let Some(remote) = shared.pending.start(&shared, incoming) {
+        let (bound, remote) = (shared.config.limits.handshakes, incoming.remote_address());
+        let spawn = |ticket| tokio::spawn(handshake(shared.clone(), ticket, incoming));
+        if let Some(remote) = shared.handshakes.start(bound, remote, spawn) {
             refused(&shared, remote, Refusal::TooManyHandshakes);
         }
     }
@@ -110,8 +53,7 @@ fn refused(shared: &Shared, remote: SocketAddr, reason: Refusal) {
 }
 
 /// One newcomer's handshake, and then its link.
-async fn handshake(ticket: Ticket, incoming: Incoming) {
-    let shared = ticket.shared.clone();
+async fn handshake(shared: Arc<Shared>, ticket: Ticket, incoming: Incoming) {
     let remote = incoming.remote_address();
     let deadline = Instant::now() + shared.config.limits.handshake;
     let connection = match timeout_at(deadline, async { incoming.accept()?.await }).await {
@@ -127,9 +69,9 @@ async fn handshake(ticket: Ticket, incoming: Incoming) {
         Err(_) => Err(Refusal::TimedOut),
     };
     match admitted {
-        Ok((seat, stream, reader)) => {
+        Ok(link) => {
             drop(ticket);
-            link::run(seat, stream, reader, shared.config.limits.linger).await;
+            link.run(shared.config.limits.linger).await;
         }
         Err(reason) => {
             let code = VarInt::from_u32(reason.code().number());
@@ -140,10 +82,7 @@ async fn handshake(ticket: Ticket, incoming: Incoming) {
 }
 
 /// Reads the hello, decides, and answers with a welcome.
-async fn admit(
-    shared: &Arc<Shared>,
-    connection: &Connection,
-) -> Result<(Seat, SendStream, FrameReader), Refusal> {
+async fn admit(shared: &Arc<Shared>, connection: &Connection) -> Result<OpenLink, Refusal> {
     let key = tls::peer_key(connection)
         .ok_or_else(|| Refusal::Handshake("no Ed25519 key was presented".to_owned()))?;
     let (mut stream, incoming) = connection
@@ -167,16 +106,9 @@ async fn admit(
     write_opening(&mut stream, &welcome)
         .await
         .map_err(|error| Refusal::Handshake(error.to_string()))?;
-    Ok((seat, stream, reader))
-}
-
-/// Writes an opening frame.
-pub(crate) async fn write_opening(
-    stream: &mut SendStream,
-    frame: &[u8],
-) -> Result<(), quinn::WriteError> {
-    let mut bytes = Vec::with_capacity(HEADER_BYTES + frame.len());
-    bytes.extend_from_slice(&crate::frame::header(frame.len()));
-    bytes.extend_from_slice(frame);
-    stream.write_all(&bytes).await
+    Ok(OpenLink {
+        seat,
+        stream,
+        reader,
+    })
 }

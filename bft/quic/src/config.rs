@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::{
     error::{LinkError, Refusal},
-    limits::Limits,
+    limits::{Limits, LinkLimits},
 };
 
 /// What a process is in its cluster.
@@ -53,6 +53,14 @@ pub struct Config {
 }
 
 impl Config {
+    /// The bounds of a link of ours with `peer`.
+    pub(crate) fn link_limits(&self, peer: Peer) -> &LinkLimits {
+        match (self.me, peer) {
+            (Role::Replica(_), Peer::Replica(_)) => &self.limits.replica,
+            _ => &self.limits.client,
+        }
+    }
+
     /// A configuration with default limits.
     #[must_use]
     pub fn new(

@@ -3,22 +3,21 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use bezant_bft::ids::ReplicaId;
-use quinn::{ClientConfig, Connection, ConnectionError, SendStream, VarInt, WriteError};
+use quinn::{ClientConfig, Connection, ConnectionError, VarInt, WriteError};
 use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout},
 };
 
 use crate::{
-    accept::write_opening,
     backoff::Backoff,
-    config::{Event, Peer, ReplicaAddress, Role},
+    config::{Config, Event, Peer, ReplicaAddress, Role},
     error::{BindError, CloseCode, LinkError, Violation},
-    fabric::Shared,
     hello::{self, Hello, Welcome},
     limits::MAX_HELLO_BYTES,
-    link::{self, FrameReader},
-    links::Seat,
+    link::{FrameReader, OpenLink, write_opening},
+    seat::Seat,
+    shared::Shared,
     tls::{self, PinnedKey},
     transport::{End, transport},
 };
@@ -37,7 +36,7 @@ pub(crate) struct Dialer {
 
 impl Dialer {
     pub(crate) fn new(
-        config: &crate::Config,
+        config: &Config,
         target: ReplicaAddress,
         jitter_seed: u64,
     ) -> Result<Self, BindError> {
@@ -64,9 +63,9 @@ impl Dialer {
                 _ = closing.wait_for(|closing| *closing) => return,
             };
             let failure = match attempt {
-                Ok((seat, stream, reader)) => {
+                Ok(link) => {
                     let start = Instant::now();
-                    link::run(seat, stream, reader, shared.config.limits.linger).await;
+                    link.run(shared.config.limits.linger).await;
                     self.backoff.after_link(start.elapsed());
                     None
                 }
@@ -93,10 +92,7 @@ impl Dialer {
         }
     }
 
-    async fn attempt(
-        &mut self,
-        shared: &Arc<Shared>,
-    ) -> Result<(Seat, SendStream, FrameReader), LinkError> {
+    async fn attempt(&mut self, shared: &Arc<Shared>) -> Result<OpenLink, LinkError> {
         let address = self.resolve(shared).await?;
         self.attempts = self.attempts.wrapping_add(1);
         self.pinned.take_mismatch();
@@ -143,7 +139,7 @@ impl Dialer {
         &self,
         shared: &Arc<Shared>,
         address: SocketAddr,
-    ) -> Result<(Seat, SendStream, FrameReader), LinkError> {
+    ) -> Result<OpenLink, LinkError> {
         let connection = shared
             .endpoint
             .connect_with(self.tls.clone(), address, NO_NAME)
@@ -178,7 +174,7 @@ async fn open(
     shared: &Arc<Shared>,
     connection: &Connection,
     target: ReplicaId,
-) -> Result<(Seat, SendStream, FrameReader), LinkError> {
+) -> Result<OpenLink, LinkError> {
     let config = &shared.config;
     let peer = Peer::Replica(target);
     let limits = shared.link_limits(peer);
@@ -213,5 +209,9 @@ async fn open(
                 reason: refusal.to_string(),
             }
         })?;
-    Ok((seat, stream, reader))
+    Ok(OpenLink {
+        seat,
+        stream,
+        reader,
+    })
 }

@@ -11,7 +11,7 @@ use bezant_bft::{
     ids::{ClusterId, Epoch, ReplicaId},
 };
 
-use crate::limits::MAX_REASON_BYTES;
+use crate::{limits::MAX_REASON_BYTES, version::ALPN_TEXT};
 
 /// Why a fabric could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -211,7 +211,7 @@ pub enum LinkError {
     /// The other side does not speak this protocol (TLS application protocol).
     #[error(
         "the other side does not speak {}; is it a replica of this version?",
-        crate::ALPN_TEXT
+        ALPN_TEXT
     )]
     WrongProtocol,
     /// The other side refused the link and said why.

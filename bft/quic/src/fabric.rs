@@ -2,112 +2,28 @@
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use bezant_bft::ids::ReplicaId;
 use bytes::Bytes;
-use quinn::{Endpoint, TokioRuntime, VarInt};
+use quinn::{Endpoint, TokioRuntime};
 use tokio::{sync::watch, time::timeout};
 
 use crate::{
-    accept::{self, Pending},
+    accept,
+    arrivals::{Arrivals, InboxDepth},
     config::{Config, LinkId, Peer, Role},
     dial::Dialer,
     error::{BindError, CloseCode, LinkError, SendError},
-    inbox::{Arrivals, Inbox, InboxDepth},
-    limits::LinkLimits,
+    handshakes::Handshakes,
+    inbox::Inbox,
     links::{Link, Links},
     outbound::QueueDepth,
+    shared::{Counters, Shared},
     transport,
 };
-
-/// What all tasks of a fabric share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) config: Config,
-    pub(crate) endpoint: Endpoint,
-    pub(crate) local_address: SocketAddr,
-    pub(crate) links: Links,
-    pub(crate) arrivals: Arc<Arrivals>,
-    pub(crate) pending: Pending,
-    pub(crate) counters: Counters,
-    closing: watch::Sender<bool>,
-}
-
-/// Totals since the start.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    refused: AtomicU64,
-    dial_failed: AtomicU64,
-    send_full: AtomicU64,
-}
-
-impl Counters {
-    pub(crate) fn refused(&self) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn dial_failed(&self) {
-        self.dial_failed.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-impl Config {
-    /// The bounds of a link of ours with `peer`.
-    pub(crate) fn link_limits(&self, peer: Peer) -> &LinkLimits {
-        match (self.me, peer) {
-            (Role::Replica(_), Peer::Replica(_)) => &self.limits.replica,
-            _ => &self.limits.client,
-        }
-    }
-}
-
-impl Shared {
-    pub(crate) fn link_limits(&self, peer: Peer) -> &LinkLimits {
-        self.config.link_limits(peer)
-    }
-
-    pub(crate) fn is_closing(&self) -> bool {
-        *self.closing.borrow()
-    }
-
-    /// Ends a link at once; of its frames only those already in the inbox still come.
-    pub(crate) fn cut_off(&self, link: &Link, code: CloseCode, words: &str, reason: LinkError) {
-        link.shut(code, words, reason);
-        self.arrivals.shut(link.id);
-    }
-
-    /// Takes and dials nobody any more.
-    fn begin_closing(&self) {
-        self.closing.send_replace(true);
-        self.links.close();
-        self.endpoint.set_server_config(None);
-    }
-
-    /// Ends everything at once, without delivering what is queued.
-    pub(crate) fn abandon(&self, words: &str) {
-        self.begin_closing();
-        for link in self.links.all() {
-            link.shut(
-                CloseCode::Goodbye,
-                words,
-                LinkError::LocallyClosed {
-                    reason: words.to_owned(),
-                },
-            );
-        }
-        self.arrivals.close();
-        self.endpoint.close(
-            VarInt::from_u32(CloseCode::Goodbye.number()),
-            words.as_bytes(),
-        );
-    }
-}
 
 /// Ends everything when the last handle is gone.
 #[derive(Debug)]
@@ -220,7 +136,7 @@ impl Fabric {
             endpoint,
             local_address,
             links: Links::default(),
-            pending: Pending::default(),
+            handshakes: Arc::new(Handshakes::default()),
             counters: Counters::default(),
             closing: watch::Sender::new(false),
         });
@@ -307,7 +223,7 @@ impl Fabric {
     pub fn stats(&self) -> FabricStats {
         let counters = &self.shared.counters;
         let mut stats = FabricStats {
-            handshakes: self.shared.pending.count(),
+            handshakes: self.shared.handshakes.count(),
             inbox: self.shared.arrivals.depth(),
             refused: counters.refused.load(Ordering::Relaxed),
             dial_failed: counters.dial_failed.load(Ordering::Relaxed),

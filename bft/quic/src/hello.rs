@@ -7,16 +7,17 @@
 //! claimed role against the proven key.
 
 use bezant_bft::{
-    codec::{decode, encode},
     crypto::PublicKey,
     ids::{ClusterId, Epoch, ReplicaId},
 };
+use bezant_codec::{decode, encode};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{config::Config, config::Peer, config::Role, error::Refusal};
-
-/// The version of the link protocol this crate speaks.
-pub const PROTOCOL_VERSION: u32 = 1;
+use crate::{
+    config::{Config, Peer, Role},
+    error::Refusal,
+    version::PROTOCOL_VERSION,
+};
 
 /// What a dialer says first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -39,32 +39,32 @@
 )]
 
 mod accept;
+mod arrivals;
 mod backoff;
 mod config;
 mod dial;
 mod error;
 mod fabric;
 mod frame;
+mod handshakes;
 mod hello;
 mod inbox;
 mod limits;
 mod link;
 mod links;
 mod outbound;
+mod seat;
+mod shared;
 mod sync;
 mod tls;
 mod transport;
+mod version;
 
+pub use arrivals::InboxDepth;
 pub use config::{Config, Event, LinkId, Peer, ReplicaAddress, Role};
 pub use error::{BindError, CloseCode, LinkError, Refusal, SendError, Violation};
 pub use fabric::{Fabric, FabricStats, LinkInfo};
-pub use hello::PROTOCOL_VERSION;
-pub use inbox::{Inbox, InboxDepth};
+pub use inbox::Inbox;
 pub use limits::{HEADER_BYTES, Limits, LinkLimits, MAX_CLIENT_FRAME_BYTES, MAX_FRAME_BYTES};
 pub use outbound::QueueDepth;
-
-/// The TLS application protocol of these links (RFC 7301).
-pub const ALPN: &[u8] = ALPN_TEXT.as_bytes();
-
-/// [`ALPN`] as text, for messages.
-const ALPN_TEXT: &str = "bezant/1";
+pub use version::{ALPN, PROTOCOL_VERSION};

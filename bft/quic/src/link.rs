@@ -8,9 +8,11 @@ use tokio::time::timeout;
 
 use crate::{
     error::{CloseCode, LinkError, Violation},
-    frame::Deframer,
-    links::{Link, Seat},
+    frame::{self, Deframer},
+    limits::HEADER_BYTES,
+    links::Link,
     outbound::Next,
+    seat::Seat,
 };
 
 /// How many pieces of the stream are taken from QUIC at a time.
@@ -108,29 +110,46 @@ impl FrameReader {
     }
 }
 
-/// Carries frames in both directions until the link ends, and says why it did.
-pub(crate) async fn run(
-    seat: Seat,
-    stream: SendStream,
-    mut reader: FrameReader,
-    linger: Duration,
-) -> LinkError {
-    let link = seat.link().clone();
-    tokio::spawn(write(link.clone(), stream, linger));
-    let mut frames = VecDeque::new();
-    let error = loop {
-        if let Err(error) = reader.fill(&mut frames, BATCH_FRAMES).await {
-            break error;
-        }
-        if seat.deliver(&mut frames).await.is_err() {
-            break LinkError::LocallyClosed {
-                reason: "nobody reads the inbox".to_owned(),
-            };
-        }
-    };
-    let error = conclude(&link, error, linger).await;
-    drop(seat);
-    error
+/// Writes an opening frame.
+pub(crate) async fn write_opening(stream: &mut SendStream, frame: &[u8]) -> Result<(), WriteError> {
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + frame.len());
+    bytes.extend_from_slice(&frame::header(frame.len()));
+    bytes.extend_from_slice(frame);
+    stream.write_all(&bytes).await
+}
+
+/// A link whose opening frames were exchanged.
+pub(crate) struct OpenLink {
+    pub(crate) seat: Seat,
+    pub(crate) stream: SendStream,
+    pub(crate) reader: FrameReader,
+}
+
+impl OpenLink {
+    /// Carries frames in both directions until the link ends, and says why it did.
+    pub(crate) async fn run(self, linger: Duration) -> LinkError {
+        let Self {
+            seat,
+            stream,
+            mut reader,
+        } = self;
+        let link = seat.link().clone();
+        tokio::spawn(write(link.clone(), stream, linger));
+        let mut frames = VecDeque::new();
+        let error = loop {
+            if let Err(error) = reader.fill(&mut frames, BATCH_FRAMES).await {
+                break error;
+            }
+            if seat.deliver(&mut frames).await.is_err() {
+                break LinkError::LocallyClosed {
+                    reason: "nobody reads the inbox".to_owned(),
+                };
+            }
+        };
+        let error = conclude(&link, error, linger).await;
+        drop(seat);
+        error
+    }
 }
 
 /// Closes the connection in answer to what ended the reading, and finds the reason to report.

@@ -1,21 +1,18 @@
 //! The table of live links: who is linked, how many of each, and which link is a replica's newest.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     sync::{Arc, Mutex},
 };
 
 use bezant_bft::ids::{ClientId, ReplicaId};
-use bytes::Bytes;
 use quinn::{Connection, VarInt};
 use tokio::sync::Notify;
 
 use crate::{
     config::{LinkId, Peer},
     error::{CloseCode, LinkError, Refusal},
-    fabric::Shared,
-    inbox::Gone,
-    limits::Limits,
+    limits::{Limits, MAX_REASON_BYTES},
     outbound::Outbound,
     sync::lock,
 };
@@ -34,6 +31,17 @@ pub(crate) struct Link {
 }
 
 impl Link {
+    pub(crate) fn new(id: LinkId, peer: Peer, connection: Connection, outbound: Outbound) -> Self {
+        Self {
+            id,
+            peer,
+            connection,
+            outbound,
+            ended: Mutex::new(None),
+            parting: Mutex::default(),
+        }
+    }
+
     /// Ends the link from this side: the peer gets `code` and `words`, our inbox `reason`.
     pub(crate) fn shut(&self, code: CloseCode, words: &str, reason: LinkError) {
         lock(&self.ended).get_or_insert(reason);
@@ -61,9 +69,7 @@ impl Link {
 /// The words of a close, at most as long as the other side keeps.
 pub(crate) fn cut(words: &str) -> &[u8] {
     let bytes = words.as_bytes();
-    bytes
-        .get(..crate::limits::MAX_REASON_BYTES)
-        .unwrap_or(bytes)
+    bytes.get(..MAX_REASON_BYTES).unwrap_or(bytes)
 }
 
 #[derive(Debug, Default)]
@@ -83,14 +89,22 @@ pub(crate) struct Links {
     changed: Notify,
 }
 
+/// A link that was entered into the table.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    pub(crate) link: Arc<Link>,
+    /// The link of the same replica whose place it took.
+    pub(crate) older: Option<Arc<Link>>,
+}
+
 impl Links {
-    /// Enters a link; a replica's older one is returned to be ended.
-    fn enter(
+    /// Enters a link; a replica's older one comes with it, to be ended.
+    pub(crate) fn enter(
         &self,
         limits: &Limits,
         make: impl FnOnce(LinkId) -> Arc<Link>,
         peer: Peer,
-    ) -> Result<(Arc<Link>, Option<Arc<Link>>), Refusal> {
+    ) -> Result<Entered, Refusal> {
         let mut state = lock(&self.state);
         if state.closed {
             return Err(Refusal::TooManyLinks("this process is shutting down"));
@@ -116,10 +130,10 @@ impl Links {
         }
         let link = make(id);
         state.live.insert(id, link.clone());
-        Ok((link, older))
+        Ok(Entered { link, older })
     }
 
-    fn leave(&self, link: &Link) {
+    pub(crate) fn leave(&self, link: &Link) {
         let mut state = lock(&self.state);
         state.live.remove(&link.id);
         match link.peer {
@@ -172,80 +186,5 @@ impl Links {
             }
             changed.await;
         }
-    }
-}
-
-/// A live link's place in the table and in the inbox; giving it up reports the link as down.
-#[derive(Debug)]
-pub(crate) struct Seat {
-    shared: Arc<Shared>,
-    link: Arc<Link>,
-}
-
-impl Seat {
-    /// Enters `connection` as a link with `peer` and reports it as up.
-    ///
-    /// `peer_frame_bytes` is the largest frame the peer says it accepts.
-    pub(crate) fn take(
-        shared: &Arc<Shared>,
-        peer: Peer,
-        connection: Connection,
-        peer_frame_bytes: u32,
-    ) -> Result<Self, Refusal> {
-        if shared.arrivals.is_crowded() {
-            return Err(Refusal::TooManyLinks(
-                "too many ended links wait to be noticed",
-            ));
-        }
-        let limits = shared.link_limits(peer);
-        let theirs = usize::try_from(peer_frame_bytes).unwrap_or(usize::MAX);
-        let outbound = Outbound::new(limits, limits.frame_bytes.min(theirs));
-        let make = |id| {
-            Arc::new(Link {
-                id,
-                peer,
-                connection,
-                outbound,
-                ended: Mutex::new(None),
-                parting: Mutex::default(),
-            })
-        };
-        let (link, older) = shared.links.enter(&shared.config.limits, make, peer)?;
-        if let Some(older) = older {
-            shared.cut_off(
-                &older,
-                CloseCode::Superseded,
-                "a newer link took this one's place",
-                LinkError::Superseded,
-            );
-        }
-        shared.arrivals.open(link.id, peer, limits);
-        tracing::debug!(link = link.id.0, %peer, "link up");
-        Ok(Self {
-            shared: shared.clone(),
-            link,
-        })
-    }
-
-    pub(crate) fn link(&self) -> &Arc<Link> {
-        &self.link
-    }
-
-    /// Moves `frames` into the inbox, waiting for room.
-    pub(crate) async fn deliver(&self, frames: &mut VecDeque<Bytes>) -> Result<(), Gone> {
-        self.shared.arrivals.deliver(self.link.id, frames).await
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.link.outbound.kill();
-        let reason = self.link.end().unwrap_or(LinkError::LocallyClosed {
-            reason: "the link's task was stopped".to_owned(),
-        });
-        tracing::debug!(link = self.link.id.0, peer = %self.link.peer, %reason, "link down");
-        self.shared.arrivals.end(self.link.id, reason);
-        // Last: whoever waits for all links to be gone may then close the inbox.
-        self.shared.links.leave(&self.link);
     }
 }

@@ -33,7 +33,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use crate::{ALPN, sync::lock};
+use crate::{sync::lock, version::ALPN};
 
 /// The DER of an Ed25519 `SubjectPublicKeyInfo` up to the 32 bytes of the key (RFC 8410 §4).
 const SPKI_PREFIX: [u8; 12] = [

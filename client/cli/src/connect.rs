@@ -8,9 +8,9 @@ use bezant_lab::local::view;
 use bezant_tuplespace::{Operation, Outcome, Refusal};
 
 use crate::{
-    args::Global,
     evidence,
     exit::{Exit, Failure},
+    flags::Global,
     said::Said,
     target::Target,
 };
@@ -117,7 +117,8 @@ impl Service {
             } => {
                 let reply = self
                     .client
-                    .rd_within(space.as_str(), template, self.timeout)
+                    .rd(space.as_str(), template)
+                    .within(self.timeout)
                     .await?;
                 Ok(reply.map(matched))
             }
@@ -127,7 +128,8 @@ impl Service {
             } => {
                 let reply = self
                     .client
-                    .take_within(space.as_str(), template, self.timeout)
+                    .take(space.as_str(), template)
+                    .within(self.timeout)
                     .await?;
                 Ok(reply.map(matched))
             }

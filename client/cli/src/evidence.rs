@@ -3,14 +3,12 @@
 //! One folder per cluster beside the user's contexts, in the form of a replica's own
 //! (`kernel/node/src/evidence.rs`). Whoever has the cluster file can check it.
 
+use bezant_codec::hex::to_hex;
 use std::path::{Path, PathBuf};
 
 use bezant_bft::{evidence::Evidence, seal::Source};
 use bezant_client::ClusterView;
-use bezant_node::{
-    config::to_hex,
-    evidence::{Archive, EVIDENCE_FOLDER, Kept as Outcome},
-};
+use bezant_node::evidence::{Archive, EVIDENCE_FOLDER, Kept as Outcome};
 
 use crate::{contexts, exit::Failure, said::Kept};
 

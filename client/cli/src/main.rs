@@ -1,9 +1,9 @@
 //! The one binary, `bezant`: everything a person or a script does with a cluster.
 //!
-//! `args` declares what can be typed, `commands` has one file per command or
-//! family, and the rest is what they share: where the cluster is (`target`,
-//! `contexts`), how to reach it (`connect`, `admin`), how to speak (`print`) and
-//! how to fail (`exit`). Nothing here decides anything about the protocol; that
+//! `args` declares what can be typed and `dispatch` runs it, `commands` has one file
+//! per command or family, and the rest is what they share: the flags of all (`flags`),
+//! where the cluster is (`target`, `contexts`), how to reach it (`connect`, `admin`),
+//! how to read arguments (`parse`), how to speak (`print`) and how to fail (`exit`). Nothing here decides anything about the protocol; that
 //! is bezant-client's and bezant-node's.
 //!
 //! Data goes to standard output, everything else to standard error.
@@ -28,9 +28,13 @@ mod args;
 mod commands;
 mod connect;
 mod contexts;
+mod dispatch;
+mod event_loop;
 mod evidence;
 mod exit;
+mod flags;
 mod log;
+mod parse;
 mod print;
 mod said;
 mod target;
@@ -53,7 +57,7 @@ fn main() -> ExitCode {
         }
     };
     let printer = Printer::new(&cli.global);
-    match commands::run(cli, &printer) {
+    match dispatch::run(cli, &printer) {
         Ok(exit) => exit.into(),
         Err(failure) => {
             printer.failure(&failure);

@@ -3,28 +3,14 @@
 
 use std::io::{IsTerminal as _, Write};
 
-use clap::ValueEnum;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    args::Global,
     exit::{Exit, Failure},
+    flags::{Format, Global},
 };
-
-/// How data is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// For people.
-    Table,
-    /// One JSON document.
-    Json,
-    /// One JSON object a line.
-    Jsonl,
-    /// The bare data and nothing around it.
-    Raw,
-}
 
 /// Where and how to print.
 #[derive(Clone, Copy, Debug)]

@@ -6,9 +6,9 @@ use bezant_bft::crypto::SigningKey;
 use bezant_node::config::{ClusterFile, load_key, random_key};
 
 use crate::{
-    args::Global,
     contexts::{Context, Contexts},
     exit::Failure,
+    flags::Global,
 };
 
 /// The cluster a command is about.

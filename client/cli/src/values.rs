@@ -4,7 +4,7 @@
 //! bytes, which JSON lacks, are `{"bytes": "cafe"}`. Beside the values stands
 //! the text form, which can be typed back.
 
-use bezant_node::config::to_hex;
+use bezant_codec::hex::to_hex;
 use bezant_tuple::{Tuple, Value};
 use serde_json::{Map, json};
 

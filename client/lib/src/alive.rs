@@ -1,20 +1,16 @@
-//! Keeping a session alive while its client asks for nothing.
+//! How long a session lives, as far as its client can know.
 //!
 //! A session ends when its time passes without a request of it, and with it go its ephemeral
-//! tuples and its waits. So whoever was silent for a third of that time says that it is there.
-//! It is the agreed time that counts: what is said here is only ever early.
+//! tuples and its waits. What is known here is when the client last used it and when the
+//! service last answered; what keeps it from ending is in `keeping`.
 
 use std::{
-    sync::{Mutex, PoisonError, Weak},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-use bezant_api::{Answer, Call, Refused};
-use bytes::Bytes;
+use bezant_api::{Answer, Refused};
 use tokio::{sync::watch, time::Instant};
-use tracing::debug;
-
-use crate::client::Inner;
 
 /// The life of one session, as its client sees it.
 #[derive(Debug)]
@@ -44,7 +40,8 @@ impl Life {
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    fn idle(&self) -> Duration {
+    /// How long no request was sent.
+    pub(crate) fn idle(&self) -> Duration {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.elapsed()
     }
@@ -99,43 +96,5 @@ impl Life {
         let mut over = self.over.subscribe();
         // The sender is here: it cannot be gone.
         let _gone = over.wait_for(|over| *over).await;
-    }
-}
-
-/// Keeps the session of `inner` alive that lives for `ttl` without a request, until it is
-/// over or its client is dropped.
-pub(crate) async fn keep(inner: Weak<Inner>, ttl: Duration) {
-    let pause = ttl / 3;
-    loop {
-        let silent = match inner.upgrade() {
-            Some(inner) if !inner.life.is_over() => inner.life.idle(),
-            _ => return,
-        };
-        if silent < pause {
-            tokio::time::sleep(pause.saturating_sub(silent)).await;
-            continue;
-        }
-        // The client may be dropped while this waits for the answer.
-        let sent = Instant::now();
-        let asked = match inner.upgrade() {
-            Some(inner) => {
-                let op = Bytes::from(Call::KeepAlive.encode());
-                inner.life.note_use();
-                inner.network.try_submit(inner.name, op, Some(ttl))
-            }
-            None => return,
-        };
-        match asked {
-            Ok(Ok((_, ended))) => {
-                if let (Ok(Ok(accepted)), Some(inner)) = (ended.await, inner.upgrade())
-                    && let Ok(answer) = Answer::decode(&accepted.reply.result)
-                {
-                    inner.life.hear(sent, &answer);
-                }
-            }
-            // As many requests are under way as may be: these keep it alive.
-            Ok(Err(full)) => debug!(%full, "a session was not kept alive by itself"),
-            Err(_) => return,
-        }
     }
 }

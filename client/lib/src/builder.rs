@@ -9,10 +9,12 @@ use bezant_bft::crypto::SigningKey;
 use bezant_session::{Config, Session};
 
 use crate::{
-    alive::{self, Life},
+    alive::Life,
     carrier::random,
-    client::{Client, Inner, ms},
+    client::{Client, ms},
     error::Error,
+    inner::Inner,
+    keeping,
     network::{ClusterView, Network},
 };
 
@@ -34,6 +36,13 @@ pub struct Builder {
     session_ttl: Option<Duration>,
     clock_bound: Option<Duration>,
     config: Config,
+}
+
+impl Client {
+    /// Begins to set up a client of `cluster`.
+    pub fn builder(cluster: ClusterView) -> Builder {
+        Builder::new(cluster)
+    }
 }
 
 impl Builder {
@@ -131,7 +140,7 @@ impl Builder {
         let client = Client { inner };
         client.open(nonce, self.session_ttl.map(ms)).await?;
         if let Some(ttl) = self.session_ttl {
-            tokio::spawn(alive::keep(Arc::downgrade(&client.inner), ttl));
+            tokio::spawn(keeping::keep(Arc::downgrade(&client.inner), ttl));
         }
         Ok(client)
     }

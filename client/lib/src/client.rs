@@ -1,17 +1,16 @@
-//! The client: a session with its operations.
+//! The client: a session, how a call of it is made and answered, and the calls without options.
+//!
+//! Operations that take options are builders (`insertion`, `waiting`); setting up is `builder`,
+//! watching is `watch`. Those know this file and not the other way round.
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use bezant_api::{
-    Answer, Audience, Call, Decree, Group, Lists, Right, SpaceInfo, Standing, Whom,
-    limits::MAX_CALL_BYTES,
+    Answer, Call, Decree, Group, Lists, Right, SpaceInfo, Standing, Whom, limits::MAX_CALL_BYTES,
 };
 use bezant_bft::{
     evidence::Evidence,
@@ -19,18 +18,16 @@ use bezant_bft::{
 };
 use bezant_session::{Accepted, Failure, Submit, Token};
 use bezant_tuple::{Template, Tuple, Value};
-use bezant_tuplespace::{Cursor, Lease, Operation, Outcome, Quota, SpaceName};
+use bezant_tuplespace::{Cursor, Operation, Outcome, Quota, SpaceName};
 use bytes::Bytes;
 use tokio::{sync::oneshot, time::Instant};
 use tracing::debug;
 
 use crate::{
-    alive::Life,
-    builder::Builder,
     error::Error,
-    network::{ClusterView, Ended, Network, SessionKey},
+    inner::Inner,
+    network::{Ended, Submitted},
     reply::{Grouped, Page, Reply},
-    watch::{Since, Watch},
 };
 
 /// Whole milliseconds; what is more than can be said is refused by the service.
@@ -38,28 +35,11 @@ pub(crate) fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-#[derive(Debug)]
-pub(crate) struct Inner {
-    pub(crate) network: Network,
-    pub(crate) name: SessionKey,
-    pub(crate) timeout: Duration,
-    pub(crate) client: ClientId,
-    pub(crate) life: Life,
-    /// Requests sent so far.
-    pub(crate) calls: AtomicU64,
-}
-
 /// A request that was sent, until it is answered.
 pub(crate) struct Asked {
     pub(crate) token: Token,
     sent: Instant,
     ended: oneshot::Receiver<Ended>,
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.network.remove(self.name);
-    }
 }
 
 /// One session with the service. Clones share it.
@@ -74,11 +54,6 @@ pub(crate) fn space(name: &str) -> Result<SpaceName, Error> {
 }
 
 impl Client {
-    /// Begins to set up a client of `cluster`.
-    pub fn builder(cluster: ClusterView) -> Builder {
-        Builder::new(cluster)
-    }
-
     /// The client's key.
     #[must_use]
     pub fn id(&self) -> ClientId {
@@ -118,7 +93,7 @@ impl Client {
 
     /// Until when the session lives for certain, judged by this client alone: from the moment
     /// at which it sent the last request that was answered, the session's
-    /// [time](Builder::session_ttl) less the [bound on clocks](Builder::clock_bound). `None`
+    /// [time](crate::Builder::session_ttl) less the [bound on clocks](crate::Builder::clock_bound). `None`
     /// if the session lives until it is closed.
     ///
     /// Whoever was cut off from the service for so long must no longer do what only the
@@ -158,7 +133,7 @@ impl Client {
     ///
     /// # Errors
     /// As any operation. A session that is not closed ends when nothing was heard of it for
-    /// its [time](Builder::session_ttl), or when its client's later ones need the room.
+    /// its [time](crate::Builder::session_ttl), or when its client's later ones need the room.
     pub async fn close(self) -> Result<(), Error> {
         match self.call(Call::CloseSession).await?.value {
             Answer::Closed => Ok(()),
@@ -213,7 +188,7 @@ impl Client {
         let inner = &*self.inner;
         inner.life.note_use();
         inner.calls.fetch_add(1, Ordering::Relaxed);
-        let (token, ended) = inner.network.submit(inner.name, op, timeout).await?;
+        let Submitted { token, ended } = inner.network.submit(inner.name, op, timeout).await?;
         Ok(Asked { token, sent, ended })
     }
 
@@ -264,7 +239,7 @@ impl Client {
         self.call(call).await?.try_map(outcome)
     }
 
-    async fn matching(
+    pub(crate) async fn matching(
         &self,
         name: &str,
         operation: Operation,
@@ -275,59 +250,6 @@ impl Client {
                 Outcome::Match(tuple) => Ok(tuple),
                 _ => Err(Error::Unexpected),
             })
-    }
-
-    /// Inserts a tuple.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub async fn out(&self, space: &str, tuple: Tuple) -> Result<Reply<()>, Error> {
-        self.insert(space, tuple, Lease::Forever).await
-    }
-
-    /// Inserts a tuple that is gone after `lease` by the agreed time, for every operation
-    /// at once, unless it was [renewed](Self::renew) or taken before.
-    ///
-    /// # Errors
-    /// [`Error`]; a lease is between a millisecond and a year.
-    pub async fn out_for(
-        &self,
-        space: &str,
-        tuple: Tuple,
-        lease: Duration,
-    ) -> Result<Reply<()>, Error> {
-        self.insert(space, tuple, Lease::Ms(ms(lease))).await
-    }
-
-    /// Inserts an ephemeral tuple: it is gone when this session ends, unless it was taken
-    /// before.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub async fn out_ephemeral(&self, space: &str, tuple: Tuple) -> Result<Reply<()>, Error> {
-        self.insert(space, tuple, Lease::Session).await
-    }
-
-    /// Inserts a tuple that is there for some clients only: to all others it does not exist.
-    /// Whoever inserts it is not among them unless he is named. Without a lease it lives until
-    /// it is taken.
-    ///
-    /// # Errors
-    /// [`Error`]; of readers and of takers at most [`MAX_AUDIENCE`](crate::MAX_AUDIENCE) can be
-    /// named.
-    pub async fn out_to(
-        &self,
-        space: &str,
-        tuple: Tuple,
-        audience: Audience,
-        lease: Option<Duration>,
-    ) -> Result<Reply<()>, Error> {
-        let operation = Operation::OutTo {
-            tuple,
-            lease: lease.map_or(Lease::Forever, |lease| Lease::Ms(ms(lease))),
-            audience: Box::new(audience),
-        };
-        self.operate(space, operation).await?.try_map(done)
     }
 
     /// Gives the oldest match that lives on a lease a new one, from now on. The answer is
@@ -344,11 +266,6 @@ impl Client {
         let lease_ms = ms(lease);
         self.matching(space, Operation::Renew { template, lease_ms })
             .await
-    }
-
-    async fn insert(&self, space: &str, tuple: Tuple, lease: Lease) -> Result<Reply<()>, Error> {
-        let operation = Operation::Out { tuple, lease };
-        self.operate(space, operation).await?.try_map(done)
     }
 
     /// Reads the oldest match, if there is one. Linda's `rdp`.
@@ -373,88 +290,6 @@ impl Client {
         template: Template,
     ) -> Result<Reply<Option<Tuple>>, Error> {
         self.matching(space, Operation::Inp { template }).await
-    }
-
-    /// Inserts `tuple` unless something matches `template`, which is then the answer.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub async fn cas(
-        &self,
-        space: &str,
-        template: Template,
-        tuple: Tuple,
-    ) -> Result<Reply<Option<Tuple>>, Error> {
-        self.matching(
-            space,
-            Operation::Cas {
-                template,
-                tuple,
-                lease: Lease::Forever,
-            },
-        )
-        .await
-    }
-
-    /// As [`Self::cas`]; what is inserted lives for `lease`, as with [`Self::out_for`].
-    ///
-    /// # Errors
-    /// [`Error`]; a lease is between a millisecond and a year.
-    pub async fn cas_for(
-        &self,
-        space: &str,
-        template: Template,
-        tuple: Tuple,
-        lease: Duration,
-    ) -> Result<Reply<Option<Tuple>>, Error> {
-        let lease = Lease::Ms(ms(lease));
-        let operation = Operation::Cas {
-            template,
-            tuple,
-            lease,
-        };
-        self.matching(space, operation).await
-    }
-
-    /// As [`Self::cas`]; what is inserted is ephemeral, as with [`Self::out_ephemeral`].
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub async fn cas_ephemeral(
-        &self,
-        space: &str,
-        template: Template,
-        tuple: Tuple,
-    ) -> Result<Reply<Option<Tuple>>, Error> {
-        let lease = Lease::Session;
-        let operation = Operation::Cas {
-            template,
-            tuple,
-            lease,
-        };
-        self.matching(space, operation).await
-    }
-
-    /// Replaces the oldest match by `tuple`; the answer is what was there, or nothing if
-    /// nothing matched and nothing changed.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub async fn replace(
-        &self,
-        space: &str,
-        template: Template,
-        tuple: Tuple,
-    ) -> Result<Reply<Option<Tuple>>, Error> {
-        self.matching(
-            space,
-            Operation::Replace {
-                template,
-                tuple,
-                lease: Lease::Forever,
-            },
-        )
-        .await
     }
 
     /// Reads up to `limit` matches, oldest first, beginning after the cursor `after`.
@@ -516,23 +351,6 @@ impl Client {
                 Outcome::Count(count) => Ok(count),
                 _ => Err(Error::Unexpected),
             })
-    }
-
-    /// Watches the matches of a template: what is there, if that is asked for, and then what
-    /// happens to them.
-    ///
-    /// ```no_run
-    /// use bezant_client::{Client, Since, template};
-    /// # async fn example(client: Client) -> Result<(), bezant_client::Error> {
-    /// let mut members = client.watch("members", template!(?text), Since::Present);
-    /// loop {
-    ///     println!("{:?}", members.next().await?);
-    /// }
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn watch(&self, space: &str, template: Template, since: Since) -> Watch {
-        Watch::new(self.clone(), space, template, since)
     }
 
     /// Carries out a group: several operations, on any spaces, that happen together or not
@@ -725,13 +543,6 @@ pub(crate) fn refused(reply: Reply<Answer>) -> Result<Reply<Answer>, Error> {
 pub(crate) fn outcome(answer: Answer) -> Result<Outcome, Error> {
     match answer {
         Answer::Outcome(outcome) => Ok(outcome),
-        _ => Err(Error::Unexpected),
-    }
-}
-
-fn done(outcome: Outcome) -> Result<(), Error> {
-    match outcome {
-        Outcome::Done => Ok(()),
         _ => Err(Error::Unexpected),
     }
 }

@@ -58,7 +58,8 @@ impl Client {
     pub async fn upgrade(
         &self,
         from: ExtensionHash,
-        (manifest, module): (Manifest, Vec<u8>),
+        manifest: Manifest,
+        module: Vec<u8>,
         at: u64,
     ) -> Result<Reply<ExtensionHash>, Error> {
         self.registered(Call::Upgrade {

@@ -3,8 +3,8 @@
 //! A [`Client`] is one session with the service: cheap to clone, used through
 //! `&self`, and believing nothing that fewer than f+1 replicas say alike.
 //! `network` is the links and the task behind them, `carrier` what they are made of, `builder` how a client comes to be, `client`
-//! the operations, `waiting` those that wait, `watch` what happens to tuples, `alive` what keeps
-//! a session from ending, `error` what can go wrong; [`recipes`] are locks, elections and the
+//! the calls, `insertion` and `waiting` the operations with options, `watch` what happens to
+//! tuples, `alive` and `keeping` how long a session lives, `error` what can go wrong; [`recipes`] are locks, elections and the
 //! like, made of these. All decisions about answers are made by the pure
 //! `bezant_session::Session`.
 //!
@@ -23,7 +23,7 @@
 //! Dropping the future of an operation does not undo it: it may still be
 //! executed, and its answer is thrown away. Dropping `rd` or `take` cancels the
 //! wait, but a tuple that was taken just before is lost to this client; use
-//! [`Client::take_within`] where that matters: it says for certain whether
+//! [`Wait::within`] where that matters: it says for certain whether
 //! something was taken.
 
 #![cfg_attr(
@@ -43,6 +43,9 @@ mod carrier;
 mod client;
 mod error;
 mod extensions;
+mod inner;
+mod insertion;
+mod keeping;
 mod macros;
 mod network;
 pub mod recipes;
@@ -67,8 +70,10 @@ pub use builder::Builder;
 pub use carrier::{Brought, Carrier};
 pub use client::Client;
 pub use error::Error;
+pub use insertion::{Exchange, Insertion};
 pub use network::{ClusterView, Network};
 pub use reply::{Grouped, Page, Reply};
+pub use waiting::Wait;
 pub use watch::{Sight, Since, Watch};
 
 #[doc(hidden)]

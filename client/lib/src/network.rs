@@ -77,6 +77,14 @@ impl ClusterView {
 /// What an operation ended with.
 pub(crate) type Ended = Result<Accepted, Failure>;
 
+/// A request that was numbered and sent.
+#[derive(Debug)]
+pub(crate) struct Submitted {
+    pub(crate) token: Token,
+    /// What it ends with.
+    pub(crate) ended: oneshot::Receiver<Ended>,
+}
+
 /// Names a session within its network.
 pub(crate) type SessionKey = u64;
 
@@ -301,7 +309,7 @@ impl Network {
         name: SessionKey,
         op: Bytes,
         timeout: Option<Duration>,
-    ) -> Result<(Token, oneshot::Receiver<Ended>), Error> {
+    ) -> Result<Submitted, Error> {
         loop {
             let room = self.shared.room(name)?;
             let notified = room.notified();
@@ -322,14 +330,14 @@ impl Network {
         name: SessionKey,
         op: Bytes,
         timeout: Option<Duration>,
-    ) -> Result<Result<(Token, oneshot::Receiver<Ended>), Submit>, Error> {
+    ) -> Result<Result<Submitted, Submit>, Error> {
         self.shared.with(name, |shared, entry, out| {
             let now = shared.now();
             let deadline = timeout.map(|timeout| later(now, timeout));
             let token = entry.session.submit(now, op, deadline, out)?;
             let (caller, ended) = oneshot::channel();
             entry.callers.insert(token, caller);
-            Ok((token, ended))
+            Ok(Submitted { token, ended })
         })
     }
 

@@ -1,6 +1,6 @@
 //! Operations that wait for a tuple, and what becomes of a wait that nobody waits for.
 
-use std::time::Duration;
+use std::{future::IntoFuture, time::Duration};
 
 use bezant_api::Call;
 use bezant_session::Token;
@@ -10,72 +10,89 @@ use bezant_tuplespace::{Operation, Outcome};
 use crate::{
     client::{Client, ms, outcome, refused, space},
     error::Error,
+    insertion::Answered,
     reply::Reply,
 };
 
+/// A wait for a match, to be awaited; made by [`Client::rd`] and [`Client::take`].
+///
+/// Once it waits, dropping it cancels the wait.
+#[derive(Debug)]
+#[must_use = "nothing is waited for before it is awaited"]
+pub struct Wait<'a> {
+    client: &'a Client,
+    space: &'a str,
+    template: Template,
+    takes: bool,
+    within: Option<Duration>,
+}
+
+impl Wait<'_> {
+    /// Waits for no longer than `within` by the agreed time. The service decides whether the
+    /// match or the end of the wait came first, so that [`Error::NoMatchInTime`] means that
+    /// nothing was taken.
+    pub fn within(mut self, within: Duration) -> Self {
+        self.within = Some(within);
+        self
+    }
+}
+
+impl<'a> IntoFuture for Wait<'a> {
+    type Output = Result<Reply<Tuple>, Error>;
+    type IntoFuture = Answered<'a, Tuple>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let Self {
+            client,
+            space,
+            template,
+            takes,
+            within,
+        } = self;
+        let within_ms = within.map(|within| ms(within).max(1));
+        let operation = if takes {
+            Operation::In {
+                template,
+                within_ms,
+            }
+        } else {
+            Operation::Rd {
+                template,
+                within_ms,
+            }
+        };
+        Box::pin(client.match_of(space, operation, within))
+    }
+}
+
 impl Client {
-    /// Reads the oldest match, waiting for one.
+    /// Reads the oldest match, waiting for one: without end, or no longer than
+    /// [`Wait::within`].
     ///
     /// # Errors
-    /// [`Error`].
-    pub async fn rd(&self, space: &str, template: Template) -> Result<Reply<Tuple>, Error> {
-        let within_ms = None;
-        let operation = Operation::Rd {
-            template,
-            within_ms,
-        };
-        self.match_of(space, operation, None).await
+    /// [`Error`], when it is awaited; [`Error::NoMatchInTime`] only of a wait that has an end.
+    pub fn rd<'a>(&'a self, space: &'a str, template: Template) -> Wait<'a> {
+        self.wait_for(space, template, false)
     }
 
-    /// Reads the oldest match, waiting for one no longer than `within` by the agreed time.
+    /// Takes the oldest match, waiting for one: without end, or no longer than
+    /// [`Wait::within`]. Linda's `in`, which Rust keeps for itself.
     ///
     /// # Errors
-    /// [`Error::NoMatchInTime`] and the others.
-    pub async fn rd_within(
-        &self,
-        space: &str,
-        template: Template,
-        within: Duration,
-    ) -> Result<Reply<Tuple>, Error> {
-        let within_ms = Some(ms(within).max(1));
-        let operation = Operation::Rd {
-            template,
-            within_ms,
-        };
-        self.match_of(space, operation, Some(within)).await
+    /// [`Error`], when it is awaited; [`Error::NoMatchInTime`] only of a wait that has an end,
+    /// and then nothing was taken.
+    pub fn take<'a>(&'a self, space: &'a str, template: Template) -> Wait<'a> {
+        self.wait_for(space, template, true)
     }
 
-    /// Takes the oldest match, waiting for one. Linda's `in`, which Rust keeps for itself.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub async fn take(&self, space: &str, template: Template) -> Result<Reply<Tuple>, Error> {
-        let within_ms = None;
-        let operation = Operation::In {
+    fn wait_for<'a>(&'a self, space: &'a str, template: Template, takes: bool) -> Wait<'a> {
+        Wait {
+            client: self,
+            space,
             template,
-            within_ms,
-        };
-        self.match_of(space, operation, None).await
-    }
-
-    /// Takes the oldest match, waiting for one no longer than `within` by the agreed time.
-    /// The service decides whether the match or the end of the wait came first, so that
-    /// [`Error::NoMatchInTime`] means that nothing was taken.
-    ///
-    /// # Errors
-    /// [`Error::NoMatchInTime`] and the others.
-    pub async fn take_within(
-        &self,
-        space: &str,
-        template: Template,
-        within: Duration,
-    ) -> Result<Reply<Tuple>, Error> {
-        let within_ms = Some(ms(within).max(1));
-        let operation = Operation::In {
-            template,
-            within_ms,
-        };
-        self.match_of(space, operation, Some(within)).await
+            takes,
+            within: None,
+        }
     }
 
     /// A wait for a tuple.

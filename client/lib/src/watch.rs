@@ -16,7 +16,7 @@ use bezant_tuplespace::{Cursor, Event, Operation, Outcome, TupleId};
 use futures_util::{Stream, stream};
 
 use crate::{
-    client::{Client, space},
+    client::{Client, ms, space},
     error::Error,
 };
 
@@ -80,6 +80,25 @@ enum State {
 struct SurveyedTo {
     id: TupleId,
     event: u64,
+}
+
+impl Client {
+    /// Watches the matches of a template: what is there, if that is asked for, and then what
+    /// happens to them.
+    ///
+    /// ```no_run
+    /// use bezant_client::{Client, Since, template};
+    /// # async fn example(client: Client) -> Result<(), bezant_client::Error> {
+    /// let mut members = client.watch("members", template!(?text), Since::Present);
+    /// loop {
+    ///     println!("{:?}", members.next().await?);
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn watch(&self, space: &str, template: Template, since: Since) -> Watch {
+        Watch::new(self.clone(), space, template, since)
+    }
 }
 
 impl Watch {
@@ -196,7 +215,7 @@ impl Watch {
             template: self.template.clone(),
             after,
             limit: PAGE,
-            within_ms: Some(crate::client::ms(PATIENCE)),
+            within_ms: Some(ms(PATIENCE)),
         };
         let answered = self.client.wait(&self.space, operation, Some(PATIENCE));
         match answered.await?.into_inner() {

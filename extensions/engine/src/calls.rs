@@ -7,16 +7,17 @@
 
 use core::fmt;
 
-use bezant_api::{Access, EventKind, FailureCode, Manifest, codec as wire};
+use bezant_codec as wire;
+use bezant_manifest::{Access, EventKind, FailureCode, Manifest};
 use bezant_tuple::{Template, Tuple, codec};
 use bezant_tuplespace::{Cursor, Lease, Operation, OperationKind, Outcome, SpaceName, TupleId};
 use wasmi::errors::{HostError, MemoryError};
 use wasmi::{Caller, Error, Memory, ResourceLimiter};
 use wasmi_core::LimiterError;
 
-use crate::engine::Conclusion;
 use crate::host::{Cause, Host, Invocation};
 use crate::limits::{MAX_LOG_BYTES, MAX_PAGE_TUPLES};
+use crate::report::Conclusion;
 use crate::version::Prices;
 
 /// What one call of an extension has around it.

@@ -9,8 +9,8 @@
 use core::fmt;
 use std::collections::BTreeSet;
 
-use bezant_api::limits::{MAX_MEMORY_PAGES, MAX_MODULE_BYTES};
-use bezant_api::{Manifest, Rejection, Rule};
+use bezant_manifest::limits::{MAX_MEMORY_PAGES, MAX_MODULE_BYTES};
+use bezant_manifest::{Manifest, Rejection, Rule};
 use wasmparser::{
     BinaryReaderError, Encoding, ExternalKind, FuncType, FuncValidatorAllocations, FunctionBody,
     KnownCustom, Name, Parser, Payload, TypeRef, ValType, ValidPayload, Validator, WasmFeatures,

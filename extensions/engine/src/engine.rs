@@ -8,16 +8,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bezant_api::{FailureCode, Manifest, Rejection, Rule, limits::MAX_FUEL};
-use bezant_tuplespace::Outcome;
+use bezant_manifest::{FailureCode, Manifest, Rejection, Rule, limits::MAX_FUEL};
 use wasmi::errors::{ErrorKind, MemoryError};
 use wasmi::{Error, Extern, Instance, Module, Store, TrapCode};
 
 use crate::abi;
 use crate::calls::{State, Stop};
+use crate::extension::Extension;
 use crate::host::{Cause, Host, Invocation};
 use crate::limits::{MAX_EVENT_FUEL, MAX_EXTENSIONS};
-use crate::registry::Extension;
+use crate::report::CallReport;
 use crate::switches::configuration;
 
 /// The interpreter, with the modules it has compiled.
@@ -35,27 +35,6 @@ pub struct Compiled {
     module: Module,
     /// For each import of the module, the place of its function in the table.
     imports: Vec<usize>,
-}
-
-/// What came of a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallReport {
-    /// How it ended; or why it failed. After a failure the caller must undo everything the
-    /// host was asked to do.
-    pub result: Result<Conclusion, FailureCode>,
-    /// The fuel burnt.
-    pub fuel_used: u64,
-}
-
-/// How a call ended that did not fail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Conclusion {
-    /// With an answer, of the operation's own result type.
-    Answered(Outcome),
-    /// The client waits now.
-    Waiting,
-    /// Nobody awaited an answer: an event was dealt with, or an operation may be.
-    Done,
 }
 
 /// The machine could not provide the memory that the agreed limits promise.

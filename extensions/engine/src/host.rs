@@ -5,7 +5,7 @@
 //! implements over its spaces. The engine never undoes anything: the service takes
 //! a savepoint before the call and rolls back to it when the call fails.
 
-use bezant_api::EventKind;
+use bezant_manifest::EventKind;
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{Operation, Outcome, Refusal, SpaceName};
 

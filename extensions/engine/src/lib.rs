@@ -38,19 +38,21 @@ pub mod recipes;
 mod calls;
 mod check;
 mod engine;
+mod extension;
 mod host;
 mod matching;
 mod registry;
+mod report;
 mod smallest;
 mod switches;
 mod version;
 
 pub use check::{Checked, Rejected, check, check_extension};
-pub use engine::{CallReport, Compiled, Conclusion, Engine, Exhausted};
+pub use engine::{Compiled, Engine, Exhausted};
+pub use extension::{Extension, content_hash};
 pub use host::{Cause, Host, Invocation};
 pub use matching::covers;
-pub use registry::{
-    EventRef, Extension, Found, Registry, Schedule, Standing, Upgrade, content_hash,
-};
+pub use registry::{EventRef, Found, Registry, Schedule, Standing, Upgrade};
+pub use report::{CallReport, Conclusion};
 pub use switches::configuration;
 pub use version::{EngineVersion, Prices};

@@ -2,9 +2,9 @@
 //!
 //! All of them are agreed behaviour: a replica with other limits would reject
 //! what the others accept. Bounds on what a client may send are in
-//! [`bezant_api::limits`].
+//! [`bezant_manifest::limits`].
 
-use bezant_api::limits::MAX_MODULE_BYTES;
+use bezant_manifest::limits::MAX_MODULE_BYTES;
 
 /// Most types, and most functions, of a module.
 pub const MAX_FUNCTIONS: u32 = 1000;

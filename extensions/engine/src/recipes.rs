@@ -6,7 +6,9 @@
 //! named like the recipe, as people write it and in canonical bytes; tests keep both equal to
 //! what is made here.
 
-use bezant_api::{ABI_VERSION, Access, Capability, EventKind, Manifest, Subscription, Trigger};
+use bezant_manifest::{
+    ABI_VERSION, Access, Capability, EventKind, Manifest, Subscription, Trigger,
+};
 use bezant_tuplespace::{OperationKind, SpaceName};
 
 /// An extension ready to be registered.

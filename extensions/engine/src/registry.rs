@@ -15,7 +15,7 @@ mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bezant_api::{ExtensionFailure, ExtensionHash, Manifest, Refused, Subscription};
+use bezant_manifest::{ExtensionHash, Manifest, RegistryError, Subscription};
 use bezant_tuplespace::SpaceName;
 use sha2::{Digest as _, Sha256};
 
@@ -25,7 +25,7 @@ pub use self::{
 };
 use self::{index::Index, versions::Line};
 use crate::check::check_extension;
-use crate::engine::CallReport;
+use crate::extension::{Extension, content_hash, hash_of};
 use crate::limits::{
     MAX_ACKNOWLEDGEMENTS, MAX_ACKNOWLEDGEMENTS_PER_CLIENT, MAX_EXTENSIONS,
     MAX_EXTENSIONS_PER_OWNER, MAX_TOTAL_MODULE_BYTES,
@@ -34,25 +34,6 @@ use crate::version::EngineVersion;
 
 /// A client: its public key.
 type ClientKey = [u8; 32];
-
-/// An installed extension.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Extension {
-    /// The client that installed it.
-    pub owner: [u8; 32],
-    /// What it is and may do.
-    pub manifest: Manifest,
-    /// Its module.
-    pub module: Vec<u8>,
-    /// SHA-256 of the module.
-    pub code: [u8; 32],
-    /// Its place in the order of registrations, counted from 1.
-    pub order: u64,
-    /// The line of versions it belongs to, named by the order of the first.
-    line: u64,
-    /// The version whose place it took when it came into force last.
-    before: Option<ExtensionHash>,
-}
 
 /// An extension that is to run.
 #[derive(Clone, Copy, Debug)]
@@ -93,19 +74,6 @@ pub struct Registry {
     index: Index,
 }
 
-impl Extension {
-    /// What a client is told of a failed call.
-    #[must_use]
-    pub fn failure(&self, report: &CallReport) -> Option<ExtensionFailure> {
-        report.result.as_ref().err().map(|code| ExtensionFailure {
-            code: *code,
-            name: self.manifest.name.clone(),
-            version: self.manifest.version,
-            fuel: report.fuel_used,
-        })
-    }
-}
-
 impl Agreements {
     fn len(&self) -> usize {
         self.exactly.len().saturating_add(self.lines.len())
@@ -125,14 +93,14 @@ impl Registry {
     /// then applies to this client too, as if it had acknowledged it.
     ///
     /// # Errors
-    /// [`Refused::Rejected`] with the rule that manifest or module breaks;
-    /// [`Refused::TooManyExtensions`] when this owner or the service has no room.
+    /// [`RegistryError::Rejected`] with the rule that manifest or module breaks;
+    /// [`RegistryError::TooManyExtensions`] when this owner or the service has no room.
     pub fn register(
         &mut self,
         owner: [u8; 32],
         manifest: Manifest,
         module: Vec<u8>,
-    ) -> Result<ExtensionHash, Refused> {
+    ) -> Result<ExtensionHash, RegistryError> {
         let hash = content_hash(&manifest, &module);
         if self.extensions.contains_key(&hash) {
             return self.acknowledge(owner, hash).map(|()| hash);
@@ -149,7 +117,7 @@ impl Registry {
         manifest: Manifest,
         module: Vec<u8>,
         line: Option<u64>,
-    ) -> Result<ExtensionHash, Refused> {
+    ) -> Result<ExtensionHash, RegistryError> {
         // The cheap bounds first: a check costs milliseconds.
         let owned = self.extensions.values().filter(|e| e.owner == owner);
         let bytes: usize = self.extensions.values().map(|e| e.module.len()).sum();
@@ -157,7 +125,7 @@ impl Registry {
             || owned.count() >= MAX_EXTENSIONS_PER_OWNER
             || bytes.saturating_add(module.len()) > MAX_TOTAL_MODULE_BYTES
         {
-            return Err(Refused::TooManyExtensions);
+            return Err(RegistryError::TooManyExtensions);
         }
         check_extension(&manifest, &module).map_err(|rejected| rejected.rejection)?;
         self.registered = self.registered.saturating_add(1);
@@ -184,10 +152,17 @@ impl Registry {
     /// Makes an extension apply to `client`.
     ///
     /// # Errors
-    /// [`Refused::NoSuchExtension`], or [`Refused::TooManyAcknowledgements`] when this
+    /// [`RegistryError::NoSuchExtension`], or [`RegistryError::TooManyAcknowledgements`] when this
     /// client or the service has no room.
-    pub fn acknowledge(&mut self, client: [u8; 32], hash: ExtensionHash) -> Result<(), Refused> {
-        let extension = self.extensions.get(&hash).ok_or(Refused::NoSuchExtension)?;
+    pub fn acknowledge(
+        &mut self,
+        client: [u8; 32],
+        hash: ExtensionHash,
+    ) -> Result<(), RegistryError> {
+        let extension = self
+            .extensions
+            .get(&hash)
+            .ok_or(RegistryError::NoSuchExtension)?;
         let already = self.agreements.get(&client);
         if extension.owner == client || already.is_some_and(|a| a.exactly.contains(&hash)) {
             return Ok(());
@@ -200,12 +175,12 @@ impl Registry {
     }
 
     /// Counts one more agreement of a client, if there may be one.
-    fn make_room(&mut self, client: &ClientKey) -> Result<(), Refused> {
+    fn make_room(&mut self, client: &ClientKey) -> Result<(), RegistryError> {
         let already = self.agreements.get(client);
         if already.map_or(0, Agreements::len) >= MAX_ACKNOWLEDGEMENTS_PER_CLIENT
             || self.agreed >= MAX_ACKNOWLEDGEMENTS
         {
-            return Err(Refused::TooManyAcknowledgements);
+            return Err(RegistryError::TooManyAcknowledgements);
         }
         self.agreed = self.agreed.saturating_add(1);
         Ok(())
@@ -215,12 +190,15 @@ impl Registry {
     /// it. The version whose place it took is in force again, if it is installed.
     ///
     /// # Errors
-    /// [`Refused::NoSuchExtension`]; [`Refused::Imposed`] while it applies to everyone in a
+    /// [`RegistryError::NoSuchExtension`]; [`RegistryError::Imposed`] while it applies to everyone in a
     /// space.
-    pub fn remove(&mut self, hash: ExtensionHash) -> Result<Extension, Refused> {
-        let extension = self.extensions.get(&hash).ok_or(Refused::NoSuchExtension)?;
+    pub fn remove(&mut self, hash: ExtensionHash) -> Result<Extension, RegistryError> {
+        let extension = self
+            .extensions
+            .get(&hash)
+            .ok_or(RegistryError::NoSuchExtension)?;
         if self.imposed.values().any(|here| here.contains(&hash)) {
-            return Err(Refused::Imposed);
+            return Err(RegistryError::Imposed);
         }
         let extension = extension.clone();
         self.leave_line(hash, &extension);
@@ -239,9 +217,16 @@ impl Registry {
     /// to this version or to any; whether it did.
     ///
     /// # Errors
-    /// [`Refused::NoSuchExtension`].
-    pub fn withdraw(&mut self, client: [u8; 32], hash: ExtensionHash) -> Result<bool, Refused> {
-        let extension = self.extensions.get(&hash).ok_or(Refused::NoSuchExtension)?;
+    /// [`RegistryError::NoSuchExtension`].
+    pub fn withdraw(
+        &mut self,
+        client: [u8; 32],
+        hash: ExtensionHash,
+    ) -> Result<bool, RegistryError> {
+        let extension = self
+            .extensions
+            .get(&hash)
+            .ok_or(RegistryError::NoSuchExtension)?;
         let line = extension.line;
         let Some(agreements) = self.agreements.get_mut(&client) else {
             return Ok(false);
@@ -320,21 +305,4 @@ impl Registry {
     pub fn is_empty(&self) -> bool {
         self.extensions.is_empty()
     }
-}
-
-/// The hash that names an extension: SHA-256 over its manifest's canonical bytes, preceded by
-/// their length, and the digest of its module.
-#[must_use]
-pub fn content_hash(manifest: &Manifest, module: &[u8]) -> ExtensionHash {
-    hash_of(manifest, &Sha256::digest(module).into())
-}
-
-fn hash_of(manifest: &Manifest, code: &[u8; 32]) -> ExtensionHash {
-    let manifest = manifest.encode();
-    let mut hash = Sha256::new();
-    hash.update(b"bezant extension");
-    hash.update((manifest.len() as u64).to_le_bytes());
-    hash.update(&manifest);
-    hash.update(code);
-    ExtensionHash(hash.finalize().into())
 }

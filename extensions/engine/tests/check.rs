@@ -9,9 +9,9 @@
 
 mod common;
 
-use bezant_api::limits::{MAX_MEMORY_PAGES, MAX_MODULE_BYTES};
-use bezant_api::{ManifestError, Rule};
 use bezant_extensions::{Engine, Rejected, check, check_extension};
+use bezant_manifest::limits::{MAX_MEMORY_PAGES, MAX_MODULE_BYTES};
+use bezant_manifest::{ManifestError, Rule};
 use common::{manifest, module, module_with, wat};
 use proptest::prelude::*;
 
@@ -243,7 +243,7 @@ fn what_is_no_module_is_not_valid() {
 
 #[test]
 fn manifest_and_module_must_fit() {
-    let fits = |change: fn(&mut bezant_api::Manifest)| {
+    let fits = |change: fn(&mut bezant_manifest::Manifest)| {
         let mut manifest = manifest();
         change(&mut manifest);
         check_extension(&manifest, &module("")).map_err(|rejected| rejected.rejection.rule)

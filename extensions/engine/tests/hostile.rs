@@ -9,9 +9,9 @@
 
 mod common;
 
-use bezant_api::{Access, FailureCode};
 use bezant_extensions::Engine;
 use bezant_extensions::abi::{TABLE, Type};
+use bezant_manifest::{Access, FailureCode};
 use bezant_tuplespace::{Lease, Operation, Outcome};
 use common::{
     Bench, answered, content, data, module, module_with, name, plain, template, tuple, wat,
@@ -50,7 +50,7 @@ fn the_manifest_cannot_ask_for_more_fuel_than_there_is() {
     bench.manifest.fuel = u64::MAX;
     let report = bench.run(&module("loop br 0 end"));
     assert_eq!(answered(&report), Err(FailureCode::OutOfFuel));
-    assert!(report.fuel_used <= bezant_api::limits::MAX_FUEL);
+    assert!(report.fuel_used <= bezant_manifest::limits::MAX_FUEL);
 }
 
 #[test]
@@ -307,7 +307,7 @@ fn lengths_beyond_the_memory_end_the_call() {
         (u32::MAX, u32::MAX),
     ] {
         let mut bench = Bench::new();
-        bench.manifest.fuel = bezant_api::limits::MAX_FUEL;
+        bench.manifest.fuel = bezant_manifest::limits::MAX_FUEL;
         let body = format!(
             "i32.const -1 i32.const {} i32.const {} call $out",
             address as i32, len as i32

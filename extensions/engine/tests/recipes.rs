@@ -19,9 +19,9 @@ mod common;
 
 use std::time::Instant;
 
-use bezant_api::FailureCode;
 use bezant_extensions::recipes::{self, Recipe};
 use bezant_extensions::{CallReport, Conclusion, Engine, Registry, check_extension};
+use bezant_manifest::FailureCode;
 use bezant_tuple::{Field, Kind, Template, Tuple, Value};
 use bezant_tuplespace::{Lease, Operation, Outcome, Spaces};
 use common::{Hands, content, invocation, name, plain, spaces, template, tuple};
@@ -30,7 +30,7 @@ use proptest::prelude::*;
 const ME: [u8; 32] = [0xab; 32];
 
 /// The recipe, with the module under test.
-fn under_test(recipe: Recipe) -> (bezant_api::Manifest, Vec<u8>) {
+fn under_test(recipe: Recipe) -> (bezant_manifest::Manifest, Vec<u8>) {
     let fresh = std::env::var_os("BEZANT_RECIPE_MODULES").map(|folder| {
         let file = format!("{}.wasm", recipe.manifest.name);
         let path = std::path::Path::new(&folder).join(file);

@@ -9,9 +9,9 @@
 
 mod common;
 
-use bezant_api::{ExtensionHash, Manifest, Refused, Rule, Trigger};
 use bezant_extensions::Registry;
 use bezant_extensions::limits::{MAX_ACKNOWLEDGEMENTS_PER_CLIENT, MAX_EXTENSIONS_PER_OWNER};
+use bezant_manifest::{ExtensionHash, Manifest, RegistryError, Rule, Trigger};
 use bezant_tuplespace::{Lease, Operation, OperationKind};
 use common::{manifest, module, name, template, tuple};
 
@@ -59,7 +59,7 @@ fn it_applies_to_its_owner_and_to_those_who_acknowledged_it() {
     );
     assert_eq!(
         registry.acknowledge(BERT, ExtensionHash([7; 32])),
-        Err(Refused::NoSuchExtension)
+        Err(RegistryError::NoSuchExtension)
     );
 }
 
@@ -148,7 +148,9 @@ fn what_breaks_a_rule_is_not_registered() {
     let mut manifest = version(1);
     manifest.subscriptions[0].entry = "absent".into();
     let refused = registry.register(ANNA, manifest, module("")).unwrap_err();
-    assert!(matches!(refused, Refused::Rejected(rejection) if rejection.rule == Rule::Exports));
+    assert!(
+        matches!(refused, RegistryError::Rejected(rejection) if rejection.rule == Rule::Exports)
+    );
     assert!(registry.is_empty());
     assert_eq!(content(&registry), content(&Registry::new()));
 }
@@ -161,7 +163,7 @@ fn everything_has_its_bound() {
     }
     assert_eq!(
         registry.register(ANNA, version(999), module("")),
-        Err(Refused::TooManyExtensions)
+        Err(RegistryError::TooManyExtensions)
     );
     // Others still may.
     let mut hashes = Vec::new();
@@ -180,7 +182,7 @@ fn everything_has_its_bound() {
     }
     assert_eq!(
         registry.acknowledge(BERT, hashes[MAX_ACKNOWLEDGEMENTS_PER_CLIENT]),
-        Err(Refused::TooManyAcknowledgements)
+        Err(RegistryError::TooManyAcknowledgements)
     );
 }
 
@@ -218,10 +220,10 @@ fn what_is_removed_applies_to_nobody_and_leaves_no_trace() {
         assert_eq!(found(&registry, &client, &rdp("(1)")), Some(1));
         assert!(!registry.applies(&client, &second));
     }
-    assert_eq!(registry.remove(second), Err(Refused::NoSuchExtension));
+    assert_eq!(registry.remove(second), Err(RegistryError::NoSuchExtension));
     assert_eq!(
         registry.withdraw(BERT, second),
-        Err(Refused::NoSuchExtension)
+        Err(RegistryError::NoSuchExtension)
     );
     assert_eq!(registry.withdraw(BERT, first), Ok(true));
     assert_eq!(registry.withdraw(BERT, first), Ok(false));

@@ -5,7 +5,8 @@
 //! in its reply, and both travel in the one canonical encoding of [`codec`].
 //! Ordering (bezant-bft) sees only the bytes; the service (bezant-kernel)
 //! decodes the call and encodes the answer, the client library does the
-//! reverse. Extensions are described to the service by a [`Manifest`].
+//! reverse. Extensions are described to the service by a [`Manifest`], which the engine knows
+//! too and which stands below both (bezant-manifest).
 
 #![cfg_attr(
     test,
@@ -18,25 +19,24 @@
     )
 )]
 
-pub mod codec;
 pub mod limits;
 
 mod access;
 mod call;
 mod genesis;
 mod group;
-mod hex;
-mod manifest;
+mod installed;
 mod refused;
 
 pub use access::{Decree, Lists, NoRight, Right, SpaceInfo, Standing};
+pub use bezant_codec as codec;
+pub use bezant_manifest::{
+    ABI_VERSION, Access, Capability, EventKind, ExtensionFailure, ExtensionHash, FailureCode,
+    Manifest, ManifestError, Rejection, Rule, Subscription, Trigger,
+};
 pub use bezant_tuplespace::{Audience, GroupName, Whom};
 pub use call::{Answer, Call};
 pub use genesis::Genesis;
 pub use group::{Act, Condition, Group, Step};
-pub use hex::ExtensionHash;
-pub use manifest::{
-    ABI_VERSION, Access, Capability, EventKind, Installed, Manifest, ManifestError, Subscription,
-    Trigger,
-};
-pub use refused::{ExtensionFailure, FailureCode, Refused, Rejection, Rule};
+pub use installed::Installed;
+pub use refused::Refused;

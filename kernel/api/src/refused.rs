@@ -6,11 +6,11 @@
 
 use core::fmt;
 
+use bezant_manifest::{ExtensionFailure, RegistryError, Rejection};
 use bezant_tuplespace::Refusal;
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{MAX_GROUP_STEPS, MAX_MEMORY_PAGES, MAX_MODULE_BYTES, MIN_SESSION_MS};
-use crate::manifest::ManifestError;
+use crate::limits::{MAX_GROUP_STEPS, MIN_SESSION_MS};
 
 /// Why a call was refused. It changed nothing. The order of the variants is the wire format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,86 +66,6 @@ pub enum Refused {
     NoSuchEngine,
 }
 
-/// Which rule an extension broke, and where. Made by `bezant_extensions::check`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rejection {
-    /// The rule.
-    pub rule: Rule,
-    /// The index of the function at fault, imported ones counted first, where it lies in one.
-    pub function: Option<u32>,
-    /// The offset in the module of the byte at fault, where it is known.
-    pub offset: Option<u32>,
-}
-
-/// A rule that every extension must keep. The order of the variants is the wire format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum Rule {
-    /// The manifest is sound.
-    Manifest(ManifestError),
-    /// The module is at most [`MAX_MODULE_BYTES`] long.
-    Size,
-    /// The module is valid WebAssembly.
-    Valid,
-    /// No floating point: its results may differ between machines.
-    NoFloats,
-    /// Nothing beyond the first version of WebAssembly and the few proposals that are on.
-    NoProposal,
-    /// No start function: an instance does nothing before it is called.
-    NoStart,
-    /// Imports are functions of module `bezant1` that exist, with their types.
-    Imports,
-    /// `memory` and every entry point of the manifest are exported with their types.
-    Exports,
-    /// One memory of its own that needs no more than the manifest's cap.
-    Memory,
-    /// Not too many functions, types, globals, tables, segments, locals or parameters.
-    Count,
-    /// Names that are part of the module are not too long.
-    Names,
-}
-
-/// How an extension's call failed. All of its effects are undone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExtensionFailure {
-    /// Why.
-    pub code: FailureCode,
-    /// The extension's name.
-    pub name: String,
-    /// Its version.
-    pub version: u32,
-    /// The fuel it had burnt by then.
-    pub fuel: u64,
-}
-
-/// Why an extension's call failed. The order of the variants is the wire format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum FailureCode {
-    /// The program stopped itself: an unreachable instruction, a division by zero, an access
-    /// outside its memory.
-    Trap,
-    /// It burnt all of its fuel.
-    OutOfFuel,
-    /// It asked for more of something than a call may have, such as depth of recursion.
-    Limit,
-    /// It tried what its manifest does not allow.
-    Capability,
-    /// It said no itself, with a code of its own.
-    Refused(u32),
-    /// It returned without an answer.
-    NoReply,
-    /// Its answer is not of the operation's result type.
-    BadReply,
-    /// It passed the host something that is no tuple, template or space's name, or lies outside
-    /// its memory.
-    BadArgument,
-    /// The tuple space refused an operation of it, which it did not survive.
-    Space(u16),
-    /// The module would not start; a check should have said so.
-    Start,
-}
-
 impl Refused {
     /// Whether the same call may be accepted later though its caller changes nothing.
     #[must_use]
@@ -168,6 +88,21 @@ impl Refused {
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         Self::Space(refusal)
+    }
+}
+
+impl From<RegistryError> for Refused {
+    fn from(error: RegistryError) -> Self {
+        match error {
+            RegistryError::Rejected(rejection) => Self::Rejected(rejection),
+            RegistryError::NoSuchExtension => Self::NoSuchExtension,
+            RegistryError::TooManyExtensions => Self::TooManyExtensions,
+            RegistryError::TooManyAcknowledgements => Self::TooManyAcknowledgements,
+            RegistryError::Forbidden => Self::Space(Refusal::Forbidden),
+            RegistryError::Imposed => Self::Imposed,
+            RegistryError::NoVersionBefore => Self::NoVersionBefore,
+            RegistryError::TooManyImposed => Self::TooManyImposed,
+        }
     }
 }
 
@@ -250,68 +185,3 @@ impl fmt::Display for Refused {
 }
 
 impl core::error::Error for Refused {}
-
-impl fmt::Display for Rejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the extension was rejected: {}", self.rule)?;
-        if let Some(function) = self.function {
-            write!(f, " (function {function}")?;
-            if let Some(offset) = self.offset {
-                write!(f, ", at byte {offset:#x}")?;
-            }
-            return f.write_str(")");
-        }
-        self.offset
-            .map_or(Ok(()), |offset| write!(f, " (at byte {offset:#x})"))
-    }
-}
-
-impl core::error::Error for Rejection {}
-
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Manifest(error) => write!(f, "its manifest is wrong: {error}"),
-            Self::Size => write!(f, "its module is longer than {MAX_MODULE_BYTES} bytes; build it for size and strip it"),
-            Self::Valid => f.write_str("its module is not valid WebAssembly; build it anew"),
-            Self::NoFloats => f.write_str("it uses floating point, whose results may differ between replicas; use integers"),
-            Self::NoProposal => f.write_str("it uses a WebAssembly feature that is off here; build it for the plain `mvp` processor"),
-            Self::NoStart => f.write_str("it has a start function; do that work in the entry point"),
-            Self::Imports => f.write_str("it imports something that is not a function of `bezant1`, or with another type; docs/extensions/abi.md lists them"),
-            Self::Exports => f.write_str("it does not export its memory as `memory` and every entry point of its manifest as a function without parameters and results"),
-            Self::Memory => write!(f, "it does not have one memory of its own that starts within its manifest's cap of at most {MAX_MEMORY_PAGES} pages; lower its stack or raise the cap"),
-            Self::Count => f.write_str("it has more functions, types, globals, tables, segments, locals or parameters than a module may have; make it smaller"),
-            Self::Names => f.write_str("it has a name that is too long; shorten its exports"),
-        }
-    }
-}
-
-impl fmt::Display for ExtensionFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "extension {} (version {}) failed and nothing was changed: {}",
-            self.name, self.version, self.code
-        )?;
-        write!(f, " [fuel {}]", self.fuel)
-    }
-}
-
-impl core::error::Error for ExtensionFailure {}
-
-impl fmt::Display for FailureCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Trap => f.write_str("it trapped; test it with this operation"),
-            Self::OutOfFuel => f.write_str("it ran out of fuel; make it cheaper or raise its manifest's fuel"),
-            Self::Limit => f.write_str("it went over a limit of one call; make it do less"),
-            Self::Capability => f.write_str("it tried what its manifest does not allow; add the capability and register it again"),
-            Self::Refused(code) => write!(f, "it refused the operation with its code {code}; its author says what that means"),
-            Self::NoReply => f.write_str("it returned without an answer; have its author call `reply` on every path"),
-            Self::BadReply => f.write_str("its answer does not fit the operation; its author must answer in the operation's own result type"),
-            Self::BadArgument => f.write_str("it passed bad arguments to the host; have its author test it"),
-            Self::Space(code) => write!(f, "the tuple space refused one of its operations with code {code}"),
-            Self::Start => f.write_str("its module would not start; report this, a check should have refused it"),
-        }
-    }
-}

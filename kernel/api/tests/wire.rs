@@ -8,13 +8,14 @@
 )]
 
 use bezant_api::codec::{self, DecodeError};
-use bezant_api::limits::{MAX_CALL_BYTES, MAX_FUEL, MAX_MEMORY_PAGES, MAX_MODULE_BYTES};
+use bezant_api::limits::MAX_CALL_BYTES;
 use bezant_api::{
     Access, Act, Answer, Audience, Call, Capability, Condition, Decree, EventKind,
     ExtensionFailure, ExtensionHash, FailureCode, Genesis, Group, GroupName, Installed, Lists,
     Manifest, ManifestError, Refused, Rejection, Right, Rule, SpaceInfo, Standing, Step,
     Subscription, Trigger, Whom,
 };
+use bezant_manifest::limits::{MAX_FUEL, MAX_MEMORY_PAGES, MAX_MODULE_BYTES};
 use bezant_tuple::{Field, Kind, Template, Tuple, Value};
 use bezant_tuplespace::{
     Account, Cursor, Lease, Operation, OperationKind, Outcome, Quota, Refusal, SpaceName, TupleId,

@@ -14,6 +14,7 @@ use axum::{
 };
 use bezant_api::ExtensionHash;
 use bezant_bft::seal::Source;
+use bezant_codec::hex::to_hex;
 use bezant_kernel::LogLine;
 use bytes::Bytes;
 use serde::Deserialize;
@@ -22,7 +23,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     Offered,
-    config::to_hex,
     evidence::{Archive, Piece},
     metrics,
     node::Control,

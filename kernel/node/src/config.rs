@@ -14,12 +14,10 @@
 mod cluster;
 mod document;
 mod error;
-mod hex;
 mod key;
 mod node;
 
 pub use cluster::{CLUSTER_FILE_VERSION, ClusterFile, GenesisSettings, ReplicaEntry};
 pub use error::{ConfigError, Problem};
-pub use hex::{from_hex, to_hex};
 pub use key::{load_key, random_key, store_key};
 pub use node::{NodeConfig, NodeFile, StorageKind};

@@ -172,7 +172,7 @@ impl Extensions {
         client: ClientId,
         hash: ExtensionHash,
     ) -> Result<ExtensionHash, Refused> {
-        self.registry.roll_back(client.0, hash)
+        Ok(self.registry.roll_back(client.0, hash)?)
     }
 
     /// Puts into force what is to be so from this proposal on.
@@ -191,7 +191,7 @@ impl Extensions {
         space: &SpaceName,
         hash: ExtensionHash,
     ) -> Result<bool, Refused> {
-        self.registry.impose(space, hash)
+        Ok(self.registry.impose(space, hash)?)
     }
 
     pub(crate) fn lift(&mut self, space: &SpaceName, hash: &ExtensionHash) -> bool {
@@ -239,11 +239,11 @@ impl Extensions {
         client: ClientId,
         hash: ExtensionHash,
     ) -> Result<(), Refused> {
-        self.registry.acknowledge(client.0, hash)
+        Ok(self.registry.acknowledge(client.0, hash)?)
     }
 
     pub(crate) fn follow(&mut self, client: ClientId, hash: ExtensionHash) -> Result<(), Refused> {
-        self.registry.follow(client.0, hash)
+        Ok(self.registry.follow(client.0, hash)?)
     }
 
     /// Lets an extension of another client not apply to this one any more; whether it did.
@@ -252,7 +252,7 @@ impl Extensions {
         client: ClientId,
         hash: ExtensionHash,
     ) -> Result<bool, Refused> {
-        self.registry.withdraw(client.0, hash)
+        Ok(self.registry.withdraw(client.0, hash)?)
     }
 
     /// Removes an extension with its object.

@@ -162,6 +162,15 @@ pub enum DemoError {
     Interrupted,
 }
 
+/// What a demonstration found.
+#[derive(Debug)]
+pub struct Outcome {
+    /// For people.
+    pub report: Report,
+    /// The lies that were proven.
+    pub evidence: Vec<Evidence>,
+}
+
 /// Runs the demonstration; `tell` is told how it goes. Returns the evidence with the report.
 ///
 /// # Errors
@@ -169,7 +178,7 @@ pub enum DemoError {
 pub fn run(
     options: &Options,
     tell: impl FnMut(Progress) + Send + 'static,
-) -> Result<(Report, Vec<Evidence>), DemoError> {
+) -> Result<Outcome, DemoError> {
     let cluster = LocalCluster::start(&LocalOptions::default())?;
     let liar = cluster.nodes.iter().find(|node| node.replica() == LIAR);
     if let Some(liar) = liar {
@@ -240,7 +249,7 @@ impl<T: FnMut(Progress) + Send + 'static> Stage<T> {
         (self.tell.lock().unwrap_or_else(PoisonError::into_inner))(progress);
     }
 
-    async fn play(&self, options: &Options) -> Result<(Report, Vec<Evidence>), DemoError> {
+    async fn play(&self, options: &Options) -> Result<Outcome, DemoError> {
         let producer = self.client().await?;
         producer.create_space(JOBS).await?;
         producer.create_space(RESULTS).await?;
@@ -279,7 +288,7 @@ impl<T: FnMut(Progress) + Send + 'static> Stage<T> {
             && report.files + report.unreadable + report.changed == jobs.len()
             && honest
             && (report.operations == 0 || report.disagreements > 0);
-        Ok((report, evidence))
+        Ok(Outcome { report, evidence })
     }
 
     async fn client(&self) -> Result<Client, DemoError> {

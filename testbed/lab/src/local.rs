@@ -102,15 +102,31 @@ fn random<const N: usize>() -> Result<[u8; N], LabError> {
     Ok(bytes)
 }
 
-/// The cluster file and the replicas' keys of a new local cluster on free ports.
+/// A local cluster that is not started yet.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Its cluster file.
+    pub cluster: ClusterFile,
+    /// Its replicas, in the order of their ids.
+    pub members: Vec<PlannedReplica>,
+}
+
+/// A replica of a [`Plan`].
+#[derive(Clone, Debug)]
+pub struct PlannedReplica {
+    /// Its private key.
+    pub key: SigningKey,
+    /// Where it is to listen.
+    pub address: SocketAddr,
+}
+
+/// Plans a new local cluster on free ports.
 ///
 /// A port found free may be taken before the replica binds it; the replica then says so.
 ///
 /// # Errors
 /// [`LabError`].
-pub fn plan(
-    options: &LocalOptions,
-) -> Result<(ClusterFile, Vec<(SigningKey, SocketAddr)>), LabError> {
+pub fn plan(options: &LocalOptions) -> Result<Plan, LabError> {
     // All sockets are held until all ports are known, so that no two are the same.
     let mut held = Vec::new();
     let mut members = Vec::new();
@@ -119,15 +135,16 @@ pub fn plan(
             UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(io("finding a free port"))?;
         let address = socket.local_addr().map_err(io("finding a free port"))?;
         held.push(socket);
-        members.push((fresh_key()?, address));
+        let key = fresh_key()?;
+        members.push(PlannedReplica { key, address });
     }
     let cluster = ClusterFile {
         name: "local".to_owned(),
         replicas: members
             .iter()
-            .map(|(key, address)| ReplicaEntry {
-                address: address.to_string(),
-                key: key.public(),
+            .map(|member| ReplicaEntry {
+                address: member.address.to_string(),
+                key: member.key.public(),
             })
             .collect(),
         genesis: GenesisSettings {
@@ -138,7 +155,7 @@ pub fn plan(
             salt: random()?,
         },
     };
-    Ok((cluster, members))
+    Ok(Plan { cluster, members })
 }
 
 /// How a client sees the cluster of a cluster file.
@@ -171,8 +188,8 @@ fn node_file(folder: &Path, id: u8) -> PathBuf {
 /// # Errors
 /// [`LabError`]; files that exist are not overwritten.
 pub fn write_files(folder: &Path, options: &LocalOptions) -> Result<ClusterFile, LabError> {
-    let (cluster, members) = plan(options)?;
-    for (id, (key, listen)) in (0_u8..).zip(members) {
+    let Plan { cluster, members } = plan(options)?;
+    for (id, PlannedReplica { key, address }) in (0_u8..).zip(members) {
         let key_file = PathBuf::from(format!("replica-{id}.key"));
         store_key(&folder.join(&key_file), &key)?;
         let data = PathBuf::from(format!("data-{id}"));
@@ -184,7 +201,7 @@ pub fn write_files(folder: &Path, options: &LocalOptions) -> Result<ClusterFile,
             replica: id,
             cluster: PathBuf::from("cluster.toml"),
             key: key_file,
-            listen,
+            listen: address,
             admin: options
                 .admin
                 .then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
@@ -222,15 +239,15 @@ impl LocalCluster {
     /// # Errors
     /// [`LabError`]; replicas that were started are stopped again.
     pub fn start(options: &LocalOptions) -> Result<Self, LabError> {
-        let (cluster, members) = plan(options)?;
+        let Plan { cluster, members } = plan(options)?;
         let mut nodes = Vec::new();
-        for (id, (key, listen)) in (0_u8..).zip(members) {
+        for (id, PlannedReplica { key, address }) in (0_u8..).zip(members) {
             let replica = ReplicaId(id);
             let config = NodeConfig {
                 replica,
                 cluster: cluster.clone(),
                 key,
-                listen,
+                listen: address,
                 admin: options
                     .admin
                     .then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),

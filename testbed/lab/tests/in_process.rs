@@ -142,11 +142,12 @@ fn a_session_lives_as_long_as_its_client() {
         let member = builder.session_ttl(Some(ttl)).connect().await.unwrap();
         let watcher = client(&cluster).await;
         member
-            .out_ephemeral("members", tuple!("ann"))
+            .out("members", tuple!("ann"))
+            .ephemeral()
             .await
             .unwrap();
         let nobody = template!("nobody");
-        let long = watcher.rd_within("members", nobody.clone(), 3 * ttl).await;
+        let long = watcher.rd("members", nobody.clone()).within(3 * ttl).await;
         assert!(matches!(long, Err(Error::NoMatchInTime(_))), "{long:?}");
         let there = watcher.count("members", template!(_)).await.unwrap();
         assert_eq!(there.value, 1, "kept alive by itself");
@@ -303,11 +304,13 @@ fn a_lease_ends_without_any_operation() {
         let client = client(&cluster).await;
         let (mine, lease) = (template!("lock", _), Duration::from_millis(200));
         client
-            .out_for("locks", tuple!("lock", 1), Duration::from_secs(3600))
+            .out("locks", tuple!("lock", 1))
+            .lease(Duration::from_secs(3600))
             .await
             .unwrap();
         let held = client
-            .cas_for("locks", mine.clone(), tuple!("lock", 2), lease)
+            .cas("locks", mine.clone(), tuple!("lock", 2))
+            .lease(lease)
             .await
             .unwrap();
         assert_eq!(held.value, Some(tuple!("lock", 1)));
@@ -317,12 +320,14 @@ fn a_lease_ends_without_any_operation() {
         let gone = client.renew("locks", mine.clone(), lease).await.unwrap();
         assert_eq!(gone.value, None, "what has ended is not renewed");
         let free = client
-            .cas_for("locks", mine, tuple!("lock", 3), lease)
+            .cas("locks", mine, tuple!("lock", 3))
+            .lease(lease)
             .await
             .unwrap();
         assert_eq!(free.value, None);
         let error = client
-            .out_for("locks", tuple!(1), Duration::ZERO)
+            .out("locks", tuple!(1))
+            .lease(Duration::ZERO)
             .await
             .unwrap_err();
         assert!(error.to_string().contains("lease"), "{error}");
@@ -350,7 +355,8 @@ fn a_wait_is_served_by_another_client_and_a_wait_in_vain_takes_nothing() {
 
         let within = Duration::from_millis(50);
         let error = waiter
-            .take_within("jobs", template!("x"), within)
+            .take("jobs", template!("x"))
+            .within(within)
             .await
             .unwrap_err();
         assert!(matches!(error, Error::NoMatchInTime(_)), "{error}");
@@ -370,8 +376,7 @@ fn a_dropped_wait_is_cancelled() {
         let waiter = client(&cluster).await;
         waiter.create_space("jobs").await.unwrap();
         {
-            let wait = waiter.take("jobs", template!("x"));
-            tokio::pin!(wait);
+            let mut wait = waiter.take("jobs", template!("x")).into_future();
             assert!(
                 tokio::time::timeout(Duration::from_millis(1), &mut wait)
                     .await
@@ -655,7 +660,7 @@ fn many_sessions_share_one_link_and_pipeline_in_order() {
             tasks.spawn(async move {
                 // More than the window, all at once: order and room are the session's business.
                 let calls: Vec<_> = (0..100_i64)
-                    .map(|n| client.out("jobs", tuple!(owner, n)))
+                    .map(|n| client.out("jobs", tuple!(owner, n)).into_future())
                     .collect();
                 for call in futures_in_order(calls).await {
                     call.unwrap();
@@ -715,13 +720,13 @@ fn replicas_of_one_process_execute_the_same_and_share_nothing() {
 
 #[test]
 fn a_port_in_use_is_named() {
-    let (cluster, mut members) = bezant_lab::local::plan(&LocalOptions::default()).unwrap();
-    let (key, listen) = members.remove(0);
+    let mut plan = bezant_lab::local::plan(&LocalOptions::default()).unwrap();
+    let member = plan.members.remove(0);
     let config = bezant_node::NodeConfig {
         replica: ReplicaId(0),
-        cluster,
-        key,
-        listen,
+        cluster: plan.cluster,
+        key: member.key,
+        listen: member.address,
         admin: None,
         data: None,
         storage: bezant_node::config::StorageKind::Memory,
@@ -731,7 +736,7 @@ fn a_port_in_use_is_named() {
     let first = bezant_node::spawn(config.clone()).unwrap();
     let error = bezant_node::spawn(config).unwrap_err().to_string();
     assert!(
-        error.contains(&listen.to_string()) && error.contains("in use"),
+        error.contains(&member.address.to_string()) && error.contains("in use"),
         "{error}"
     );
     first.stop().unwrap();

@@ -89,6 +89,6 @@ impl Trace {
 
     pub(crate) fn finish(&self) -> Option<String> {
         let digest = self.hash.clone().finalize();
-        Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+        Some(bezant_codec::hex::to_hex(&digest))
     }
 }

@@ -13,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use bezant_codec::hex::to_hex;
 use sha2::{Digest as _, Sha256};
 
 use crate::{Outcome, root};
@@ -44,8 +45,21 @@ const RECORD: &str = "BUILT";
 struct Record {
     compiler: String,
     linker: String,
-    /// Name and SHA-256 of each module.
-    modules: Vec<(String, String)>,
+    modules: Vec<Digest>,
+}
+
+/// A recipe's module.
+#[derive(Debug)]
+struct Module {
+    name: String,
+    bytes: Vec<u8>,
+}
+
+/// What a module is known by.
+#[derive(Debug, PartialEq, Eq)]
+struct Digest {
+    name: String,
+    sha256: String,
 }
 
 /// Builds the modules and puts them, with the record, where they are committed.
@@ -53,10 +67,10 @@ pub(crate) fn build() -> Outcome {
     let root = root()?;
     let toolchain = Toolchain::find_or_install()?;
     let fresh = build_all(&root, &toolchain)?;
-    for (name, module) in &fresh {
-        let path = committed(&root, name);
-        fs::write(&path, module).map_err(|error| format!("{}: {error}", path.display()))?;
-        println!("{}: {} bytes", path.display(), module.len());
+    for module in &fresh {
+        let path = committed(&root, &module.name);
+        fs::write(&path, &module.bytes).map_err(|error| format!("{}: {error}", path.display()))?;
+        println!("{}: {} bytes", path.display(), module.bytes.len());
     }
     let record = Record::of(&toolchain, &fresh);
     let path = recipes(&root).join(RECORD);
@@ -85,8 +99,9 @@ pub(crate) fn check() -> Outcome {
         .iter()
         .map(|name| {
             let path = committed(&root, name);
-            let module = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-            Ok(((*name).to_owned(), module))
+            let bytes = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let name = (*name).to_owned();
+            Ok(Module { name, bytes })
         })
         .collect::<Outcome<Vec<_>>>()?;
     if digests(&present) != record.modules {
@@ -112,8 +127,9 @@ pub(crate) fn check() -> Outcome {
     test(&root, &fresh)
 }
 
-fn compare(present: &[(String, Vec<u8>)], fresh: &[(String, Vec<u8>)]) -> Outcome {
-    for ((name, committed), (_, built)) in present.iter().zip(fresh) {
+fn compare(present: &[Module], fresh: &[Module]) -> Outcome {
+    for (present, fresh) in present.iter().zip(fresh) {
+        let (name, committed, built) = (&present.name, &present.bytes, &fresh.bytes);
         if committed != built {
             let at = committed
                 .iter()
@@ -131,12 +147,12 @@ fn compare(present: &[(String, Vec<u8>)], fresh: &[(String, Vec<u8>)]) -> Outcom
 }
 
 /// Runs the recipes' tests on the modules given.
-fn test(root: &Path, fresh: &[(String, Vec<u8>)]) -> Outcome {
+fn test(root: &Path, fresh: &[Module]) -> Outcome {
     let folder = root.join("target/recipes/fresh");
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    for (name, module) in fresh {
-        let path = folder.join(format!("{name}.wasm"));
-        fs::write(&path, module).map_err(|error| format!("{}: {error}", path.display()))?;
+    for module in fresh {
+        let path = folder.join(format!("{}.wasm", module.name));
+        fs::write(&path, &module.bytes).map_err(|error| format!("{}: {error}", path.display()))?;
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -158,7 +174,7 @@ fn test(root: &Path, fresh: &[(String, Vec<u8>)]) -> Outcome {
 }
 
 /// Builds every recipe; gives the modules in the order of [`RECIPES`].
-fn build_all(root: &Path, toolchain: &Toolchain) -> Outcome<Vec<(String, Vec<u8>)>> {
+fn build_all(root: &Path, toolchain: &Toolchain) -> Outcome<Vec<Module>> {
     let target = root.join("target/recipes");
     toolchain.build(root, &recipes(root), &target)?;
     RECIPES
@@ -166,9 +182,10 @@ fn build_all(root: &Path, toolchain: &Toolchain) -> Outcome<Vec<(String, Vec<u8>
         .map(|name| {
             let file = format!("wasm32-unknown-unknown/release/{name}.wasm");
             let path = target.join(file);
-            let module = fs::read(&path)
+            let bytes = fs::read(&path)
                 .map_err(|error| format!("the build left no {}: {error}", path.display()))?;
-            Ok(((*name).to_owned(), module))
+            let name = (*name).to_owned();
+            Ok(Module { name, bytes })
         })
         .collect()
 }
@@ -181,21 +198,18 @@ fn committed(root: &Path, name: &str) -> PathBuf {
     recipes(root).join(name).join(format!("{name}.wasm"))
 }
 
-fn digests(modules: &[(String, Vec<u8>)]) -> Vec<(String, String)> {
+fn digests(modules: &[Module]) -> Vec<Digest> {
     modules
         .iter()
-        .map(|(name, module)| {
-            let mut hex = String::new();
-            for byte in Sha256::digest(module) {
-                let _ = write!(hex, "{byte:02x}");
-            }
-            (name.clone(), hex)
+        .map(|module| Digest {
+            name: module.name.clone(),
+            sha256: to_hex(&Sha256::digest(&module.bytes)),
         })
         .collect()
 }
 
 impl Record {
-    fn of(toolchain: &Toolchain, modules: &[(String, Vec<u8>)]) -> Self {
+    fn of(toolchain: &Toolchain, modules: &[Module]) -> Self {
         Self {
             compiler: toolchain.compiler.clone(),
             linker: toolchain.linker.clone(),
@@ -208,8 +222,8 @@ impl Record {
             "# What the committed modules were built with. Written by `cargo xtask recipes build`.\ncompiler {}\nlinker {}\n",
             self.compiler, self.linker
         );
-        for (name, digest) in &self.modules {
-            let _ = writeln!(text, "sha256 {name} {digest}");
+        for Digest { name, sha256 } in &self.modules {
+            let _ = writeln!(text, "sha256 {name} {sha256}");
         }
         text
     }
@@ -225,8 +239,11 @@ impl Record {
                 ("compiler", rest) => rest.clone_into(&mut record.compiler),
                 ("linker", rest) => rest.clone_into(&mut record.linker),
                 ("sha256", rest) => {
-                    let (name, digest) = rest.split_once(' ')?;
-                    record.modules.push((name.to_owned(), digest.to_owned()));
+                    let (name, sha256) = rest.split_once(' ')?;
+                    record.modules.push(Digest {
+                        name: name.to_owned(),
+                        sha256: sha256.to_owned(),
+                    });
                 }
                 _ => return None,
             }
@@ -239,12 +256,19 @@ impl Record {
 mod tests {
     use super::*;
 
+    fn module(name: &str, bytes: &[u8]) -> Module {
+        Module {
+            name: name.to_owned(),
+            bytes: bytes.to_vec(),
+        }
+    }
+
     #[test]
     fn a_record_comes_back() {
         let record = Record {
             compiler: "rustc 1.96.0 (abc)".into(),
             linker: "LLD 22.1".into(),
-            modules: digests(&[("counter".into(), vec![1]), ("queue".into(), vec![])]),
+            modules: digests(&[module("counter", &[1]), module("queue", &[])]),
         };
         assert_eq!(Record::parse(&record.text()), Some(record));
         assert_eq!(Record::parse("compiler x\nnonsense"), None);
@@ -253,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_difference_is_named() {
-        let modules = |bytes: &[u8]| vec![("queue".to_owned(), bytes.to_vec())];
+        let modules = |bytes: &[u8]| vec![module("queue", bytes)];
         assert_eq!(compare(&modules(&[1, 2]), &modules(&[1, 2])), Ok(()));
         let told = compare(&modules(&[1, 2, 3]), &modules(&[1, 9, 3]));
         assert!(told.is_err_and(|told| told.contains("queue") && told.contains("byte 1")));

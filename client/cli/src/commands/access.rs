@@ -1,17 +1,18 @@
 //! `bezant access`: who is a client, who is in which group, and what this client may do.
 
 use bezant_api::{Answer, Call, Decree, Right, Standing};
-use bezant_node::config::to_hex;
+use bezant_codec::hex::to_hex;
 use bezant_tuplespace::Account;
 use clap::Subcommand;
 use serde_json::{Map, json};
 
-use super::space::{bound, changed_or_not, client, group, of, quota};
+use super::space::{bound, changed_or_not, of, quota};
 use crate::{
-    args::Global,
     connect::{Service, failure_of, unexpected},
     exit::{Exit, Failure},
-    print::{Format, Printer},
+    flags::{Format, Global},
+    parse::{client, group},
+    print::Printer,
     target::Target,
 };
 

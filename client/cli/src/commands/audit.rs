@@ -1,6 +1,7 @@
 //! `bezant audit`: whether pieces of evidence convict, offline and with nothing but the
 //! cluster's public file.
 
+use bezant_codec::hex::to_hex;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -14,15 +15,15 @@ use bezant_bft::{
     seal::{Keyring, Source},
 };
 use bezant_lab::local::view;
-use bezant_node::{config::to_hex, evidence::PREFIX};
+use bezant_node::evidence::PREFIX;
 use clap::Args;
 use serde_json::{Value, json};
 
 use crate::{
-    args::Global,
     evidence,
     exit::{Exit, Failure},
-    print::{Format, Printer},
+    flags::{Format, Global},
+    print::Printer,
     target::Target,
 };
 

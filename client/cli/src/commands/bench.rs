@@ -14,12 +14,12 @@ use bezant_node::StorageKind;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::block_on;
 use crate::{
-    args::Global,
     connect,
+    event_loop::block_on,
     exit::{Exit, Failure},
-    print::{Format, Printer},
+    flags::{Format, Global},
+    print::Printer,
     target::Target,
 };
 

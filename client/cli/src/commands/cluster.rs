@@ -3,6 +3,7 @@
 //! Each host's folder is all that host needs and holds the only copy of its
 //! private key; the cluster file is public and for everybody.
 
+use bezant_codec::hex::to_hex;
 use std::{
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -12,7 +13,7 @@ use std::{
 use bezant_bft::{crypto::SigningKey, limits::CHECKPOINT_INTERVAL};
 use bezant_node::config::{
     ClusterFile, ConfigError, GenesisSettings, NodeFile, Problem, ReplicaEntry, StorageKind,
-    random_key, store_key, to_hex,
+    random_key, store_key,
 };
 use bezant_node::first_start::FirstStart;
 use clap::{Args, Subcommand};
@@ -20,7 +21,8 @@ use serde_json::json;
 
 use crate::{
     exit::{Exit, Failure},
-    print::{Format, Printer},
+    flags::Format,
+    print::Printer,
 };
 
 /// How far an admin port lies above its replica's port.

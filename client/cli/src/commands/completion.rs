@@ -1,10 +1,9 @@
 //! `bezant completion SHELL`: a completion script on standard output.
 
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 use clap_complete::Shell;
 
 use crate::{
-    args::Cli,
     exit::{Exit, Failure},
     print::Printer,
 };
@@ -18,9 +17,13 @@ pub(crate) struct Completion {
 }
 
 impl Completion {
-    pub(crate) fn run(self, printer: &Printer) -> Result<Exit, Failure> {
+    pub(crate) fn run(
+        self,
+        mut commands: clap::Command,
+        printer: &Printer,
+    ) -> Result<Exit, Failure> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "bezant", &mut script);
+        clap_complete::generate(self.shell, &mut commands, "bezant", &mut script);
         printer.line(String::from_utf8_lossy(&script).trim_end())?;
         Ok(Exit::Ok)
     }

@@ -1,19 +1,20 @@
 //! `bezant config`: what the files say, and whether they can be used.
 
+use bezant_codec::hex::to_hex;
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
 use bezant_bft::quorum::Quorum;
-use bezant_node::config::{ClusterFile, NodeConfig, to_hex};
+use bezant_node::config::{ClusterFile, NodeConfig};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
 use crate::{
-    args::Global,
     contexts,
     exit::{Exit, Failure},
+    flags::Global,
     print::Printer,
     target::Target,
 };

@@ -9,7 +9,8 @@ use serde_json::json;
 use crate::{
     contexts::{self, Contexts},
     exit::{Exit, Failure},
-    print::{Format, Printer},
+    flags::Format,
+    print::Printer,
 };
 
 /// The commands of `bezant context`.

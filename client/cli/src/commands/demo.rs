@@ -16,7 +16,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::{
     connect,
     exit::{Exit, Failure},
-    print::{Format, Printer},
+    flags::Format,
+    print::Printer,
 };
 
 /// Flags of `bezant demo`.
@@ -54,7 +55,7 @@ impl Demo {
         let bar = stage.bar.clone();
         let outcome = demo::run(&options, move |progress| stage.tell(progress));
         bar.finish_and_clear();
-        let (report, _evidence) = outcome.map_err(|error| failure_of(&error))?;
+        let report = outcome.map_err(|error| failure_of(&error))?.report;
         print(&report, printer)?;
         if report.ok {
             return Ok(Exit::Ok);

@@ -19,9 +19,9 @@ use bezant_node::{
 use clap::Args;
 use serde_json::json;
 
-use super::{block_on, interrupted};
 use crate::{
     contexts::{Context, Contexts},
+    event_loop::{block_on, interrupted},
     exit::{Exit, Failure},
     print::Printer,
 };

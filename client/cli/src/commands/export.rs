@@ -15,12 +15,12 @@ use bezant_tuplespace::SpaceName;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::operation;
 use crate::{
-    args::Global,
     connect::{Service, failure_of},
     exit::{Exit, Failure},
-    print::{Format, Printer},
+    flags::{Format, Global},
+    parse,
+    print::Printer,
     values,
 };
 
@@ -56,9 +56,9 @@ pub(crate) struct Import {
 
 impl Export {
     pub(crate) async fn run(self, global: &Global, printer: &Printer) -> Result<Exit, Failure> {
-        let space = operation::space_name(&self.space)?;
+        let space = parse::space_name(&self.space)?;
         let templates = match &self.template {
-            Some(text) => vec![operation::template(text)?],
+            Some(text) => vec![parse::template(text)?],
             None => (0..=MAX_FIELDS).filter_map(anything).collect(),
         };
         let service = Service::connect(global).await?;
@@ -105,7 +105,7 @@ async fn export(
 
 impl Import {
     pub(crate) async fn run(self, global: &Global, printer: &Printer) -> Result<Exit, Failure> {
-        let space = operation::space_name(&self.space)?;
+        let space = parse::space_name(&self.space)?;
         let tuples = read(&self.file)?;
         let service = Service::connect(global).await?;
         let imported = import(service.client(), &space, tuples).await;

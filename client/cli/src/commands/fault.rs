@@ -9,9 +9,9 @@ use serde_json::json;
 
 use crate::{
     admin,
-    args::Global,
     exit::{Exit, Failure},
-    print::{Format, Printer},
+    flags::{Format, Global},
+    print::Printer,
     target::Target,
 };
 

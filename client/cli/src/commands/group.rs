@@ -9,10 +9,11 @@ use serde_json::{Map, Value, json};
 
 use super::operation::{self, OperationCommand};
 use crate::{
-    args::Global,
     connect::{Service, unexpected},
     exit::{Exit, Failure},
-    print::{Format, Printer},
+    flags::{Format, Global},
+    parse,
+    print::Printer,
     said::Said,
 };
 
@@ -128,14 +129,11 @@ fn step(words: &[String]) -> Result<Step, Failure> {
             .next("write steps like commands, with a + between them; see bezant group --help")
     })?;
     let place = |place: Place| -> Result<_, Failure> {
-        let space = operation::space_name(&place.space)?;
-        Ok((space, operation::template(&place.template)?))
+        let space = parse::space_name(&place.space)?;
+        Ok((space, parse::template(&place.template)?))
     };
     Ok(match line.step {
-        StepCommand::Operation(command) => {
-            let (space, operation) = command.into_operation()?;
-            Step::Do(Act { space, operation })
-        }
+        StepCommand::Operation(command) => Step::Do(command.into_act()?),
         StepCommand::Present(args) => {
             let (space, template) = place(args)?;
             Step::Require(Condition::Present { space, template })

@@ -19,10 +19,11 @@ use serde_json::json;
 use tokio::process::Child;
 
 use crate::{
-    args::{Global, duration},
     connect::{Service, failure_of},
+    event_loop::interrupted,
     exit::{Exit, Failure},
-    print::{Format, Printer},
+    flags::{Format, Global, duration},
+    print::Printer,
 };
 
 /// How long a command that lost its hold has to end by itself.
@@ -190,7 +191,7 @@ async fn hold(
             printer.note(&format!("{name:?} is held by others"));
             Ok(None)
         }
-        interrupted = super::interrupted() => {
+        interrupted = interrupted() => {
             interrupted?;
             Err(Failure::error("interrupted while waiting"))
         }
@@ -238,7 +239,7 @@ async fn while_held(
             }
             // The terminal tells the command as well; whoever told this process alone
             // meant the command.
-            interrupted = super::interrupted(), if !asked_to_end => {
+            interrupted = interrupted(), if !asked_to_end => {
                 interrupted?;
                 printer.note("waiting for the command to end");
                 ask_to_end(&child);

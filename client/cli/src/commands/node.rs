@@ -7,8 +7,9 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
-    args::Global,
+    event_loop::{block_on, interrupted},
     exit::{Exit, Failure},
+    flags::Global,
     log::{self, LogFormat},
     print::Printer,
 };
@@ -57,7 +58,7 @@ impl Node {
                 node.address()
             ))?;
         }
-        super::block_on(super::interrupted())?;
+        block_on(interrupted())?;
         match node.stop() {
             Ok(_) => Ok(Exit::Ok),
             Err(error) => Err(Failure::sentence(Exit::Error, &error.to_string())),

@@ -3,20 +3,20 @@
 //! One file for them all, because they differ only in what they take: each
 //! becomes one `Operation`, one call, and one `Outcome` to print.
 
-use std::{collections::BTreeSet, str::FromStr, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
-use bezant_api::{Answer, Audience, Call, Whom};
-use bezant_tuple::{Template, Tuple};
-use bezant_tuplespace::{Cursor, Lease, NameError, Operation, Outcome, SpaceName};
+use bezant_api::{Act, Answer, Audience, Call, Whom};
+use bezant_tuple::Tuple;
+use bezant_tuplespace::{Cursor, Lease, Operation, Outcome, SpaceName};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use super::space::whom;
 use crate::{
-    args::{Global, duration},
     connect::{Service, unexpected},
     exit::{Exit, Failure},
-    print::{Format, Printer},
+    flags::{Format, Global, duration},
+    parse::{ms, space_name, template, tuple, whom},
+    print::Printer,
     said::Said,
     values,
 };
@@ -125,11 +125,6 @@ pub(crate) struct Renewal {
     lease: Duration,
 }
 
-/// Whole milliseconds; what is more than can be said is refused by the service.
-fn ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
 /// `SPACE TEMPLATE`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct WithTemplate {
@@ -176,7 +171,7 @@ pub(crate) struct BulkTake {
 
 impl OperationCommand {
     pub(crate) async fn run(self, global: &Global, printer: &Printer) -> Result<Exit, Failure> {
-        let (space, operation) = self.into_operation()?;
+        let Act { space, operation } = self.into_act()?;
         let service = Service::connect(global).await?;
         let call = Call::Space {
             space: space.clone(),
@@ -190,7 +185,7 @@ impl OperationCommand {
     }
 
     /// Parses the space, the template and the tuple.
-    pub(super) fn into_operation(self) -> Result<(SpaceName, Operation), Failure> {
+    pub(super) fn into_act(self) -> Result<Act, Failure> {
         let (space, operation) = match self {
             Self::Out(args) => args.into_operation()?,
             Self::Rdp(args) => {
@@ -269,39 +264,9 @@ impl OperationCommand {
                 (args.space, Operation::Renew { template, lease_ms })
             }
         };
-        Ok((space_name(&space)?, operation))
+        let space = space_name(&space)?;
+        Ok(Act { space, operation })
     }
-}
-
-/// Parses the name of a space; those of the service itself may be read.
-pub(crate) fn space_name(text: &str) -> Result<SpaceName, Failure> {
-    text.parse()
-        .map_err(|error: NameError| Failure::sentence(Exit::Usage, &error.to_string()))
-}
-
-fn tuple(text: &str) -> Result<Tuple, Failure> {
-    parsed(
-        text,
-        "tuple",
-        "write it like '(\"build\", 42)', quoted for the shell",
-    )
-}
-
-pub(super) fn template(text: &str) -> Result<Template, Failure> {
-    parsed(
-        text,
-        "template",
-        "write it like '(\"build\", ?int, _)', quoted for the shell",
-    )
-}
-
-fn parsed<T: FromStr<Err: std::fmt::Display>>(
-    text: &str,
-    what: &str,
-    next: &str,
-) -> Result<T, Failure> {
-    text.parse()
-        .map_err(|error: T::Err| Failure::usage(format!("this is no {what}\n{error}")).next(next))
 }
 
 /// Prints the outcome; an empty one ends with "no match".

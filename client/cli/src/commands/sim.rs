@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 
 use crate::{
     exit::{Exit, Failure},
-    print::{Format, Printer},
+    flags::Format,
+    print::Printer,
 };
 
 /// Flags of `bezant sim`.

@@ -1,17 +1,17 @@
 //! `bezant space`: make, list, show and remove spaces, and say who may do what in them.
 
-use bezant_api::{Answer, Call, GroupName, Lists, Right, SpaceInfo, Whom};
-use bezant_node::config::{from_hex, to_hex};
+use bezant_api::{Answer, Call, Lists, Right, SpaceInfo, Whom};
+use bezant_codec::hex::to_hex;
 use bezant_tuplespace::{Quota, SpaceName};
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
-use super::operation::space_name;
 use crate::{
-    args::Global,
     connect::{Service, failure_of, unexpected},
     exit::{Exit, Failure},
-    print::{Format, Printer},
+    flags::{Format, Global},
+    parse::{space_name, whom},
+    print::Printer,
     said::Said,
 };
 
@@ -105,11 +105,13 @@ impl Space {
                 quota: quota(tuples, bytes),
             },
             Self::Grant(entry) => {
-                let (space, right, whom) = entry.read()?;
+                let (space, whom) = (space_name(&entry.name)?, whom(&entry.whom)?);
+                let right = entry.right;
                 Call::Grant { space, right, whom }
             }
             Self::Revoke(entry) => {
-                let (space, right, whom) = entry.read()?;
+                let (space, whom) = (space_name(&entry.name)?, whom(&entry.whom)?);
+                let right = entry.right;
                 Call::Revoke { space, right, whom }
             }
         };
@@ -125,38 +127,6 @@ impl Space {
         }
         Ok(Exit::Ok)
     }
-}
-
-impl Entry {
-    fn read(self) -> Result<(SpaceName, Right, Whom), Failure> {
-        Ok((space_name(&self.name)?, self.right, whom(&self.whom)?))
-    }
-}
-
-/// Reads `anyone`, a key or `group:NAME`.
-pub(super) fn whom(text: &str) -> Result<Whom, Failure> {
-    if text == "anyone" {
-        return Ok(Whom::Anyone);
-    }
-    match text.strip_prefix("group:") {
-        Some(name) => group(name).map(Whom::Members),
-        None => client(text).map(Whom::Client),
-    }
-}
-
-/// Reads the name of a group.
-pub(super) fn group(name: &str) -> Result<GroupName, Failure> {
-    name.parse().map_err(|_| {
-        Failure::usage(format!("{name:?} is no name of a group")).next("use a-z 0-9 . _ / -")
-    })
-}
-
-/// Reads a client's key.
-pub(super) fn client(text: &str) -> Result<[u8; 32], Failure> {
-    from_hex(text).ok_or_else(|| {
-        Failure::usage(format!("{text:?} names no client"))
-            .next("write anyone, group:NAME, or a client's public key: 64 hexadecimal digits")
-    })
 }
 
 fn spelled(whom: &Whom) -> String {

@@ -1,17 +1,17 @@
 //! `bezant status`: what every replica says about itself, side by side.
 
+use bezant_codec::hex::to_hex;
 use clap::Args;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use bezant_bft::quorum::Quorum;
-use bezant_node::config::to_hex;
 
 use crate::{
     admin,
-    args::Global,
     exit::{Exit, Failure},
-    print::{Format, Printer},
+    flags::{Format, Global},
+    print::Printer,
     target::Target,
 };
 

@@ -8,12 +8,13 @@ use bezant_tuplespace::SpaceName;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::operation;
 use crate::{
-    args::Global,
     connect::{Service, failure_of},
+    event_loop::interrupted,
     exit::{Exit, Failure},
-    print::{Format, Printer},
+    flags::{Format, Global},
+    parse,
+    print::Printer,
     values,
 };
 
@@ -43,47 +44,58 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) async fn run(self, global: &Global, printer: &Printer) -> Result<Exit, Failure> {
-        let space = operation::space_name(&self.space)?;
-        let template = operation::template(&self.template)?;
+        let space = parse::space_name(&self.space)?;
+        let template = parse::template(&self.template)?;
         let since = match self.after {
             Some(after) => Since::Event(after),
             None if self.existing => Since::Present,
             None => Since::Now,
         };
-        let told = tell(global, printer, (&space, &template, since), self.count);
+        let told = Telling {
+            space,
+            template,
+            since,
+            left: self.count.unwrap_or(u64::MAX),
+        };
+        let told = told.run(global, printer);
         tokio::select! {
             told = told => told?,
-            interrupted = super::interrupted() => interrupted?,
+            interrupted = interrupted() => interrupted?,
         }
         Ok(Exit::Ok)
     }
 }
 
-/// Tells what is seen; with a new session from where it was when one is over.
-async fn tell(
-    global: &Global,
-    printer: &Printer,
-    (space, template, mut since): (&SpaceName, &Template, Since),
-    count: Option<u64>,
-) -> Result<(), Failure> {
-    let mut left = count.unwrap_or(u64::MAX);
-    loop {
-        let service = Service::connect(global).await?;
-        let client = service.client();
-        let mut watching = client.watch(space.as_str(), template.clone(), since);
-        let ended = lines(&mut watching, printer, &mut left).await;
-        let position = watching.position();
-        drop(watching);
-        match (ended, position) {
-            (Ok(()), _) => {
-                service.close().await;
-                return Ok(());
+/// What is to be told.
+struct Telling {
+    space: SpaceName,
+    template: Template,
+    since: Since,
+    /// How much more.
+    left: u64,
+}
+
+impl Telling {
+    /// Tells what is seen; with a new session from where it was when one is over.
+    async fn run(mut self, global: &Global, printer: &Printer) -> Result<(), Failure> {
+        loop {
+            let service = Service::connect(global).await?;
+            let client = service.client();
+            let mut watching = client.watch(self.space.as_str(), self.template.clone(), self.since);
+            let ended = lines(&mut watching, printer, &mut self.left).await;
+            let position = watching.position();
+            drop(watching);
+            match (ended, position) {
+                (Ok(()), _) => {
+                    service.close().await;
+                    return Ok(());
+                }
+                (Err(Ended::Watch(Error::Refused(Refused::NoSession))), Some(position)) => {
+                    self.since = Since::Event(position);
+                }
+                (Err(Ended::Watch(error)), _) => return Err(failure_of(&error)),
+                (Err(Ended::Output(failure)), _) => return Err(failure),
             }
-            (Err(Ended::Watch(Error::Refused(Refused::NoSession))), Some(position)) => {
-                since = Since::Event(position);
-            }
-            (Err(Ended::Watch(error)), _) => return Err(failure_of(&error)),
-            (Err(Ended::Output(failure)), _) => return Err(failure),
         }
     }
 }

@@ -170,7 +170,7 @@ fn a_counter_and_a_queue_lose_nothing_whoever_is_killed() {
             } else {
                 queue.take().await.unwrap()
             };
-            taken.push(element.0);
+            taken.push(element.key);
             seen.done.fetch_add(1, Ordering::SeqCst);
         }
         (counted, put, taken)

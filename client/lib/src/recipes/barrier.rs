@@ -5,8 +5,8 @@ use bezant_tuple::{Field, Kind, Template, Tuple, Value};
 use bezant_tuplespace::{Lease, Operation, Outcome, SpaceName, TupleId};
 
 use super::{
+    gone::{Goes, wait_until_gone},
     guard::Claim,
-    line::{Goes, wait_until_gone},
 };
 use crate::{
     client::{Client, space},
@@ -63,7 +63,7 @@ impl Barrier {
         let token = self.client.token()?;
         let own = Tuple::new(vec![text("barrier"), name.clone(), text("in"), token])?;
         let own = Claim::new(client, &self.space, own);
-        client.out_ephemeral(space, own.tuple().clone()).await?;
+        client.out(space, own.tuple().clone()).ephemeral().await?;
         let all = Template::new(vec![
             Field::Exact(text("barrier")),
             Field::Exact(name.clone()),

@@ -8,8 +8,9 @@ use tokio::{sync::watch, task::AbortHandle, time::Instant};
 use tracing::debug;
 
 use super::{
+    gone::wait_until_gone,
     guard::Guard,
-    line::{Line, Standing, after_the_last, wait_until_gone},
+    line::{Line, Seen, Standing, after_the_last},
 };
 use crate::{client::Client, error::Error};
 
@@ -76,7 +77,7 @@ impl Election {
     /// # Errors
     /// [`Error`].
     pub async fn leader(&self) -> Result<Option<Leader>, Error> {
-        let (standing, _) = self.line.standing().await?;
+        let standing = self.line.standing().await?.standing;
         Ok(standing.first().map(Leader::of))
     }
 
@@ -86,7 +87,7 @@ impl Election {
     /// [`Error`].
     pub async fn leader_after(&self, fence: u64) -> Result<Option<Leader>, Error> {
         loop {
-            let (standing, newest) = self.line.standing().await?;
+            let Seen { standing, newest } = self.line.standing().await?;
             let same = standing.first().filter(|first| first.id.0 == fence);
             let Some(first) = same else {
                 return Ok(standing.first().map(Leader::of));
@@ -136,7 +137,7 @@ impl LeasedElection {
             if let Some(guard) = self.line.try_hold(data.clone(), 1, lease).await? {
                 return Ok(self.term(guard, sent));
             }
-            let (standing, newest) = self.line.standing().await?;
+            let Seen { standing, newest } = self.line.standing().await?;
             if let Some(leader) = standing.first() {
                 let goes = leader.goes(newest);
                 wait_until_gone(self.line.client(), self.line.space(), goes).await?;
@@ -149,7 +150,7 @@ impl LeasedElection {
     /// # Errors
     /// [`Error`].
     pub async fn leader(&self) -> Result<Option<Leader>, Error> {
-        let (standing, _) = self.line.standing().await?;
+        let standing = self.line.standing().await?.standing;
         Ok(standing.first().map(Leader::of))
     }
 

@@ -5,7 +5,7 @@ use bezant_tuple::Tuple;
 use bezant_tuplespace::{Operation, Outcome, SpaceName, TupleId};
 use tokio::time::Instant;
 
-use super::line::{self, Goes};
+use super::gone::{self, Goes};
 use crate::{client::Client, error::Error, reply::Reply};
 
 /// Something this client's session holds. Dropped, it is let go as soon as the service hears
@@ -58,13 +58,13 @@ impl Guard {
             let newest = match seen.map(Reply::into_inner) {
                 Ok(Outcome::Survey { found, newest, .. }) if !found.is_empty() => newest,
                 Err(error) if error.is_retryable() => {
-                    tokio::time::sleep(line::PAUSE).await;
+                    tokio::time::sleep(gone::PAUSE).await;
                     continue;
                 }
                 _ => return,
             };
             let goes = Goes::of(&self.id, tuple, newest);
-            if line::wait_until_gone(client, space, goes).await.is_err() {
+            if gone::wait_until_gone(client, space, goes).await.is_err() {
                 return;
             }
         }

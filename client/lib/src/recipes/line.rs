@@ -7,24 +7,21 @@
 //! that nothing is missed in between. ZooKeeper's recipes do the same with sequential
 //! ephemeral nodes, in more calls (ZooKeeper Recipes and Solutions, "Locks").
 
-use std::time::Duration;
-
 use bezant_api::{Condition, Group};
 use bezant_tuple::{Field, Kind, Template, Tuple, Value};
-use bezant_tuplespace::{Change, Cursor, Lease, Operation, Outcome, SpaceName, TupleId};
+use bezant_tuplespace::{Cursor, Lease, Operation, Outcome, SpaceName, TupleId};
 
-use super::guard::{Claim, Guard};
+use super::{
+    gone::{Goes, wait_until_gone},
+    guard::{Claim, Guard},
+};
 use crate::{
     client::{Client, space},
     error::Error,
-    watch::{Sight, Since},
 };
 
 /// Most claims read at a time.
 const PAGE: u32 = 500;
-
-/// How long whoever waits lets the service be after an error that may pass.
-pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
 /// Where in a claim its `what` is.
 const WHAT: usize = 2;
@@ -57,6 +54,25 @@ impl Standing {
     }
 }
 
+/// The claims that were seen, the first one first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) standing: Vec<Standing>,
+    /// The event up to which that is known.
+    pub(super) newest: u64,
+}
+
+/// The place of a claim in its line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    /// Those before it.
+    before: Vec<Standing>,
+    /// The claim's own id.
+    id: TupleId,
+    /// The event from which on the line is to be watched.
+    newest: u64,
+}
+
 /// What a claim is told by those before it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -68,59 +84,11 @@ pub(super) enum Verdict {
     AfterAny(usize),
 }
 
-/// What is waited for: that so many matches go which are older than some tuple.
-#[derive(Debug)]
-pub(super) struct Goes {
-    pub(super) template: Template,
-    pub(super) below: TupleId,
-    pub(super) count: usize,
-    /// After the event with this number.
-    pub(super) after: u64,
-}
-
-impl Goes {
-    /// That this very tuple goes, which was there at the event with this number.
-    pub(super) fn of(id: &TupleId, tuple: &Tuple, after: u64) -> Self {
-        Self {
-            template: tuple.clone().into(),
-            below: TupleId(id.0.saturating_add(1)),
-            count: 1,
-            after,
-        }
-    }
-}
-
 /// The verdict of a line in which each waits for the one before it.
 pub(super) fn after_the_last(before: &[Standing]) -> Verdict {
     before
         .last()
         .map_or(Verdict::Holds, |last| Verdict::After(last.tuple.clone()))
-}
-
-/// Waits until as many have gone, or so long ago that it is no longer known.
-pub(super) async fn wait_until_gone(
-    client: &Client,
-    space: &SpaceName,
-    goes: Goes,
-) -> Result<(), Error> {
-    let mut left = goes.count;
-    let since = Since::Event(goes.after);
-    let mut watch = client.watch(space.as_str(), goes.template, since);
-    while left > 0 {
-        match watch.next().await {
-            Ok(Sight::Happened(event)) => {
-                if event.change != Change::Inserted && event.id < goes.below {
-                    left -= 1;
-                }
-            }
-            Ok(Sight::There { .. }) => {}
-            Err(Error::Compacted { .. }) => return Ok(()),
-            // The service is slow, away or full, and the watch goes on where it was.
-            Err(error) if error.is_retryable() => tokio::time::sleep(PAUSE).await,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 impl Line {
@@ -198,17 +166,17 @@ impl Line {
         let mut outcomes = self.grouped(group, &mut claim).await?;
         let mut page = outcomes.pop();
         loop {
-            let (before, id, newest) = self.before(claim.tuple(), page.take()).await?;
-            let goes = match judge(&before) {
-                Verdict::Holds => return Ok(Guard::new(claim, id)),
+            let place = self.place(claim.tuple(), page.take()).await?;
+            let (template, count) = match judge(&place.before) {
+                Verdict::Holds => return Ok(Guard::new(claim, place.id)),
                 Verdict::After(tuple) => (tuple.into(), 1),
                 Verdict::AfterAny(count) => (self.template()?, count),
             };
             let goes = Goes {
-                template: goes.0,
-                below: id,
-                count: goes.1,
-                after: newest,
+                template,
+                below: place.id,
+                count,
+                after: place.newest,
             };
             wait_until_gone(&self.client, &self.space, goes).await?;
         }
@@ -243,8 +211,8 @@ impl Line {
         Ok(Some(Guard::new(claim, id)))
     }
 
-    /// Who stands there, the first one first, and the event up to which that is known.
-    pub(super) async fn standing(&self) -> Result<(Vec<Standing>, u64), Error> {
+    /// Who stands there.
+    pub(super) async fn standing(&self) -> Result<Seen, Error> {
         self.survey_on(None, |_| false).await
     }
 
@@ -260,16 +228,16 @@ impl Line {
         }
     }
 
-    /// Those before the claim, its id, and the event from which on it is to be watched.
-    async fn before(
-        &self,
-        own: &Tuple,
-        first: Option<Outcome>,
-    ) -> Result<(Vec<Standing>, TupleId, u64), Error> {
+    /// Where the claim stands.
+    async fn place(&self, own: &Tuple, first: Option<Outcome>) -> Result<Place, Error> {
         let is_own = |standing: &Standing| standing.tuple == *own;
-        let (mut standing, newest) = self.survey_on(first, is_own).await?;
-        match standing.pop() {
-            Some(last) if is_own(&last) => Ok((standing, last.id, newest)),
+        let mut seen = self.survey_on(first, is_own).await?;
+        match seen.standing.pop() {
+            Some(last) if is_own(&last) => Ok(Place {
+                before: seen.standing,
+                id: last.id,
+                newest: seen.newest,
+            }),
             _ => Err(Error::PlaceTaken),
         }
     }
@@ -280,7 +248,7 @@ impl Line {
         &self,
         first: Option<Outcome>,
         is_last: impl Fn(&Standing) -> bool,
-    ) -> Result<(Vec<Standing>, u64), Error> {
+    ) -> Result<Seen, Error> {
         let mut all = Vec::new();
         let (mut page, mut after, mut known) = (first, None, None);
         loop {
@@ -306,11 +274,17 @@ impl Line {
                 let last = is_last(&standing);
                 all.push(standing);
                 if last {
-                    return Ok((all, newest));
+                    return Ok(Seen {
+                        standing: all,
+                        newest,
+                    });
                 }
             }
             let Some(next) = next else {
-                return Ok((all, newest));
+                return Ok(Seen {
+                    standing: all,
+                    newest,
+                });
             };
             after = Some(Cursor {
                 space: self.space.clone(),

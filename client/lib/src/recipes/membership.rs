@@ -52,7 +52,7 @@ impl Membership {
     /// # Errors
     /// [`Error`].
     pub async fn members(&self) -> Result<Vec<Member>, Error> {
-        let (standing, _) = self.line.standing().await?;
+        let standing = self.line.standing().await?.standing;
         let member = |standing: super::line::Standing| Member {
             fence: standing.id.0,
             data: standing.what().cloned().unwrap_or(Value::Nil),

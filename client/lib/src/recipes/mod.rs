@@ -26,6 +26,7 @@
 mod barrier;
 mod counter;
 mod election;
+mod gone;
 mod guard;
 mod line;
 mod lock;
@@ -38,4 +39,4 @@ pub use election::{Election, Leader, LeasedElection, Term};
 pub use guard::Guard;
 pub use lock::{Lock, RwLock, Semaphore};
 pub use membership::{Member, Membership};
-pub use queue::Queue;
+pub use queue::{Element, Queue};

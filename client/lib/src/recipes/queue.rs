@@ -17,6 +17,15 @@ pub struct Queue {
     space: String,
 }
 
+/// What was put into a [`Queue`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Element {
+    /// Its place among others: lower ones are removed first.
+    pub key: i64,
+    /// What its producer gave it.
+    pub payload: Vec<u8>,
+}
+
 impl Queue {
     /// The queue that `space` is.
     #[must_use]
@@ -55,7 +64,7 @@ impl Queue {
     /// # Errors
     /// [`Error`]; where its [outcome is unknown](Error::outcome_unknown) an element may be
     /// lost.
-    pub async fn remove(&mut self) -> Result<Option<(i64, Vec<u8>)>, Error> {
+    pub async fn remove(&mut self) -> Result<Option<Element>, Error> {
         loop {
             let mut elements = Vec::new();
             let mut after = None;
@@ -88,7 +97,7 @@ impl Queue {
     ///
     /// # Errors
     /// As [`Self::remove`].
-    pub async fn poll(&mut self) -> Result<Option<(i64, Vec<u8>)>, Error> {
+    pub async fn poll(&mut self) -> Result<Option<Element>, Error> {
         let taken = self.client.inp(&self.space, Self::elements()).await?;
         taken.into_inner().map(parts).transpose()
     }
@@ -98,7 +107,7 @@ impl Queue {
     ///
     /// # Errors
     /// As [`Self::remove`].
-    pub async fn take(&mut self) -> Result<(i64, Vec<u8>), Error> {
+    pub async fn take(&mut self) -> Result<Element, Error> {
         let taken = self.client.take(&self.space, Self::elements()).await?;
         parts(taken.into_inner())
     }
@@ -107,10 +116,11 @@ impl Queue {
     ///
     /// # Errors
     /// [`Error::NoMatchInTime`]: nothing was taken; and as [`Self::remove`].
-    pub async fn take_within(&mut self, time: Duration) -> Result<(i64, Vec<u8>), Error> {
+    pub async fn take_within(&mut self, time: Duration) -> Result<Element, Error> {
         let taken = self
             .client
-            .take_within(&self.space, Self::elements(), time)
+            .take(&self.space, Self::elements())
+            .within(time)
             .await?;
         parts(taken.into_inner())
     }
@@ -123,9 +133,12 @@ fn key(element: &Tuple) -> i64 {
     }
 }
 
-fn parts(element: Tuple) -> Result<(i64, Vec<u8>), Error> {
+fn parts(element: Tuple) -> Result<Element, Error> {
     match (key(&element), element.get(2)) {
-        (key, Some(Value::Bytes(payload))) => Ok((key, payload.to_vec())),
+        (key, Some(Value::Bytes(payload))) => Ok(Element {
+            key,
+            payload: payload.to_vec(),
+        }),
         _ => Err(Error::Unexpected),
     }
 }
@@ -140,6 +153,12 @@ mod tests {
         let element = tuple!("element", 7, vec![1_u8, 2]);
         assert!(Queue::elements().matches(&element));
         assert_eq!(key(&element), 7);
-        assert_eq!(parts(element).ok(), Some((7, vec![1, 2])));
+        assert_eq!(
+            parts(element).ok(),
+            Some(Element {
+                key: 7,
+                payload: vec![1, 2]
+            })
+        );
     }
 }

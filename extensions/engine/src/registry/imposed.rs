@@ -1,6 +1,6 @@
 //! What holds for everyone in a space, because its administrator said so.
 
-use bezant_api::{ExtensionHash, Refused};
+use bezant_manifest::{ExtensionHash, RegistryError};
 use bezant_tuplespace::SpaceName;
 
 use super::Registry;
@@ -10,10 +10,14 @@ impl Registry {
     /// Makes an extension apply to everyone in a space; whether it did not before.
     ///
     /// # Errors
-    /// [`Refused::NoSuchExtension`], [`Refused::TooManyImposed`].
-    pub fn impose(&mut self, space: &SpaceName, hash: ExtensionHash) -> Result<bool, Refused> {
+    /// [`RegistryError::NoSuchExtension`], [`RegistryError::TooManyImposed`].
+    pub fn impose(
+        &mut self,
+        space: &SpaceName,
+        hash: ExtensionHash,
+    ) -> Result<bool, RegistryError> {
         if !self.extensions.contains_key(&hash) {
-            return Err(Refused::NoSuchExtension);
+            return Err(RegistryError::NoSuchExtension);
         }
         let here = self.imposed.get(space);
         if here.is_some_and(|here| here.contains(&hash)) {
@@ -27,7 +31,7 @@ impl Registry {
         if here.map_or(0, std::collections::BTreeSet::len) >= MAX_IMPOSED_PER_SPACE
             || all >= MAX_IMPOSED
         {
-            return Err(Refused::TooManyImposed);
+            return Err(RegistryError::TooManyImposed);
         }
         self.imposed.entry(space.clone()).or_default().insert(hash);
         Ok(true)

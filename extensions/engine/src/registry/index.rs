@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use bezant_api::{EventKind, ExtensionHash, Trigger};
+use bezant_manifest::{EventKind, ExtensionHash, Trigger};
 use bezant_tuple::Tuple;
 use bezant_tuplespace::{Operation, SpaceName};
 
-use super::{ClientKey, Extension, Found, Registry};
+use super::{ClientKey, Found, Registry};
+use crate::extension::Extension;
 use crate::matching::covers;
 
 /// Extensions in the order of their registration.

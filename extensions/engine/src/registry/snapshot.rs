@@ -5,13 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bezant_api::{ExtensionHash, Manifest};
+use bezant_manifest::{ExtensionHash, Manifest};
 use bezant_tuple::codec::{self, Reader};
 use bezant_tuplespace::{BadContent, SpaceName};
 use sha2::{Digest as _, Sha256};
 
-use super::{Agreements, ClientKey, Extension, Line, Registry, hash_of};
+use super::{Agreements, ClientKey, Line, Registry};
 use crate::check::check_extension;
+use crate::extension::{Extension, hash_of};
 use crate::limits::{
     MAX_ACKNOWLEDGEMENTS, MAX_ACKNOWLEDGEMENTS_PER_CLIENT, MAX_EXTENSIONS,
     MAX_EXTENSIONS_PER_OWNER, MAX_IMPOSED, MAX_IMPOSED_PER_SPACE, MAX_TOTAL_MODULE_BYTES,

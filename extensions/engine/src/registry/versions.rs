@@ -8,10 +8,10 @@
 
 use std::collections::BTreeSet;
 
-use bezant_api::{ExtensionHash, Manifest, Refused};
-use bezant_tuplespace::Refusal;
+use bezant_manifest::{ExtensionHash, Manifest, RegistryError};
 
-use super::{ClientKey, Extension, Registry, content_hash};
+use super::{ClientKey, Registry};
+use crate::extension::{Extension, content_hash};
 
 /// The versions of one extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,9 +78,13 @@ impl Registry {
     /// may be installed already, as a version that was in force before.
     ///
     /// # Errors
-    /// As [`Registry::register`]; [`Refused::NoSuchExtension`]; [`Refusal::Forbidden`] if it is
+    /// As [`Registry::register`]; [`RegistryError::NoSuchExtension`]; [`RegistryError::Forbidden`] if it is
     /// another client's, or the new content is an extension of its own.
-    pub fn upgrade(&mut self, owner: [u8; 32], upgrade: Upgrade) -> Result<ExtensionHash, Refused> {
+    pub fn upgrade(
+        &mut self,
+        owner: [u8; 32],
+        upgrade: Upgrade,
+    ) -> Result<ExtensionHash, RegistryError> {
         let Upgrade {
             of,
             manifest,
@@ -90,7 +94,7 @@ impl Registry {
         let line = self.owned(owner, of)?.line;
         let hash = content_hash(&manifest, &module);
         match self.extensions.get(&hash) {
-            Some(there) if there.line != line => return Err(Refusal::Forbidden.into()),
+            Some(there) if there.line != line => return Err(RegistryError::Forbidden),
             Some(_) => {}
             None => {
                 self.admit(owner, manifest, module, Some(line))?;
@@ -109,23 +113,26 @@ impl Registry {
     /// in force now.
     ///
     /// # Errors
-    /// [`Refused::NoSuchExtension`]; [`Refusal::Forbidden`] if it is another client's;
-    /// [`Refused::NoVersionBefore`].
+    /// [`RegistryError::NoSuchExtension`]; [`RegistryError::Forbidden`] if it is another client's;
+    /// [`RegistryError::NoVersionBefore`].
     pub fn roll_back(
         &mut self,
         owner: [u8; 32],
         hash: ExtensionHash,
-    ) -> Result<ExtensionHash, Refused> {
+    ) -> Result<ExtensionHash, RegistryError> {
         let extension = self.owned(owner, hash)?;
         let (line, before) = (extension.line, extension.before);
-        let entry = self.lines.get_mut(&line).ok_or(Refused::NoVersionBefore)?;
+        let entry = self
+            .lines
+            .get_mut(&line)
+            .ok_or(RegistryError::NoVersionBefore)?;
         if entry.active != hash {
-            return Err(Refused::NoVersionBefore);
+            return Err(RegistryError::NoVersionBefore);
         }
         if entry.next.take().is_some() {
             return Ok(hash);
         }
-        let before = before.ok_or(Refused::NoVersionBefore)?;
+        let before = before.ok_or(RegistryError::NoVersionBefore)?;
         entry.active = before;
         if let Some(extension) = self.extensions.get_mut(&hash) {
             extension.before = None;
@@ -152,8 +159,11 @@ impl Registry {
     ///
     /// # Errors
     /// As [`Registry::acknowledge`].
-    pub fn follow(&mut self, client: [u8; 32], hash: ExtensionHash) -> Result<(), Refused> {
-        let extension = self.extensions.get(&hash).ok_or(Refused::NoSuchExtension)?;
+    pub fn follow(&mut self, client: [u8; 32], hash: ExtensionHash) -> Result<(), RegistryError> {
+        let extension = self
+            .extensions
+            .get(&hash)
+            .ok_or(RegistryError::NoSuchExtension)?;
         let line = extension.line;
         let already = self.agreements.get(&client);
         if extension.owner == client || already.is_some_and(|a| a.lines.contains(&line)) {
@@ -195,12 +205,15 @@ impl Registry {
         following.map(|(client, _)| *client)
     }
 
-    fn owned(&self, owner: ClientKey, hash: ExtensionHash) -> Result<&Extension, Refused> {
-        let extension = self.extensions.get(&hash).ok_or(Refused::NoSuchExtension)?;
+    fn owned(&self, owner: ClientKey, hash: ExtensionHash) -> Result<&Extension, RegistryError> {
+        let extension = self
+            .extensions
+            .get(&hash)
+            .ok_or(RegistryError::NoSuchExtension)?;
         if extension.owner == owner {
             Ok(extension)
         } else {
-            Err(Refusal::Forbidden.into())
+            Err(RegistryError::Forbidden)
         }
     }
 

@@ -1,8 +1,8 @@
 //! A service in miniature: spaces, a registry and the engine, with failures undone.
 #![allow(dead_code, reason = "each test uses its part")]
 
-use bezant_api::{Access, Capability, FailureCode, Manifest, Subscription, Trigger};
 use bezant_extensions::{CallReport, Cause, Conclusion, Engine, EngineVersion, Host, Invocation};
+use bezant_manifest::{Access, Capability, FailureCode, Manifest, Subscription, Trigger};
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
     Actor, Applied, Lease, Limits, Operation, OperationKind, Outcome, Parts, Refusal, SpaceName,

@@ -8,6 +8,7 @@ use bezant_bft::{
     ids::{ClusterId, ReplicaId},
     limits::{MAX_CHECKPOINT_INTERVAL, MAX_REPLICAS},
 };
+use bezant_codec::hex::{from_hex, to_hex};
 use bezant_quic::ReplicaAddress;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
@@ -15,7 +16,6 @@ use toml::Spanned;
 use super::{
     document::{self, Document},
     error::{ConfigError, Problem},
-    hex::{from_hex, to_hex},
 };
 
 /// The version of the cluster file this program reads and writes.

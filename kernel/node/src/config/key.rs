@@ -3,11 +3,11 @@
 use std::{fs, path::Path};
 
 use bezant_bft::crypto::SigningKey;
+use bezant_codec::hex::{from_hex, to_hex};
 
 use super::{
     document::create_new,
     error::{ConfigError, Problem},
-    hex::{from_hex, to_hex},
 };
 
 /// Longest text a key file may have; what is longer is not read into memory.

@@ -50,18 +50,25 @@ pub(crate) struct Audit {
     pub(crate) doubled: u64,
 }
 
-/// Compares what clients noted with the (client, number) of all tuples left in the space.
+/// The name of a tuple of the load: whose it is, and which of its.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LoadTuple {
+    pub(crate) client: usize,
+    pub(crate) number: u64,
+}
+
+/// Compares what clients noted with all tuples left in the space.
 pub(crate) fn audit(
     ledgers: &BTreeMap<usize, Ledger>,
-    left: impl IntoIterator<Item = (usize, u64)>,
+    left: impl IntoIterator<Item = LoadTuple>,
 ) -> Audit {
     let mut audit = Audit::default();
     let mut seen = BTreeSet::new();
-    for (client, number) in left {
-        let allowed = ledgers
-            .get(&client)
-            .is_some_and(|ledger| ledger.open.contains(&number) || ledger.lost.contains(&number));
-        audit.doubled += u64::from(!allowed || !seen.insert((client, number)));
+    for tuple in left {
+        let allowed = ledgers.get(&tuple.client).is_some_and(|ledger| {
+            ledger.open.contains(&tuple.number) || ledger.lost.contains(&tuple.number)
+        });
+        audit.doubled += u64::from(!allowed || !seen.insert(tuple));
     }
     audit.lost = ledgers
         .values()
@@ -74,12 +81,17 @@ pub(crate) fn audit(
 mod tests {
     use super::*;
 
+    /// Of client 3: the number of each tuple, whether it was put, and how its taking ended.
     fn ledgers(settled: &[(u64, bool, Take)]) -> BTreeMap<usize, Ledger> {
         let mut ledger = Ledger::default();
         for (number, put, take) in settled {
             ledger.settle(*number, *put, *take);
         }
         BTreeMap::from([(3, ledger)])
+    }
+
+    fn of(client: usize, number: u64) -> LoadTuple {
+        LoadTuple { client, number }
     }
 
     #[test]
@@ -98,14 +110,14 @@ mod tests {
     #[test]
     fn a_tuple_that_was_taken_and_is_there_is_doubled() {
         let all = ledgers(&[(1, true, Take::Tuple)]);
-        assert_eq!(audit(&all, [(3, 1)]).doubled, 1);
+        assert_eq!(audit(&all, [of(3, 1)]).doubled, 1);
     }
 
     #[test]
     fn what_ended_without_an_answer_may_be_there_once() {
         let all = ledgers(&[(1, true, Take::Unknown), (2, false, Take::Unknown)]);
-        assert_eq!(audit(&all, [(3, 1), (3, 2)]), Audit::default());
-        assert_eq!(audit(&all, [(3, 1), (3, 1)]).doubled, 1);
-        assert_eq!(audit(&all, [(4, 1)]).doubled, 1, "another client's");
+        assert_eq!(audit(&all, [of(3, 1), of(3, 2)]), Audit::default());
+        assert_eq!(audit(&all, [of(3, 1), of(3, 1)]).doubled, 1);
+        assert_eq!(audit(&all, [of(4, 1)]).doubled, 1, "another client's");
     }
 }

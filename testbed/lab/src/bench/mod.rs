@@ -373,7 +373,7 @@ async fn measure(
     }
     let _busy = Busy::start(options.busy);
     tokio::time::sleep(Duration::from_secs_f64(options.warmup)).await;
-    let window = window(own, options, (&counts, &clients)).await?;
+    let window = window(own, options, &counts, &clients).await?;
 
     let mut total = Tally::new(Arc::clone(&counts))?;
     let mut ledgers = BTreeMap::new();
@@ -417,7 +417,8 @@ struct Window {
 async fn window(
     own: Option<ProcessCluster>,
     options: &Options,
-    (counts, clients): (&Counts, &[Client]),
+    counts: &Counts,
+    clients: &[Client],
 ) -> Result<Window, BenchError> {
     let asked = async |own: &Option<ProcessCluster>| match own {
         Some(cluster) => strike::statuses(cluster).await,

@@ -7,7 +7,10 @@ use bezant_client::{
     Client, Error, Group, Lease, Operation, SpaceName, Tuple, Value, template, tuple,
 };
 
-use super::{BenchError, Op, Options, Tally, ledger::Take};
+use super::{
+    BenchError, Op, Options, Tally,
+    ledger::{LoadTuple, Take},
+};
 
 /// Tuples each client can take at most in a measurement of `inp`, per second of it.
 const INP_PER_CLIENT_AND_SECOND: f64 = 20_000.0;
@@ -182,20 +185,17 @@ async fn out_and_inp(
     }
 }
 
-/// The (client, number) of every tuple that is in the space.
-pub(super) async fn left(
-    client: &Client,
-    options: &Options,
-) -> Result<Vec<(usize, u64)>, BenchError> {
+/// Every tuple that is in the space.
+pub(super) async fn left(client: &Client, options: &Options) -> Result<Vec<LoadTuple>, BenchError> {
     let (mut found, mut after) = (Vec::new(), None);
     loop {
         let template = template!("bench", ?int, ?int, ?bytes);
         let page = client.rd_all(&options.space, template, PAGE, after).await?;
         let page = page.value;
-        found.extend(page.tuples.iter().map(|tuple| {
-            // What no client could have put has a name that no ledger knows.
-            let client = field(tuple, 1).unwrap_or(usize::MAX);
-            (client, field(tuple, 2).unwrap_or(u64::MAX))
+        // What no client could have put has a name that no ledger knows.
+        found.extend(page.tuples.iter().map(|tuple| LoadTuple {
+            client: field(tuple, 1).unwrap_or(usize::MAX),
+            number: field(tuple, 2).unwrap_or(u64::MAX),
         }));
         after = page.next;
         if after.is_none() {

@@ -210,11 +210,12 @@ pub(crate) async fn queue(clients: Vec<Client>) {
         for round in 0..3_u8 {
             queue.add(number(index), vec![round]).await.unwrap();
             // Each way of taking beside the others.
-            taken.push(match round {
+            let element = match round {
                 0 => queue.remove().await.unwrap().unwrap(),
                 1 => queue.poll().await.unwrap().unwrap(),
                 _ => queue.take().await.unwrap(),
-            });
+            };
+            taken.push((element.key, element.payload));
         }
         taken
     });

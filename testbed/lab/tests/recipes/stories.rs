@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bezant_client::{
     Client, Error, Network, SigningKey,
-    recipes::{DoubleBarrier, LeasedElection, Lock, Queue, RwLock},
+    recipes::{DoubleBarrier, Element, LeasedElection, Lock, Queue, RwLock},
     template, tuple,
 };
 use bezant_lab::{Fault, LocalCluster, OnDemand as _};
@@ -93,7 +93,9 @@ fn a_hold_is_not_lost_with_the_events_of_its_beginning() {
             let tuple = tuple!(number, large.clone());
             clients[1].out(SPACE, tuple).await.unwrap();
         }
-        let nobody = clients[1].rd_within(SPACE, template!("nobody"), Duration::from_millis(300));
+        let nobody = clients[1]
+            .rd(SPACE, template!("nobody"))
+            .within(Duration::from_millis(300));
         tokio::select! {
             () = guard.lost() => panic!("it is held"),
             none = nobody => assert!(matches!(none, Err(Error::NoMatchInTime(_)))),
@@ -175,7 +177,7 @@ fn a_leased_leader_leads_as_long_as_it_renews() {
         let election = |client| LeasedElection::new(client, SPACE, "two", lease).unwrap();
         let (one, other) = (election(&clients[0]), election(&clients[1]));
         let term = one.campaign("one").await.unwrap();
-        let nobody = clients[2].rd_within(SPACE, template!("nobody"), 3 * lease);
+        let nobody = clients[2].rd(SPACE, template!("nobody")).within(3 * lease);
         assert!(matches!(nobody.await, Err(Error::NoMatchInTime(_))));
         assert_eq!(other.leader().await.unwrap().unwrap().data, "one".into());
         let mine = template!("leader", "two", _, ?bytes);
@@ -198,9 +200,13 @@ fn a_queue_gives_the_lowest_key_first() {
         for key in [2, 1] {
             queue.add(key, vec![]).await.unwrap();
         }
-        assert_eq!(queue.remove().await.unwrap(), Some((1, vec![])));
+        let element = |key| Element {
+            key,
+            payload: vec![],
+        };
+        assert_eq!(queue.remove().await.unwrap(), Some(element(1)));
         let short = Duration::from_millis(100);
-        assert_eq!(queue.take_within(short).await.unwrap(), (2, vec![]));
+        assert_eq!(queue.take_within(short).await.unwrap(), element(2));
         let none = queue.take_within(short).await;
         assert!(matches!(none, Err(Error::NoMatchInTime(_))), "{none:?}");
     });

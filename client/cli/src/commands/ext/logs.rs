@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 use super::super::status::{Admin, ask_all};
 use crate::{
     admin,
-    args::Global,
     exit::{Exit, Failure},
-    print::{Format, Printer},
+    flags::{Format, Global},
+    print::Printer,
     target::Target,
 };
 

@@ -2,31 +2,30 @@
 
 mod logs;
 mod manifest;
+mod on_disk;
 mod rehearse;
 mod replay;
 mod starter;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use bezant_codec::hex::to_hex;
+use std::path::{Path, PathBuf};
 
-use bezant_api::{Answer, Call, Decree, ExtensionHash, Installed, Manifest, Trigger};
-use bezant_extensions::{Checked, check, check_extension, content_hash};
-use bezant_node::config::to_hex;
+use bezant_api::{Answer, Call, Decree, ExtensionHash, Installed, Trigger};
+use bezant_extensions::check;
 use bezant_tuplespace::{OperationKind, SpaceName};
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
+use self::on_disk::{OnDisk, is_text, read_module, refused};
 use super::{
     space::changed_or_not,
     status::{Admin, ask_all, cell},
 };
 use crate::{
-    args::Global,
     connect::{Service, failure_of, unexpected},
     exit::{Exit, Failure},
-    print::{Format, Printer},
+    flags::{Format, Global},
+    print::Printer,
     said::Said,
     target::Target,
 };
@@ -143,13 +142,6 @@ pub(crate) enum Ext {
     },
 }
 
-/// An extension as it lies on disk.
-struct OnDisk {
-    manifest: Manifest,
-    module: Vec<u8>,
-    hash: ExtensionHash,
-}
-
 impl Ext {
     pub(crate) async fn run(self, global: &Global, printer: &Printer) -> Result<Exit, Failure> {
         let call = match self {
@@ -164,7 +156,7 @@ impl Ext {
             Self::Install { manifest, dry_run } => {
                 let found = OnDisk::read(&manifest)?;
                 if dry_run {
-                    return found.try_on(global, printer).await;
+                    return try_on(found, global, printer).await;
                 }
                 Call::Register {
                     manifest: found.manifest,
@@ -212,100 +204,42 @@ impl Ext {
     }
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(file).map_err(|error| {
-        Failure::error(format!("this file cannot be read: {error}"))
-            .at(file.display().to_string())
-            .next("check its name and that it may be read")
-    })
-}
-
-/// The module in a file; one in the text format is translated.
-fn read_module(file: &Path) -> Result<Vec<u8>, Failure> {
-    let bytes = read(file)?;
-    if !is_text(file) {
-        return Ok(bytes);
+/// Says what installing an extension would do.
+async fn try_on(found: OnDisk, global: &Global, printer: &Printer) -> Result<Exit, Failure> {
+    let service = Service::connect(global).await?;
+    let all = service.client().extensions().await;
+    service.close().await;
+    let all = all.map_err(|error| failure_of(&error))?.into_inner();
+    let there = all.iter().find(|other| other.hash == found.hash);
+    let manifest = &found.manifest;
+    let runs: Vec<String> = manifest.subscriptions.iter().map(spelled).collect();
+    if printer.is_json() {
+        printer.json(&json!({
+            "op": "ext-install",
+            "dry_run": true,
+            "hash": found.hash.to_string(),
+            "installed": there.is_some(),
+            "applies": there.is_some_and(|there| there.applies),
+            "runs": runs,
+        }))?;
+        return Ok(Exit::Ok);
     }
-    let module = wat::parse_bytes(&bytes);
-    let module = module.map_err(|error| {
-        Failure::error(error.to_string())
-            .at(file.display().to_string())
-            .next("correct the text of the module")
-    })?;
-    Ok(module.into_owned())
-}
-
-/// Whether a module is written in the text format.
-fn is_text(file: &Path) -> bool {
-    file.extension().is_some_and(|ending| ending == "wat")
-}
-
-fn refused(file: &Path, why: impl std::fmt::Display) -> Failure {
-    Failure::error(why.to_string())
-        .at(file.display().to_string())
-        .next("docs/extensions/README.md has the rules and their reasons")
-}
-
-impl OnDisk {
-    /// Reads a manifest and its module and checks both.
-    fn read(file: &Path) -> Result<Self, Failure> {
-        Self::check(file).map(|(found, _)| found)
-    }
-
-    fn check(file: &Path) -> Result<(Self, Checked), Failure> {
-        let text = String::from_utf8(read(file)?);
-        let text = text.map_err(|_| refused(file, "a manifest is a text"))?;
-        let described = manifest::parse(file, &text)?;
-        let module = read_module(&described.module)?;
-        let manifest = described.manifest;
-        let checked = check_extension(&manifest, &module);
-        let checked = checked.map_err(|rejected| refused(&described.module, rejected))?;
-        let hash = content_hash(&manifest, &module);
-        let found = Self {
-            manifest,
-            module,
-            hash,
-        };
-        Ok((found, checked))
-    }
-
-    /// Says what installing it would do.
-    async fn try_on(self, global: &Global, printer: &Printer) -> Result<Exit, Failure> {
-        let service = Service::connect(global).await?;
-        let all = service.client().extensions().await;
-        service.close().await;
-        let all = all.map_err(|error| failure_of(&error))?.into_inner();
-        let there = all.iter().find(|other| other.hash == self.hash);
-        let manifest = &self.manifest;
-        let runs: Vec<String> = manifest.subscriptions.iter().map(spelled).collect();
-        if printer.is_json() {
-            printer.json(&json!({
-                "op": "ext-install",
-                "dry_run": true,
-                "hash": self.hash.to_string(),
-                "installed": there.is_some(),
-                "applies": there.is_some_and(|there| there.applies),
-                "runs": runs,
-            }))?;
-            return Ok(Exit::Ok);
+    printer.line(&found.hash.to_string())?;
+    let (name, version) = (&manifest.name, manifest.version);
+    match there {
+        None => printer.note(&format!(
+            "{name} {version} is not installed; it would run on"
+        )),
+        Some(there) if there.applies => {
+            printer.note(&format!("{name} {version} applies already, on"));
         }
-        printer.line(&self.hash.to_string())?;
-        let (name, version) = (&manifest.name, manifest.version);
-        match there {
-            None => printer.note(&format!(
-                "{name} {version} is not installed; it would run on"
-            )),
-            Some(there) if there.applies => {
-                printer.note(&format!("{name} {version} applies already, on"));
-            }
-            Some(_) => printer.note(&format!(
-                "{name} {version} is installed by another client; installing it agrees to that, on"
-            )),
-        }
-        runs.iter()
-            .for_each(|run| printer.note(&format!("  {run}")));
-        Ok(Exit::Ok)
+        Some(_) => printer.note(&format!(
+            "{name} {version} is installed by another client; installing it agrees to that, on"
+        )),
     }
+    runs.iter()
+        .for_each(|run| printer.note(&format!("  {run}")));
+    Ok(Exit::Ok)
 }
 
 /// Which operations a subscription takes over.

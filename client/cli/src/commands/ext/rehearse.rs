@@ -18,26 +18,27 @@
 //! `end` (a session ends with all it had) and `served` (what the request that waited longest
 //! was answered).
 
+use bezant_codec::hex::to_hex;
 use std::{
     collections::{BTreeMap, VecDeque},
     fs,
     path::{Path, PathBuf},
 };
 
-use bezant_api::{Answer, Call, FailureCode, Refused};
+use bezant_api::{Act, Answer, Call, FailureCode, Refused};
 use bezant_lab::rehearsal::{Asked, Rehearsal};
-use bezant_node::config::to_hex;
 use bezant_tuplespace::Outcome;
 use clap::Parser;
 use serde_json::json;
 
 use super::{
     super::{operation::OperationCommand, shell::words::words},
-    OnDisk, replay,
+    on_disk::OnDisk,
+    replay,
 };
 use crate::{
-    args::duration,
     exit::{Exit, Failure},
+    flags::duration,
     print::Printer,
 };
 
@@ -243,7 +244,7 @@ impl Test<'_> {
                 hash,
             },
             Line::Operation(operation) => {
-                let (space, operation) = operation.clone().into_operation()?;
+                let Act { space, operation } = operation.clone().into_act()?;
                 Call::Space { space, operation }
             }
         };

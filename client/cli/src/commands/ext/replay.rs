@@ -1,14 +1,12 @@
 //! `bezant ext replay`: what extensions did at one number of the log, step by step.
 
+use bezant_codec::hex::to_hex;
 use std::path::Path;
 
 use bezant_api::{Answer, Call};
 use bezant_bft::ids::SeqNo;
 use bezant_kernel::Traced;
-use bezant_node::{
-    config::{NodeConfig, to_hex},
-    replay,
-};
+use bezant_node::{config::NodeConfig, replay};
 use serde_json::{Value, json};
 
 use crate::{

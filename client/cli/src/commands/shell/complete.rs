@@ -2,32 +2,26 @@
 
 use std::{cell::RefCell, time::Duration};
 
-use clap::CommandFactory as _;
 use rustyline::{
     Context, Helper, completion::Completer, highlight::Highlighter, hint::Hinter,
     validate::Validator,
 };
 
 use super::words;
-use crate::{
-    args::{Cli, Global},
-    commands::with_links,
-    connect::Service,
-};
+use crate::{connect::Service, event_loop::with_links, flags::Global};
 
 /// How long a person waits for the names of spaces.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Knows the commands, and which spaces there are.
-pub(super) struct Commands {
+pub(super) struct Completion {
     root: clap::Command,
     global: Global,
     spaces: RefCell<Option<Vec<String>>>,
 }
 
-impl Commands {
-    pub(super) fn new(global: &Global) -> Self {
-        let mut root = Cli::command();
+impl Completion {
+    pub(super) fn new(mut root: clap::Command, global: &Global) -> Self {
         root.build();
         Self {
             root,
@@ -96,7 +90,7 @@ impl Commands {
     }
 }
 
-impl Completer for Commands {
+impl Completer for Completion {
     type Candidate = String;
 
     fn complete(
@@ -105,33 +99,34 @@ impl Completer for Commands {
         pos: usize,
         _: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<String>)> {
-        let (before, at, word) = words::unfinished(line.get(..pos).unwrap_or(line));
-        let mut found = self.candidates(&before, &word);
-        found.retain(|candidate| candidate.starts_with(&word));
+        let typed = words::unfinished(line.get(..pos).unwrap_or(line));
+        let mut found = self.candidates(&typed.before, &typed.word);
+        found.retain(|candidate| candidate.starts_with(&typed.word));
         found.sort();
-        Ok((at, found))
+        Ok((typed.at, found))
     }
 }
 
-impl Helper for Commands {}
-impl Highlighter for Commands {}
-impl Hinter for Commands {
+impl Helper for Completion {}
+impl Highlighter for Completion {}
+impl Hinter for Completion {
     type Hint = String;
 }
-impl Validator for Commands {}
+impl Validator for Completion {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser as _;
+    use crate::args::Cli;
+    use clap::{CommandFactory as _, Parser as _};
 
     fn candidates(line: &str) -> Vec<String> {
         let cli = Cli::try_parse_from(["bezant", "shell"]).unwrap();
-        let commands = Commands::new(&cli.global);
-        *commands.spaces.borrow_mut() = Some(vec!["jobs".to_owned(), "locks".to_owned()]);
+        let completion = Completion::new(Cli::command(), &cli.global);
+        *completion.spaces.borrow_mut() = Some(vec!["jobs".to_owned(), "locks".to_owned()]);
         let history = rustyline::history::DefaultHistory::new();
         let context = Context::new(&history);
-        commands.complete(line, line.len(), &context).unwrap().1
+        completion.complete(line, line.len(), &context).unwrap().1
     }
 
     #[test]

@@ -9,14 +9,14 @@ pub(super) mod words;
 
 use std::{ffi::OsString, io::IsTerminal as _, path::PathBuf};
 
-use clap::{Args, Parser as _, ValueEnum as _};
+use clap::{Args, ValueEnum as _};
 use rustyline::{CompletionType, Config, Editor, error::ReadlineError, history::DefaultHistory};
 
-use self::complete::Commands;
+use self::complete::Completion;
 use crate::{
-    args::{Cli, Command, Global},
     contexts,
     exit::{Exit, Failure},
+    flags::Global,
     print::Printer,
 };
 
@@ -24,6 +24,15 @@ use crate::{
 const HISTORY: usize = 1_000;
 
 const PROMPT: &str = "bezant> ";
+
+/// The commands a shell runs, as they are declared and run outside of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Commands {
+    /// Their declaration, for completion.
+    pub(crate) declared: fn() -> clap::Command,
+    /// Runs one, given the words with the program's name first; prints its help if asked to.
+    pub(crate) run: fn(Vec<OsString>) -> Result<Exit, Failure>,
+}
 
 /// Type commands one after the other, without `bezant` and without quotes around tuples
 ///
@@ -34,10 +43,15 @@ const PROMPT: &str = "bezant> ";
 pub(crate) struct Shell {}
 
 impl Shell {
-    pub(crate) fn run(self, global: &Global, printer: &Printer) -> Result<Exit, Failure> {
+    pub(crate) fn run(
+        self,
+        commands: Commands,
+        global: &Global,
+        printer: &Printer,
+    ) -> Result<Exit, Failure> {
         let person = std::io::stdin().is_terminal();
         let history = person.then(history_file).transpose()?;
-        let mut editor = editor(global).map_err(|error| unusable(&error))?;
+        let mut editor = editor(commands, global).map_err(|error| unusable(&error))?;
         if let Some(history) = &history
             && let Err(error) = editor.load_history(history)
         {
@@ -46,7 +60,7 @@ impl Shell {
         if person {
             printer.note("commands as after bezant, tuples without quotes; help lists them, exit or Ctrl-D ends");
         }
-        let exit = lines(&mut editor, global, printer, person);
+        let exit = lines(&mut editor, commands, global, printer, person);
         if let Some(history) = &history
             && let Err(error) = editor.save_history(history)
         {
@@ -56,9 +70,9 @@ impl Shell {
     }
 }
 
-type Lines = Editor<Commands, DefaultHistory>;
+type Lines = Editor<Completion, DefaultHistory>;
 
-fn editor(global: &Global) -> Result<Lines, ReadlineError> {
+fn editor(commands: Commands, global: &Global) -> Result<Lines, ReadlineError> {
     let config = Config::builder()
         .max_history_size(HISTORY)?
         .history_ignore_space(true)
@@ -66,7 +80,7 @@ fn editor(global: &Global) -> Result<Lines, ReadlineError> {
         .auto_add_history(true)
         .build();
     let mut editor = Lines::with_config(config)?;
-    editor.set_helper(Some(Commands::new(global)));
+    editor.set_helper(Some(Completion::new((commands.declared)(), global)));
     Ok(editor)
 }
 
@@ -81,6 +95,7 @@ fn unusable(error: &ReadlineError) -> Failure {
 
 fn lines(
     editor: &mut Lines,
+    commands: Commands,
     global: &Global,
     printer: &Printer,
     person: bool,
@@ -94,7 +109,7 @@ fn lines(
             Err(ReadlineError::Eof) => return Ok(last),
             Err(error) => return Err(unusable(&error)),
         };
-        let Some(ended) = command(&line, global) else {
+        let Some(ended) = command(&line, commands, global) else {
             return Ok(last);
         };
         let exit = ended.unwrap_or_else(|failure| {
@@ -106,14 +121,14 @@ fn lines(
             return Ok(exit);
         }
         last = if person { Exit::Ok } else { exit };
-        if let Some(commands) = editor.helper_mut() {
-            commands.forget();
+        if let Some(completion) = editor.helper_mut() {
+            completion.forget();
         }
     }
 }
 
 /// Runs a line; `None` if it asks to end.
-fn command(line: &str, global: &Global) -> Option<Result<Exit, Failure>> {
+fn command(line: &str, commands: Commands, global: &Global) -> Option<Result<Exit, Failure>> {
     let words = match words::words(line) {
         Ok(words) => words,
         Err(open) => {
@@ -132,28 +147,7 @@ fn command(line: &str, global: &Global) -> Option<Result<Exit, Failure>> {
     }
     let typed = [OsString::from("bezant")].into_iter();
     let typed = typed.chain(flags(global)).chain(words);
-    let cli = match Cli::try_parse_from(typed) {
-        Ok(cli) => cli,
-        Err(error) => {
-            let exit = if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Ok
-            };
-            let _ = error.print();
-            return Some(Ok(exit));
-        }
-    };
-    let own = matches!(
-        cli.command,
-        Command::Shell(_) | Command::Dev(_) | Command::Node(_) | Command::Demo(_)
-    );
-    if own {
-        let failure = Failure::usage("that runs on and on, or sets up a place of its own");
-        return Some(Err(failure.next("run it outside of this shell")));
-    }
-    let printer = Printer::new(&cli.global);
-    Some(super::dispatch(cli, &printer))
+    Some((commands.run)(typed.collect()))
 }
 
 /// The flags this shell was started with, for each of its commands, which may say otherwise.

@@ -32,25 +32,50 @@ struct Word {
 /// # Errors
 /// [`Unclosed`].
 pub(in super::super) fn words(line: &str) -> Result<Vec<String>, Unclosed> {
-    let (mut words, rest, open) = scan(line);
-    match open {
+    let mut cut = scan(line);
+    match cut.open {
         Some(open) => Err(Unclosed(open)),
         None => {
-            words.extend(rest.map(|(_, word)| word));
-            Ok(words)
+            cut.words.extend(cut.last.map(|last| last.text));
+            Ok(cut.words)
         }
     }
 }
 
-/// The words before the last one, and that one with where it begins in the line; it is empty
-/// if the line ends with space. For completion, so that nothing has to be closed.
-pub(super) fn unfinished(line: &str) -> (Vec<String>, usize, String) {
-    let (words, rest, _) = scan(line);
-    let (at, word) = rest.unwrap_or((line.len(), String::new()));
-    (words, at, word)
+/// A line whose last word is still being typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unfinished {
+    /// The words before the last one.
+    pub(super) before: Vec<String>,
+    /// The last one; empty if the line ends with space.
+    pub(super) word: String,
+    /// Where in the line it begins.
+    pub(super) at: usize,
 }
 
-type Scanned = (Vec<String>, Option<(usize, String)>, Option<char>);
+/// Cuts a line for completion, so that nothing has to be closed.
+pub(super) fn unfinished(line: &str) -> Unfinished {
+    let cut = scan(line);
+    let (at, word) = match cut.last {
+        Some(last) => (last.begins_at, last.text),
+        None => (line.len(), String::new()),
+    };
+    Unfinished {
+        before: cut.words,
+        word,
+        at,
+    }
+}
+
+/// A line cut into words.
+struct Scanned {
+    /// Those that are followed by space.
+    words: Vec<String>,
+    /// The one at which the line ends, if it does not end with space.
+    last: Option<Word>,
+    /// What is not closed.
+    open: Option<char>,
+}
 
 fn scan(line: &str) -> Scanned {
     let mut words = Vec::new();
@@ -60,7 +85,11 @@ fn scan(line: &str) -> Scanned {
     for (at, c) in line.char_indices() {
         if !word.begun && (c.is_whitespace() || c == '#') {
             if c == '#' {
-                return (words, None, None);
+                return Scanned {
+                    words,
+                    last: None,
+                    open: None,
+                };
             }
             continue;
         }
@@ -119,8 +148,11 @@ fn scan(line: &str) -> Scanned {
         None if escaped => Some('\\'),
         None => (word.depth > 0).then_some('('),
     };
-    let rest = word.begun.then_some((word.begins_at, word.text));
-    (words, rest, open)
+    Scanned {
+        words,
+        last: word.begun.then_some(word),
+        open,
+    }
 }
 
 #[cfg(test)]
@@ -175,16 +207,15 @@ mod tests {
 
     #[test]
     fn the_last_word_may_be_unfinished() {
-        let none = Vec::<String>::new();
-        assert_eq!(unfinished("ou"), (none.clone(), 0, "ou".to_owned()));
-        assert_eq!(unfinished(""), (none, 0, String::new()));
-        assert_eq!(
-            unfinished("out jo"),
-            (vec!["out".to_owned()], 4, "jo".to_owned())
-        );
-        assert_eq!(
-            unfinished("out "),
-            (vec!["out".to_owned()], 4, String::new())
-        );
+        for (line, before, at, word) in [
+            ("ou", &[][..], 0, "ou"),
+            ("", &[], 0, ""),
+            ("out jo", &["out"], 4, "jo"),
+            ("out ", &["out"], 4, ""),
+        ] {
+            let found = unfinished(line);
+            assert_eq!(found.before, before, "{line}");
+            assert_eq!((found.at, found.word.as_str()), (at, word), "{line}");
+        }
     }
 }

@@ -16,10 +16,10 @@ use std::{
 };
 
 use bezant_bft::ids::{ClusterId, ReplicaId};
+use bezant_codec::hex::{from_hex, to_hex};
 use serde::{Deserialize, Serialize};
 
 use super::super::StorageError;
-use crate::config::{from_hex, to_hex};
 
 /// The journal's folder inside a data folder.
 pub const JOURNAL_FOLDER: &str = "journal";

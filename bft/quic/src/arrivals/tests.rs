@@ -1,5 +1,7 @@
 //! The inbox without a network: order, fairness, bounds, wake-ups.
 
+use std::sync::Arc;
+
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
     task::Wake,

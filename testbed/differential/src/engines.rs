@@ -91,7 +91,7 @@ pub(crate) fn run(wanted: &Wanted) -> Result<(), String> {
         };
         // Some are beyond the engine's bounds on its own work.
         if bezant_extensions::check(&module)
-            .is_err_and(|rejected| rejected.rejection.rule != bezant_api::Rule::Exports)
+            .is_err_and(|rejected| rejected.rejection.rule != bezant_manifest::Rule::Exports)
         {
             continue;
         }

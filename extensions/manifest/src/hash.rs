@@ -1,8 +1,8 @@
 //! The content hash that names an extension, and how people see it.
 
-use core::fmt;
-use core::str::FromStr;
+use core::{fmt, str::FromStr};
 
+use bezant_codec::hex::{Hex, from_hex};
 use serde::{Deserialize, Serialize};
 
 /// An extension's name for machines: SHA-256 over its manifest and module.
@@ -22,7 +22,7 @@ impl From<[u8; 32]> for ExtensionHash {
 
 impl fmt::Display for ExtensionHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        Hex(&self.0).fmt(f)
     }
 }
 
@@ -43,20 +43,7 @@ impl FromStr for ExtensionHash {
     type Err = NotAHash;
 
     fn from_str(text: &str) -> Result<Self, NotAHash> {
-        let digits = text.as_bytes();
-        if digits.len() != 64 {
-            return Err(NotAHash);
-        }
-        let mut hash = [0; 32];
-        for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
-            let pair = core::str::from_utf8(pair).map_err(|_| NotAHash)?;
-            // `from_str_radix` would take a sign.
-            if !pair.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-                return Err(NotAHash);
-            }
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| NotAHash)?;
-        }
-        Ok(Self(hash))
+        from_hex(text).map(Self).ok_or(NotAHash)
     }
 }
 

@@ -5,6 +5,24 @@
 //! (docs/wire-format.md). Decoding never allocates more than its input is long
 //! times a constant, because postcard reads lengths against what is left. The
 //! second encoding is written nowhere: it is held against the input byte by byte.
+//!
+//! Ordering messages (bezant-bft), calls and answers (bezant-api) and manifests
+//! (bezant-manifest) are all encoded here. Those crates must not know one another for it,
+//! so this one stands below them and knows none: no tuple, no replica. Guests, which have
+//! no serde, use the hand-written codec of bezant-tuple instead.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        reason = "a test may stop"
+    )
+)]
+
+pub mod hex;
 
 use postcard::{ser_flavors::Flavor, serialize_with_flavor};
 use serde::{Serialize, de::DeserializeOwned};
@@ -28,12 +46,14 @@ pub enum DecodeError {
 /// Encoding into memory has no failing path for the types of this workspace
 /// (no unsized sequences); an empty vector, which no decoder accepts,
 /// would stand for one.
+#[must_use]
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     encode_after(Vec::with_capacity(USUAL_BYTES), value)
 }
 
 /// Encodes `value` behind what is in `bytes`.
-pub(crate) fn encode_after<T: Serialize + ?Sized>(bytes: Vec<u8>, value: &T) -> Vec<u8> {
+#[must_use]
+pub fn encode_after<T: Serialize + ?Sized>(bytes: Vec<u8>, value: &T) -> Vec<u8> {
     serialize_with_flavor(value, Appended(bytes)).unwrap_or_default()
 }
 
@@ -106,5 +126,31 @@ impl Flavor for Expected<'_> {
 
     fn finalize(self) -> postcard::Result<bool> {
         Ok(self.0.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_spelling_is_read() {
+        let bytes = encode(&(300_u32, "a"));
+        assert_eq!(decode::<(u32, String)>(&bytes), Ok((300, "a".to_owned())));
+        let mut more = bytes.clone();
+        more.push(0);
+        assert_eq!(
+            decode::<(u32, String)>(&more),
+            Err(DecodeError::NotCanonical)
+        );
+        let cut = &bytes[..bytes.len() - 1];
+        assert_eq!(decode::<(u32, String)>(cut), Err(DecodeError::Malformed));
+        // 5 in two bytes.
+        assert_eq!(decode::<u32>(&[0x85, 0]), Err(DecodeError::NotCanonical));
+    }
+
+    #[test]
+    fn encoding_goes_on_behind_what_is_there() {
+        assert_eq!(encode_after(vec![9], &1_u8), [9, 1]);
     }
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bezant_api::{ABI_VERSION, Access, Capability, Manifest, Subscription, Trigger};
+use bezant_manifest::{ABI_VERSION, Access, Capability, Manifest, Subscription, Trigger};
 use bezant_extensions::{
     CallReport, Cause, Engine, EngineVersion, Host, Invocation, abi, check, check_extension,
     content_hash,

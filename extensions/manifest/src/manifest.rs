@@ -3,6 +3,7 @@
 //! A manifest is checked as a whole before anything of it is believed
 //! ([`Manifest::check`]); the module beside it is checked by bezant-extensions.
 
+use bezant_codec::DecodeError;
 use bezant_tuple::Template;
 use bezant_tuplespace::{Happening, OperationKind, SpaceName};
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,6 @@ use crate::limits::{
     MAX_CAPABILITIES, MAX_ENTRY_CHARS, MAX_FUEL, MAX_MANIFEST_BYTES, MAX_MEMORY_PAGES,
     MAX_NAME_CHARS, MAX_SUBSCRIPTIONS,
 };
-use crate::{ExtensionHash, codec};
 
 /// The version of the host's calls this service speaks: module `bezant1`.
 pub const ABI_VERSION: u16 = 1;
@@ -33,30 +33,6 @@ pub struct Manifest {
     pub fuel: u64,
     /// The most memory an instance may have, in pages of 64 KiB; reserved before it starts.
     pub memory_pages: u32,
-}
-
-/// What is told of an installed extension.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Installed {
-    /// Its hash: the name by which it is acknowledged and removed.
-    pub hash: ExtensionHash,
-    /// The client that installed it.
-    pub owner: [u8; 32],
-    /// Its manifest's name.
-    pub name: String,
-    /// Its manifest's version.
-    pub version: u32,
-    /// Whether it applies to whoever asks.
-    pub applies: bool,
-    /// Whether it is the version in force of those its owner made of it: the one that applies
-    /// to him and to whoever follows him, and that hears of events.
-    pub in_force: bool,
-    /// The version it took the place of, while that is installed.
-    pub replaces: Option<ExtensionHash>,
-    /// The proposal from which on it is in force, if that is still to come.
-    pub from: Option<u64>,
-    /// The spaces whose administrators made it apply to everyone there, ascending.
-    pub imposed: Vec<SpaceName>,
 }
 
 /// What happens in a space, and the entry point that runs then.
@@ -277,15 +253,15 @@ impl Manifest {
     /// The canonical bytes; what the content hash and the committed manifest files hold.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        codec::encode(self)
+        bezant_codec::encode(self)
     }
 
     /// Reads a manifest; it still has to be [checked](Self::check).
     ///
     /// # Errors
     /// When the bytes are no manifest or not the canonical spelling of one.
-    pub fn decode(bytes: &[u8]) -> Result<Self, codec::DecodeError> {
-        codec::decode(bytes)
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        bezant_codec::decode(bytes)
     }
 
     /// The rights in `space`.

@@ -1,16 +1,21 @@
-//! Hexadecimal text for keys and salts.
+//! Hexadecimal text of keys, hashes and salts: lower case is written, both cases are read.
 
-use core::fmt::Write as _;
+use core::fmt;
+
+/// Bytes that are shown in lower-case hexadecimal.
+#[derive(Clone, Copy, Debug)]
+pub struct Hex<'a>(pub &'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
 
 /// `bytes` in lower-case hexadecimal.
 #[must_use]
 pub fn to_hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
-    for byte in bytes {
-        // Writing into a String has no failing path.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    Hex(bytes).to_string()
 }
 
 /// The `N` bytes that `text` spells; `None` unless it is exactly `2 * N` hexadecimal digits.
