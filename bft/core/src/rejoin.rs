@@ -12,11 +12,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::message::Rejoin;
 use crate::{
     codec,
     ids::{Incarnation, Life, ReplicaId, SeqNo},
     limits::WATERMARK_INTERVALS,
+    message::Rejoin,
     state::{BadSnapshot, Part, State},
 };
 

@@ -5,12 +5,11 @@
 
 use std::sync::Arc;
 
-pub use crate::state::BadSnapshot;
 use crate::{
     ids::{ClientId, OrderedTime, SeqNo},
     message::{Reply, Request},
     seal::verified::CheckedProposal,
-    state::State,
+    state::{BadSnapshot, State},
 };
 
 /// What the service knows of a request before it is ordered. Only a hint that saves

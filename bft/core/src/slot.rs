@@ -11,10 +11,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     effects::PersistId,
-    evidence::Phase,
     ids::{Digest, ReplicaId, SeqNo, View},
     invariants::Violation,
-    message::{PreparedCertificate, Signed, Vote},
+    message::{Phase, PreparedCertificate, Signed, Vote},
     misbehaviour::Fault,
     quorum::Quorum,
     seal::verified::{CheckedPrePrepare, CheckedProposal},

@@ -6,7 +6,7 @@
 use bezant_codec::hex::to_hex;
 use std::path::{Path, PathBuf};
 
-use bezant_bft::{evidence::Evidence, seal::Source};
+use bezant_bft::{evidence::Evidence, ids::Source};
 use bezant_client::ClusterView;
 use bezant_node::evidence::{Archive, EVIDENCE_FOLDER, Kept as Outcome};
 

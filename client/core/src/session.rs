@@ -10,10 +10,10 @@ use bezant_bft::{
     crypto::{Domain, SigningKey},
     evidence::{Charge, Evidence},
     ids::{Instant, ReplicaId, RequestNumber, SessionId, View},
+    keyring::Keyring,
     limits::SESSION_WINDOW,
     message::{ClientMessage, ReplicaMessage, Reply, ReplyClaim, Request, Signed, SignedRequest},
     quorum::Quorum,
-    seal::Keyring,
 };
 use bytes::Bytes;
 

@@ -11,11 +11,12 @@ use bezant_bft::{
     crypto::{Domain, PublicKey, SigningKey},
     evidence::Offence,
     ids::{
-        ClusterId, Epoch, Incarnation, Instant, ReplicaId, RequestNumber, SeqNo, SessionId, View,
+        ClusterId, Epoch, Incarnation, Instant, ReplicaId, RequestNumber, SeqNo, SessionId, Source,
+        View,
     },
+    keyring::Keyring,
     limits::SESSION_WINDOW,
     message::{ClientMessage, ReplicaMessage, Reply, ReplyClaim, Signed, SignedRequest},
-    seal::{Keyring, Source},
 };
 use bezant_session::{Config, Event, Failure, Session, Submit, Target};
 use bytes::Bytes;

@@ -17,8 +17,8 @@ use bezant_bft::{
     crypto::{PublicKey, SigningKey},
     evidence::Evidence,
     ids::{self, ClientId, ClusterId, Epoch, ReplicaId, RequestNumber, SessionId},
+    keyring::Keyring,
     message::{Attach, ClientMessage, ReplicaMessage},
-    seal::Keyring,
 };
 use bezant_quic::{Config, Fabric, ReplicaAddress, Role};
 use bezant_session::{Accepted, Event, Failure, Session, Submit, Target, Token};

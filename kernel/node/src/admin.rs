@@ -13,7 +13,7 @@ use axum::{
     routing::get,
 };
 use bezant_api::ExtensionHash;
-use bezant_bft::seal::Source;
+use bezant_bft::ids::Source;
 use bezant_codec::hex::to_hex;
 use bezant_kernel::LogLine;
 use bytes::Bytes;
@@ -22,11 +22,11 @@ use serde_json::{Value, json as value};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Offered,
     evidence::{Archive, Piece},
     metrics,
     node::Control,
     status::NodeStatus,
+    strategy::Offered,
 };
 
 /// Longest request body that is read, in bytes.

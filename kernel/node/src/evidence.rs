@@ -15,8 +15,9 @@ use std::{
 
 use bezant_bft::{
     evidence::{Accusation, Evidence, NotProven},
+    ids::Source,
+    keyring::Keyring,
     limits::MAX_EVIDENCE_BYTES,
-    seal::{Keyring, Source},
 };
 use bytes::Bytes;
 use tracing::warn;
@@ -235,11 +236,11 @@ mod tests {
     use super::*;
     use bezant_bft::{
         crypto::SigningKey,
-        evidence::{Charge, Phase},
+        evidence::Charge,
         ids::{
             ClusterId, Digest, Epoch, Incarnation, ReplicaId, RequestNumber, SeqNo, SessionId, View,
         },
-        message::{Request, Signed, Vote},
+        message::{Phase, Request, Signed, Vote},
     };
 
     const CLUSTER: ClusterId = ClusterId([7; 32]);

@@ -41,9 +41,9 @@ use std::{
 use bezant_bft::{
     effects::{Durability, Record},
     ids::{Epoch, Life, ReplicaId},
+    keyring::Keyring,
     limits::STATE_PART_BYTES,
     replica::Tuning,
-    seal::Keyring,
 };
 use bezant_quic::{Fabric, Role};
 use bezant_replica::{Driver, Kept, Memory, StartError};
@@ -62,7 +62,7 @@ use crate::{
     node::{Control, End, Node, Storage},
     status::Traffic,
     storage::{Identity, Journal, StorageThreads},
-    strategy::Means,
+    strategy::{Means, Offered},
 };
 
 /// Why a replica did not start, or ended.
@@ -73,7 +73,7 @@ pub enum NodeError {
     #[error(
         "the kept state cannot be used: {0}; run the build that wrote it, or replace the replica"
     )]
-    Snapshot(#[from] bezant_bft::service::BadSnapshot),
+    Snapshot(#[from] bezant_bft::state::BadSnapshot),
     /// Its links could not be set up.
     #[error(transparent)]
     Bind(#[from] bezant_quic::BindError),
@@ -238,33 +238,6 @@ impl Drop for NodeHandle {
     }
 }
 
-/// The strategies that a node may be told to follow: those it was given, if its configuration
-/// allows any.
-#[derive(Clone, Debug)]
-pub(crate) struct Offered {
-    strategies: Option<Strategies>,
-    means: Means,
-}
-
-impl Offered {
-    /// Whether it takes any.
-    pub(crate) const fn is_open(&self) -> bool {
-        self.strategies.is_some()
-    }
-
-    /// The conduct called `name`.
-    pub(crate) fn make(&self, name: &str) -> Result<strategy::Conduct, String> {
-        match &self.strategies {
-            Some(strategies) => strategies.make(name, self.means.clone()),
-            None => Err(
-                "this replica follows no strategy on demand; only one that was given \
-                 strategies and has allow_faults = true does"
-                    .to_owned(),
-            ),
-        }
-    }
-}
-
 /// What the thread tells its starter: where it listens.
 type Started = Result<(SocketAddr, Option<SocketAddr>), NodeError>;
 
@@ -290,10 +263,8 @@ pub fn spawn_with(
     }
     let (control, commands) = mpsc::channel(64);
     let (started, starting) = std_mpsc::sync_channel::<Started>(1);
-    let strategies = Offered {
-        strategies: strategies.filter(|_| config.allow_faults),
-        means: means(&config),
-    };
+    let strategies = strategies.filter(|_| config.allow_faults);
+    let strategies = Offered::new(strategies, means(&config));
     let admin = Admin {
         control: control.clone(),
         strategies: strategies.clone(),

@@ -12,9 +12,8 @@ use bezant_api::ExtensionHash;
 use bezant_bft::{
     codec,
     effects::To,
-    ids::ReplicaId,
+    ids::{ReplicaId, Source},
     message::{PeerMessage, ReplicaMessage},
-    seal::Source,
 };
 use bezant_kernel::LogLine;
 use bezant_quic::{self as quic, Fabric, Inbox, Peer, SendError};

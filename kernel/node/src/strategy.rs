@@ -102,3 +102,34 @@ impl Strategies {
         (self.0)(name, means)
     }
 }
+
+/// The strategies that a node may be told to follow: those it was given, if its configuration
+/// allows any.
+#[derive(Clone, Debug)]
+pub(crate) struct Offered {
+    strategies: Option<Strategies>,
+    means: Means,
+}
+
+impl Offered {
+    pub(crate) const fn new(strategies: Option<Strategies>, means: Means) -> Self {
+        Self { strategies, means }
+    }
+
+    /// Whether it takes any.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.strategies.is_some()
+    }
+
+    /// The conduct called `name`.
+    pub(crate) fn make(&self, name: &str) -> Result<Conduct, String> {
+        match &self.strategies {
+            Some(strategies) => strategies.make(name, self.means.clone()),
+            None => Err(
+                "this replica follows no strategy on demand; only one that was given \
+                 strategies and has allow_faults = true does"
+                    .to_owned(),
+            ),
+        }
+    }
+}

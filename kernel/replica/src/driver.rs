@@ -16,8 +16,9 @@ use bezant_bft::{
     crypto::{Checker, SigningKey},
     effects::{Durability, Effects, Input, PersistId},
     ids::{Clock, Digest, Instant, OrderedTime, ReplicaId, SeqNo},
+    keyring::Keyring,
     replica::{Replica, Tuning},
-    seal::{Keyring, Sealed},
+    seal::Sealed,
     service::Replies,
     state::State,
 };

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use bezant_bft::{effects::PersistId, ids::SeqNo, seal::Source};
+use bezant_bft::{
+    effects::PersistId,
+    ids::{SeqNo, Source},
+};
 use bytes::Bytes;
 
 /// One connection to a peer, unique within the life of a replica's process.

@@ -13,8 +13,8 @@ use bezant_bft::{
     ids::SeqNo,
     rejoin::{Lives, split_state},
     replica::Replica,
-    service::{BadSnapshot, Service as _},
-    state::State,
+    service::Service as _,
+    state::{BadSnapshot, State},
 };
 use bezant_kernel::Kernel;
 

@@ -40,8 +40,8 @@ use bezant_bft::{
     ids::{ClientId, OrderedTime, RequestNumber, SeqNo, SessionId},
     message::{Reply, Request},
     seal::CheckedProposal,
-    service::{Admission, BadSnapshot, Replies, Service},
-    state::State,
+    service::{Admission, Replies, Service},
+    state::{BadSnapshot, State},
 };
 use bezant_tuplespace::{EndedWait, Outcome, Spaces, Wait};
 use bytes::Bytes;

@@ -10,8 +10,7 @@ use std::sync::Arc;
 
 use bezant_bft::{
     ids::{Digest, OrderedTime, SessionId},
-    service::BadSnapshot,
-    state::{self, State},
+    state::{self, BadSnapshot, State},
 };
 use bezant_extensions::Registry;
 use bezant_tuple::codec::{self, Reader};

@@ -14,8 +14,9 @@ use bezant_bft::{
     crypto::{Checker, SigningKey},
     effects::Input,
     ids::{ClusterId, Epoch, OrderedTime, RequestNumber, SeqNo, SessionId},
+    keyring::Keyring,
     message::Request,
-    seal::{Batch, CheckedProposal, CheckedRequest, Keyring, Sealed},
+    seal::{Batch, CheckedProposal, CheckedRequest, Sealed},
     service::{Replies, Service},
 };
 use bezant_kernel::{Kernel, Traced};

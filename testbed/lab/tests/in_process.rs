@@ -11,7 +11,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use bezant_bft::seal::Source;
+use bezant_bft::ids::Source;
 use bezant_client::{
     Change, Client, ClusterView, Error, Evidence, Group, Lease, Operation, Outcome, Refused,
     ReplicaId, Sight, SigningKey, Since, SpaceName, template, tuple,

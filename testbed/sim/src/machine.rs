@@ -359,8 +359,8 @@ mod tests {
     use bezant_bft::{
         crypto::Domain,
         ids::{ClusterId, Digest, Epoch, Incarnation, Life, View},
-        message::{Body, CheckpointVote, NewView, Signed, Vote},
-        rejoin::{Lives, Rejoin, join_state},
+        message::{Body, CheckpointVote, NewView, Rejoin, Signed, Vote},
+        rejoin::{Lives, join_state},
     };
 
     const ME: ReplicaId = ReplicaId(2);

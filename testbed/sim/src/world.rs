@@ -18,9 +18,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use bezant_api::Genesis;
 use bezant_bft::{
     crypto::{Checker, SigningKey},
-    ids::{ClientId, ClusterId, Epoch, ReplicaId},
+    ids::{ClientId, ClusterId, Epoch, ReplicaId, Source},
+    keyring::Keyring,
     quorum::Quorum,
-    seal::{Keyring, Source},
     service::Service as _,
 };
 use bezant_replica::{Action, Config, Driver, Kept, LinkId};

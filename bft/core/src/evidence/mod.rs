@@ -16,13 +16,12 @@ use bytes::Bytes;
 
 pub use charge::{Accusation, Charge, Offence};
 
-pub use crate::message::Phase;
 use crate::{
     codec,
     crypto::digest,
     ids::{ClusterId, Digest, Epoch, Incarnation, ReplicaId, Source},
     limits::MAX_EVIDENCE_BYTES,
-    message::{Body, NewView, Signed, ViewChange, Vote},
+    message::{Body, NewView, Phase, Signed, ViewChange, Vote},
 };
 
 /// How the bytes of every piece begin.

@@ -22,5 +22,3 @@ pub use verified::{
     CheckedDecision, CheckedNewView, CheckedPrePrepare, CheckedProposal, CheckedRequest,
     CheckedViewChange, Linked, Sealed, Verified,
 };
-
-pub use crate::{ids::Source, keyring::Keyring};

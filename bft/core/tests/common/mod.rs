@@ -16,13 +16,13 @@ use bezant_bft::{
         ClusterId, Digest, Epoch, Incarnation, OrderedTime, ReplicaId, RequestNumber, SeqNo,
         SessionId, View,
     },
+    keyring::Keyring,
     message::{
         CheckpointVote, NewView, PeerMessage, PrePrepare, Proposal, Request, Signed, SignedRequest,
         Status, ViewChange, Vote, proposal_digest,
     },
     rejoin::Lives,
     replica::{Replica, Tuning},
-    seal::Keyring,
 };
 use bytes::Bytes;
 

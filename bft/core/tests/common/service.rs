@@ -13,8 +13,8 @@ use bezant_bft::{
     ids::{Digest, OrderedTime, SeqNo},
     message::{Reply, Request},
     seal::CheckedProposal,
-    service::{Admission, BadSnapshot, Replies, Service},
-    state::{Part, State},
+    service::{Admission, Replies, Service},
+    state::{BadSnapshot, Part, State},
 };
 use bytes::Bytes;
 

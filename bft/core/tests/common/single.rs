@@ -181,10 +181,10 @@ pub(crate) fn blames(effects: &[Effect]) -> Vec<(Option<u8>, &Fault)> {
     blames.collect()
 }
 
-fn replica_of(source: &bezant_bft::seal::Source) -> Option<u8> {
+fn replica_of(source: &bezant_bft::ids::Source) -> Option<u8> {
     match source {
-        bezant_bft::seal::Source::Replica(replica) => Some(replica.0),
-        bezant_bft::seal::Source::Client(_) => None,
+        bezant_bft::ids::Source::Replica(replica) => Some(replica.0),
+        bezant_bft::ids::Source::Client(_) => None,
     }
 }
 

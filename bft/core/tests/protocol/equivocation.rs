@@ -4,11 +4,10 @@
 use bezant_bft::{
     crypto::Domain,
     effects::Effect,
-    ids::ReplicaId,
+    ids::{ReplicaId, Source},
     message::{PeerMessage, PrePrepare, Signed, Vote},
     misbehaviour::{Fault, Misbehaviour},
     replica::Tuning,
-    seal::Source,
 };
 
 use crate::common::{

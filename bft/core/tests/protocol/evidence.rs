@@ -6,18 +6,18 @@ use std::cell::RefCell;
 use bezant_bft::{
     codec,
     crypto::{Domain, SigningKey},
-    evidence::{Charge, Evidence, NotEvidence, NotProven, Offence, Phase},
+    evidence::{Charge, Evidence, NotEvidence, NotProven, Offence},
     ids::{
         ClusterId, Digest, Epoch, Incarnation, OrderedTime, ReplicaId, RequestNumber, SeqNo,
-        SessionId, View,
+        SessionId, Source, View,
     },
+    keyring::Keyring,
     limits,
     message::{
-        CheckpointVote, NewView, PeerMessage, PreparedCertificate, Reply, ReplyClaim, Request,
-        Signed, SignedRequest, ViewChange, Vote, proposal_digest,
+        CheckpointVote, NewView, PeerMessage, Phase, PreparedCertificate, Reply, ReplyClaim,
+        Request, Signed, SignedRequest, ViewChange, Vote, proposal_digest,
     },
     replica::Tuning,
-    seal::{Keyring, Source},
 };
 use bytes::Bytes;
 use proptest::prelude::*;

@@ -8,9 +8,9 @@ use bezant_bft::{
     effects::{Effect, Record},
     ids::{Digest, Epoch, Incarnation, Life, OrderedTime, ReplicaId, SeqNo, View},
     limits,
-    message::{PeerMessage, PrePrepare, Proposal, Signed, ViewChange, Vote},
+    message::{PeerMessage, PrePrepare, Proposal, Rejoin, Signed, ViewChange, Vote},
     misbehaviour::Fault,
-    rejoin::{Lives, Rejoin},
+    rejoin::Lives,
     replica::Tuning,
 };
 

@@ -5,12 +5,11 @@ use bezant_bft::{
     codec,
     crypto::Domain,
     effects::{Effect, To},
-    ids::{Epoch, ReplicaId, SeqNo, View},
+    ids::{Epoch, ReplicaId, SeqNo, Source, View},
     limits,
     message::{PeerMessage, Request, SignedRequest, Status},
     misbehaviour::{Fault, Misbehaviour},
     replica::Tuning,
-    seal::Source,
 };
 use bytes::Bytes;
 

@@ -8,10 +8,9 @@ use bezant_bft::{
     },
     message::{
         AskProposals, AskState, Attach, CheckpointVote, ClientMessage, Content, Decided, NewView,
-        PeerMessage, PrePrepare, PreparedCertificate, Proposal, ReplicaMessage, Reply, ReplyClaim,
-        Request, Signed, SignedRequest, StatePart, Status, ViewChange, Vote,
+        PeerMessage, PrePrepare, PreparedCertificate, Proposal, Rejoin, ReplicaMessage, Reply,
+        ReplyClaim, Request, Signed, SignedRequest, StatePart, Status, ViewChange, Vote,
     },
-    rejoin::Rejoin,
 };
 use bytes::Bytes;
 use proptest::{array::uniform32, collection::vec, prelude::*};

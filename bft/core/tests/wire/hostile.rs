@@ -4,12 +4,13 @@ use bezant_bft::{
     codec,
     crypto::SigningKey,
     effects::{Durability, Effect, Effects},
-    ids::{Clock, ClusterId, Epoch, Instant, OrderedTime, ReplicaId},
+    ids::{Clock, ClusterId, Epoch, Instant, OrderedTime, ReplicaId, Source},
+    keyring::Keyring,
     limits,
     message::PeerMessage,
     misbehaviour::Fault,
     replica::{Replica, Tuning},
-    seal::{Batch, Keyring, Sealed, Source},
+    seal::{Batch, Sealed},
 };
 use proptest::{collection::vec, prelude::*};
 

@@ -10,9 +10,10 @@ use std::{
 use bezant_api::Answer;
 use bezant_bft::{
     evidence::{Accusation, Charge, Evidence},
+    ids::Source,
+    keyring::Keyring,
     limits::MAX_EVIDENCE_BYTES,
     message::Reply,
-    seal::{Keyring, Source},
 };
 use bezant_lab::local::view;
 use bezant_node::evidence::PREFIX;

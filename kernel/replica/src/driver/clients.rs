@@ -6,13 +6,13 @@
 use bezant_bft::{
     codec,
     crypto::{Claim, Domain},
-    ids::{ClientId, RequestNumber, SessionId},
+    ids::{ClientId, RequestNumber, SessionId, Source},
     message::{
         Attach, ClientMessage, ReplicaMessage, Reply, ReplyClaim, Signed, SignedRequest,
         attach_body,
     },
     misbehaviour::{Fault, Misbehaviour},
-    seal::{Sealed, Source},
+    seal::Sealed,
     service::{Admission, Replies, Service as _},
 };
 

@@ -2,10 +2,10 @@
 
 use bezant_bft::{
     effects::Input,
-    ids::ReplicaId,
+    ids::{ReplicaId, Source},
     message::PeerMessage,
     misbehaviour::Misbehaviour,
-    seal::{Batch, Sealed, Source},
+    seal::{Batch, Sealed},
     service::{Admission, Service as _},
 };
 

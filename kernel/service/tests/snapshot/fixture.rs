@@ -7,8 +7,9 @@ use bezant_bft::{
     crypto::{Checker, SigningKey},
     effects::Input,
     ids::{ClientId, ClusterId, Epoch, OrderedTime, RequestNumber, SeqNo, SessionId},
+    keyring::Keyring,
     message::{Reply, Request},
-    seal::{Batch, CheckedProposal, CheckedRequest, Keyring, Sealed},
+    seal::{Batch, CheckedProposal, CheckedRequest, Sealed},
     service::{Replies, Service},
 };
 use bezant_kernel::Kernel;

@@ -4,9 +4,9 @@ use bezant_bft::{
     crypto::Signature,
     ids::{ClientId, Digest, Life, ReplicaId},
     message::{
-        CheckpointVote, PeerMessage, PreparedCertificate, Proposal, Signed, SignedRequest, Vote,
+        CheckpointVote, PeerMessage, PreparedCertificate, Proposal, Rejoin, Signed, SignedRequest,
+        Vote,
     },
-    rejoin::Rejoin,
 };
 use bytes::Bytes;
 

@@ -11,10 +11,9 @@ use bezant_bft::{
     },
     message::{
         AskProposals, AskState, CheckpointVote, Content, Decided, NewView, PeerMessage, PrePrepare,
-        PreparedCertificate, Proposal, Request, Signed, SignedRequest, StatePart, Status,
+        PreparedCertificate, Proposal, Rejoin, Request, Signed, SignedRequest, StatePart, Status,
         ViewChange, Vote,
     },
-    rejoin::Rejoin,
 };
 use bytes::Bytes;
 

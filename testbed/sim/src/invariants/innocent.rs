@@ -1,7 +1,7 @@
 //! No correct replica is held guilty of what only a faulty one does, and what is said to
 //! be proof convicts.
 
-use bezant_bft::{evidence::Evidence, misbehaviour::Fault, seal::Source};
+use bezant_bft::{evidence::Evidence, ids::Source, misbehaviour::Fault};
 
 use super::{Common, Fact, Invariant};
 

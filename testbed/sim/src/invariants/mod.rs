@@ -21,9 +21,10 @@ use bezant_bft::{
     crypto::Checker,
     effects::{PersistId, Record},
     ids::{ClientId, Digest, ReplicaId, SeqNo, View},
+    keyring::Keyring,
     message::{PeerMessage, Reply, Vote},
     misbehaviour::Misbehaviour,
-    seal::{CheckedProposal, Keyring},
+    seal::CheckedProposal,
 };
 use bezant_kernel::Kernel;
 

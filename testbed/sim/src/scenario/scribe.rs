@@ -6,9 +6,8 @@ use std::{
 };
 
 use bezant_bft::{
-    ids::{ClientId, ReplicaId, RequestNumber, SeqNo},
+    ids::{ClientId, ReplicaId, RequestNumber, SeqNo, Source},
     message::Reply,
-    seal::Source,
 };
 use bytes::Bytes;
 

@@ -11,11 +11,11 @@ use bezant_bft::{
     crypto::SigningKey,
     effects::{Durability, PersistId, Record, To},
     evidence::Accusation,
-    ids::{ClientId, ClusterId, ReplicaId, SeqNo},
+    ids::{ClientId, ClusterId, ReplicaId, SeqNo, Source},
     message::{ClientMessage, PeerMessage, ReplicaMessage, Reply, Request},
     misbehaviour::Misbehaviour,
     quorum::Quorum,
-    seal::{Sealed, Source},
+    seal::Sealed,
     service::{Admission, Service as _},
     state::State,
 };

@@ -3,10 +3,9 @@
 use bezant_bft::{
     codec,
     crypto::{PublicKey, SigningKey},
-    ids::{ClusterId, Instant, ReplicaId},
+    ids::{ClusterId, Instant, ReplicaId, Source},
     limits::MAX_CLIENT_MESSAGE_BYTES,
     message::{Attach, ClientMessage, ReplicaMessage},
-    seal::Source,
 };
 use bezant_replica::LinkId;
 use bezant_session::{Config, Session, Target};

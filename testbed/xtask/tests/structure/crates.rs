@@ -181,7 +181,7 @@ const ANY_TEST_MAY_KNOW: &[&str] = &["bezant-model"];
 
 /// Dependencies that are there against the table, and to be cut. Nothing is added here: who
 /// cuts one takes its line away.
-const TOLERATED: &[(&str, &str)] = &[("bezant-extensions", "bezant-api")];
+const TOLERATED: &[(&str, &str)] = &[];
 
 /// Crates of others that do what a pure crate must not: sockets, clocks, files, threads that
 /// are not asked for, ambient randomness.

@@ -46,6 +46,11 @@ const PARTS: &[Parts] = &[
         module: "crate",
         name: "Kernel",
     },
+    Parts {
+        folder: "kernel/replica",
+        module: "crate::driver",
+        name: "Driver",
+    },
 ];
 
 /// A circle that is known and to be cut.
@@ -65,69 +70,7 @@ impl Known {
 }
 
 /// Circles that are still there. Nothing is added here: who cuts one takes its line away.
-const KNOWN: &[Known] = &[
-    Known {
-        folder: "bft/quic",
-        modules: &["accept", "dial", "fabric", "inbox", "link", "links"],
-    },
-    Known {
-        folder: "client/cli",
-        modules: &[
-            "args",
-            "commands",
-            "commands::access",
-            "commands::audit",
-            "commands::bench",
-            "commands::cluster",
-            "commands::completion",
-            "commands::config",
-            "commands::context",
-            "commands::demo",
-            "commands::dev",
-            "commands::export",
-            "commands::ext",
-            "commands::ext::logs",
-            "commands::ext::rehearse",
-            "commands::ext::replay",
-            "commands::ext::starter",
-            "commands::fault",
-            "commands::group",
-            "commands::hold",
-            "commands::node",
-            "commands::operation",
-            "commands::shell",
-            "commands::shell::complete",
-            "commands::sim",
-            "commands::space",
-            "commands::status",
-            "commands::watch",
-            "connect",
-            "print",
-            "target",
-        ],
-    },
-    Known {
-        folder: "client/lib",
-        modules: &["alive", "builder", "client", "watch"],
-    },
-    Known {
-        folder: "client/lib",
-        modules: &["recipes::guard", "recipes::line"],
-    },
-    Known {
-        folder: "kernel/node",
-        modules: &["crate", "admin"],
-    },
-    Known {
-        folder: "kernel/service",
-        modules: &[
-            "crate",
-            "extensions",
-            "extensions::hands",
-            "extensions::machine",
-        ],
-    },
-];
+const KNOWN: &[Known] = &[];
 
 /// How often a name may be passed on before it counts as defined.
 const MAX_REEXPORTS: usize = 8;
