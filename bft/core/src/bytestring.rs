@@ -1,4 +1,4 @@
-//! Keys, digests and signatures are written as byte strings.
+//! Encodes keys, digests and signatures as byte strings.
 //!
 //! serde's own way with `[u8; N]` is a tuple of N numbers, read and written one by
 //! one; messages are mostly digests and signatures. A byte string is copied as a

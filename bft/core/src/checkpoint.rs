@@ -1,4 +1,4 @@
-//! Checkpoints: votes on the service's state, and the watermarks they move.
+//! Collects checkpoint votes, and moves the watermarks (PBFT §4.3).
 //!
 //! Every `interval` numbers each replica signs the digest of its state; a
 //! strong quorum of equal votes makes the checkpoint *stable* and everything
@@ -20,7 +20,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertifiedState {
     /// The checkpoint.
-    pub number: SeqNo,
+    pub seq_no: SeqNo,
     /// The digest of the state.
     pub digest: Digest,
     /// The equal votes that certify it.
@@ -95,68 +95,68 @@ impl Checkpoints {
 
     /// Whether `number` ends a checkpoint interval.
     #[must_use]
-    pub const fn is_due(&self, number: SeqNo) -> bool {
-        number.0.is_multiple_of(self.interval)
+    pub const fn is_due(&self, seq_no: SeqNo) -> bool {
+        seq_no.0.is_multiple_of(self.interval)
     }
 
     /// Keeps a vote; the first of each replica for a number stands.
     pub fn add(&mut self, vote: Signed<CheckpointVote>) {
-        let number = vote.body.number;
-        if number <= self.low || !self.is_due(number) {
+        let seq_no = vote.body.seq_no;
+        if seq_no <= self.low || !self.is_due(seq_no) {
             return;
         }
-        if number > self.hold() {
+        if seq_no > self.hold() {
             self.add_far(vote);
             return;
         }
-        let votes = self.votes.entry(number).or_default();
+        let votes = self.votes.entry(seq_no).or_default();
         votes.entry(vote.body.replica).or_insert(vote);
     }
 
     /// Keeps a proof, a strong quorum of equal votes that was checked; true if it is news.
     pub fn prove(&mut self, votes: Vec<Signed<CheckpointVote>>) -> bool {
-        let number = votes.first().map(|vote| vote.body.number);
-        let number = number.unwrap_or_default();
-        if number <= self.low || !self.is_due(number) || self.proven.contains_key(&number) {
+        let seq_no = votes.first().map(|vote| vote.body.seq_no);
+        let seq_no = seq_no.unwrap_or_default();
+        if seq_no <= self.low || !self.is_due(seq_no) || self.proven.contains_key(&seq_no) {
             return false;
         }
-        self.proven.insert(number, votes);
+        self.proven.insert(seq_no, votes);
         if self.proven.len() > MAX_PROOFS {
             self.proven.pop_first();
         }
-        self.proven.contains_key(&number)
+        self.proven.contains_key(&seq_no)
     }
 
     /// Whether a proof for `number` would be news.
     #[must_use]
-    pub fn wants_proof(&self, number: SeqNo) -> bool {
-        number > self.low && !self.proven.contains_key(&number)
+    pub fn wants_proof(&self, seq_no: SeqNo) -> bool {
+        seq_no > self.low && !self.proven.contains_key(&seq_no)
     }
 
     /// The digest that a strong quorum voted for at `number` above the low watermark, and
     /// the votes. Whose vote was the last to come does not matter: a replica with another
     /// state than the quorum must learn of it from its own vote, too.
     #[must_use]
-    pub fn agreed(&self, number: SeqNo, quorum: Quorum) -> Option<CertifiedState> {
-        if number <= self.low {
+    pub fn agreed(&self, seq_no: SeqNo, quorum: Quorum) -> Option<CertifiedState> {
+        if seq_no <= self.low {
             return None;
         }
-        if let Some(votes) = self.proven.get(&number) {
+        if let Some(votes) = self.proven.get(&seq_no) {
             return Some(CertifiedState {
-                number,
+                seq_no,
                 digest: votes.first()?.body.digest,
                 votes: votes.clone(),
             });
         }
         let mut equal: BTreeMap<Digest, Vec<_>> = BTreeMap::new();
-        for vote in self.votes.get(&number)?.values() {
+        for vote in self.votes.get(&seq_no)?.values() {
             equal.entry(vote.body.digest).or_default().push(*vote);
         }
         let (digest, votes) = equal
             .into_iter()
             .find(|(_, votes)| votes.len() >= quorum.strong())?;
         Some(CertifiedState {
-            number,
+            seq_no,
             digest,
             votes,
         })
@@ -164,8 +164,8 @@ impl Checkpoints {
 
     /// The most replicas that can still vote alike at `number`, counting those not heard of.
     #[must_use]
-    pub fn most_alike(&self, number: SeqNo, quorum: Quorum) -> usize {
-        let Some(votes) = self.votes.get(&number) else {
+    pub fn most_alike(&self, seq_no: SeqNo, quorum: Quorum) -> usize {
+        let Some(votes) = self.votes.get(&seq_no) else {
             return quorum.n();
         };
         let mut equal: BTreeMap<Digest, usize> = BTreeMap::new();
@@ -176,28 +176,28 @@ impl Checkpoints {
         most + quorum.n().saturating_sub(votes.len())
     }
 
-    /// An earlier vote of the same replica for the same number, in the same life, that says
+    /// An earlier vote of the same replica for the same number, in the same incarnation, that says
     /// otherwise.
     #[must_use]
     pub fn contradicted(&self, vote: &CheckpointVote) -> Option<Signed<CheckpointVote>> {
-        let near = self.votes.get(&vote.number);
+        let near = self.votes.get(&vote.seq_no);
         let near = near.and_then(|votes| votes.get(&vote.replica));
-        let far = || self.far.get(&vote.replica)?.get(&vote.number);
+        let far = || self.far.get(&vote.replica)?.get(&vote.seq_no);
         let first = near.or_else(far)?;
-        let life = |vote: &CheckpointVote| (vote.epoch, vote.incarnation);
-        let contradicts = life(&first.body) == life(vote) && first.body.digest != vote.digest;
+        let nonce = |vote: &CheckpointVote| (vote.epoch, vote.incarnation);
+        let contradicts = nonce(&first.body) == nonce(vote) && first.body.digest != vote.digest;
         contradicts.then_some(*first)
     }
 
     /// Votes for another state at `number` than the one that `agreed` names.
     pub fn dissent(
         &self,
-        number: SeqNo,
+        seq_no: SeqNo,
         agreed: Digest,
     ) -> impl Iterator<Item = Signed<CheckpointVote>> + use<> {
         let votes = self
             .votes
-            .get(&number)
+            .get(&seq_no)
             .into_iter()
             .flat_map(BTreeMap::values);
         let dissent: Vec<_> = votes
@@ -209,7 +209,7 @@ impl Checkpoints {
 
     fn add_far(&mut self, vote: Signed<CheckpointVote>) {
         let votes = self.far.entry(vote.body.replica).or_default();
-        votes.entry(vote.body.number).or_insert(vote);
+        votes.entry(vote.body.seq_no).or_insert(vote);
         if votes.len() > MAX_FAR_VOTES {
             votes.pop_first();
         }
@@ -224,44 +224,44 @@ impl Checkpoints {
 
     /// The highest checkpoint above `number` that a strong quorum voted for alike.
     #[must_use]
-    pub fn certified(&self, number: SeqNo, quorum: Quorum) -> Option<CertifiedState> {
+    pub fn certified(&self, seq_no: SeqNo, quorum: Quorum) -> Option<CertifiedState> {
         let near = self.votes.values().flat_map(BTreeMap::values);
         let far = self.far.values().flat_map(BTreeMap::values);
         let mut alike: BTreeMap<(SeqNo, Digest), Vec<_>> = BTreeMap::new();
         for vote in near.chain(far) {
             let Signed { body, .. } = vote;
-            if body.number > number {
+            if body.seq_no > seq_no {
                 alike
-                    .entry((body.number, body.digest))
+                    .entry((body.seq_no, body.digest))
                     .or_default()
                     .push(*vote);
             }
         }
         let mut certified = alike.into_iter().rev();
         let counted = certified.find(|(_, votes)| votes.len() >= quorum.strong());
-        let counted = counted.map(|((number, digest), votes)| CertifiedState {
-            number,
+        let counted = counted.map(|((seq_no, digest), votes)| CertifiedState {
+            seq_no,
             digest,
             votes,
         });
-        let proven = self.proven.last_key_value().and_then(|(number, votes)| {
+        let proven = self.proven.last_key_value().and_then(|(seq_no, votes)| {
             Some(CertifiedState {
-                number: *number,
+                seq_no: *seq_no,
                 digest: votes.first()?.body.digest,
                 votes: votes.clone(),
             })
         });
         let found = [counted, proven].into_iter().flatten();
         found
-            .filter(|state| state.number > number)
-            .max_by_key(|state| state.number)
+            .filter(|state| state.seq_no > seq_no)
+            .max_by_key(|state| state.seq_no)
     }
 
     /// The highest checkpoint that peers proved to be stable, if any above the low watermark.
     #[must_use]
     pub fn proven(&self) -> SeqNo {
         let last = self.proven.last_key_value();
-        last.map_or(SeqNo(0), |(number, _)| *number)
+        last.map_or(SeqNo(0), |(seq_no, _)| *seq_no)
     }
 
     /// Numbers between the watermarks, and those kept below them for who lags.
@@ -284,26 +284,26 @@ impl Checkpoints {
     }
 
     /// This replica has the state `digest` after `number`.
-    pub fn reach(&mut self, number: SeqNo, digest: Digest) {
-        if number > self.low {
-            self.own.insert(number, digest);
+    pub fn reach(&mut self, seq_no: SeqNo, digest: Digest) {
+        if seq_no > self.low {
+            self.own.insert(seq_no, digest);
         }
     }
 
     /// The digest of this replica's state after `number`, if that is above the last stable one.
     #[must_use]
-    pub fn own(&self, number: SeqNo) -> Option<Digest> {
-        self.own.get(&number).copied()
+    pub fn own(&self, seq_no: SeqNo) -> Option<Digest> {
+        self.own.get(&seq_no).copied()
     }
 
     /// Numbers whose state this replica, `me`, has and did not vote on.
     #[must_use]
     pub fn owed(&self, me: ReplicaId) -> Vec<SeqNo> {
-        let voted = |number| {
-            let votes = self.votes.get(number);
+        let voted = |seq_no| {
+            let votes = self.votes.get(seq_no);
             votes.is_some_and(|votes| votes.contains_key(&me))
         };
-        let owed = self.own.keys().filter(|number| !voted(number));
+        let owed = self.own.keys().filter(|seq_no| !voted(seq_no));
         owed.copied().collect()
     }
 
@@ -311,22 +311,22 @@ impl Checkpoints {
     /// they close: who still needs the one needs the other.
     pub fn advance(
         &mut self,
-        number: SeqNo,
+        seq_no: SeqNo,
         mut proof: Vec<Signed<CheckpointVote>>,
         quorum: Quorum,
     ) {
-        if number <= self.low {
+        if seq_no <= self.low {
             return;
         }
         proof.truncate(quorum.strong());
-        (self.low, self.proof) = (number, proof);
+        (self.low, self.proof) = (seq_no, proof);
         let hold = self.hold();
         for votes in self.far.values_mut() {
             *votes = votes.split_off(&hold.next());
         }
         self.votes = self.votes.split_off(&self.kept_below().next());
-        self.proven = self.proven.split_off(&number.next());
-        self.own = self.own.split_off(&number.next());
+        self.proven = self.proven.split_off(&seq_no.next());
+        self.own = self.own.split_off(&seq_no.next());
     }
 
     /// Whether a checkpoint that was reached here is not stable yet.
@@ -344,12 +344,12 @@ mod tests {
         ids::{Epoch, Incarnation},
     };
 
-    fn vote(replica: u8, number: u64, state: u8) -> Signed<CheckpointVote> {
+    fn vote(replica: u8, seq_no: u64, state: u8) -> Signed<CheckpointVote> {
         let body = CheckpointVote {
             epoch: Epoch(0),
             replica: ReplicaId(replica),
             incarnation: Incarnation(0),
-            number: SeqNo(number),
+            seq_no: SeqNo(seq_no),
             digest: Digest([state; 32]),
         };
         Signed {
@@ -418,10 +418,10 @@ mod tests {
     #[test]
     fn votes_from_far_ahead_are_few() {
         let mut checkpoints = Checkpoints::new(10);
-        for number in (1000..2000).step_by(10) {
-            checkpoints.add(vote(2, number, 1));
+        for seq_no in (1000..2000).step_by(10) {
+            checkpoints.add(vote(2, seq_no, 1));
         }
-        let kept = checkpoints.far[&ReplicaId(2)].keys().map(|number| number.0);
+        let kept = checkpoints.far[&ReplicaId(2)].keys().map(|seq_no| seq_no.0);
         assert_eq!(kept.collect::<Vec<_>>(), [1960, 1970, 1980, 1990]);
     }
 
@@ -430,20 +430,20 @@ mod tests {
     fn votes_are_kept_as_long_as_the_log() {
         let quorum = Quorum::new(4).unwrap();
         let mut checkpoints = Checkpoints::new(10);
-        for number in (10..=1000).step_by(10) {
+        for seq_no in (10..=1000).step_by(10) {
             for replica in 0..4 {
-                checkpoints.add(vote(replica, number, 1));
+                checkpoints.add(vote(replica, seq_no, 1));
             }
-            checkpoints.advance(SeqNo(number), Vec::new(), quorum);
+            checkpoints.advance(SeqNo(seq_no), Vec::new(), quorum);
         }
         let kept: Vec<_> = checkpoints
             .votes_by(ReplicaId(2))
-            .map(|v| v.body.number.0)
+            .map(|v| v.body.seq_no.0)
             .collect();
         assert_eq!(kept, [970, 980, 990, 1000]);
         // Whatever a member says, only numbers of the window above are taken in.
-        for number in 900..3000 {
-            checkpoints.add(vote(0, number, 1));
+        for seq_no in 900..3000 {
+            checkpoints.add(vote(0, seq_no, 1));
         }
         assert_eq!(checkpoints.votes.len() as u64, 3 * WATERMARK_INTERVALS);
     }
@@ -459,7 +459,7 @@ mod tests {
         assert_eq!(checkpoints.agreed(SeqNo(10), quorum), None);
         assert!(checkpoints.prove(proof.clone()) && !checkpoints.prove(proof.clone()));
         let certified = CertifiedState {
-            number: SeqNo(10),
+            seq_no: SeqNo(10),
             digest: Digest([1; 32]),
             votes: proof.clone(),
         };
@@ -477,8 +477,8 @@ mod tests {
     #[test]
     fn proofs_are_bounded() {
         let mut checkpoints = Checkpoints::new(10);
-        for number in (10..=1000).step_by(10) {
-            checkpoints.prove((0..3).map(|replica| vote(replica, number, 1)).collect());
+        for seq_no in (10..=1000).step_by(10) {
+            checkpoints.prove((0..3).map(|replica| vote(replica, seq_no, 1)).collect());
         }
         assert_eq!(checkpoints.proven.len(), MAX_PROOFS);
         assert_eq!(checkpoints.proven(), SeqNo(1000));

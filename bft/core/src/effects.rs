@@ -1,4 +1,4 @@
-//! What goes into a step and what comes out: two closed enums.
+//! The input and the effects of a step: two closed enums.
 //!
 //! The state machine asks its driver to do things by returning [`Effect`]s and
 //! never does them itself. That a vote must be durable before it is sent is a
@@ -7,19 +7,19 @@
 use std::sync::Arc;
 
 use crate::{
-    ids::{Digest, Life, OrderedTime, ReplicaId, SeqNo, View},
+    ids::{Digest, IncarnationNonce, OrderedTime, ReplicaId, SeqNo, View},
     invariants::Violation,
     message::{
         AskProposals, AskState, CheckpointVote, NewView, PeerMessage, Rejoin, Signed, StatePart,
         Status, ViewChange, Vote,
     },
     misbehaviour::Misbehaviour,
-    rejoin::Lives,
-    seal::verified::{
-        CheckedDecision, CheckedNewView, CheckedPrePrepare, CheckedProposal, CheckedRequest,
-        CheckedViewChange, Linked, Verified,
-    },
+    rejoin::IncarnationTable,
     state::State,
+    verification::verified::{
+        CheckedDecision, CheckedNewView, CheckedPrePrepare, CheckedProposal, CheckedRequest,
+        CheckedViewChange, LinkAuthenticated, Verified,
+    },
 };
 
 /// Something that happened.
@@ -37,7 +37,7 @@ pub enum Input {
     /// A second-phase vote.
     Prepare(Verified<Signed<Vote>>),
     /// A third-phase vote, on its link's word.
-    Commit(Linked<Signed<Vote>>),
+    Commit(LinkAuthenticated<Signed<Vote>>),
     /// The outcome of [`Effect::CheckCommits`].
     CommitsChecked {
         /// Votes whose signature holds.
@@ -48,7 +48,7 @@ pub enum Input {
     /// A claim about the state.
     Checkpoint(Verified<Signed<CheckpointVote>>),
     /// Progress of a peer.
-    Status(Linked<Status>),
+    Status(LinkAuthenticated<Status>),
     /// A replica left its view.
     ViewChange(Verified<Arc<CheckedViewChange>>),
     /// A primary opens its view.
@@ -61,30 +61,30 @@ pub enum Input {
         from: ReplicaId,
     },
     /// A peer lacks proposals.
-    AskProposals(Linked<AskProposals>),
+    AskProposals(LinkAuthenticated<AskProposals>),
     /// A proposal that was asked for.
     Content(Verified<Arc<CheckedProposal>>),
     /// A peer lacks a state.
-    AskState(Linked<AskState>),
+    AskState(LinkAuthenticated<AskState>),
     /// A part of a state that was asked for.
-    State(Linked<StatePart>),
+    State(LinkAuthenticated<StatePart>),
     /// Proof that a checkpoint is stable: a strong quorum of equal votes.
     Stable(Verified<Vec<Signed<CheckpointVote>>>),
     /// The state handed over by [`Effect::Install`] is in place.
     Installed {
         /// Its number.
-        number: SeqNo,
+        seq_no: SeqNo,
         /// [`crate::service::Service::due`] of it.
         due: Option<OrderedTime>,
     },
-    /// A replica begins a new life.
+    /// A replica begins a new incarnation.
     Rejoin(Verified<Signed<Rejoin>>),
     /// A link to a replica came up.
     LinkUp(ReplicaId),
     /// The service executed everything up to this number.
     Executed {
         /// The number.
-        number: SeqNo,
+        seq_no: SeqNo,
         /// [`crate::service::Service::due`] now.
         due: Option<OrderedTime>,
     },
@@ -93,8 +93,8 @@ pub enum Input {
     /// must not vanish with a crash of those who voted.
     CheckpointSaved {
         /// The checkpoint: a multiple of the checkpoint interval that was executed.
-        number: SeqNo,
-        /// The digest of lives and service there.
+        seq_no: SeqNo,
+        /// The digest of incarnations and service there.
         state: Digest,
     },
     /// All records up to this one are durable (see [`Durability`]).
@@ -138,8 +138,8 @@ pub enum Record {
     ViewChange(Signed<ViewChange>),
     /// It entered a view.
     NewView(Signed<NewView>),
-    /// This replica began without a memory: the life it lives since.
-    Life(Life),
+    /// This replica began without a memory: the nonce of its incarnation since.
+    IncarnationNonce(IncarnationNonce),
 }
 
 /// To whom.
@@ -176,15 +176,15 @@ pub enum Effect {
     /// records handed over before are durable.
     Execute {
         /// The number.
-        number: SeqNo,
+        seq_no: SeqNo,
         /// The proposal.
         proposal: Arc<CheckedProposal>,
         /// At a checkpoint's number, what stands in front of the service's state
         /// ([`crate::rejoin::join_state`]).
-        lives: Option<Lives>,
+        incarnations: Option<IncarnationTable>,
     },
     /// Check these signatures when convenient and answer with [`Input::CommitsChecked`]
-    /// (see [`crate::seal::check_commits`]).
+    /// (see [`crate::verification::check_commits`]).
     CheckCommits(Vec<Signed<Vote>>),
     /// Records of numbers up to this one are no longer needed, but for the newest
     /// [`Record::ViewChange`] and [`Record::NewView`], once all records handed over before
@@ -193,7 +193,7 @@ pub enum Effect {
     /// A checkpoint is stable: the states at lower ones are no longer needed, but for some.
     Stable {
         /// The checkpoint.
-        number: SeqNo,
+        seq_no: SeqNo,
         /// Those that peers are fetching part by part.
         serving: Vec<SeqNo>,
     },
@@ -203,7 +203,7 @@ pub enum Effect {
         /// Who asks.
         to: ReplicaId,
         /// The checkpoint.
-        number: SeqNo,
+        seq_no: SeqNo,
         /// The first byte.
         offset: u64,
     },
@@ -212,7 +212,7 @@ pub enum Effect {
     /// answer with [`Input::Installed`].
     Install {
         /// The checkpoint.
-        number: SeqNo,
+        seq_no: SeqNo,
         /// The state.
         state: State,
     },

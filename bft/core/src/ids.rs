@@ -1,4 +1,4 @@
-//! The newtypes every other module counts, names and compares with.
+//! The newtypes of identifiers and numbers that every other module uses.
 //!
 //! Each identifier is a type of its own so that a view can never be passed
 //! where a sequence number is meant. All are plain data with a total order;
@@ -58,7 +58,7 @@ number!(
     "e"
 );
 number!(
-    /// A replica's life: raised when it rejoins after a loss of memory.
+    /// A replica's incarnation: raised when it rejoins after a loss of memory.
     Incarnation,
     "i"
 );
@@ -121,8 +121,8 @@ bytes32!(
     ClusterId
 );
 bytes32!(
-    /// A life of a replica that lost its memory: drawn at random when it began.
-    Life
+    /// An incarnation of a replica that lost its memory: drawn at random when it began.
+    IncarnationNonce
 );
 
 /// The driver's monotonic clock in microseconds since a start of its choosing.

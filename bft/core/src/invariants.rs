@@ -1,4 +1,4 @@
-//! What must hold of a replica after every step, in release builds too.
+//! Checks a replica's invariants after every step, in release builds too.
 //!
 //! A replica that breaks one of these stops ([`crate::effects::Effect::Halt`])
 //! rather than go on voting from a state it cannot trust. TigerBeetle's habit.
@@ -30,34 +30,34 @@ pub enum Violation {
         bound: usize,
     },
     /// A commit was sent without a prepared certificate.
-    #[error("sent a commit at number {number} of view {view} without being prepared")]
+    #[error("sent a commit at number {seq_no} of view {view} without being prepared")]
     CommitUnprepared {
         /// The number.
-        number: SeqNo,
+        seq_no: SeqNo,
         /// The view.
         view: View,
     },
     /// A vote of this replica counts for its own quorums and could be lost in a crash.
-    #[error("counts its own vote at number {number} of view {view} before its record is durable")]
+    #[error("counts its own vote at number {seq_no} of view {view} before its record is durable")]
     CountedBeforeDurable {
         /// The number.
-        number: SeqNo,
+        seq_no: SeqNo,
         /// The view.
         view: View,
     },
     /// A number was decided without a strong quorum of commits.
-    #[error("number {number} was decided by {votes} commits")]
+    #[error("number {seq_no} was decided by {votes} commits")]
     DecidedByFew {
         /// The number.
-        number: SeqNo,
+        seq_no: SeqNo,
         /// The commits.
         votes: usize,
     },
     /// Strong quorums decided two proposals at one number: more than f replicas lie.
-    #[error("number {number} was decided as {first} and as {second}")]
+    #[error("number {seq_no} was decided as {first} and as {second}")]
     DecidedTwice {
         /// The number.
-        number: SeqNo,
+        seq_no: SeqNo,
         /// What was decided first.
         first: Digest,
         /// What a later view decided.
@@ -72,10 +72,10 @@ pub enum Violation {
         got: SeqNo,
     },
     /// A strong quorum has another state than this replica at one number.
-    #[error("own state at number {number} is {own}, the cluster's is {agreed}")]
+    #[error("own state at number {seq_no} is {own}, the cluster's is {agreed}")]
     Diverged {
         /// The checkpoint's number.
-        number: SeqNo,
+        seq_no: SeqNo,
         /// The digest here.
         own: Digest,
         /// The digest of the quorum.
@@ -84,11 +84,11 @@ pub enum Violation {
     /// So many replicas have other states that no strong quorum can have the same: not all of
     /// those with another state than the most are faulty on their own, they share a bug.
     #[error(
-        "at number {number} at most {most} replicas can have the same state: no checkpoint can become stable"
+        "at number {seq_no} at most {most} replicas can have the same state: no checkpoint can become stable"
     )]
     Split {
         /// The checkpoint's number.
-        number: SeqNo,
+        seq_no: SeqNo,
         /// How many may still agree.
         most: usize,
     },

@@ -8,7 +8,7 @@ use crate::{
     crypto::{Claim, Domain, PublicKey},
     ids::{ClusterId, Digest, Epoch, ReplicaId},
     message::{Body, Signed, SignedRequest},
-    misbehaviour::Fault,
+    misbehaviour::Offence,
     quorum::Quorum,
 };
 
@@ -61,12 +61,12 @@ impl Keyring {
     }
 
     /// The claim that `signed` is its signer's in `domain`, after its epoch and membership
-    /// were found right. Whether it is of a life that counts is for the replica to say: it
+    /// were found right. Whether it is of an incarnation that counts is for the replica to say: it
     /// alone knows the log.
     ///
     /// # Errors
-    /// [`Fault`] if the body belongs to no current member.
-    pub fn claim<B: Body>(&self, signed: &Signed<B>, domain: Domain) -> Result<Claim, Fault> {
+    /// [`Offence`] if the body belongs to no current member.
+    pub fn claim<B: Body>(&self, signed: &Signed<B>, domain: Domain) -> Result<Claim, Offence> {
         let body = &signed.body;
         let key = self.member_key(body)?;
         Ok(Claim::encoded(
@@ -81,15 +81,15 @@ impl Keyring {
     /// The key of a body's signer, after its epoch and membership were found right.
     ///
     /// # Errors
-    /// [`Fault`] if the body belongs to no current member.
-    pub fn member_key<B: Body>(&self, body: &B) -> Result<PublicKey, Fault> {
+    /// [`Offence`] if the body belongs to no current member.
+    pub fn member_key<B: Body>(&self, body: &B) -> Result<PublicKey, Offence> {
         if body.epoch() != self.epoch {
-            return Err(Fault::WrongEpoch {
+            return Err(Offence::WrongEpoch {
                 said: body.epoch(),
                 is: self.epoch,
             });
         }
-        self.key(body.signer()).ok_or(Fault::NotAMember)
+        self.key(body.signer()).ok_or(Offence::NotAMember)
     }
 
     /// The claim that a request is its client's.

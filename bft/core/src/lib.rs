@@ -3,7 +3,7 @@
 //! This crate decides in which order requests are executed, although up to f
 //! of n >= 3f+1 replicas lie (Castro and Liskov, "Practical Byzantine Fault
 //! Tolerance", OSDI 1999). It knows nothing of tuples: an operation is bytes.
-//! Bytes come in as [`seal::Sealed`], are checked by a [`seal::Batch`], and go
+//! Bytes come in as [`verification::Unverified`], are checked by a [`verification::Batch`], and go
 //! through [`replica::Replica::step`], which answers with [`effects::Effect`]s.
 //! bezant-quic carries the messages, bezant-node drives the step function,
 //! bezant-kernel is the [`service::Service`] behind it.
@@ -35,10 +35,10 @@ pub mod quorum;
 pub mod record;
 pub mod rejoin;
 pub mod replica;
-pub mod seal;
 pub mod service;
 pub mod slot;
 pub mod state;
+pub mod verification;
 mod verifier;
 
 pub use bezant_codec as codec;

@@ -74,19 +74,19 @@ pub const STATE_PART_BYTES: usize = 256 * 1024;
 /// replica has not entered yet.
 pub const MAX_EARLY_PER_REPLICA: usize = 256;
 
-/// How often the patience with a primary doubles while views fail one after another.
-pub const MAX_PATIENCE_DOUBLINGS: u32 = 6;
+/// How often the view-change timeout doubles while views fail one after another.
+pub const MAX_TIMEOUT_DOUBLINGS: u32 = 6;
 
 /// How often the time between two requests for what lacks doubles while nothing comes:
 /// one stray vote for a number far ahead must not keep a cluster talking.
 pub const MAX_RESEND_DOUBLINGS: u32 = 4;
 
-/// Empty numbers under way at a time while somebody's new life waits for them. A primary that
-/// is as slow as it can be holds back that many at once, not each for itself.
+/// Empty numbers under way at a time while somebody's new incarnation waits for them. A primary
+/// that is as slow as it can be holds back that many at once, not each for itself.
 pub const MAX_EMPTY_IN_FLIGHT: u64 = 16;
 
-/// How often the time between two hints of an idle replica doubles.
-pub const MAX_HINT_DOUBLINGS: u32 = 4;
+/// How often the time between two heartbeats of an idle replica doubles.
+pub const MAX_HEARTBEAT_DOUBLINGS: u32 = 4;
 
 /// Public keys whose points are kept, so that their signatures are cheaper to check.
 pub const MAX_KNOWN_KEYS: usize = 8192;

@@ -1,7 +1,7 @@
-//! The messages: what replicas and clients say to each other.
+//! The messages between replicas, and between clients and replicas.
 //!
 //! These are plain data with one encoding ([`crate::codec`]); nothing here has
-//! been checked. [`crate::seal`] turns bytes into verified messages, and only
+//! been checked. [`crate::verification`] turns bytes into verified messages, and only
 //! those reach the state machine. docs/wire-format.md shows the layouts.
 
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use crate::{
     codec,
     crypto::{Domain, Signature, SigningKey, digest},
     ids::{
-        ClientId, ClusterId, Digest, Epoch, Incarnation, Life, OrderedTime, ReplicaId,
+        ClientId, ClusterId, Digest, Epoch, Incarnation, IncarnationNonce, OrderedTime, ReplicaId,
         RequestNumber, SeqNo, SessionId, View,
     },
 };
@@ -68,12 +68,12 @@ pub struct Proposal {
     pub time: OrderedTime,
     /// The requests, executed in this order. Empty is the null request (PBFT §4.4).
     pub requests: Vec<SignedRequest>,
-    /// Lives that begin, after the requests; at most
+    /// Incarnations that begin, after the requests; at most
     /// [`crate::limits::MAX_REJOINS_PER_PROPOSAL`].
     pub rejoins: Vec<Signed<Rejoin>>,
 }
 
-/// The digest of a proposal with this time, these request digests and these lives.
+/// The digest of a proposal with this time, these request digests and these incarnations.
 #[must_use]
 pub fn proposal_digest(
     time: OrderedTime,
@@ -118,17 +118,17 @@ pub struct Vote {
     pub epoch: Epoch,
     /// Who votes.
     pub replica: ReplicaId,
-    /// The voter's life; votes of an earlier life are void.
+    /// The voter's incarnation; votes of an earlier incarnation are void.
     pub incarnation: Incarnation,
     /// The view.
     pub view: View,
     /// The sequence number.
-    pub number: SeqNo,
+    pub seq_no: SeqNo,
     /// The digest of the proposal at that number.
     pub digest: Digest,
 }
 
-/// A replica's wish to begin a life. Ordered in a [`Proposal`].
+/// A replica's request to begin an incarnation. Ordered in a [`Proposal`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Rejoin {
     /// Configuration.
@@ -137,8 +137,8 @@ pub struct Rejoin {
     pub replica: ReplicaId,
     /// The incarnation it asks for: one more than the last that the log gave it.
     pub incarnation: Incarnation,
-    /// Which life asks, drawn at random when it began.
-    pub life: Life,
+    /// Which incarnation asks, drawn at random when it began.
+    pub nonce: IncarnationNonce,
 }
 
 /// A replica's claim about the service's state after executing a number.
@@ -148,10 +148,10 @@ pub struct CheckpointVote {
     pub epoch: Epoch,
     /// Who votes.
     pub replica: ReplicaId,
-    /// The voter's life.
+    /// The voter's incarnation.
     pub incarnation: Incarnation,
     /// The last number executed.
-    pub number: SeqNo,
+    pub seq_no: SeqNo,
     /// The state's digest after it.
     pub digest: Digest,
 }
@@ -174,7 +174,7 @@ pub struct ViewChange {
     pub epoch: Epoch,
     /// Who left.
     pub replica: ReplicaId,
-    /// Its life.
+    /// Its incarnation.
     pub incarnation: Incarnation,
     /// The view it wants to enter.
     pub view: View,
@@ -195,7 +195,7 @@ pub struct NewView {
     pub epoch: Epoch,
     /// The primary.
     pub replica: ReplicaId,
-    /// Its life.
+    /// Its incarnation.
     pub incarnation: Incarnation,
     /// The view.
     pub view: View,
@@ -220,7 +220,7 @@ impl Signed<ViewChange> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decided {
     /// The number.
-    pub number: SeqNo,
+    pub seq_no: SeqNo,
     /// The proposal.
     pub proposal: Proposal,
     /// A commit certificate. Empty while the sender has none: then this is its claim,
@@ -239,7 +239,7 @@ pub struct AskProposals {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
     /// The number it was asked for.
-    pub number: SeqNo,
+    pub seq_no: SeqNo,
     /// The proposal.
     pub proposal: Proposal,
 }
@@ -248,7 +248,7 @@ pub struct Content {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AskState {
     /// The checkpoint.
-    pub number: SeqNo,
+    pub seq_no: SeqNo,
     /// The first byte wanted.
     pub offset: u64,
 }
@@ -257,7 +257,7 @@ pub struct AskState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatePart {
     /// The checkpoint.
-    pub number: SeqNo,
+    pub seq_no: SeqNo,
     /// The length of the whole.
     pub total: u64,
     /// Where this part begins.
@@ -272,7 +272,7 @@ pub trait Body: Serialize + Clone {
     fn signer(&self) -> ReplicaId;
     /// The configuration named under the signature.
     fn epoch(&self) -> Epoch;
-    /// The life named under the signature.
+    /// The incarnation named under the signature.
     fn incarnation(&self) -> Incarnation;
 }
 
@@ -320,7 +320,7 @@ pub struct PrePrepare {
     pub proposal: Proposal,
 }
 
-/// Where a replica stands; a hint that lets others send what it lacks. Only ever
+/// Where a replica stands; a report that lets others send what it lacks. Only ever
 /// about the sender, believed on its link's word, and never counted as a vote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -370,7 +370,7 @@ pub enum PeerMessage {
     /// Passed on by anybody, and judged as a whole: what one of its signers said before to
     /// somebody else does not matter.
     Stable(Vec<Signed<CheckpointVote>>),
-    /// A replica that forgot what it said begins a new life; passed on by anybody.
+    /// A replica that forgot what it said begins a new incarnation; passed on by anybody.
     Rejoin(Signed<Rejoin>),
 }
 
@@ -427,7 +427,7 @@ pub struct Reply {
     /// The request answered.
     pub number: RequestNumber,
     /// The sequence number at which the answer came about: a fencing token.
-    pub position: SeqNo,
+    pub seq_no: SeqNo,
     /// The encoded answer.
     pub result: Bytes,
 }
@@ -439,7 +439,7 @@ pub struct ReplyClaim {
     pub epoch: Epoch,
     /// Who says so.
     pub replica: ReplicaId,
-    /// Its life.
+    /// Its incarnation.
     pub incarnation: Incarnation,
     /// Whom the reply is for.
     pub client: ClientId,

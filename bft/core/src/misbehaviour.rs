@@ -1,4 +1,4 @@
-//! What a peer or client may do wrong, as values: who, and what.
+//! Offences of peers and clients, as values: who, and what.
 //!
 //! A correct replica never panics on what it is sent. It turns the fault into
 //! a [`Misbehaviour`], which the driver logs, counts and, where it carries a
@@ -20,7 +20,7 @@ pub struct Misbehaviour {
     /// Who.
     pub who: Source,
     /// What.
-    pub what: Fault,
+    pub what: Offence,
     /// What convicts the signer of what was sent, who need not be the one who sent it. Made
     /// only of what was checked: [`Evidence::verify`] says the same.
     pub proof: Option<Box<Evidence>>,
@@ -29,7 +29,7 @@ pub struct Misbehaviour {
 impl Misbehaviour {
     /// Blames `who` for `what`.
     #[must_use]
-    pub const fn new(who: Source, what: Fault) -> Self {
+    pub const fn new(who: Source, what: Offence) -> Self {
         let proof = None;
         Self { who, what, proof }
     }
@@ -37,7 +37,7 @@ impl Misbehaviour {
     /// The same with a proof; one that could not be judged later is left out.
     #[must_use]
     pub fn with_proof(mut self, proof: Option<Box<Evidence>>) -> Self {
-        self.proof = proof.filter(|evidence| evidence.is_of_first_lives());
+        self.proof = proof.filter(|evidence| evidence.is_of_first_incarnations());
         self
     }
 }
@@ -54,7 +54,7 @@ impl fmt::Display for Misbehaviour {
 /// A fault in something received.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Fault {
+pub enum Offence {
     /// The frame was no message.
     #[error("sent bytes that are no message: {0}")]
     Undecodable(DecodeError),
@@ -71,15 +71,15 @@ pub enum Fault {
     #[error("sent a message with a bad signature")]
     BadSignature,
     /// The configuration named is not the current one.
-    #[error("spoke in epoch {said} while the cluster is in {is}")]
+    #[error("sent a message of epoch {said} while the cluster is in {is}")]
     WrongEpoch {
         /// The epoch named.
         said: Epoch,
         /// The epoch in force.
         is: Epoch,
     },
-    /// The life named is not the sender's current one.
-    #[error("spoke in the void life {said}")]
+    /// The incarnation named is not the sender's current one.
+    #[error("sent a message of the void incarnation {said}")]
     WrongIncarnation {
         /// The incarnation named.
         said: Incarnation,
@@ -100,7 +100,7 @@ pub enum Fault {
         view: View,
     },
     /// Too much of a view this replica is not in.
-    #[error("spoke in view {said} while this replica is in {is}")]
+    #[error("sent a message of view {said} while this replica is in {is}")]
     WrongView {
         /// The view named.
         said: View,
@@ -108,10 +108,10 @@ pub enum Fault {
         is: View,
     },
     /// The digest voted on is not the proposal's.
-    #[error("sent at number {number} a proposal that is not the one it voted for")]
+    #[error("sent at number {seq_no} a proposal that is not the one it voted for")]
     DigestMismatch {
         /// The number.
-        number: SeqNo,
+        seq_no: SeqNo,
     },
     /// A proposal with more requests than allowed.
     #[error("proposed {requests} requests at once, more than allowed")]
@@ -128,10 +128,10 @@ pub enum Fault {
         here: OrderedTime,
     },
     /// A number beyond what may be in flight.
-    #[error("spoke of number {number}, beyond the window that ends at {high}")]
+    #[error("sent a message for sequence number {seq_no}, beyond the window that ends at {high}")]
     BeyondWindow {
         /// The number.
-        number: SeqNo,
+        seq_no: SeqNo,
         /// The last number taken in.
         high: SeqNo,
     },
@@ -139,7 +139,7 @@ pub enum Fault {
     #[error("sent a certificate that proves nothing")]
     BadCertificate,
     /// A view change with certificates that do not hold; those that do count.
-    #[error("left for view {view} with certificates that do not hold")]
+    #[error("sent a view change for view {view} with invalid certificates")]
     FlawedViewChange {
         /// The view.
         view: View,
@@ -151,22 +151,22 @@ pub enum Fault {
         view: View,
     },
     /// Two view changes or new views for one view.
-    #[error("told two stories about view {view}")]
-    TwoStories {
+    #[error("sent conflicting view changes for view {view}")]
+    ConflictingViewChanges {
         /// The view.
         view: View,
     },
     /// Two states after one number.
-    #[error("vouched for two states after number {number}")]
+    #[error("vouched for two states after number {seq_no}")]
     TwoStates {
         /// The number.
-        number: SeqNo,
+        seq_no: SeqNo,
     },
     /// Another state than a strong quorum's.
-    #[error("vouched for a state after number {number} that is not the certified one")]
+    #[error("vouched for a state after number {seq_no} that is not the certified one")]
     FalseState {
         /// The number.
-        number: SeqNo,
+        seq_no: SeqNo,
     },
     /// More proposals asked for at once than allowed.
     #[error("asked for {wanted} proposals at once, more than allowed")]
@@ -175,13 +175,13 @@ pub enum Fault {
         wanted: usize,
     },
     /// Parts of a state that do not make the state that was certified.
-    #[error("sent a state for number {number} that is not the certified one")]
+    #[error("sent a state for number {seq_no} that is not the certified one")]
     WrongState {
         /// The checkpoint.
-        number: SeqNo,
+        seq_no: SeqNo,
     },
     /// Two different votes of one phase for one (view, number): both are signed.
-    #[error("voted for two proposals at number {} of view {}", first.body.number, first.body.view)]
+    #[error("voted for two proposals at number {} of view {}", first.body.seq_no, first.body.view)]
     Equivocation {
         /// Its phase.
         phase: Phase,

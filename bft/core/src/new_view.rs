@@ -10,20 +10,20 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     ids::{Digest, SeqNo},
     message::{NewView, Vote},
-    seal::verified::{CheckedProposal, CheckedViewChange},
+    verification::verified::{CheckedProposal, CheckedViewChange},
 };
 
 /// What the primary of a new view votes for at one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PlannedVote {
-    pub(crate) number: SeqNo,
+    pub(crate) seq_no: SeqNo,
     pub(crate) digest: Digest,
 }
 
 impl PlannedVote {
     const fn of(vote: &Vote) -> Self {
         Self {
-            number: vote.number,
+            seq_no: vote.seq_no,
             digest: vote.digest,
         }
     }
@@ -56,8 +56,8 @@ impl NewViewPlan {
         let mut best: BTreeMap<SeqNo, Vote> = BTreeMap::new();
         for certificate in changes.iter().flat_map(|change| change.prepared()) {
             let vote = certificate.pre_prepare.body;
-            if vote.number > stable {
-                let entry = best.entry(vote.number).or_insert(vote);
+            if vote.seq_no > stable {
+                let entry = best.entry(vote.seq_no).or_insert(vote);
                 if vote.view > entry.view {
                     *entry = vote;
                 }
@@ -66,9 +66,9 @@ impl NewViewPlan {
         let null = CheckedProposal::null().digest();
         let last = best.keys().next_back().copied().unwrap_or(stable);
         let numbers = (stable.0..last.0).map(|before| SeqNo(before).next());
-        let entries = numbers.map(|number| {
-            let digest = best.get(&number).map_or(null, |vote| vote.digest);
-            PlannedVote { number, digest }
+        let entries = numbers.map(|seq_no| {
+            let digest = best.get(&seq_no).map_or(null, |vote| vote.digest);
+            PlannedVote { seq_no, digest }
         });
         Self {
             stable,

@@ -1,4 +1,4 @@
-//! Verified requests that are not executed yet, in order of arrival.
+//! The pool: verified requests that are not executed yet, in order of arrival.
 //!
 //! The primary proposes from the front; every replica keeps what it knows, so
 //! that a request dropped by the primary is noticed and its signature is never
@@ -14,7 +14,7 @@ use crate::{
     ids::{ClientId, Digest, Instant, RequestNumber, SessionId},
     invariants::Violation,
     limits,
-    seal::verified::CheckedRequest,
+    verification::verified::CheckedRequest,
 };
 
 /// Why a request was not taken in.
@@ -153,15 +153,15 @@ impl Pool {
         self.entries.is_empty()
     }
 
-    /// Requests older by `patience_us` than one that was proposed before them: the
+    /// Requests older by `view_change_timeout_us` than one that was proposed before them: the
     /// primary may not have them. Each is named once.
-    pub fn overtaken(&mut self, patience_us: u64) -> Vec<Arc<CheckedRequest>> {
+    pub fn overtaken(&mut self, view_change_timeout_us: u64) -> Vec<Arc<CheckedRequest>> {
         let mut overtaken = Vec::new();
         for digest in &self.queue {
             let Some(entry) = self.entries.get_mut(digest) else {
                 continue;
             };
-            if entry.since.after_us(patience_us) > self.youngest_proposed {
+            if entry.since.after_us(view_change_timeout_us) > self.youngest_proposed {
                 break;
             }
             if !entry.proposed && !entry.passed_on {
@@ -239,11 +239,12 @@ impl Pool {
         self.youngest_proposed = Instant::default();
     }
 
-    /// Whether a request waits that is older by `patience_us` than one proposed before it.
+    /// Whether a request waits that is older by `view_change_timeout_us` than one proposed before
+    /// it.
     #[must_use]
-    pub fn is_passed_over(&self, patience_us: u64) -> bool {
+    pub fn is_passed_over(&self, view_change_timeout_us: u64) -> bool {
         self.waits_since()
-            .is_some_and(|since| since.after_us(patience_us) <= self.youngest_proposed)
+            .is_some_and(|since| since.after_us(view_change_timeout_us) <= self.youngest_proposed)
     }
 
     /// Forgets an executed request, and all others for its place: none of them will be

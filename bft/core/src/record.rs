@@ -1,4 +1,4 @@
-//! Records as bytes: what a journal keeps, and how a replica reads itself again.
+//! Encodes and decodes records, which a journal keeps and a restarting replica reads.
 //!
 //! A [`Record`] holds checked messages, which have no encoding of their own so
 //! that nobody can make one from bytes. What is written is the plain message;
@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     codec::{self, DecodeError},
     effects::Record,
-    ids::{Life, OrderedTime, SeqNo},
+    ids::{IncarnationNonce, OrderedTime, SeqNo},
     message::{
         CheckpointVote, NewView, PrePrepare, Rejoin, Signed, SignedRequest, ViewChange, Vote,
     },
-    seal::verified::CheckedPrePrepare,
+    verification::verified::CheckedPrePrepare,
 };
 
 /// Why bytes are no record of this replica.
@@ -27,10 +27,10 @@ pub enum RecordError {
     #[error("no record: {0}")]
     Undecodable(#[from] DecodeError),
     /// A proposal is not the one its vote names.
-    #[error("the proposal recorded for number {number} is not the one voted for")]
+    #[error("the proposal recorded for number {seq_no} is not the one voted for")]
     DigestMismatch {
         /// The number.
-        number: SeqNo,
+        seq_no: SeqNo,
     },
 }
 
@@ -42,17 +42,17 @@ pub enum Lifetime {
     Number(SeqNo),
     /// Until the next record of its kind, and until every record of a number between the two
     /// is gone: it says where the replica stands, and what a vote of that time is about.
-    Latest(Standing),
+    Latest(RecordKind),
 }
 
 /// Where a replica stands, apart from numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
+pub enum RecordKind {
     /// The view it left for.
     Left,
     /// The view it entered.
     Entered,
-    /// The life it lives.
+    /// The nonce of its incarnation.
     Alive,
 }
 
@@ -61,12 +61,12 @@ impl Record {
     #[must_use]
     pub fn lifetime(&self) -> Lifetime {
         Lifetime::Number(match self {
-            Self::PrePrepare(message) => message.vote.body.number,
-            Self::Prepare(vote) | Self::Commit { vote, .. } => vote.body.number,
+            Self::PrePrepare(message) => message.vote.body.seq_no,
+            Self::Prepare(vote) | Self::Commit { vote, .. } => vote.body.seq_no,
             Self::Stable(_) => self.stable().unwrap_or_default(),
-            Self::ViewChange(_) => return Lifetime::Latest(Standing::Left),
-            Self::NewView(_) => return Lifetime::Latest(Standing::Entered),
-            Self::Life(_) => return Lifetime::Latest(Standing::Alive),
+            Self::ViewChange(_) => return Lifetime::Latest(RecordKind::Left),
+            Self::NewView(_) => return Lifetime::Latest(RecordKind::Entered),
+            Self::IncarnationNonce(_) => return Lifetime::Latest(RecordKind::Alive),
         })
     }
 
@@ -74,7 +74,7 @@ impl Record {
     #[must_use]
     pub fn stable(&self) -> Option<SeqNo> {
         match self {
-            Self::Stable(votes) => votes.first().map(|vote| vote.body.number),
+            Self::Stable(votes) => votes.first().map(|vote| vote.body.seq_no),
             _ => None,
         }
     }
@@ -99,7 +99,7 @@ impl Record {
             Self::Stable(votes) => Written::Stable(votes),
             Self::ViewChange(signed) => Written::ViewChange(signed),
             Self::NewView(signed) => Written::NewView(signed),
-            Self::Life(life) => Written::Life(life),
+            Self::IncarnationNonce(nonce) => Written::IncarnationNonce(nonce),
         })
     }
 
@@ -110,9 +110,9 @@ impl Record {
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         Ok(match codec::decode(bytes)? {
             Read::PrePrepare(message) => {
-                let number = message.vote.body.number;
+                let seq_no = message.vote.body.seq_no;
                 let checked = CheckedPrePrepare::from_own_record(message)
-                    .ok_or(RecordError::DigestMismatch { number })?;
+                    .ok_or(RecordError::DigestMismatch { seq_no })?;
                 Self::PrePrepare(checked)
             }
             Read::Prepare(vote) => Self::Prepare(vote),
@@ -120,7 +120,7 @@ impl Record {
             Read::Stable(votes) => Self::Stable(votes),
             Read::ViewChange(signed) => Self::ViewChange(signed),
             Read::NewView(signed) => Self::NewView(signed),
-            Read::Life(life) => Self::Life(life),
+            Read::IncarnationNonce(nonce) => Self::IncarnationNonce(nonce),
         })
     }
 }
@@ -145,7 +145,7 @@ enum Written<'a> {
     Stable(&'a [Signed<CheckpointVote>]),
     ViewChange(&'a Signed<ViewChange>),
     NewView(&'a Signed<NewView>),
-    Life(&'a Life),
+    IncarnationNonce(&'a IncarnationNonce),
 }
 
 /// A record as it is read.
@@ -160,5 +160,5 @@ enum Read {
     Stable(Vec<Signed<CheckpointVote>>),
     ViewChange(Signed<ViewChange>),
     NewView(Signed<NewView>),
-    Life(Life),
+    IncarnationNonce(IncarnationNonce),
 }

@@ -1,4 +1,4 @@
-//! What ordering asks of the service it feeds: admission, execution, its state as bytes.
+//! The interface of the replicated service: admission, execution, snapshots.
 //!
 //! The service is pure too; the node and the simulator drive both through this
 //! trait, so that neither has a way of its own.
@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crate::{
     ids::{ClientId, OrderedTime, SeqNo},
     message::{Reply, Request},
-    seal::verified::CheckedProposal,
     state::{BadSnapshot, State},
+    verification::verified::CheckedProposal,
 };
 
 /// What the service knows of a request before it is ordered. Only a hint that saves
@@ -36,7 +36,7 @@ pub trait Service {
     fn admit(&self, request: &Request) -> Admission;
 
     /// Applies a decided proposal at `number` and appends the replies it caused.
-    fn execute(&mut self, number: SeqNo, proposal: &Arc<CheckedProposal>, replies: &mut Replies);
+    fn execute(&mut self, seq_no: SeqNo, proposal: &Arc<CheckedProposal>, replies: &mut Replies);
 
     /// The earliest agreed time at which something in the state expires, by itself and
     /// without a request. Executing a proposal moves it beyond the time then agreed;

@@ -1,4 +1,4 @@
-//! One sequence number's way to a decision: pre-prepare, prepares, commits.
+//! A slot: the votes on one sequence number, from pre-prepare to decision.
 //!
 //! A slot only collects and counts; when to vote is the replica's business
 //! ([`crate::replica`]). Votes are kept by voter, so that nobody counts twice,
@@ -14,9 +14,9 @@ use crate::{
     ids::{Digest, ReplicaId, SeqNo, View},
     invariants::Violation,
     message::{Phase, PreparedCertificate, Signed, Vote},
-    misbehaviour::Fault,
+    misbehaviour::Offence,
     quorum::Quorum,
-    seal::verified::{CheckedPrePrepare, CheckedProposal},
+    verification::verified::{CheckedPrePrepare, CheckedProposal},
 };
 
 /// A commit vote and whether its signature was checked.
@@ -71,7 +71,7 @@ struct Decision {
 /// The state of one number.
 #[derive(Clone, Debug)]
 pub struct Slot {
-    number: SeqNo,
+    seq_no: SeqNo,
     view: View,
     /// The primary's vote, and the proposal unless it is still to be fetched.
     pre_prepare: Option<(Signed<Vote>, Option<Arc<CheckedProposal>>)>,
@@ -91,9 +91,9 @@ pub struct Slot {
 impl Slot {
     /// An empty slot.
     #[must_use]
-    pub const fn new(number: SeqNo, view: View) -> Self {
+    pub const fn new(seq_no: SeqNo, view: View) -> Self {
         Self {
-            number,
+            seq_no,
             view,
             pre_prepare: None,
             prepares: BTreeMap::new(),
@@ -205,8 +205,8 @@ impl Slot {
     /// Accepts the first pre-prepare; the same again is nothing new.
     ///
     /// # Errors
-    /// [`Fault::Equivocation`] if the primary signed another digest before: the first stands.
-    pub fn accept(&mut self, message: CheckedPrePrepare) -> Result<bool, Fault> {
+    /// [`Offence::Equivocation`] if the primary signed another digest before: the first stands.
+    pub fn accept(&mut self, message: CheckedPrePrepare) -> Result<bool, Offence> {
         match &mut self.pre_prepare {
             None => {
                 self.pre_prepare = Some((message.vote, Some(message.proposal)));
@@ -217,7 +217,7 @@ impl Slot {
                 proposal.get_or_insert(message.proposal);
                 Ok(lacked)
             }
-            // What was said in another life is no contradiction.
+            // What was said in another incarnation is no contradiction.
             Some((first, _)) if first.body.incarnation != message.vote.body.incarnation => {
                 Ok(false)
             }
@@ -244,8 +244,8 @@ impl Slot {
     /// Adds a backup's prepare; the first of each backup stands.
     ///
     /// # Errors
-    /// [`Fault::Equivocation`] if the backup signed another digest before.
-    pub fn add_prepare(&mut self, vote: Signed<Vote>) -> Result<bool, Fault> {
+    /// [`Offence::Equivocation`] if the backup signed another digest before.
+    pub fn add_prepare(&mut self, vote: Signed<Vote>) -> Result<bool, Offence> {
         match self.prepares.get(&vote.body.replica) {
             None => {
                 self.prepares.insert(vote.body.replica, vote);
@@ -560,12 +560,12 @@ impl Slot {
     /// # Errors
     /// [`Violation`] naming what does not.
     pub fn invariants(&self, quorum: Quorum, durable: PersistId) -> Result<(), Violation> {
-        let (number, view) = (self.number, self.view);
+        let (seq_no, view) = (self.seq_no, self.view);
         if self.counts_too_early(durable) {
-            return Err(Violation::CountedBeforeDurable { number, view });
+            return Err(Violation::CountedBeforeDurable { seq_no, view });
         }
         if self.has_own_commit() && !self.is_prepared(quorum) {
-            return Err(Violation::CommitUnprepared { number, view });
+            return Err(Violation::CommitUnprepared { seq_no, view });
         }
         if let Some(decision) = &self.decision {
             self.decision_holds(decision, quorum)?;
@@ -602,17 +602,17 @@ impl Slot {
 
     /// What a strong quorum committed in this view is what was decided, in whatever view.
     fn decision_holds(&self, decision: &Decision, quorum: Quorum) -> Result<(), Violation> {
-        let (number, decided) = (self.number, decision.proposal.digest());
+        let (seq_no, decided) = (self.seq_no, decision.proposal.digest());
         let votes = self.matching_commits().count();
         if !decision.claimed && votes < quorum.strong() {
-            return Err(Violation::DecidedByFew { number, votes });
+            return Err(Violation::DecidedByFew { seq_no, votes });
         }
         if let Some(digest) = self.digest()
             && digest != decided
             && self.commits_for(digest) >= quorum.strong()
         {
             return Err(Violation::DecidedTwice {
-                number,
+                seq_no,
                 first: decided,
                 second: digest,
             });
@@ -622,15 +622,15 @@ impl Slot {
 }
 
 /// Whether two votes of one phase for one place are for different things. What was said in
-/// another life is no contradiction.
+/// another incarnation is no contradiction.
 fn contradict(first: &Vote, second: &Vote) -> bool {
     (first.epoch, first.incarnation) == (second.epoch, second.incarnation)
         && first.view == second.view
         && first.digest != second.digest
 }
 
-fn equivocation(phase: Phase, first: Signed<Vote>, second: Signed<Vote>) -> Fault {
-    Fault::Equivocation {
+fn equivocation(phase: Phase, first: Signed<Vote>, second: Signed<Vote>) -> Offence {
+    Offence::Equivocation {
         phase,
         first: Box::new(first),
         second: Box::new(second),
@@ -651,7 +651,7 @@ mod tests {
             replica: ReplicaId(replica),
             incarnation: Incarnation(0),
             view: View(0),
-            number: SeqNo(1),
+            seq_no: SeqNo(1),
             digest,
         };
         Signed {
@@ -795,10 +795,10 @@ mod tests {
         slot.add_prepare(vote(1, digest)).unwrap();
         assert_eq!(slot.invariants(quorum(), PersistId(0)), Ok(()));
         slot.cast_commit(vote(1, digest), PersistId(0));
-        let (number, view) = (SeqNo(1), View(0));
+        let (seq_no, view) = (SeqNo(1), View(0));
         assert_eq!(
             slot.invariants(quorum(), PersistId(0)),
-            Err(Violation::CommitUnprepared { number, view })
+            Err(Violation::CommitUnprepared { seq_no, view })
         );
     }
 
@@ -810,7 +810,7 @@ mod tests {
         assert_eq!(slot.invariants(quorum(), PersistId(0)), Ok(()));
         slot.commits.remove(&ReplicaId(2));
         let few = Violation::DecidedByFew {
-            number: SeqNo(1),
+            seq_no: SeqNo(1),
             votes: 2,
         };
         assert_eq!(slot.invariants(quorum(), PersistId(0)), Err(few));

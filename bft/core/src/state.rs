@@ -1,4 +1,4 @@
-//! A state as bytes, in parts: what replicas vote on, keep and send.
+//! A state as a list of parts: what replicas vote on, keep and send.
 //!
 //! A checkpoint comes every few hundred milliseconds, on the path of an operation, and most of
 //! a large state did not change since the one before. So a service gives its state in parts
@@ -106,7 +106,7 @@ impl State {
         let lengths = self.parts.iter().map(|part| part.bytes.len());
         let numbers = std::iter::once(self.parts.len()).chain(lengths);
         numbers
-            .flat_map(|number| (number as u64).to_le_bytes())
+            .flat_map(|seq_no| (seq_no as u64).to_le_bytes())
             .collect()
     }
 
@@ -157,17 +157,17 @@ impl State {
     /// [`BadSnapshot`] for any other bytes.
     pub fn decode(bytes: &[u8]) -> Result<Self, BadSnapshot> {
         let bad = || BadSnapshot("its parts are not what it says they are".to_owned());
-        let number = |bytes: &mut &[u8]| {
-            let (number, rest) = bytes.split_first_chunk()?;
+        let seq_no = |bytes: &mut &[u8]| {
+            let (seq_no, rest) = bytes.split_first_chunk()?;
             *bytes = rest;
-            usize::try_from(u64::from_le_bytes(*number)).ok()
+            usize::try_from(u64::from_le_bytes(*seq_no)).ok()
         };
         let mut rest = bytes;
-        let count = number(&mut rest).ok_or_else(bad)?;
+        let count = seq_no(&mut rest).ok_or_else(bad)?;
         let head = count.checked_mul(8).ok_or_else(bad)?;
         let (mut lengths, mut content) = rest.split_at_checked(head).ok_or_else(bad)?;
         let mut parts = Vec::with_capacity(count);
-        while let Some(length) = number(&mut lengths) {
+        while let Some(length) = seq_no(&mut lengths) {
             let (part, others) = content.split_at_checked(length).ok_or_else(bad)?;
             parts.push(Part::new(part).ok_or_else(bad)?);
             content = others;

@@ -1,12 +1,12 @@
-//! Whether evidence convicts, from the cluster's public keys alone.
+//! Verifies evidence with the cluster's public keys alone.
 //!
-//! It judges a message as a replica does that receives it ([`crate::seal`]) and a new view as
-//! a backup does ([`crate::new_view`]), so it stands above both and apart from the evidence
+//! It judges a message as a replica does that receives it ([`crate::verification`]) and a new view
+//! as a backup does ([`crate::new_view`]), so it stands above both and apart from the evidence
 //! itself ([`crate::evidence`]), which they make.
 //!
-//! Nothing here asks in which life a replica is now: a signature convicts the key
-//! that made it, and two statements contradict each other within one life only.
-//! Where it matters which lives were void when a message was made, nobody is
+//! Nothing here asks in which incarnation a replica is now: a signature convicts the key
+//! that made it, and two statements contradict each other within one incarnation only.
+//! Where it matters which incarnations were void when a message was made, nobody is
 //! convicted, since that cannot be known afterwards.
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -16,8 +16,8 @@ use crate::{
     crypto::{Checker, Claim, Domain},
     effects::Input,
     evidence::{
-        Accusation, Charge, Evidence, NotProven, opened_in_first_life, same_place,
-        speaks_in_first_lives,
+        Accusation, Charge, Evidence, NotProven, opened_in_first_incarnation, same_place,
+        speaks_in_first_incarnations,
     },
     ids::{ReplicaId, View},
     keyring::Keyring,
@@ -26,7 +26,7 @@ use crate::{
         ViewChange, Vote, proposal_digest,
     },
     new_view::NewViewPlan,
-    seal::{examine, verified::CheckedViewChange, well_formed},
+    verification::{examine, verified::CheckedViewChange, well_formed},
 };
 
 impl Evidence {
@@ -50,26 +50,28 @@ impl Evidence {
         if self.cluster() != keyring.cluster() {
             return Err(NotProven::OtherCluster);
         }
-        let mut court = Court { keyring, checker };
+        let mut verifier = Verifier { keyring, checker };
         match self.charge() {
             Charge::TwoVotes {
                 phase,
                 first,
                 second,
-            } => court.two_votes(phase.domain(), first, second)?,
-            Charge::TwoStates { first, second } => court.two_states(first, second)?,
+            } => verifier.two_votes(phase.domain(), first, second)?,
+            Charge::TwoStates { first, second } => verifier.two_states(first, second)?,
             Charge::TwoViewChanges { first, second } => {
-                court.two_stories(Domain::ViewChange, first, second, |said| said.view)?;
+                verifier
+                    .conflicting_statements(Domain::ViewChange, first, second, |said| said.view)?;
             }
             Charge::TwoNewViews { first, second } => {
-                court.two_stories(Domain::NewView, first, second, |said| said.view)?;
+                verifier
+                    .conflicting_statements(Domain::NewView, first, second, |said| said.view)?;
             }
-            Charge::FlawedViewChange(said) => court.flawed_view_change(said)?,
+            Charge::FlawedViewChange(said) => verifier.flawed_view_change(said)?,
             Charge::WrongNewView {
                 new_view,
                 view_changes,
-            } => court.wrong_new_view(new_view, view_changes)?,
-            Charge::NotThePrimary(vote) => court.not_the_primary(vote)?,
+            } => verifier.wrong_new_view(new_view, view_changes)?,
+            Charge::NotThePrimary(vote) => verifier.not_the_primary(vote)?,
             Charge::BadProposal {
                 vote,
                 time,
@@ -83,23 +85,23 @@ impl Evidence {
                 if well_formed(requests.iter(), rejoins.len()).is_ok() {
                     return Err(NotProven::NoContradiction);
                 }
-                court.signed(vote, Domain::PrePrepare)?;
+                verifier.signed(vote, Domain::PrePrepare)?;
             }
-            Charge::WrongState { vote, against } => court.wrong_state(vote, against)?,
-            Charge::FalseReply { lie, truth } => court.false_reply(lie, truth)?,
-            Charge::BadRequest(signed) => court.bad_request(signed)?,
+            Charge::WrongState { vote, against } => verifier.wrong_state(vote, against)?,
+            Charge::FalseReply { lie, truth } => verifier.false_reply(lie, truth)?,
+            Charge::BadRequest(signed) => verifier.bad_request(signed)?,
         }
         Ok(self.accusation())
     }
 }
 
 /// Keys, and what checks signatures with them.
-struct Court<'a> {
+struct Verifier<'a> {
     keyring: &'a Keyring,
     checker: &'a mut Checker,
 }
 
-impl Court<'_> {
+impl Verifier<'_> {
     fn holds(&mut self, claim: Claim) -> Result<(), NotProven> {
         if self.checker.check(&[claim]) == [true] {
             Ok(())
@@ -142,7 +144,7 @@ impl Court<'_> {
         second: &Signed<CheckpointVote>,
     ) -> Result<(), NotProven> {
         let place =
-            |vote: &CheckpointVote| (vote.epoch, vote.replica, vote.incarnation, vote.number);
+            |vote: &CheckpointVote| (vote.epoch, vote.replica, vote.incarnation, vote.seq_no);
         if place(&first.body) != place(&second.body) {
             return Err(NotProven::Unrelated);
         }
@@ -152,7 +154,7 @@ impl Court<'_> {
     }
 
     /// Two messages of which a replica sends one a view.
-    fn two_stories<B: Body>(
+    fn conflicting_statements<B: Body>(
         &mut self,
         domain: Domain,
         first: &Signed<B>,
@@ -178,8 +180,8 @@ impl Court<'_> {
     }
 
     fn flawed_view_change(&mut self, said: &Signed<ViewChange>) -> Result<(), NotProven> {
-        if !speaks_in_first_lives(said) {
-            return Err(NotProven::LaterLife);
+        if !speaks_in_first_incarnations(said) {
+            return Err(NotProven::LaterIncarnation);
         }
         self.signed(said, Domain::ViewChange)?;
         match self.view_change(said) {
@@ -193,8 +195,10 @@ impl Court<'_> {
         said: &Signed<NewView>,
         view_changes: &[Signed<ViewChange>],
     ) -> Result<(), NotProven> {
-        if !opened_in_first_life(said) || !view_changes.iter().all(speaks_in_first_lives) {
-            return Err(NotProven::LaterLife);
+        if !opened_in_first_incarnation(said)
+            || !view_changes.iter().all(speaks_in_first_incarnations)
+        {
+            return Err(NotProven::LaterIncarnation);
         }
         self.signed(said, Domain::NewView)?;
         let (body, message) = (&said.body, PeerMessage::NewView(said.clone()));
@@ -256,10 +260,10 @@ impl Court<'_> {
     ) -> Result<(), NotProven> {
         let others = against.iter().map(|other| other.body.replica);
         self.enough(vote.body.replica, others)?;
-        let said = |vote: &CheckpointVote| (vote.number, vote.digest);
+        let said = |vote: &CheckpointVote| (vote.seq_no, vote.digest);
         let truth = against.first().map(|other| said(&other.body));
         let truth = truth.ok_or(NotProven::TooFew)?;
-        if truth.0 != vote.body.number || !against.iter().all(|other| said(&other.body) == truth) {
+        if truth.0 != vote.body.seq_no || !against.iter().all(|other| said(&other.body) == truth) {
             return Err(NotProven::Unrelated);
         }
         if truth.1 == vote.body.digest {

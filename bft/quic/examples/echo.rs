@@ -17,7 +17,7 @@ use bezant_bft::{
     crypto::SigningKey,
     ids::{ClusterId, Epoch, ReplicaId},
 };
-use bezant_quic::{Config, Event, Fabric, Inbox, LinkId, ReplicaAddress, Role};
+use bezant_quic::{Config, Endpoint, Event, Inbox, LinkId, ReplicaAddress, Role};
 use bytes::Bytes;
 
 /// What every figure is measured with.
@@ -42,12 +42,12 @@ fn config(seed: u8, me: Role, address: String) -> Config {
 }
 
 /// Answers every frame on the link it came from.
-async fn serve(fabric: Fabric, mut inbox: Inbox) {
+async fn serve(endpoint: Endpoint, mut inbox: Inbox) {
     let mut events = Vec::new();
     while inbox.recv_many(&mut events, 1024).await > 0 {
         for event in events.drain(..) {
             if let Event::Frame { link, frame, .. } = event
-                && let Err(error) = fabric.send(link, frame)
+                && let Err(error) = endpoint.send(link, frame)
             {
                 eprintln!("answer not sent: {error}");
             }
@@ -63,7 +63,7 @@ struct Measured {
 
 /// Keeps `in_flight` frames on the way for as long as planned and times each round trip.
 async fn drive(
-    fabric: Fabric,
+    endpoint: Endpoint,
     mut inbox: Inbox,
     in_flight: usize,
     plan: Plan,
@@ -77,7 +77,7 @@ async fn drive(
         frame.splice(..8, number.to_le_bytes());
         sent.insert(number, Instant::now());
         number += 1;
-        fabric.send(link, Bytes::from(frame))
+        endpoint.send(link, Bytes::from(frame))
     };
     for _ in 0..in_flight {
         send(&mut sent)?;
@@ -100,11 +100,11 @@ async fn drive(
             }
         }
     }
-    let datagrams = fabric
+    let datagrams = endpoint
         .links()
         .first()
         .map_or(0, |link| link.datagrams_sent + link.datagrams_received);
-    fabric.close("measured").await;
+    endpoint.close("measured").await;
     Ok(Measured {
         round_trips_us,
         datagrams: datagrams * 3 / 4,
@@ -129,14 +129,14 @@ async fn measure(
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     let any = "127.0.0.1:0".parse()?;
     let me = Role::Replica(ReplicaId(0));
-    let (server, inbox) = Fabric::bind(config(1, me, "127.0.0.1:1".to_owned()), Some(any))?;
+    let (server, inbox) = Endpoint::bind(config(1, me, "127.0.0.1:1".to_owned()), Some(any))?;
     let address = server.local_address().to_string();
     let serving = tokio::spawn(serve(server.clone(), inbox));
     let mut drives = Vec::new();
     for client in 0..clients {
-        let (fabric, inbox) =
-            Fabric::bind(config(100 + client, Role::Client, address.clone()), None)?;
-        drives.push(tokio::spawn(drive(fabric, inbox, in_flight, plan)));
+        let (endpoint, inbox) =
+            Endpoint::bind(config(100 + client, Role::Client, address.clone()), None)?;
+        drives.push(tokio::spawn(drive(endpoint, inbox, in_flight, plan)));
     }
     let mut round_trips = Vec::new();
     let mut datagrams = 0;

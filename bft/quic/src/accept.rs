@@ -1,4 +1,4 @@
-//! The acceptor's side: handshakes under way, hellos, refusals.
+//! Accepts links: bounds handshakes, reads hellos, refuses strangers.
 //!
 //! Strangers can make an acceptor work, so their number is bounded. Above one
 //! mark a newcomer must first prove that its address is real (QUIC Retry, which
@@ -34,7 +34,7 @@ pub(crate) async fn accept(shared: Arc<Shared>) {
         let crowded = shared.handshakes.count() >= shared.config.limits.retry_above;
         if crowded && !incoming.remote_address_validated() && incoming.may_retry() {
             if let Err(error) = incoming.retry() {
-                tracing::debug!(%error, "a newcomer could not be asked to retry");
+                tracing::debug!(%error, "QUIC retry not sent");
             }
             continue;
         }

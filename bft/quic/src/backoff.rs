@@ -1,4 +1,4 @@
-//! When to dial again: exponential back-off with jitter.
+//! Computes when to dial again: exponential back-off with jitter.
 //!
 //! The pause doubles from the shortest to the longest and each is drawn from
 //! its upper half, so that replicas that lost one peer together do not come

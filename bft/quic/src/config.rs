@@ -1,4 +1,4 @@
-//! Who we are, who the others are, and what the inbox reports.
+//! The configuration of an endpoint, and the events that its inbox reports.
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
@@ -33,7 +33,7 @@ pub struct ReplicaAddress {
     pub key: PublicKey,
 }
 
-/// Everything a [`Fabric`](crate::Fabric) is told at its start.
+/// Everything an [`Endpoint`](crate::Endpoint) is told at its start.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Our own key: proven to every peer in the TLS handshake.
@@ -127,7 +127,7 @@ impl Config {
     }
 }
 
-/// One connection's life, unique within its [`Fabric`](crate::Fabric); never used again.
+/// One connection's life, unique within its [`Endpoint`](crate::Endpoint); never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub(crate) u64);
 

@@ -1,4 +1,4 @@
-//! The dialer's side: one task per replica that is to be dialed, for as long as the fabric lives.
+//! Dials replicas: one task per replica, until the endpoint closes.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -55,7 +55,7 @@ impl Dialer {
         })
     }
 
-    /// Dials, keeps the link, and dials again, until the fabric closes.
+    /// Dials, keeps the link, and dials again, until the endpoint closes.
     pub(crate) async fn run(mut self, shared: Arc<Shared>, mut closing: watch::Receiver<bool>) {
         loop {
             let attempt = tokio::select! {

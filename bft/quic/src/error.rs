@@ -1,5 +1,5 @@
-//! What can go wrong, as values: binding, dialing, a link's life, a refused
-//! stranger, a send that found no room.
+//! Errors of this crate: binding, dialing, a link's end, a refused
+//! stranger, a full queue.
 //!
 //! Texts say who, what and what to do next. What a peer wrote as its reason is
 //! cut and stripped of control characters before it gets here ([`clean`]).
@@ -13,7 +13,7 @@ use bezant_bft::{
 
 use crate::{limits::MAX_REASON_BYTES, version::ALPN_TEXT};
 
-/// Why a fabric could not be started.
+/// Why an endpoint could not be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {

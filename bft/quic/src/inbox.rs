@@ -17,21 +17,21 @@ use crate::{
 
 /// Where everything arrives; owned by the event loop.
 ///
-/// Dropping it ends all links of its [`Fabric`](crate::Fabric).
+/// Dropping it ends all links of its [`Endpoint`](crate::Endpoint).
 #[derive(Debug)]
 pub struct Inbox {
     arrivals: Arc<Arrivals>,
-    fabric: Weak<Shared>,
+    endpoint: Weak<Shared>,
 }
 
 impl Inbox {
-    pub(crate) fn new(arrivals: Arc<Arrivals>, fabric: Weak<Shared>) -> Self {
-        Self { arrivals, fabric }
+    pub(crate) fn new(arrivals: Arc<Arrivals>, endpoint: Weak<Shared>) -> Self {
+        Self { arrivals, endpoint }
     }
 
     /// Waits until there is an event, then appends all there are, `max` at most, to `buf`.
     ///
-    /// Returns how many; 0 only when the fabric was closed and everything was
+    /// Returns how many; 0 only when the endpoint was closed and everything was
     /// taken, or `max` is 0. Cancel-safe: events are lost only with `buf`.
     pub async fn recv_many(&mut self, buf: &mut Vec<Event>, max: usize) -> usize {
         poll_fn(|cx| match self.arrivals.take(buf, max, Some(cx.waker())) {
@@ -56,8 +56,8 @@ impl Inbox {
 impl Drop for Inbox {
     fn drop(&mut self) {
         self.arrivals.close();
-        if let Some(fabric) = self.fabric.upgrade() {
-            fabric.abandon("the inbox was dropped");
+        if let Some(endpoint) = self.endpoint.upgrade() {
+            endpoint.abandon("the inbox was dropped");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Authenticated QUIC links between pinned Ed25519 identities.
 //!
-//! A process is one [`Fabric`] (one UDP socket, all its links) and one
+//! A process is one [`Endpoint`] (one UDP socket, all its links) and one
 //! [`Inbox`] (everything that arrives). Replicas dial replicas with a lower id,
 //! clients dial all replicas; who is at the other end of a link is proven by
 //! its key in the TLS 1.3 handshake (raw public keys, RFC 7250), with no
@@ -22,7 +22,7 @@
 //! - Delivery is not promised: frames are lost with their link. The protocol above
 //!   retransmits what matters.
 //!
-//! Neighbours: `kernel/node` and `client/lib` own a fabric each; `bft/core` gives
+//! Neighbours: `kernel/node` and `client/lib` own an endpoint each; `bft/core` gives
 //! the identities and never sees a socket. Everything runs on the owner's Tokio
 //! runtime; a single-threaded one is the intended home, because wake-ups across
 //! threads cost more than the work.
@@ -43,8 +43,8 @@ mod arrivals;
 mod backoff;
 mod config;
 mod dial;
+mod endpoint;
 mod error;
-mod fabric;
 mod frame;
 mod handshakes;
 mod hello;
@@ -62,8 +62,8 @@ mod version;
 
 pub use arrivals::InboxDepth;
 pub use config::{Config, Event, LinkId, Peer, ReplicaAddress, Role};
+pub use endpoint::{Endpoint, EndpointStats, LinkInfo};
 pub use error::{BindError, CloseCode, LinkError, Refusal, SendError, Violation};
-pub use fabric::{Fabric, FabricStats, LinkInfo};
 pub use inbox::Inbox;
 pub use limits::{HEADER_BYTES, Limits, LinkLimits, MAX_CLIENT_FRAME_BYTES, MAX_FRAME_BYTES};
 pub use outbound::QueueDepth;

@@ -47,7 +47,7 @@ pub struct LinkLimits {
     pub window_bytes: u32,
 }
 
-/// Every bound of a [`Fabric`](crate::Fabric).
+/// Every bound of an [`Endpoint`](crate::Endpoint).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// For links between two replicas.
@@ -75,7 +75,7 @@ pub struct Limits {
     pub backoff_min: Duration,
     /// The longest pause before dialing again.
     pub backoff_max: Duration,
-    /// How long [`Fabric::close`](crate::Fabric::close) may take to deliver what is queued.
+    /// How long [`Endpoint::close`](crate::Endpoint::close) may take to deliver what is queued.
     pub linger: Duration,
 }
 

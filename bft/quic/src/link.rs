@@ -1,4 +1,4 @@
-//! The two tasks of a live link: one reads frames into the inbox, one writes what is queued.
+//! Runs the two tasks of a live link: one reads frames into the inbox, one writes queued frames.
 
 use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
 

@@ -82,7 +82,7 @@ struct State {
     closed: bool,
 }
 
-/// All live links of a fabric.
+/// All live links of an endpoint.
 #[derive(Debug, Default)]
 pub(crate) struct Links {
     state: Mutex<State>,

@@ -1,4 +1,4 @@
-//! What waits to be sent on one link: a bounded queue with one writer task.
+//! The send queue of one link: bounded, with one writer task.
 //!
 //! [`push`](Outbound::push) never blocks. Small frames are appended to one
 //! growing buffer, large ones are queued as they are, so that everything queued

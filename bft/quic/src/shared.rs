@@ -1,4 +1,4 @@
-//! What all tasks of a fabric share: its configuration, endpoint, tables and totals.
+//! What all tasks of an endpoint share: its configuration, endpoint, tables and totals.
 //!
 //! The tasks know this and not one another. It ends links on behalf of any of them and
 //! starts none: dialing, accepting and reading stand above it.
@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use quinn::{Endpoint, VarInt};
+use quinn::{Endpoint as QuicEndpoint, VarInt};
 use tokio::sync::watch;
 
 use crate::{
@@ -23,11 +23,11 @@ use crate::{
     links::{Link, Links},
 };
 
-/// What all tasks of a fabric share.
+/// What all tasks of an endpoint share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: Config,
-    pub(crate) endpoint: Endpoint,
+    pub(crate) endpoint: QuicEndpoint,
     pub(crate) local_address: SocketAddr,
     pub(crate) links: Links,
     pub(crate) arrivals: Arc<Arrivals>,

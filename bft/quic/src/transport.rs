@@ -168,7 +168,7 @@ impl ConnectionIdGenerator for RandomIds {
         let mut id = [0; 8];
         if let Err(error) = getrandom::fill(&mut id) {
             // An id that repeats costs a connection, not safety.
-            tracing::error!(%error, "the system gives no random bytes");
+            tracing::error!(%error, "system random generator failed");
         }
         ConnectionId::new(&id)
     }
@@ -219,7 +219,7 @@ fn open(address: SocketAddr) -> io::Result<UdpSocket> {
         socket.set_send_buffer_size(SOCKET_BUFFER_BYTES),
     ] {
         if let Err(error) = result {
-            tracing::debug!(%error, "the kernel refused a larger socket buffer");
+            tracing::debug!(%error, "socket buffer size refused by system");
         }
     }
     socket.bind(&address.into())?;

@@ -1,4 +1,4 @@
-//! The replicas' admin endpoints, with their errors told in the command line's terms.
+//! Calls the replicas' admin endpoints, and maps their errors to exit codes.
 
 use bezant_lab::admin::{self, AdminError, Answer};
 use serde_json::Value;

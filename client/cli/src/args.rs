@@ -1,4 +1,4 @@
-//! What can be typed: the global flags and the list of commands.
+//! Declares the global flags and the list of commands.
 //!
 //! A command's own flags stand in its file under `commands/`, those of all in `flags`. It
 //! declares and runs nothing, so that only `dispatch` and `main` need it.
@@ -33,16 +33,16 @@ pub(crate) struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show it all: four replicas, one of them lying, and real work
+    /// Run a demonstration: four replicas, one of which lies, and real work
     Demo(demo::Demo),
-    /// Run a cluster to play with until interrupted
+    /// Run a development cluster until interrupted
     Dev(dev::Dev),
     /// Run one replica until interrupted
     Node(node::Node),
     /// Set up a cluster
     #[command(subcommand)]
     Cluster(cluster::Cluster),
-    /// Ask every replica how it is
+    /// Show the status of every replica
     Status(status::Status),
     #[command(flatten)]
     Operation(operation::OperationCommand),
@@ -53,13 +53,13 @@ pub(crate) enum Command {
     Lock(hold::LockCommand),
     Elect(hold::Elect),
     Shell(shell::Shell),
-    /// Create, list, show and remove spaces, and say who may do what in them
+    /// Create, list, show and remove spaces, and grant rights in them
     #[command(subcommand)]
     Space(space::Space),
-    /// Say who is a client and in which group, and ask what one may do
+    /// Enrol clients, manage groups, and show this client's permissions
     #[command(subcommand)]
     Access(access::Access),
-    /// Check, install and list extensions, and agree to those of others
+    /// Check, install and list extensions, and acknowledge those of others
     #[command(subcommand)]
     Ext(ext::Ext),
     /// Make a replica of a development cluster misbehave
@@ -69,12 +69,12 @@ pub(crate) enum Command {
     Audit(audit::Audit),
     /// Measure throughput and latency
     Bench(bench::Bench),
-    /// Try the protocol against faults, many simulated clusters at a time
+    /// Simulate clusters with faults, from seeds
     Sim(sim::Sim),
     /// Check and show configuration
     #[command(subcommand)]
     Config(config::Config),
-    /// Named clusters
+    /// Manage named clusters
     #[command(subcommand)]
     Context(context::Context),
     /// Print a completion script for a shell

@@ -1,4 +1,4 @@
-//! The way to the service: a session for one command, and errors told in its terms.
+//! Opens a session for one command, and maps errors to exit codes.
 
 use std::time::{Duration, Instant};
 
@@ -86,7 +86,7 @@ impl Service {
     /// the service's to forget.
     pub(crate) async fn close(self) {
         if let Err(error) = self.client.close().await {
-            tracing::debug!(%error, "the session was not closed");
+            tracing::debug!(%error, "session not closed");
         }
     }
 

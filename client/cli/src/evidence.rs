@@ -1,4 +1,4 @@
-//! Evidence on disk: lies of replicas that this user's commands met, a file each.
+//! Keeps evidence against replicas that this user's commands met, a file each.
 //!
 //! One folder per cluster beside the user's contexts, in the form of a replica's own
 //! (`kernel/node/src/evidence.rs`). Whoever has the cluster file can check it.

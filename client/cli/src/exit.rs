@@ -1,4 +1,4 @@
-//! How a command ends: the exit codes scripts rely on, and failures with a next step.
+//! Exit codes, which scripts rely on, and failures with a next step.
 
 use std::process::ExitCode;
 

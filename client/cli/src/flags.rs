@@ -40,7 +40,7 @@ pub(crate) struct Global {
         default_value_t = Format::Table
     )]
     pub(crate) output: Format,
-    /// Say more; twice for the program's log
+    /// Print more; twice for the program's log
     #[arg(short, long, global = true, env = "BEZANT_VERBOSE", action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     /// No colours (also NO_COLOR)

@@ -1,4 +1,4 @@
-//! The program's own log: structured, on standard error, chosen by `BEZANT_LOG`.
+//! Sets up the program's log: structured, on standard error, filtered by `BEZANT_LOG`.
 
 use std::io::IsTerminal as _;
 

@@ -1,10 +1,10 @@
-//! The one binary, `bezant`: everything a person or a script does with a cluster.
+//! The binary `bezant`: every command that a person or a script uses.
 //!
-//! `args` declares what can be typed and `dispatch` runs it, `commands` has one file
-//! per command or family, and the rest is what they share: the flags of all (`flags`),
-//! where the cluster is (`target`, `contexts`), how to reach it (`connect`, `admin`),
-//! how to read arguments (`parse`), how to speak (`print`) and how to fail (`exit`). Nothing here decides anything about the protocol; that
-//! is bezant-client's and bezant-node's.
+//! `args` declares what can be typed and `dispatch` runs it, `commands` has one file per command or
+//! family, and the rest is what they share: the flags of all (`flags`), where the cluster is
+//! (`target`, `contexts`), how to reach it (`connect`, `admin`), how to read arguments (`parse`),
+//! how to speak (`print`) and how to fail (`exit`). Nothing here decides anything about the
+//! protocol; that is bezant-client's and bezant-node's.
 //!
 //! Data goes to standard output, everything else to standard error.
 

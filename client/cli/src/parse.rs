@@ -6,7 +6,7 @@
 use bezant_codec::hex::from_hex;
 use std::{str::FromStr, time::Duration};
 
-use bezant_api::{GroupName, Whom};
+use bezant_api::{GroupName, Principal};
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{NameError, SpaceName};
 
@@ -46,13 +46,13 @@ fn parsed<T: FromStr<Err: std::fmt::Display>>(
 }
 
 /// Reads `anyone`, a key or `group:NAME`.
-pub(crate) fn whom(text: &str) -> Result<Whom, Failure> {
+pub(crate) fn principal(text: &str) -> Result<Principal, Failure> {
     if text == "anyone" {
-        return Ok(Whom::Anyone);
+        return Ok(Principal::Anyone);
     }
     match text.strip_prefix("group:") {
-        Some(name) => group(name).map(Whom::Members),
-        None => client(text).map(Whom::Client),
+        Some(name) => group(name).map(Principal::Members),
+        None => client(text).map(Principal::Client),
     }
 }
 

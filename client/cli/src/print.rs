@@ -1,4 +1,4 @@
-//! How the command line speaks: data to standard output in the chosen format,
+//! Prints data to standard output in the chosen format,
 //! everything else to standard error.
 
 use std::io::{IsTerminal as _, Write};

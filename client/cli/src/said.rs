@@ -1,4 +1,4 @@
-//! An agreed answer with how it was agreed on, as people and programs are told.
+//! Prints an answer with its votes, for people and as JSON.
 
 use bezant_api::Answer;
 use serde_json::{Map, Value, json};

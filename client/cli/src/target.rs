@@ -1,4 +1,4 @@
-//! Which cluster a command is about, and as whom: flags and environment over the context.
+//! Finds the cluster and the key of a command: flags and environment over the context.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! The votes on one request: who answered what, and whether f+1 agree.
+//! A ballot: the replicas' answers to one request, and whether f+1 agree.
 
 use std::collections::BTreeMap;
 
@@ -54,11 +54,11 @@ impl Ballot {
 
     /// The reply that f+1 replicas gave, once there is one: at least one of them is correct.
     ///
-    /// What a replica says outside the log, at position 0, is what it knows so far, and a
+    /// What a replica says outside the log, at sequence number 0, is what it knows so far, and a
     /// correct one may lag. So 2f+1 have to say so: whatever at least as many had executed, one
     /// of these knew of and was honest about. What was decided a moment ago may be missing.
     pub(crate) fn accepted(&self, quorum: Quorum) -> Option<Accepted> {
-        let enough = |reply: &Reply| match reply.position {
+        let enough = |reply: &Reply| match reply.seq_no {
             SeqNo(0) => quorum.strong(),
             _ => quorum.weak(),
         };
@@ -89,11 +89,11 @@ mod tests {
     use bezant_bft::ids::{RequestNumber, SeqNo, SessionId};
     use bytes::Bytes;
 
-    fn reply(position: u64, result: &'static str) -> Reply {
+    fn reply(seq_no: u64, result: &'static str) -> Reply {
         Reply {
             session: SessionId(1),
             number: RequestNumber(1),
-            position: SeqNo(position),
+            seq_no: SeqNo(seq_no),
             result: Bytes::from_static(result.as_bytes()),
         }
     }
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_position_is_part_of_the_answer() {
+    fn the_sequence_number_is_part_of_the_answer() {
         let mut ballot = Ballot::default();
         ballot.add(ReplicaId(1), reply(5, "same"));
         ballot.add(ReplicaId(2), reply(6, "same"));

@@ -1,4 +1,4 @@
-//! The session: requests go out signed, answers are counted, lies are looked into.
+//! The session: signs requests, counts answers, investigates those that differ.
 //!
 //! Requests go to the primary and, when an answer is late, to all. A request
 //! stays open until f+1 replicas agree on its answer or its deadline passes;
@@ -25,7 +25,7 @@ use crate::{
 /// The cluster as a client knows it.
 pub type Cluster = Keyring;
 
-/// How patient a session is.
+/// The timeouts of a session.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// An unanswered request is sent to all replicas after this long, then after twice as long, ...

@@ -9,7 +9,7 @@
 
 use bezant_bft::{
     crypto::{Domain, PublicKey, SigningKey},
-    evidence::Offence,
+    evidence::ProvableOffence,
     ids::{
         ClusterId, Epoch, Incarnation, Instant, ReplicaId, RequestNumber, SeqNo, SessionId, Source,
         View,
@@ -49,7 +49,7 @@ fn reply(number: u64, result: &'static str) -> Reply {
     Reply {
         session: SESSION,
         number: RequestNumber(number),
-        position: SeqNo(number + 10),
+        seq_no: SeqNo(number + 10),
         result: Bytes::from_static(result.as_bytes()),
     }
 }
@@ -372,7 +372,7 @@ fn a_signed_lie_against_f_plus_one_signed_truths_is_evidence_that_convicts() {
     let evidence = evidence.expect("a proven lie");
     let verdict = evidence.verify(&keyring(&world.keys)).unwrap();
     assert_eq!(verdict.accused, Source::Replica(ReplicaId(3)));
-    assert_eq!(verdict.offence, Offence::FalseReply);
+    assert_eq!(verdict.offence, ProvableOffence::FalseReply);
 }
 
 fn keyring(keys: &[SigningKey]) -> Keyring {

@@ -12,11 +12,11 @@ use std::{
 use bezant_api::{Answer, Refused};
 use tokio::{sync::watch, time::Instant};
 
-/// The life of one session, as its client sees it.
+/// The lease of one session, as its client sees it.
 #[derive(Debug)]
-pub(crate) struct Life {
+pub(crate) struct SessionLease {
     /// How long the session lives for certain after a request; without end without one.
-    lives_for: Option<Duration>,
+    session_ttl: Option<Duration>,
     /// When the last request was sent.
     used: Mutex<Instant>,
     /// When the last request was sent that was answered.
@@ -24,11 +24,11 @@ pub(crate) struct Life {
     over: watch::Sender<bool>,
 }
 
-impl Life {
-    pub(crate) fn new(lives_for: Option<Duration>) -> Self {
+impl SessionLease {
+    pub(crate) fn new(session_ttl: Option<Duration>) -> Self {
         let now = Instant::now();
         Self {
-            lives_for,
+            session_ttl,
             used: Mutex::new(now),
             heard: watch::Sender::new(now),
             over: watch::Sender::new(false),
@@ -66,7 +66,7 @@ impl Life {
     /// Until when the session lives for certain; see [`crate::Client::certain_until`].
     pub(crate) fn certain_until(&self) -> Option<Instant> {
         let heard = *self.heard.borrow();
-        self.lives_for.and_then(|time| heard.checked_add(time))
+        self.session_ttl.and_then(|time| heard.checked_add(time))
     }
 
     /// Returns once [`Self::certain_until`] has passed, or the session is over.

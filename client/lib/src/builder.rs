@@ -9,13 +9,13 @@ use bezant_bft::crypto::SigningKey;
 use bezant_session::{Config, Session};
 
 use crate::{
-    alive::Life,
-    carrier::random,
+    alive::SessionLease,
     client::{Client, ms},
     error::Error,
     inner::Inner,
     keeping,
     network::{ClusterView, Network},
+    transport::random,
 };
 
 /// How long a session lives without a request by default: some times as long as the service
@@ -108,13 +108,14 @@ impl Builder {
     /// Links to the cluster and opens a session.
     ///
     /// # Errors
-    /// [`Error::Unreachable`] if too few replicas answer, [`Error::ClockBound`], and whatever opening a session meets.
+    /// [`Error::Unreachable`] if too few replicas answer, [`Error::ClockBound`], and whatever
+    /// opening a session meets.
     pub async fn connect(self) -> Result<Client, Error> {
-        let lives_for = self.session_ttl.map(|ttl| {
+        let session_ttl = self.session_ttl.map(|ttl| {
             let bound = self.clock_bound.unwrap_or(ttl / 10);
             ttl.saturating_sub(bound)
         });
-        if lives_for.is_some_and(|time| time.is_zero()) {
+        if session_ttl.is_some_and(|time| time.is_zero()) {
             return Err(Error::ClockBound);
         }
         let key = match self.identity {
@@ -134,7 +135,7 @@ impl Builder {
             name,
             timeout: self.timeout,
             client: key.client(),
-            life: Life::new(lives_for),
+            session_lease: SessionLease::new(session_ttl),
             calls: AtomicU64::new(0),
         });
         let client = Client { inner };

@@ -10,7 +10,8 @@ use std::{
 };
 
 use bezant_api::{
-    Answer, Call, Decree, Group, Lists, Right, SpaceInfo, Standing, Whom, limits::MAX_CALL_BYTES,
+    AdminCommand, Answer, Call, Group, Lists, Permissions, Principal, Right, SpaceInfo,
+    limits::MAX_CALL_BYTES,
 };
 use bezant_bft::{
     evidence::Evidence,
@@ -83,29 +84,32 @@ impl Client {
     /// nothing was heard of it for too long. Its waits and its ephemeral tuples are gone then.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.inner.life.is_over()
+        self.inner.session_lease.is_over()
     }
 
     /// Returns once [`Self::is_over`] holds.
     pub async fn over(&self) {
-        self.inner.life.over().await;
+        self.inner.session_lease.over().await;
     }
 
-    /// Until when the session lives for certain, judged by this client alone: from the moment
-    /// at which it sent the last request that was answered, the session's
-    /// [time](crate::Builder::session_ttl) less the [bound on clocks](crate::Builder::clock_bound). `None`
-    /// if the session lives until it is closed.
+    /// Until when the session lives for certain, judged by this client alone: from the moment at
+    /// which it sent the last request that was answered, the session's
+    /// [time](crate::Builder::session_ttl) less the [bound on clocks](crate::Builder::clock_bound).
+    /// `None` if the session lives until it is closed.
     ///
     /// Whoever was cut off from the service for so long must no longer do what only the
     /// owner of an ephemeral tuple may do: the service may have ended the session.
     #[must_use]
     pub fn certain_until(&self) -> Option<std::time::Instant> {
-        self.inner.life.certain_until().map(Instant::into_std)
+        self.inner
+            .session_lease
+            .certain_until()
+            .map(Instant::into_std)
     }
 
     /// Returns once [`Self::certain_until`] has passed, or the session is over.
     pub async fn uncertain(&self) {
-        self.inner.life.uncertain().await;
+        self.inner.session_lease.uncertain().await;
     }
 
     /// What tells one claim or party from every other.
@@ -168,7 +172,7 @@ impl Client {
             let client = self.clone();
             runtime.spawn(async move {
                 if let Err(error) = client.call(call).await {
-                    debug!(%error, "something was not told");
+                    debug!(%error, "call without answer not sent");
                 }
             });
         }
@@ -186,7 +190,7 @@ impl Client {
         }
         let sent = Instant::now();
         let inner = &*self.inner;
-        inner.life.note_use();
+        inner.session_lease.note_use();
         inner.calls.fetch_add(1, Ordering::Relaxed);
         let Submitted { token, ended } = inner.network.submit(inner.name, op, timeout).await?;
         Ok(Asked { token, sent, ended })
@@ -205,7 +209,7 @@ impl Client {
         match ended.await {
             Ok(Ok(accepted)) => {
                 let reply = read(accepted, of)?;
-                self.inner.life.hear(sent, &reply.value);
+                self.inner.session_lease.hear(sent, &reply.value);
                 Ok(reply)
             }
             Ok(Err(Failure::NoQuorum {
@@ -371,7 +375,8 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// [`Error::GroupRefused`] with the step that was refused, and the others; then nothing was done.
+    /// [`Error::GroupRefused`] with the step that was refused, and the others; then nothing was
+    /// done.
     pub async fn group(&self, group: Group) -> Result<Reply<Grouped>, Error> {
         let answered = self.call(Call::Group(group)).await?;
         answered.try_map(|answer| match answer {
@@ -451,9 +456,19 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Refused`] for one who may not administer the space, and the others.
-    pub async fn grant(&self, name: &str, right: Right, whom: Whom) -> Result<Reply<bool>, Error> {
+    pub async fn grant(
+        &self,
+        name: &str,
+        right: Right,
+        principal: Principal,
+    ) -> Result<Reply<bool>, Error> {
         let space = space(name)?;
-        self.change(Call::Grant { space, right, whom }).await
+        self.change(Call::Grant {
+            space,
+            right,
+            principal,
+        })
+        .await
     }
 
     /// Takes an entry from a list of a space; whether it was there. Waits of clients that may
@@ -461,9 +476,19 @@ impl Client {
     ///
     /// # Errors
     /// As of [`Self::grant`].
-    pub async fn revoke(&self, name: &str, right: Right, whom: Whom) -> Result<Reply<bool>, Error> {
+    pub async fn revoke(
+        &self,
+        name: &str,
+        right: Right,
+        principal: Principal,
+    ) -> Result<Reply<bool>, Error> {
         let space = space(name)?;
-        self.change(Call::Revoke { space, right, whom }).await
+        self.change(Call::Revoke {
+            space,
+            right,
+            principal,
+        })
+        .await
     }
 
     /// Lets a space hold so much and no more; whether that was otherwise. What it holds stays.
@@ -479,10 +504,10 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`].
-    pub async fn standing(&self, after: Option<SpaceName>) -> Result<Reply<Standing>, Error> {
-        let answered = self.call(Call::Standing { after }).await?;
+    pub async fn permissions(&self, after: Option<SpaceName>) -> Result<Reply<Permissions>, Error> {
+        let answered = self.call(Call::Permissions { after }).await?;
         answered.try_map(|answer| match answer {
-            Answer::Standing(standing) => Ok(standing),
+            Answer::Permissions(permissions) => Ok(permissions),
             _ => Err(Error::Unexpected),
         })
     }
@@ -491,8 +516,8 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Refused`] for one who is no operator, and the others.
-    pub async fn decree(&self, decree: Decree) -> Result<Reply<bool>, Error> {
-        self.change(Call::Decree(decree)).await
+    pub async fn admin_command(&self, admin_command: AdminCommand) -> Result<Reply<bool>, Error> {
+        self.change(Call::AdminCommand(admin_command)).await
     }
 
     pub(crate) async fn change(&self, call: Call) -> Result<Reply<bool>, Error> {
@@ -525,7 +550,7 @@ fn read(accepted: Accepted, of: usize) -> Result<Reply<Answer>, Error> {
     let value = Answer::decode(&reply.result).map_err(|_| Error::Unexpected)?;
     Ok(Reply {
         value,
-        seq: reply.position,
+        seq: reply.seq_no,
         votes,
         of,
         dissent,

@@ -1,4 +1,4 @@
-//! What can go wrong for a client, and what that means for what it asked.
+//! A client's errors, and what each means for the operation.
 
 use std::time::Duration;
 

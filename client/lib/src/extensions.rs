@@ -51,7 +51,7 @@ impl Client {
 
     /// Installs a new version of an extension of this client's, of which `from` is any version
     /// so far. From the proposal `at` on (0: at once) it is in force, for this client and for
-    /// whoever follows him; whoever acknowledged a version keeps that.
+    /// whoever follows it; whoever acknowledged a version keeps that.
     ///
     /// # Errors
     /// As of [`Self::register`].
@@ -85,18 +85,18 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Refused`] for all others or if there is no such extension, and the others.
-    pub async fn impose(&self, name: &str, hash: ExtensionHash) -> Result<Reply<bool>, Error> {
+    pub async fn attach(&self, name: &str, hash: ExtensionHash) -> Result<Reply<bool>, Error> {
         let space = space(name)?;
-        self.change(Call::Impose { space, hash }).await
+        self.change(Call::Attach { space, hash }).await
     }
 
-    /// Ends what [`Self::impose`] began; whether it was so.
+    /// Ends what [`Self::attach`] began; whether it was so.
     ///
     /// # Errors
-    /// As of [`Self::impose`].
-    pub async fn lift(&self, name: &str, hash: ExtensionHash) -> Result<Reply<bool>, Error> {
+    /// As of [`Self::attach`].
+    pub async fn detach(&self, name: &str, hash: ExtensionHash) -> Result<Reply<bool>, Error> {
         let space = space(name)?;
-        self.change(Call::Lift { space, hash }).await
+        self.change(Call::Detach { space, hash }).await
     }
 
     async fn registered(&self, call: Call) -> Result<Reply<ExtensionHash>, Error> {

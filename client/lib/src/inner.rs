@@ -1,4 +1,4 @@
-//! What the clones of a client share: the session, its links, and its life.
+//! What the clones of a client share: the session, its links, and its lease.
 //!
 //! It ends with the last of them. Operations stand above it, in `client`.
 
@@ -7,7 +7,7 @@ use std::{sync::atomic::AtomicU64, time::Duration};
 use bezant_bft::ids::ClientId;
 
 use crate::{
-    alive::Life,
+    alive::SessionLease,
     network::{Network, SessionKey},
 };
 
@@ -18,7 +18,7 @@ pub(crate) struct Inner {
     pub(crate) name: SessionKey,
     pub(crate) timeout: Duration,
     pub(crate) client: ClientId,
-    pub(crate) life: Life,
+    pub(crate) session_lease: SessionLease,
     /// Requests sent so far.
     pub(crate) calls: AtomicU64,
 }

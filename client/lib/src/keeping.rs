@@ -19,7 +19,7 @@ pub(crate) async fn keep(inner: Weak<Inner>, ttl: Duration) {
     let pause = ttl / 3;
     loop {
         let silent = match inner.upgrade() {
-            Some(inner) if !inner.life.is_over() => inner.life.idle(),
+            Some(inner) if !inner.session_lease.is_over() => inner.session_lease.idle(),
             _ => return,
         };
         if silent < pause {
@@ -31,7 +31,7 @@ pub(crate) async fn keep(inner: Weak<Inner>, ttl: Duration) {
         let asked = match inner.upgrade() {
             Some(inner) => {
                 let op = Bytes::from(Call::KeepAlive.encode());
-                inner.life.note_use();
+                inner.session_lease.note_use();
                 inner.network.try_submit(inner.name, op, Some(ttl))
             }
             None => return,
@@ -41,11 +41,11 @@ pub(crate) async fn keep(inner: Weak<Inner>, ttl: Duration) {
                 if let (Ok(Ok(accepted)), Some(inner)) = (asked.ended.await, inner.upgrade())
                     && let Ok(answer) = Answer::decode(&accepted.reply.result)
                 {
-                    inner.life.hear(sent, &answer);
+                    inner.session_lease.hear(sent, &answer);
                 }
             }
             // As many requests are under way as may be: these keep it alive.
-            Ok(Err(full)) => debug!(%full, "a session was not kept alive by itself"),
+            Ok(Err(full)) => debug!(%full, "keep-alive not sent"),
             Err(_) => return,
         }
     }

@@ -1,11 +1,11 @@
 //! The async client library.
 //!
-//! A [`Client`] is one session with the service: cheap to clone, used through
-//! `&self`, and believing nothing that fewer than f+1 replicas say alike.
-//! `network` is the links and the task behind them, `carrier` what they are made of, `builder` how a client comes to be, `client`
-//! the calls, `insertion` and `waiting` the operations with options, `watch` what happens to
-//! tuples, `alive` and `keeping` how long a session lives, `error` what can go wrong; [`recipes`] are locks, elections and the
-//! like, made of these. All decisions about answers are made by the pure
+//! A [`Client`] is one session with the service: cheap to clone, used through `&self`, and
+//! believing nothing that fewer than f+1 replicas say alike. `network` is the links and the task
+//! behind them, `transport` what they are made of, `builder` how a client comes to be, `client` the
+//! calls, `insertion` and `waiting` the operations with options, `watch` what happens to tuples,
+//! `alive` and `keeping` how long a session lives, `error` what can go wrong; [`recipes`] are
+//! locks, elections and the like, made of these. All decisions about answers are made by the pure
 //! `bezant_session::Session`.
 //!
 //! ```no_run
@@ -39,7 +39,6 @@
 
 mod alive;
 mod builder;
-mod carrier;
 mod client;
 mod error;
 mod extensions;
@@ -50,12 +49,13 @@ mod macros;
 mod network;
 pub mod recipes;
 mod reply;
+mod transport;
 mod waiting;
 mod watch;
 
 pub use bezant_api::{
-    Act, Answer, Audience, Call, Condition, Decree, ExtensionHash, Group, GroupName, Installed,
-    Lists, Manifest, Refused, Right, SpaceInfo, Standing, Step, Whom,
+    Act, AdminCommand, Answer, Audience, Call, Condition, ExtensionHash, Group, GroupName,
+    Installed, Lists, Manifest, Permissions, Principal, Refused, Right, SpaceInfo, Step,
 };
 pub use bezant_bft::{
     crypto::{PublicKey, SigningKey},
@@ -67,12 +67,12 @@ pub use bezant_tuplespace::{
     Change, Cursor, Event, Lease, MAX_AUDIENCE, Operation, Outcome, Quota, SpaceName, TupleId,
 };
 pub use builder::Builder;
-pub use carrier::{Brought, Carrier};
 pub use client::Client;
 pub use error::Error;
 pub use insertion::{Exchange, Insertion};
 pub use network::{ClusterView, Network};
 pub use reply::{Grouped, Page, Reply};
+pub use transport::{Brought, Transport};
 pub use waiting::Wait;
 pub use watch::{Sight, Since, Watch};
 

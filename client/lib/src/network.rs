@@ -4,7 +4,7 @@
 //! Requests are signed and queued by the caller's own task; one task per
 //! network takes what arrives, lets the sessions count votes, and wakes the
 //! callers. Sessions are pure: this file only carries out what they say. What
-//! the links are made of is the business of [`crate::carrier`].
+//! the links are made of is the business of [`crate::transport`].
 
 use std::{
     collections::BTreeMap,
@@ -20,7 +20,7 @@ use bezant_bft::{
     keyring::Keyring,
     message::{Attach, ClientMessage, ReplicaMessage},
 };
-use bezant_quic::{Config, Fabric, ReplicaAddress, Role};
+use bezant_quic::{Config, Endpoint, ReplicaAddress, Role};
 use bezant_session::{Accepted, Event, Failure, Session, Submit, Target, Token};
 use bytes::Bytes;
 use tokio::{
@@ -30,8 +30,8 @@ use tokio::{
 use tracing::debug;
 
 use crate::{
-    carrier::{Arrivals, Brought, Carrier, Link, News, Way},
     error::Error,
+    transport::{Arrivals, Brought, Link, News, Transport, TransportKind},
 };
 
 /// Most events taken in one turn.
@@ -117,7 +117,7 @@ pub(crate) struct Links {
 }
 
 struct Shared {
-    way: Way,
+    transport: TransportKind,
     identity: SigningKey,
     keyring: Keyring,
     start: Instant,
@@ -167,12 +167,12 @@ impl Network {
             Role::Client,
             cluster.addresses(),
         );
-        let (fabric, inbox) = Fabric::bind(config, None)?;
-        let (way, arrivals) = (Way::Quic(fabric), Arrivals::quic(inbox));
-        Ok(Self::over(keyring, identity, way, arrivals))
+        let (endpoint, inbox) = Endpoint::bind(config, None)?;
+        let (transport, arrivals) = (TransportKind::Quic(endpoint), Arrivals::quic(inbox));
+        Ok(Self::over(keyring, identity, transport, arrivals))
     }
 
-    /// Has its frames carried by a simulator in place of QUIC: `carrier` takes what is sent,
+    /// Has its frames carried by a simulator in place of QUIC: `transport` takes what is sent,
     /// and what comes is read from `brought`. The addresses of `cluster` are not looked at.
     ///
     /// All time is tokio's: with its clock paused, a client lives in the simulator's time.
@@ -182,16 +182,26 @@ impl Network {
     pub fn carried(
         cluster: &ClusterView,
         identity: SigningKey,
-        carrier: Arc<dyn Carrier>,
+        transport: Arc<dyn Transport>,
         brought: mpsc::Receiver<Brought>,
     ) -> Result<Self, Error> {
-        let (way, arrivals) = (Way::Played(carrier), Arrivals::Played(brought));
-        Ok(Self::over(cluster.keyring()?, identity, way, arrivals))
+        let (transport, arrivals) = (TransportKind::Played(transport), Arrivals::Played(brought));
+        Ok(Self::over(
+            cluster.keyring()?,
+            identity,
+            transport,
+            arrivals,
+        ))
     }
 
-    fn over(keyring: Keyring, identity: SigningKey, way: Way, arrivals: Arrivals) -> Self {
+    fn over(
+        keyring: Keyring,
+        identity: SigningKey,
+        transport: TransportKind,
+        arrivals: Arrivals,
+    ) -> Self {
         let shared = Arc::new(Shared {
-            way,
+            transport,
             identity,
             keyring,
             start: Instant::now(),
@@ -208,7 +218,7 @@ impl Network {
 
     /// Bytes that nobody can foresee, as far as those go that carry the frames.
     pub(crate) fn random<const N: usize>(&self) -> Result<[u8; N], Error> {
-        self.shared.way.random()
+        self.shared.transport.random()
     }
 
     pub(crate) fn keyring(&self) -> &Keyring {
@@ -426,7 +436,7 @@ impl Shared {
 
     fn send(&self, to: Target, message: &ClientMessage) {
         let frame = Bytes::from(codec::encode(message));
-        let send = |replica| self.way.send(replica, frame.clone());
+        let send = |replica| self.transport.send(replica, frame.clone());
         match to {
             Target::Replica(replica) => send(replica),
             Target::All => self.keyring.quorum().members().for_each(send),
@@ -461,7 +471,7 @@ impl Shared {
             }),
             News::Frame(from, frame) => match codec::decode::<ReplicaMessage>(&frame) {
                 Ok(message) => self.on_message(from, message),
-                Err(error) => debug!(%from, %error, "not a message"),
+                Err(error) => debug!(%from, %error, "message undecodable"),
             },
         }
     }

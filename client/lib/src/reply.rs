@@ -1,4 +1,4 @@
-//! What an operation answers, with how sure it is.
+//! The answer to an operation, with the votes for it.
 
 use std::ops::Deref;
 

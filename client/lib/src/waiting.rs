@@ -1,4 +1,4 @@
-//! Operations that wait for a tuple, and what becomes of a wait that nobody waits for.
+//! Operations that wait for a tuple, and the cancelling of abandoned waits.
 
 use std::{future::IntoFuture, time::Duration};
 
@@ -122,8 +122,8 @@ impl Client {
             operation,
         };
         // The service ends the wait, by its own time; what is waited for longer is its answer.
-        let patience = within.map(|within| within.saturating_add(self.inner.timeout));
-        let asked = self.submit(&call, patience).await?;
+        let timeout = within.map(|within| within.saturating_add(self.inner.timeout));
+        let asked = self.submit(&call, timeout).await?;
         // Dropped early, the wait must not take a tuple for nobody.
         let guard = CancelOnDrop {
             client: self,
@@ -131,7 +131,7 @@ impl Client {
             armed: true,
         };
         let answered = match self.answer_to(asked).await {
-            Err(Error::TimedOut(_)) => Err(Error::TimedOut(patience.unwrap_or_default())),
+            Err(Error::TimedOut(_)) => Err(Error::TimedOut(timeout.unwrap_or_default())),
             answered => answered,
         };
         // Given up without an answer it may still wait.

@@ -25,7 +25,7 @@ const PAGE: u32 = 500;
 
 /// How long one operation waits: then it answers that nothing happened, which shows that
 /// the service is there and goes on.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where a watch begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,9 +215,9 @@ impl Watch {
             template: self.template.clone(),
             after,
             limit: PAGE,
-            within_ms: Some(ms(PATIENCE)),
+            within_ms: Some(ms(TIMEOUT)),
         };
-        let answered = self.client.wait(&self.space, operation, Some(PATIENCE));
+        let answered = self.client.wait(&self.space, operation, Some(TIMEOUT));
         match answered.await?.into_inner() {
             Outcome::Events {
                 events,

@@ -21,7 +21,7 @@ use bezant_extensions::{
     recipes::{self, Recipe},
 };
 use bezant_tuplespace::{Lease, Operation, Outcome, SpaceName, Spaces};
-use common::{Hands, invocation, name, plain, spaces, template, tuple};
+use common::{HostContext, invocation, name, plain, spaces, template, tuple};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 const ME: [u8; 32] = [0xab; 32];
@@ -51,7 +51,7 @@ impl Service {
         let found = self.registry.find(&ME, &self.here, operation).unwrap();
         let compiled = self.engine.compiled(found.extension).unwrap();
         let _savepoint = self.spaces.savepoint();
-        let mut hands = Hands {
+        let mut host_context = HostContext {
             spaces: &mut self.spaces,
             log: Vec::new(),
         };
@@ -60,7 +60,7 @@ impl Service {
             &found.extension.manifest,
             &found.subscription.entry,
             invocation(&self.here, operation),
-            &mut hands,
+            &mut host_context,
         );
         let CallReport { result, .. } = report.unwrap();
         self.spaces.commit();

@@ -1,4 +1,4 @@
-//! Whether a module may be installed, and if not, what is wrong and where.
+//! Checks whether a module may be installed; says what is wrong and where.
 //!
 //! The command line runs the same check before it sends a registration, every
 //! replica runs it when the registration is executed, and the verdict is part of

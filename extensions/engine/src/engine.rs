@@ -114,8 +114,8 @@ impl Engine {
 
     /// Runs `entry` of an extension for what the invocation tells.
     ///
-    /// The manifest gives the fuel (never more than [`MAX_FUEL`], or [`MAX_EVENT_FUEL`]), the cap on memory
-    /// and the capabilities. The host is used only during the call.
+    /// The manifest gives the fuel (never more than [`MAX_FUEL`], or [`MAX_EVENT_FUEL`]), the cap
+    /// on memory and the capabilities. The host is used only during the call.
     ///
     /// # Errors
     /// [`Exhausted`] when this machine, not the extension, is at fault.

@@ -1,4 +1,4 @@
-//! The world as a running extension meets it.
+//! The interface between a running extension and the service.
 //!
 //! The engine checks what a guest passes (pointers, encodings, capabilities) and
 //! charges for it; what then happens to tuples is the [`Host`]'s, which the service

@@ -52,7 +52,7 @@ pub use engine::{Compiled, Engine, Exhausted};
 pub use extension::{Extension, content_hash};
 pub use host::{Cause, Host, Invocation};
 pub use matching::covers;
-pub use registry::{EventRef, Found, Registry, Schedule, Standing, Upgrade};
+pub use registry::{EventRef, Found, Registry, Schedule, Upgrade, VersionStatus};
 pub use report::{CallReport, Conclusion};
 pub use switches::configuration;
 pub use version::{EngineVersion, Prices};

@@ -44,13 +44,13 @@ pub const MAX_ACKNOWLEDGEMENTS_PER_CLIENT: usize = 64;
 /// Most acknowledgements of all clients together.
 pub const MAX_ACKNOWLEDGEMENTS: usize = 65_536;
 
-/// Most extensions imposed in one space.
-pub const MAX_IMPOSED_PER_SPACE: usize = 8;
-/// Most impositions of all spaces together.
-pub const MAX_IMPOSED: usize = 4_096;
+/// Most extensions attached in one space.
+pub const MAX_ATTACHED_PER_SPACE: usize = 8;
+/// Most attachments of all spaces together.
+pub const MAX_ATTACHED: usize = 4_096;
 
 /// Most fuel one call may burn that is made for an event: everyone who does something in a
-/// space pays for those in time, whether or not he agreed to the extension.
+/// space pays for those in time, whether or not it agreed to the extension.
 pub const MAX_EVENT_FUEL: u64 = 1_000_000;
 /// The fuel after which calls for events wait for the next proposal.
 pub const EVENT_FUEL_PER_PROPOSAL: u64 = 10_000_000;
@@ -61,11 +61,11 @@ pub const MAX_CASCADE_DEPTH: u8 = 4;
 /// request; the rest is no event for extensions.
 pub const MAX_CASCADE_EVENTS: u32 = 256;
 
-/// Most events that wait to be heard by extensions, and most bytes of their tuples; what happens
+/// Most events that wait for their dispatch, and most bytes of their tuples; what happens
 /// while there are so many is no event for extensions.
-pub const MAX_UNHEARD: usize = 65_536;
-/// See [`MAX_UNHEARD`].
-pub const MAX_UNHEARD_BYTES: usize = 16 * 1024 * 1024;
+pub const MAX_PENDING_EVENTS: usize = 65_536;
+/// See [`MAX_PENDING_EVENTS`].
+pub const MAX_PENDING_EVENT_BYTES: usize = 16 * 1024 * 1024;
 
 const _: () = assert!(
     MAX_EVENT_FUEL <= EVENT_FUEL_PER_PROPOSAL,

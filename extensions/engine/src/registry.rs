@@ -1,14 +1,14 @@
 //! Which extensions there are and whom each applies to: agreed state.
 //!
 //! An extension applies to its owner and to every client that acknowledged it or follows its
-//! versions, and to everyone in a space whose administrator imposed it; nobody else's
+//! versions, and to everyone in a space whose administrator attached it; nobody else's
 //! operations change their meaning. The index is kept by client, so that a lookup costs what
 //! this one client has installed, whatever others do.
 //!
-//! `versions` is what an owner made of one extension over time, `imposed` what holds for
+//! `versions` is what an owner made of one extension over time, `attached` what holds for
 //! everyone in a space, `index` how all of it is found, `snapshot` all of it as bytes.
 
-mod imposed;
+mod attached;
 mod index;
 mod snapshot;
 mod versions;
@@ -21,7 +21,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use self::{
     index::EventRef,
-    versions::{Schedule, Standing, Upgrade},
+    versions::{Schedule, Upgrade, VersionStatus},
 };
 use self::{index::Index, versions::Line};
 use crate::check::check_extension;
@@ -61,7 +61,7 @@ pub struct Registry {
     extensions: BTreeMap<ExtensionHash, Extension>,
     lines: BTreeMap<u64, Line>,
     agreements: BTreeMap<ClientKey, Agreements>,
-    imposed: BTreeMap<SpaceName, BTreeSet<ExtensionHash>>,
+    attached: BTreeMap<SpaceName, BTreeSet<ExtensionHash>>,
     /// The version of the engine in force.
     engine: EngineVersion,
     /// The one that will be, and from which proposal on.
@@ -190,15 +190,15 @@ impl Registry {
     /// it. The version whose place it took is in force again, if it is installed.
     ///
     /// # Errors
-    /// [`RegistryError::NoSuchExtension`]; [`RegistryError::Imposed`] while it applies to everyone in a
-    /// space.
+    /// [`RegistryError::NoSuchExtension`]; [`RegistryError::Attached`] while it applies to everyone
+    /// in a space.
     pub fn remove(&mut self, hash: ExtensionHash) -> Result<Extension, RegistryError> {
         let extension = self
             .extensions
             .get(&hash)
             .ok_or(RegistryError::NoSuchExtension)?;
-        if self.imposed.values().any(|here| here.contains(&hash)) {
-            return Err(RegistryError::Imposed);
+        if self.attached.values().any(|here| here.contains(&hash)) {
+            return Err(RegistryError::Attached);
         }
         let extension = extension.clone();
         self.leave_line(hash, &extension);

@@ -24,7 +24,7 @@ use bezant_extensions::{CallReport, Conclusion, Engine, Registry, check_extensio
 use bezant_manifest::FailureCode;
 use bezant_tuple::{Field, Kind, Template, Tuple, Value};
 use bezant_tuplespace::{Lease, Operation, Outcome, Spaces};
-use common::{Hands, content, invocation, name, plain, spaces, template, tuple};
+use common::{HostContext, content, invocation, name, plain, spaces, template, tuple};
 use proptest::prelude::*;
 
 const ME: [u8; 32] = [0xab; 32];
@@ -78,7 +78,7 @@ impl Service {
         };
         let compiled = self.engine.compiled(found.extension).unwrap();
         let before = self.spaces.savepoint();
-        let mut hands = Hands {
+        let mut host_context = HostContext {
             spaces: &mut self.spaces,
             log: Vec::new(),
         };
@@ -89,7 +89,7 @@ impl Service {
                 &found.extension.manifest,
                 &found.subscription.entry,
                 invocation(&here, operation),
-                &mut hands,
+                &mut host_context,
             )
             .unwrap();
         if result.is_err() {

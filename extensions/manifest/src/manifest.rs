@@ -1,4 +1,4 @@
-//! What an extension says of itself: name, subscriptions, capabilities, limits.
+//! The manifest of an extension: name, subscriptions, capabilities, limits.
 //!
 //! A manifest is checked as a whole before anything of it is believed
 //! ([`Manifest::check`]); the module beside it is checked by bezant-extensions.

@@ -72,13 +72,13 @@ pub enum RegistryError {
     Forbidden,
     /// The extension applies to everyone in a space.
     #[error("the extension applies to everyone in a space")]
-    Imposed,
+    Attached,
     /// The extension is not in force, or took the place of none that is still installed.
     #[error("the extension is not in force, or no version before it is installed")]
     NoVersionBefore,
-    /// A space, or the service, has as many extensions imposed as it may have.
-    #[error("as many extensions are imposed as may be, in this space or in all")]
-    TooManyImposed,
+    /// A space, or the service, has as many extensions attached as it may have.
+    #[error("as many extensions are attached as may be, in this space or in all")]
+    TooManyAttached,
 }
 
 impl fmt::Display for Rejection {

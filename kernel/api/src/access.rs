@@ -8,7 +8,7 @@
 use core::{fmt, str::FromStr};
 use std::collections::BTreeSet;
 
-use bezant_tuplespace::{Account, GroupName, Operation, Quota, SpaceName, Whom};
+use bezant_tuplespace::{Account, GroupName, Operation, Principal, Quota, SpaceName};
 use serde::{Deserialize, Serialize};
 
 use crate::ExtensionHash;
@@ -86,20 +86,20 @@ impl FromStr for Right {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lists {
     /// Who may put tuples.
-    pub insert: BTreeSet<Whom>,
+    pub insert: BTreeSet<Principal>,
     /// Who may see them.
-    pub read: BTreeSet<Whom>,
+    pub read: BTreeSet<Principal>,
     /// Who may take them.
-    pub take: BTreeSet<Whom>,
+    pub take: BTreeSet<Principal>,
     /// Who may say so.
-    pub administer: BTreeSet<Whom>,
+    pub administer: BTreeSet<Principal>,
 }
 
 impl Lists {
     /// Anyone may put, see and take.
     #[must_use]
     pub fn open() -> Self {
-        let anyone = || BTreeSet::from([Whom::Anyone]);
+        let anyone = || BTreeSet::from([Principal::Anyone]);
         Self {
             insert: anyone(),
             read: anyone(),
@@ -116,7 +116,7 @@ impl Lists {
 
     /// Who has this right.
     #[must_use]
-    pub const fn of(&self, right: Right) -> &BTreeSet<Whom> {
+    pub const fn of(&self, right: Right) -> &BTreeSet<Principal> {
         match right {
             Right::Insert => &self.insert,
             Right::Read => &self.read,
@@ -126,7 +126,7 @@ impl Lists {
     }
 
     /// Who has this right, to be changed.
-    pub const fn of_mut(&mut self, right: Right) -> &mut BTreeSet<Whom> {
+    pub const fn of_mut(&mut self, right: Right) -> &mut BTreeSet<Principal> {
         match right {
             Right::Insert => &mut self.insert,
             Right::Read => &mut self.read,
@@ -150,18 +150,18 @@ pub struct SpaceInfo {
     /// How much it may hold.
     pub quota: Quota,
     /// The extensions that apply to everyone there, in the order of their registration.
-    pub imposed: Vec<ExtensionHash>,
+    pub attached: Vec<ExtensionHash>,
 }
 
 /// What a client may do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Standing {
+pub struct Permissions {
     /// Whether it is an operator.
     pub operator: bool,
     /// The groups it is in, ascending.
     pub groups: Vec<GroupName>,
     /// The spaces in which it may do something, ascending, with what; at most
-    /// [`MAX_STANDING_SPACES`](crate::limits::MAX_STANDING_SPACES).
+    /// [`MAX_PERMISSION_SPACES`](crate::limits::MAX_PERMISSION_SPACES).
     pub spaces: Vec<(SpaceName, Vec<Right>)>,
     /// After which space to go on, if there may be more.
     pub next: Option<SpaceName>,
@@ -172,7 +172,7 @@ pub struct Standing {
 
 /// What operators say of clients. The order of the variants is the wire format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Decree {
+pub enum AdminCommand {
     /// The owner of this key is a client.
     Enrol([u8; 32]),
     /// It is none any more, whatever the genesis says: its sessions end.

@@ -1,4 +1,4 @@
-//! What a client asks, and what it is told.
+//! The calls of clients and their answers.
 
 use bezant_tuplespace::{Operation, Outcome, Quota, SpaceName};
 use serde::{Deserialize, Serialize};
@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::codec::{self, DecodeError};
 use crate::limits::MAX_CALL_BYTES;
 use crate::{
-    Decree, ExtensionHash, Group, Installed, Lists, Manifest, Refused, Right, SpaceInfo, Standing,
-    Whom,
+    AdminCommand, ExtensionHash, Group, Installed, Lists, Manifest, Permissions, Principal,
+    Refused, Right, SpaceInfo,
 };
 
 /// Everything a client can ask of the service. The order of the variants is the wire format.
@@ -77,7 +77,7 @@ pub enum Call {
         /// The right.
         right: Right,
         /// To whom.
-        whom: Whom,
+        principal: Principal,
     },
     /// Takes a right in a space from those who have it by this entry of its list. Waits of
     /// clients that have lost the right for it end refused.
@@ -87,7 +87,7 @@ pub enum Call {
         /// The right.
         right: Right,
         /// The entry.
-        whom: Whom,
+        principal: Principal,
     },
     /// Removes an empty space; who waits in it is told that there is none.
     RemoveSpace {
@@ -100,12 +100,12 @@ pub enum Call {
         space: SpaceName,
     },
     /// Asks what the caller may do.
-    Standing {
+    Permissions {
         /// Tells of the spaces after this one.
         after: Option<SpaceName>,
     },
     /// Says who is a client, and who is in which group: an operator's word.
-    Decree(Decree),
+    AdminCommand(AdminCommand),
     /// Lets a space hold so much and no more; what it holds already stays.
     SetQuota {
         /// The space.
@@ -114,7 +114,7 @@ pub enum Call {
         quota: Quota,
     },
     /// Takes the oldest tuples of every number of fields out of a space, whoever they are for:
-    /// what its administrator does before he removes it. The answer counts them.
+    /// what its administrator does before it removes it. The answer counts them.
     Purge {
         /// The space.
         space: SpaceName,
@@ -127,7 +127,7 @@ pub enum Call {
         hash: ExtensionHash,
     },
     /// Lets an extension of another client not apply to the caller any more, nor any other
-    /// version of it that he only follows.
+    /// version of it that it only follows.
     Withdraw {
         /// The extension.
         hash: ExtensionHash,
@@ -137,21 +137,21 @@ pub enum Call {
     /// Makes an extension apply to everyone in a space: the word of whoever administers it.
     /// Its policies are asked before operations in the space, and its operations are run
     /// instead of everyone's.
-    Impose {
+    Attach {
         /// The space.
         space: SpaceName,
         /// The extension.
         hash: ExtensionHash,
     },
-    /// Ends what [`Call::Impose`] began.
-    Lift {
+    /// Ends what [`Call::Attach`] began.
+    Detach {
         /// The space.
         space: SpaceName,
         /// The extension.
         hash: ExtensionHash,
     },
     /// Installs a new version of an extension of the caller's, which takes the place of the
-    /// one in force for him and for whoever follows him.
+    /// one in force for it and for whoever follows it.
     Upgrade {
         /// Any version so far.
         from: ExtensionHash,
@@ -232,7 +232,7 @@ pub enum Answer {
     /// What is known of a space.
     Space(SpaceInfo),
     /// What the caller may do.
-    Standing(Standing),
+    Permissions(Permissions),
     /// All extensions, in the order of their registration.
     Extensions(Vec<Installed>),
 }

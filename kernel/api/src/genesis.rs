@@ -1,4 +1,4 @@
-//! What a cluster is: the parameters its identity is the digest of.
+//! The genesis: the parameters of a cluster, whose digest is its identity.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};

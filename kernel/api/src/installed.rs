@@ -18,12 +18,12 @@ pub struct Installed {
     /// Whether it applies to whoever asks.
     pub applies: bool,
     /// Whether it is the version in force of those its owner made of it: the one that applies
-    /// to him and to whoever follows him, and that hears of events.
+    /// to it and to whoever follows it, and that subscribes to events.
     pub in_force: bool,
     /// The version it took the place of, while that is installed.
     pub replaces: Option<ExtensionHash>,
     /// The proposal from which on it is in force, if that is still to come.
     pub from: Option<u64>,
     /// The spaces whose administrators made it apply to everyone there, ascending.
-    pub imposed: Vec<SpaceName>,
+    pub attached: Vec<SpaceName>,
 }

@@ -1,4 +1,4 @@
-//! The words of the service: what a client may ask and what it is told.
+//! The interface of the service: calls, answers, refusals, manifests, genesis.
 //!
 //! A client and a replica share nothing else above the ordering protocol: a
 //! [`Call`] is the operation of an ordered request, an [`Answer`] is the result
@@ -28,13 +28,13 @@ mod group;
 mod installed;
 mod refused;
 
-pub use access::{Decree, Lists, NoRight, Right, SpaceInfo, Standing};
+pub use access::{AdminCommand, Lists, NoRight, Permissions, Right, SpaceInfo};
 pub use bezant_codec as codec;
 pub use bezant_manifest::{
     ABI_VERSION, Access, Capability, EventKind, ExtensionFailure, ExtensionHash, FailureCode,
     Manifest, ManifestError, Rejection, Rule, Subscription, Trigger,
 };
-pub use bezant_tuplespace::{Audience, GroupName, Whom};
+pub use bezant_tuplespace::{Audience, GroupName, Principal};
 pub use call::{Answer, Call};
 pub use genesis::Genesis;
 pub use group::{Act, Condition, Group, Step};

@@ -25,7 +25,7 @@ pub const MAX_GROUP_ANSWER_BYTES: usize = 640 * 1024;
 pub const MAX_LIST: usize = 256;
 
 /// Most spaces told in one answer to what a client may do.
-pub const MAX_STANDING_SPACES: usize = 1_000;
+pub const MAX_PERMISSION_SPACES: usize = 1_000;
 
 /// Most replicas of a cluster; a replica's index is one byte and quorums are counted in it.
 pub const MAX_REPLICAS: usize = 64;

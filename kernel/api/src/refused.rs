@@ -1,4 +1,4 @@
-//! Why the service said no. Codes travel, text is made where it is shown.
+//! Refusals of the service. Codes travel; text is made where it is shown.
 //!
 //! A refusal is part of a reply that replicas must agree on byte for byte, so
 //! it carries codes and numbers only; [`core::fmt::Display`] turns them into a
@@ -57,11 +57,11 @@ pub enum Refused {
     /// A list, the groups or the enrolled clients are as many as there may be.
     TooManyGrants,
     /// The extension applies to everyone in a space and cannot be removed before that ends.
-    Imposed,
+    Attached,
     /// The extension is not in force, or took the place of none that is still installed.
     NoVersionBefore,
-    /// A space, or the service, has as many extensions imposed as it may have.
-    TooManyImposed,
+    /// A space, or the service, has as many extensions attached as it may have.
+    TooManyAttached,
     /// This build knows no such version of the engine.
     NoSuchEngine,
 }
@@ -99,9 +99,9 @@ impl From<RegistryError> for Refused {
             RegistryError::TooManyExtensions => Self::TooManyExtensions,
             RegistryError::TooManyAcknowledgements => Self::TooManyAcknowledgements,
             RegistryError::Forbidden => Self::Space(Refusal::Forbidden),
-            RegistryError::Imposed => Self::Imposed,
+            RegistryError::Attached => Self::Attached,
             RegistryError::NoVersionBefore => Self::NoVersionBefore,
-            RegistryError::TooManyImposed => Self::TooManyImposed,
+            RegistryError::TooManyAttached => Self::TooManyAttached,
         }
     }
 }
@@ -165,8 +165,8 @@ impl fmt::Display for Refused {
             Self::TooManyGrants => f.write_str(
                 "there are as many entries as there may be; name a group instead of its members, or take entries away",
             ),
-            Self::Imposed => f.write_str(
-                "the extension applies to everyone in a space; have who administers it lift it first (`bezant ext ls` says where)",
+            Self::Attached => f.write_str(
+                "the extension applies to everyone in a space; have who administers it detach it first (`bezant ext ls` says where)",
             ),
             Self::NoVersionBefore => f.write_str(
                 "this version is not in force, or no version before it is installed any more; `bezant ext ls` lists them",
@@ -174,8 +174,8 @@ impl fmt::Display for Refused {
             Self::NoSuchEngine => f.write_str(
                 "this build knows no such version of the engine; give every replica one that does, then switch",
             ),
-            Self::TooManyImposed => f.write_str(
-                "as many extensions are imposed as may be, in this space or in all; lift one",
+            Self::TooManyAttached => f.write_str(
+                "as many extensions are attached as may be, in this space or in all; detach one",
             ),
             Self::TooManyAcknowledgements => f.write_str(
                 "as many extensions are acknowledged as may be, by this client or by all; acknowledge fewer",

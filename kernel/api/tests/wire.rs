@@ -10,10 +10,10 @@
 use bezant_api::codec::{self, DecodeError};
 use bezant_api::limits::MAX_CALL_BYTES;
 use bezant_api::{
-    Access, Act, Answer, Audience, Call, Capability, Condition, Decree, EventKind,
+    Access, Act, AdminCommand, Answer, Audience, Call, Capability, Condition, EventKind,
     ExtensionFailure, ExtensionHash, FailureCode, Genesis, Group, GroupName, Installed, Lists,
-    Manifest, ManifestError, Refused, Rejection, Right, Rule, SpaceInfo, Standing, Step,
-    Subscription, Trigger, Whom,
+    Manifest, ManifestError, Permissions, Principal, Refused, Rejection, Right, Rule, SpaceInfo,
+    Step, Subscription, Trigger,
 };
 use bezant_manifest::limits::{MAX_FUEL, MAX_MEMORY_PAGES, MAX_MODULE_BYTES};
 use bezant_tuple::{Field, Kind, Template, Tuple, Value};
@@ -158,12 +158,12 @@ fn groups() -> impl Strategy<Value = Group> {
 fn calls() -> impl Strategy<Value = Call> {
     let module = proptest::collection::vec(any::<u8>(), 0..99);
     prop_oneof![
-        (spaces(), any::<[u8; 32]>(), any::<bool>()).prop_map(|(space, hash, lifts)| {
+        (spaces(), any::<[u8; 32]>(), any::<bool>()).prop_map(|(space, hash, detaches)| {
             let hash = hash.into();
-            if lifts {
-                Call::Lift { space, hash }
+            if detaches {
+                Call::Detach { space, hash }
             } else {
-                Call::Impose { space, hash }
+                Call::Attach { space, hash }
             }
         }),
         (manifests(), any::<[u8; 32]>(), any::<u64>()).prop_map(|(manifest, from, at)| {
@@ -186,20 +186,20 @@ fn calls() -> impl Strategy<Value = Call> {
         any::<[u8; 32]>().prop_map(|hash| Call::Acknowledge { hash: hash.into() }),
         groups().prop_map(Call::Group),
         (spaces(), lists()).prop_map(|(space, lists)| Call::CreateSpaceFor { space, lists }),
-        (spaces(), rights(), whom()).prop_map(|(space, right, whom)| Call::Grant {
+        (spaces(), rights(), principal()).prop_map(|(space, right, principal)| Call::Grant {
             space,
             right,
-            whom
+            principal
         }),
-        (spaces(), rights(), whom()).prop_map(|(space, right, whom)| Call::Revoke {
+        (spaces(), rights(), principal()).prop_map(|(space, right, principal)| Call::Revoke {
             space,
             right,
-            whom
+            principal
         }),
         spaces().prop_map(|space| Call::RemoveSpace { space }),
         spaces().prop_map(|space| Call::Inspect { space }),
-        proptest::option::of(spaces()).prop_map(|after| Call::Standing { after }),
-        decrees().prop_map(Call::Decree),
+        proptest::option::of(spaces()).prop_map(|after| Call::Permissions { after }),
+        admin_commands().prop_map(Call::AdminCommand),
         (spaces(), quotas()).prop_map(|(space, quota)| Call::SetQuota { space, quota }),
         (spaces(), any::<u32>()).prop_map(|(space, limit)| Call::Purge { space, limit }),
         any::<[u8; 32]>().prop_map(|hash| Call::Unregister { hash: hash.into() }),
@@ -220,16 +220,16 @@ fn group_names() -> impl Strategy<Value = GroupName> {
     "[a-z0-9._/-]{1,12}".prop_map(|name| name.parse().unwrap())
 }
 
-fn whom() -> impl Strategy<Value = Whom> {
+fn principal() -> impl Strategy<Value = Principal> {
     prop_oneof![
-        Just(Whom::Anyone),
-        any::<[u8; 32]>().prop_map(Whom::Client),
-        group_names().prop_map(Whom::Members),
+        Just(Principal::Anyone),
+        any::<[u8; 32]>().prop_map(Principal::Client),
+        group_names().prop_map(Principal::Members),
     ]
 }
 
 fn lists() -> impl Strategy<Value = Lists> {
-    let list = || proptest::collection::btree_set(whom(), 0..4);
+    let list = || proptest::collection::btree_set(principal(), 0..4);
     (list(), list(), list(), list()).prop_map(|(insert, read, take, administer)| Lists {
         insert,
         read,
@@ -239,19 +239,20 @@ fn lists() -> impl Strategy<Value = Lists> {
 }
 
 fn audiences() -> impl Strategy<Value = Audience> {
-    let list = || proptest::option::of(proptest::collection::btree_set(whom(), 0..4));
+    let list = || proptest::option::of(proptest::collection::btree_set(principal(), 0..4));
     (list(), list()).prop_map(|(readers, takers)| Audience { readers, takers })
 }
 
-fn decrees() -> impl Strategy<Value = Decree> {
+fn admin_commands() -> impl Strategy<Value = AdminCommand> {
     let member = || (group_names(), any::<[u8; 32]>());
     prop_oneof![
-        any::<[u8; 32]>().prop_map(Decree::Enrol),
-        any::<[u8; 32]>().prop_map(Decree::Expel),
-        member().prop_map(|(group, client)| Decree::Join(group, client)),
-        member().prop_map(|(group, client)| Decree::Leave(group, client)),
-        (any::<[u8; 32]>(), quotas()).prop_map(|(client, quota)| Decree::Allot(client, quota)),
-        any::<(u32, u64)>().prop_map(|(version, at)| Decree::Engine(version, at)),
+        any::<[u8; 32]>().prop_map(AdminCommand::Enrol),
+        any::<[u8; 32]>().prop_map(AdminCommand::Expel),
+        member().prop_map(|(group, client)| AdminCommand::Join(group, client)),
+        member().prop_map(|(group, client)| AdminCommand::Leave(group, client)),
+        (any::<[u8; 32]>(), quotas())
+            .prop_map(|(client, quota)| AdminCommand::Allot(client, quota)),
+        any::<(u32, u64)>().prop_map(|(version, at)| AdminCommand::Engine(version, at)),
     ]
 }
 
@@ -318,7 +319,7 @@ fn answers() -> impl Strategy<Value = Answer> {
                     in_force: !applies,
                     replaces: applies.then_some(owner.into()),
                     from: Some(7),
-                    imposed: vec!["a".parse().unwrap()],
+                    attached: vec!["a".parse().unwrap()],
                 }])
             }
         ),
@@ -329,12 +330,12 @@ fn answers() -> impl Strategy<Value = Answer> {
                 tuples: 7,
                 bytes: 70,
                 quota,
-                imposed: vec![[7; 32].into()],
+                attached: vec![[7; 32].into()],
             })
         }),
         (any::<bool>(), spaces(), group_names(), quotas()).prop_map(
             |(operator, space, group, quota)| {
-                Answer::Standing(Standing {
+                Answer::Permissions(Permissions {
                     operator,
                     groups: vec![group],
                     spaces: vec![(space.clone(), Right::ALL.to_vec())],
@@ -386,9 +387,9 @@ fn every_refusal() -> Vec<Refused> {
         Refused::WaitInGroup,
         Refused::NotOperator,
         Refused::TooManyGrants,
-        Refused::Imposed,
+        Refused::Attached,
         Refused::NoVersionBefore,
-        Refused::TooManyImposed,
+        Refused::TooManyAttached,
         Refused::NoSuchEngine,
     ];
     all.extend(Refusal::ALL.map(Refused::Space));

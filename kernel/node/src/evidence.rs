@@ -1,4 +1,4 @@
-//! Where proof of misbehaviour is kept: a folder beside the journal, a file a piece.
+//! Keeps evidence in a folder beside the journal, a file a piece.
 //!
 //! What is kept convicts without this program's word: `bezant audit` checks it with the
 //! cluster's public file. A faulty replica can make as much evidence against itself as
@@ -91,7 +91,7 @@ impl Archive {
             && let Err(error) = archive.read(&folder)
             && error.kind() != io::ErrorKind::NotFound
         {
-            warn!(folder = %folder.display(), %error, "kept evidence cannot be read");
+            warn!(folder = %folder.display(), %error, "stored evidence unreadable");
         }
         archive
     }
@@ -148,7 +148,7 @@ impl Archive {
         let written = self.folder.as_deref().is_some_and(|folder| {
             write(folder, &name, &content)
                 .inspect_err(|error| {
-                    warn!(folder = %folder.display(), %error, "evidence stays in memory");
+                    warn!(folder = %folder.display(), %error, "evidence not written; kept in memory");
                 })
                 .is_ok()
         });
@@ -254,13 +254,13 @@ mod tests {
         Keyring::new(CLUSTER, Epoch(0), keys).unwrap()
     }
 
-    fn vote(by: u8, number: u64, digest: u8) -> Signed<Vote> {
+    fn vote(by: u8, seq_no: u64, digest: u8) -> Signed<Vote> {
         let body = Vote {
             epoch: Epoch(0),
             replica: ReplicaId(by),
             incarnation: Incarnation(0),
             view: View(0),
-            number: SeqNo(number),
+            seq_no: SeqNo(seq_no),
             digest: Digest([digest; 32]),
         };
         Signed::new(body, Phase::Prepare.domain(), &CLUSTER, &key(by))

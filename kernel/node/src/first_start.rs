@@ -1,7 +1,7 @@
 //! Tells a replica that never ran from one that lost its memory.
 //!
 //! Both begin without records. The first may vote at once; the second would
-//! contradict what it said before, and has to begin a new life
+//! contradict what it said before, and has to begin a new incarnation
 //! (docs/decisions/012-ordered-rejoin.md). Nothing that peers say can tell the
 //! two apart while some of them lie, so the set-up of a cluster leaves a
 //! marker in every data folder, which is used up before the replica's first
@@ -24,7 +24,7 @@ const NAME: &str = "first-start";
 pub enum FirstStartError {
     /// It ran before with a journal, and is to run without.
     #[error(
-        "this replica has a journal in {0}: without it, it would have to begin a new life; \
+        "this replica has a journal in {0}: without it, it would have to begin a new incarnation; \
          set storage = \"sync\""
     )]
     HasJournal(String),

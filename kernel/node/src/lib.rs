@@ -40,12 +40,12 @@ use std::{
 
 use bezant_bft::{
     effects::{Durability, Record},
-    ids::{Epoch, Life, ReplicaId},
+    ids::{Epoch, IncarnationNonce, ReplicaId},
     keyring::Keyring,
     limits::STATE_PART_BYTES,
     replica::Tuning,
 };
-use bezant_quic::{Fabric, Role};
+use bezant_quic::{Endpoint, Role};
 use bezant_replica::{Driver, Kept, Memory, StartError};
 use tokio::{net::TcpListener, sync::mpsc};
 use tracing::{error, info, warn};
@@ -102,7 +102,7 @@ pub enum NodeError {
     /// The state machine stopped itself.
     #[error("the replica stopped itself: {0}; keep its logs, and replace it")]
     Halted(String),
-    /// A new life needs a name that nobody can guess.
+    /// A new incarnation needs a name that nobody can guess.
     #[error("the system gave no random bytes; try again later")]
     NoRandomness,
     /// Its records could not be made durable.
@@ -313,12 +313,12 @@ fn run(
                 return Ok(Ended::Stopped);
             }
         };
-        let fabric = node.fabric.clone();
+        let endpoint = node.endpoint.clone();
         let replica = config.replica;
-        let _starter_gone = started.send(Ok((fabric.local_address(), admin_address)));
-        info!(%replica, address = %fabric.local_address(), "replica started");
+        let _starter_gone = started.send(Ok((endpoint.local_address(), admin_address)));
+        info!(%replica, address = %endpoint.local_address(), "replica started");
         let end = node.run(inbox, commands).await;
-        fabric.close("the replica stops").await;
+        endpoint.close("the replica stops").await;
         match end {
             End::Stopped => Ok(Ended::Stopped),
             End::Crashed => Ok(Ended::Crashed),
@@ -383,7 +383,7 @@ async fn prepare(
         })
         .collect();
     let links = bezant_quic::Config::new(key.clone(), cluster, Epoch::default(), me, addresses);
-    let (fabric, inbox) = Fabric::bind(links, Some(config.listen))?;
+    let (endpoint, inbox) = Endpoint::bind(links, Some(config.listen))?;
     let admin_address = match config.admin {
         Some(address) => Some(serve_admin(address, admin).await?),
         None => None,
@@ -393,7 +393,7 @@ async fn prepare(
         driver,
         means,
         clocks: Clocks::start(),
-        fabric,
+        endpoint,
         completions,
         storage,
         first_start,
@@ -475,14 +475,14 @@ fn begin(
         leave.use_up().map_err(storage::StorageError::from)?;
     }
     if memory == Memory::Lost {
-        let mut life = [0; 32];
-        getrandom::fill(&mut life).map_err(|_| NodeError::NoRandomness)?;
-        let life = Record::Life(Life(life));
+        let mut nonce = [0; 32];
+        getrandom::fill(&mut nonce).map_err(|_| NodeError::NoRandomness)?;
+        let nonce = Record::IncarnationNonce(IncarnationNonce(nonce));
         if let Some(journal) = &mut journal {
-            journal.append(&life)?;
+            journal.append(&nonce)?;
             journal.sync()?;
         }
-        kept.records.push(life);
+        kept.records.push(nonce);
         let replica = config.replica;
         warn!(%replica, "found no records of an earlier run; asking the others for a new incarnation before voting");
     }
@@ -499,7 +499,7 @@ async fn serve_admin(address: SocketAddr, admin: Admin) -> Result<SocketAddr, No
     let bound = listener.local_addr().map_err(failed)?;
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, admin::router(admin)).await {
-            error!(%error, "the admin endpoint ended");
+            error!(%error, "admin endpoint failed");
         }
     });
     Ok(bound)

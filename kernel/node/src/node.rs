@@ -16,7 +16,7 @@ use bezant_bft::{
     message::{PeerMessage, ReplicaMessage},
 };
 use bezant_kernel::LogLine;
-use bezant_quic::{self as quic, Fabric, Inbox, Peer, SendError};
+use bezant_quic::{self as quic, Endpoint, Inbox, Peer, SendError};
 use bezant_replica::{Action, Command, Driver, Event, HaltReason, LinkId, NoHook};
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -76,7 +76,7 @@ pub(crate) struct Node {
     pub(crate) driver: Driver,
     pub(crate) means: Means,
     pub(crate) clocks: Clocks,
-    pub(crate) fabric: Fabric,
+    pub(crate) endpoint: Endpoint,
     /// What storage completed. It goes before the storage, which ends when nobody listens.
     pub(crate) completions: mpsc::Receiver<Completion>,
     pub(crate) storage: Storage,
@@ -257,7 +257,7 @@ impl Node {
         };
         match &self.storage {
             Storage::Disk(threads) => threads.use_up(leave),
-            // Nothing here waits for a disk but this, once in a replica's life.
+            // Nothing here waits for a disk but this, once in the run of a replica.
             Storage::Nowhere => {
                 let completion = match leave.use_up() {
                     Ok(()) => Completion::Done(Event::FirstStartUsed),
@@ -317,7 +317,7 @@ impl Node {
 
     fn transmit(&mut self, to: ReplicaId, frame: Bytes) {
         let bytes = frame.len();
-        match self.fabric.send_replica(to, frame) {
+        match self.endpoint.send_replica(to, frame) {
             Ok(()) => self.traffic.to_replicas.sent(bytes),
             Err(error) => self.lost(&error),
         }
@@ -345,7 +345,7 @@ impl Node {
         };
         let frame = Bytes::from(codec::encode(&message));
         let bytes = frame.len();
-        match self.fabric.send(quic::LinkId::from_number(link.0), frame) {
+        match self.endpoint.send(quic::LinkId::from_number(link.0), frame) {
             Ok(()) => self.traffic.to_clients.sent(bytes),
             Err(error) => self.lost(&error),
         }
@@ -361,7 +361,7 @@ impl Node {
         let strategy = self.strategy.as_ref().map(|(name, _)| name.clone());
         NodeStatus::of(
             &self.driver,
-            &self.fabric.stats(),
+            &self.endpoint.stats(),
             self.traffic,
             self.archive.len(),
             strategy,

@@ -1,4 +1,4 @@
-//! Executing once more what a replica executed, from its journal, to see how.
+//! Executes the proposals of a journal again, and shows what extensions did.
 //!
 //! The journal has the state of a checkpoint and, above it, every proposal with the votes that
 //! this replica cast on it; executing these again from that state gives what it gave, since
@@ -12,8 +12,8 @@ use bezant_bft::{
     ids::{ClientId, Digest, SeqNo, View},
     message::Reply,
     rejoin::split_state,
-    seal::CheckedProposal,
     service::{Replies, Service},
+    verification::CheckedProposal,
 };
 use bezant_kernel::{Kernel, Traced};
 use bezant_replica::Kept;
@@ -63,7 +63,7 @@ pub enum ReplayError {
 ///
 /// # Errors
 /// [`ReplayError`].
-pub fn replay(config: &NodeConfig, number: SeqNo) -> Result<Replayed, ReplayError> {
+pub fn replay(config: &NodeConfig, seq_no: SeqNo) -> Result<Replayed, ReplayError> {
     if config.storage == StorageKind::Memory {
         return Err(ReplayError::NoJournal);
     }
@@ -73,7 +73,7 @@ pub fn replay(config: &NodeConfig, number: SeqNo) -> Result<Replayed, ReplayErro
     let mut from = SeqNo(0);
     let states = kept.snapshot.into_iter().chain(kept.later);
     let newest = states
-        .filter(|(at, _)| *at < number)
+        .filter(|(at, _)| *at < seq_no)
         .max_by_key(|(at, _)| *at);
     if let Some((at, state)) = newest {
         let (_, service) = split_state(&state).map_err(NodeError::Snapshot)?;
@@ -83,7 +83,7 @@ pub fn replay(config: &NodeConfig, number: SeqNo) -> Result<Replayed, ReplayErro
     }
     let to = proposals.keys().next_back().copied().unwrap_or(from);
     let not_there = || ReplayError::NotThere {
-        wanted: number.0,
+        wanted: seq_no.0,
         from: from.0,
         to: to.0,
     };
@@ -91,12 +91,12 @@ pub fn replay(config: &NodeConfig, number: SeqNo) -> Result<Replayed, ReplayErro
     loop {
         at = at.next();
         let proposal = proposals.get(&at).ok_or_else(not_there)?;
-        if at == number {
+        if at == seq_no {
             kernel.trace(true);
         }
         let mut replies = Replies::new();
         kernel.execute(at, proposal, &mut replies);
-        if at >= number {
+        if at >= seq_no {
             return Ok(Replayed {
                 proposal: Arc::clone(proposal),
                 calls: kernel.take_trace(),
@@ -114,7 +114,7 @@ fn decided(kept: &Kept) -> BTreeMap<SeqNo, Arc<CheckedProposal>> {
         if let Record::Commit { vote, .. } = record {
             let vote = vote.body;
             let latest = committed
-                .entry(vote.number)
+                .entry(vote.seq_no)
                 .or_insert((vote.view, vote.digest));
             if latest.0 <= vote.view {
                 *latest = (vote.view, vote.digest);
@@ -126,10 +126,10 @@ fn decided(kept: &Kept) -> BTreeMap<SeqNo, Arc<CheckedProposal>> {
         if let Record::PrePrepare(taken) = record {
             let vote = taken.vote.body;
             let other = committed
-                .get(&vote.number)
+                .get(&vote.seq_no)
                 .is_some_and(|(_, digest)| *digest != vote.digest);
             if !other {
-                proposals.insert(vote.number, Arc::clone(&taken.proposal));
+                proposals.insert(vote.seq_no, Arc::clone(&taken.proposal));
             }
         }
     }

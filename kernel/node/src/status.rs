@@ -1,11 +1,11 @@
-//! What a replica says of itself to its operator.
+//! The status of a replica, for its operator.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use bezant_kernel::Tallied;
-use bezant_quic::FabricStats;
+use bezant_quic::EndpointStats;
 use bezant_replica::Driver;
 
 /// Frames sent, and the bytes in them.
@@ -155,7 +155,7 @@ pub struct NodeStatus {
     pub fault: Option<String>,
     /// How often it began anew after losing its memory.
     pub incarnation: u64,
-    /// Whether it votes: one that lost its memory does not until its new life counts.
+    /// Whether it votes: one that lost its memory does not until its new incarnation counts.
     pub votes: bool,
     /// Whether it has links to a quorum and can take part.
     pub ready: bool,
@@ -165,7 +165,7 @@ impl NodeStatus {
     /// How a replica stands.
     pub(crate) fn of(
         driver: &Driver,
-        links: &FabricStats,
+        links: &EndpointStats,
         traffic: Traffic,
         evidence: usize,
         fault: Option<String>,

@@ -18,9 +18,9 @@ use bezant_bft::{
     ids::{Clock, Digest, Instant, OrderedTime, ReplicaId, SeqNo},
     keyring::Keyring,
     replica::{Replica, Tuning},
-    seal::Sealed,
     service::Replies,
     state::State,
+    verification::Unverified,
 };
 use bezant_kernel::Kernel;
 
@@ -84,7 +84,7 @@ pub struct Driver {
 /// Lists that every turn fills and empties again, kept for their capacity.
 #[derive(Debug, Default)]
 struct Scratch {
-    unverified: Vec<Sealed>,
+    unverified: Vec<Unverified>,
     inputs: VecDeque<Input>,
     effects: Effects,
     replies: Replies,

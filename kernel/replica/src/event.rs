@@ -8,7 +8,7 @@ use bezant_bft::{
 };
 use bytes::Bytes;
 
-/// One connection to a peer, unique within the life of a replica's process.
+/// One connection to a peer, unique within the run of a replica's process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LinkId(pub u64);
 

@@ -12,9 +12,9 @@ use bezant_bft::{
     ids::SeqNo,
     message::{Reply, Request},
     misbehaviour::Misbehaviour,
-    seal::{CheckedProposal, Sealed},
     service::Replies,
     state::State,
+    verification::{CheckedProposal, Unverified},
 };
 use bezant_kernel::Kernel;
 
@@ -36,7 +36,7 @@ pub struct Executed<'a> {
 /// Looks into a turn. Every method has a default that changes nothing.
 pub trait Hook {
     /// A message of a replica came in; says whether this replica may hear it.
-    fn hear(&mut self, message: &Sealed) -> bool {
+    fn hear(&mut self, message: &Unverified) -> bool {
         let _ = message;
         true
     }

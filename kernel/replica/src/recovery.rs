@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use bezant_bft::{
     effects::Record,
     ids::SeqNo,
-    rejoin::{Lives, split_state},
+    rejoin::{IncarnationTable, split_state},
     replica::Replica,
     service::Service as _,
     state::{BadSnapshot, State},
@@ -43,7 +43,7 @@ pub enum Memory {
     /// it starts: it repeats old votes without a new record, and the leave must not outlive
     /// the old ones.
     Whole,
-    /// It cannot: before anything else a new [`Record::Life`] must become durable.
+    /// It cannot: before anything else a new [`Record::IncarnationNonce`] must become durable.
     Lost,
 }
 
@@ -80,11 +80,11 @@ impl Driver {
     pub fn start(config: Config, kept: Kept, first_start: bool) -> Result<Self, StartError> {
         let mut kernel = Kernel::new(config.genesis.clone());
         let mut snapshots: BTreeMap<_, _> = kept.later.into_iter().collect();
-        let mut lives = Lives::default();
+        let mut incarnations = IncarnationTable::default();
         if let Some((seq_no, state)) = kept.snapshot {
             let (of_state, service) = split_state(&state)?;
             kernel.restore(&service.content())?;
-            lives = of_state;
+            incarnations = of_state;
             snapshots.insert(seq_no, state);
         }
         let mut replica = Replica::recover(
@@ -94,7 +94,7 @@ impl Driver {
             config.genesis.checkpoint_interval,
             config.tuning,
             config.durability,
-            lives,
+            incarnations,
             kept.records,
         )
         .ok_or(StartError::NotAMember)?;

@@ -1,4 +1,4 @@
-//! Over which links the replies to a client go.
+//! Routes replies: which links carry which clients' replies.
 //!
 //! A link carries the replies of its own key; other clients join it with a
 //! signed [`Attach`](bezant_bft::message::Attach). Both tables are bounded.

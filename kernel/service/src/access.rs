@@ -1,8 +1,8 @@
-//! Who may do what: the agreed tables behind every judgement.
+//! The access tables: clients, groups, rights. Agreed state.
 //!
 //! Judged is when an operation is carried out, by the tables as they are then. Waits were
 //! allowed when they began; when a table changes, those that would no longer be allowed end
-//! (`decrees`). Nothing here depends on the order in which a table was filled.
+//! (`admin_commands`). Nothing here depends on the order in which a table was filled.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,8 +10,8 @@ use std::{
 };
 
 use bezant_api::{
-    Genesis, GroupName, Lists, Refused, Right, Standing, Whom,
-    limits::{MAX_LIST, MAX_STANDING_SPACES},
+    Genesis, GroupName, Lists, Permissions, Principal, Refused, Right,
+    limits::{MAX_LIST, MAX_PERMISSION_SPACES},
 };
 use bezant_bft::ids::ClientId;
 use bezant_tuple::codec::{self, Reader};
@@ -157,7 +157,7 @@ impl Access {
         &mut self,
         space: &SpaceName,
         right: Right,
-        whom: Whom,
+        principal: Principal,
         has: bool,
     ) -> Result<bool, Refused> {
         let Some(rights) = self.spaces.get_mut(space) else {
@@ -165,12 +165,12 @@ impl Access {
         };
         let list = rights.lists.of_mut(right);
         if !has {
-            return Ok(list.remove(&whom));
+            return Ok(list.remove(&principal));
         }
-        if list.len() >= MAX_LIST && !list.contains(&whom) {
+        if list.len() >= MAX_LIST && !list.contains(&principal) {
             return Err(Refused::TooManyGrants);
         }
-        Ok(list.insert(whom))
+        Ok(list.insert(principal))
     }
 
     /// A key's owner is a client from now on; whether it was none.
@@ -235,7 +235,7 @@ impl Access {
                 lists: rights.lists.clone(),
             },
             None => {
-                let read = BTreeSet::from([Whom::Anyone]);
+                let read = BTreeSet::from([Principal::Anyone]);
                 let lists = Lists {
                     read,
                     ..Lists::closed()
@@ -249,7 +249,7 @@ impl Access {
     }
 
     /// What a client may do, of the spaces after one.
-    pub(crate) fn standing(&self, client: &ClientId, after: Option<&SpaceName>) -> Standing {
+    pub(crate) fn permissions(&self, client: &ClientId, after: Option<&SpaceName>) -> Permissions {
         let groups = self.groups.all();
         let mine = groups.filter(|(_, members)| members.contains(&client.0));
         let mut spaces = Vec::new();
@@ -258,7 +258,7 @@ impl Access {
             if after.is_some_and(|after| space <= after) {
                 continue;
             }
-            if spaces.len() >= MAX_STANDING_SPACES {
+            if spaces.len() >= MAX_PERMISSION_SPACES {
                 next = spaces
                     .last()
                     .map(|(space, _): &(SpaceName, _)| space.clone());
@@ -270,7 +270,7 @@ impl Access {
                 spaces.push((space.clone(), rights));
             }
         }
-        Standing {
+        Permissions {
             operator: self.is_operator(client),
             groups: mine.map(|(name, _)| name.clone()).collect(),
             spaces,

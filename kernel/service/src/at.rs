@@ -9,7 +9,7 @@ use bezant_tuplespace::{Actor, WaiterId};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct At {
     /// Its proposal's number.
-    pub(crate) position: SeqNo,
+    pub(crate) seq_no: SeqNo,
     /// The agreed time.
     pub(crate) time: OrderedTime,
     /// Who asks.
@@ -30,7 +30,7 @@ impl At {
     pub(crate) const fn from(&self, from: u64) -> Schedule {
         Schedule {
             from,
-            now: self.position.0,
+            now: self.seq_no.0,
         }
     }
 

@@ -1,10 +1,10 @@
-//! One call, carried out all or nothing.
+//! Executes one call, all or nothing.
 //!
-//! The order of judgement: decode, whether the client may, then the policies, then the extension that matches,
-//! else the plain operation. Whatever refuses leaves no trace in the spaces: the
+//! The order of judgement: decode, whether the client may, then the policies, then the extension
+//! that matches, else the plain operation. Whatever refuses leaves no trace in the spaces: the
 //! [`Execution`] of the request undoes it.
 
-use bezant_api::{Answer, Call, Lists, Refused, Standing};
+use bezant_api::{Answer, Call, Lists, Permissions, Refused};
 use bezant_extensions::Upgrade;
 use bezant_tuplespace::{Applied, Operation, SpaceName, Spaces, WaiterId};
 
@@ -39,15 +39,23 @@ impl Execution<'_> {
                 self.create_space(&space, lists)?;
                 Answer::Created
             }
-            Call::Grant { space, right, whom } => self.entitle(&space, right, whom, true)?,
-            Call::Revoke { space, right, whom } => self.entitle(&space, right, whom, false)?,
+            Call::Grant {
+                space,
+                right,
+                principal,
+            } => self.entitle(&space, right, principal, true)?,
+            Call::Revoke {
+                space,
+                right,
+                principal,
+            } => self.entitle(&space, right, principal, false)?,
             Call::RemoveSpace { space } => self.remove_space(&space)?,
             Call::Inspect { space } => self.inspect(&space)?,
-            Call::Standing { after } => Answer::Standing(Standing {
+            Call::Permissions { after } => Answer::Permissions(Permissions {
                 account: self.kernel.spaces.account(&at.client.0).copied(),
-                ..self.kernel.access.standing(&at.client, after.as_ref())
+                ..self.kernel.access.permissions(&at.client, after.as_ref())
             }),
-            Call::Decree(decree) => self.decree(decree)?,
+            Call::AdminCommand(admin_command) => self.admin_command(admin_command)?,
             Call::SetQuota { space, quota } => self.set_quota(&space, quota)?,
             Call::Purge { space, limit } => self.purge(&space, limit)?,
             Call::ListSpaces => Answer::Spaces(
@@ -83,8 +91,8 @@ impl Execution<'_> {
                 kernel.extensions.unregister(&mut kernel.spaces, by, hash)?;
                 Answer::Changed(true)
             }
-            Call::Impose { space, hash } => self.impose(&space, hash, true)?,
-            Call::Lift { space, hash } => self.impose(&space, hash, false)?,
+            Call::Attach { space, hash } => self.attach(&space, hash, true)?,
+            Call::Detach { space, hash } => self.attach(&space, hash, false)?,
             Call::Upgrade {
                 from,
                 manifest,

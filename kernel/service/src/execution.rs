@@ -131,7 +131,7 @@ impl Kernel {
         for RefusedWait { waiter, why } in refused {
             let (session, number) = (SessionId(waiter.owner), RequestNumber(waiter.number));
             let answer = Answer::Refused(why);
-            self.end_wait(session, number, &answer, at.position, replies);
+            self.end_wait(session, number, &answer, at.seq_no, replies);
         }
     }
 

@@ -1,13 +1,12 @@
-//! Extensions in the service: which there are, and what they do when.
+//! Runs extensions in the service: in place of operations, as policies, and after events.
 //!
-//! An operation that an extension of its client (or one it acknowledged)
-//! subscribes to is answered by that extension instead. Whatever the extension
-//! did is undone by the caller if it fails: a failed extension never falls back
-//! to the plain operation (extensions.md, "Failure"). Policies are asked before
-//! that; what hears of events runs afterwards (`reactions`). `machine` makes the
-//! calls, `hands` is what an extension can do here.
+//! An operation that an extension of its client (or one it acknowledged) subscribes to is answered
+//! by that extension instead. Whatever the extension did is undone by the caller if it fails: a
+//! failed extension never falls back to the plain operation (docs/extensions/README.md, "What
+//! happens when it runs"). Policies are asked before that; event subscribers run afterwards
+//! (`dispatch`). `machine` makes the calls, `host_context` is what an extension can do here.
 
-mod hands;
+mod host_context;
 mod machine;
 mod trace;
 
@@ -19,8 +18,9 @@ use bezant_extensions::{
 use bezant_tuple::{Field, Template, Tuple, Value};
 use bezant_tuplespace::{Actor, Lease, Operation, Outcome, Refusal, SpaceName, Spaces, WaiterId};
 
+pub(crate) use self::host_context::Recipient;
 use self::{
-    hands::{Ground, Hands, Wait},
+    host_context::{HostContext, HostResources, Wait},
     machine::Machine,
 };
 pub use self::{
@@ -49,21 +49,13 @@ pub(crate) enum Ran {
 
 /// An event as an extension is called for it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Heard<'a> {
+pub(crate) struct Subscribed<'a> {
     pub(crate) found: Found<'a>,
     pub(crate) invocation: Invocation<'a>,
-    /// Who was served, if that is what happened.
-    pub(crate) served: Option<Recipient>,
+    /// Who got a delivery, if that is what happened.
+    pub(crate) delivered: Option<Recipient>,
     /// For whom the extension acts.
     pub(crate) actor: Actor<'a>,
-}
-
-/// To whom a tuple was delivered that waited for one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Recipient {
-    pub(crate) client: ClientId,
-    /// Which of its waits.
-    pub(crate) waiter: WaiterId,
 }
 
 /// What came of a call for an event.
@@ -84,8 +76,8 @@ pub(crate) struct HostState<'a> {
 
 impl<'a> HostState<'a> {
     /// The same for one call.
-    const fn ground<'b>(&'b mut self, registry: &'b Registry) -> Ground<'b> {
-        Ground {
+    const fn host_resources<'b>(&'b mut self, registry: &'b Registry) -> HostResources<'b> {
+        HostResources {
             spaces: self.spaces,
             access: self.access,
             registry,
@@ -186,16 +178,16 @@ impl Extensions {
         Ok(self.registry.switch_engine(version, when))
     }
 
-    pub(crate) fn impose(
+    pub(crate) fn attach(
         &mut self,
         space: &SpaceName,
         hash: ExtensionHash,
     ) -> Result<bool, Refused> {
-        Ok(self.registry.impose(space, hash)?)
+        Ok(self.registry.attach(space, hash)?)
     }
 
-    pub(crate) fn lift(&mut self, space: &SpaceName, hash: &ExtensionHash) -> bool {
-        self.registry.lift(space, hash)
+    pub(crate) fn detach(&mut self, space: &SpaceName, hash: &ExtensionHash) -> bool {
+        self.registry.detach(space, hash)
     }
 
     pub(crate) fn space_removed(&mut self, space: &SpaceName) {
@@ -287,17 +279,17 @@ impl Extensions {
     /// All extensions, as they are told to a client.
     pub(crate) fn installed(&self, client: &ClientId) -> Vec<Installed> {
         let told = self.ordered().into_iter().map(|(hash, extension)| {
-            let standing = self.registry.standing(hash);
+            let version_status = self.registry.version_status(hash);
             Installed {
                 hash: *hash,
                 owner: extension.owner,
                 name: extension.manifest.name.clone(),
                 version: extension.manifest.version,
                 applies: self.registry.applies(&client.0, hash),
-                in_force: standing.is_some_and(|standing| standing.in_force),
-                replaces: standing.and_then(|standing| standing.replaces),
-                from: standing.and_then(|standing| standing.from),
-                imposed: self.registry.imposes(hash),
+                in_force: version_status.is_some_and(|version_status| version_status.in_force),
+                replaces: version_status.and_then(|version_status| version_status.replaces),
+                from: version_status.and_then(|version_status| version_status.from),
+                attached: self.registry.attached_to(hash),
             }
         });
         told.collect()
@@ -332,7 +324,7 @@ impl Extensions {
             cause,
             invoker: at.client.0,
             now_ms: at.time.0,
-            sequence: at.position.0,
+            sequence: at.seq_no.0,
             engine: self.registry.engine(),
         }
     }
@@ -346,10 +338,10 @@ impl Extensions {
         operation: &Operation,
     ) -> Result<(), Refused> {
         for found in self.registry.judges(space, operation) {
-            let ground = state.ground(&self.registry);
-            let hands = Hands::new(ground, found, at.actor(), None);
+            let host_resources = state.host_resources(&self.registry);
+            let host_context = HostContext::new(host_resources, found, at.actor(), None);
             let invocation = self.invocation(at, space, Cause::Judged(operation));
-            let report = self.machine.call(found, invocation, hands)?;
+            let report = self.machine.call(found, invocation, host_context)?;
             let Some(failure) = found.extension.failure(&report) else {
                 continue;
             };
@@ -379,9 +371,9 @@ impl Extensions {
             client: at.client,
             within_ms: operation.within_ms(),
         });
-        let ground = state.ground(&self.registry);
-        let hands = Hands::new(ground, found, at.actor(), wait);
-        let report = match self.machine.call(found, invocation, hands) {
+        let host_resources = state.host_resources(&self.registry);
+        let host_context = HostContext::new(host_resources, found, at.actor(), wait);
+        let report = match self.machine.call(found, invocation, host_context) {
             Ok(report) => report,
             Err(refused) => return Some(Err(refused)),
         };
@@ -396,21 +388,21 @@ impl Extensions {
     }
 
     /// Lets an extension deal with an event. After a failure the caller undoes everything.
-    pub(crate) fn react(
+    pub(crate) fn dispatch_events(
         registry: &Registry,
         machine: &mut Machine,
         mut state: HostState<'_>,
-        heard: Heard<'_>,
+        subscribed: Subscribed<'_>,
     ) -> Reaction {
-        let Heard {
+        let Subscribed {
             found,
             invocation,
-            served,
+            delivered,
             actor,
-        } = heard;
-        let ground = state.ground(registry);
-        let hands = Hands::new(ground, found, actor, None).of(served);
-        let report = machine.call(found, invocation, hands);
+        } = subscribed;
+        let host_resources = state.host_resources(registry);
+        let host_context = HostContext::new(host_resources, found, actor, None).of(delivered);
+        let report = machine.call(found, invocation, host_context);
         Reaction {
             fuel: report.as_ref().map_or(0, |report| report.fuel_used),
             succeeded: report.is_ok_and(|report| report.result.is_ok()),

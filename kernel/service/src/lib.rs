@@ -2,9 +2,9 @@
 //!
 //! The way of a decided proposal, request by request: `sessions` says whose
 //! turn it is, an `execution` carries out the call (`calls`), all or nothing, on the spaces or
-//! through `extensions`, and waiting clients that were served are answered. `access` is who
-//! may do what, `decrees` the calls that change that.
-//! `reactions` lets extensions hear of what happened.
+//! through `extensions`, and waiting clients that got a delivery are answered. `access` is who
+//! may do what, `admin_commands` the calls that change that.
+//! `dispatch` dispatches what happened to extensions.
 //! `time` moves agreed time on and ends what is over before any of that.
 //! `snapshot` is all of it as bytes, for checkpoints, transfer and restart.
 //! The crate is pure: every correct replica that executes the same proposals
@@ -21,14 +21,14 @@
 )]
 
 mod access;
+mod admin_commands;
 mod at;
 mod calls;
-mod decrees;
+mod dispatch;
 mod execution;
 mod extensions;
 mod group;
 pub mod limits;
-mod reactions;
 mod sessions;
 mod snapshot;
 mod time;
@@ -39,9 +39,9 @@ use bezant_api::{Answer, Call, ExtensionHash, Genesis, Refused};
 use bezant_bft::{
     ids::{ClientId, OrderedTime, RequestNumber, SeqNo, SessionId},
     message::{Reply, Request},
-    seal::CheckedProposal,
     service::{Admission, Replies, Service},
     state::{BadSnapshot, State},
+    verification::CheckedProposal,
 };
 use bezant_tuplespace::{EndedWait, Outcome, Spaces, Wait};
 use bytes::Bytes;
@@ -50,9 +50,9 @@ pub use crate::extensions::{LogLine, Tallied, Tally, Traced, TracedStep};
 use crate::{
     access::Access,
     at::At,
+    dispatch::EventDispatch,
     execution::{Executed, Execution},
     extensions::Extensions,
-    reactions::Reactions,
     sessions::{Kept, Known, OpenedSession, Opener, Opening, Sessions, Turn},
 };
 
@@ -80,7 +80,7 @@ pub struct Kernel {
     sessions: Sessions,
     spaces: Spaces,
     extensions: Extensions,
-    reactions: Reactions,
+    dispatch: EventDispatch,
     time: OrderedTime,
 }
 
@@ -100,7 +100,7 @@ impl Kernel {
             sessions: Sessions::default(),
             spaces: Spaces::new(bezant_tuplespace::Limits::DEFAULT),
             extensions: Extensions::new(),
-            reactions: Reactions::default(),
+            dispatch: EventDispatch::default(),
             time: OrderedTime(0),
         }
     }
@@ -182,52 +182,52 @@ impl Kernel {
     }
 
     /// Executes one ordered request and everything its execution lets go.
-    fn request(&mut self, request: &Request, position: SeqNo, replies: &mut Replies) {
+    fn request(&mut self, request: &Request, seq_no: SeqNo, replies: &mut Replies) {
         if request.session == SessionId::NONE {
-            let (first, answer) = self.open(request, position);
+            let (first, answer) = self.open(request, seq_no);
             let reply = reply_to(request, first, &answer);
             replies.push((request.client, reply));
             // It may have made room by ending another session.
-            self.answer_served(position, replies);
+            self.answer_deliveries(seq_no, replies);
             return;
         }
-        match self.sessions.arrive(request, position) {
-            Turn::Now => self.run(request, position, replies),
+        match self.sessions.arrive(request, seq_no) {
+            Turn::Now => self.run(request, seq_no, replies),
             Turn::Nothing => return,
             Turn::WindowExceeded => {
                 let answer = Refused::WindowExceeded.into();
-                replies.push((request.client, reply_to(request, position, &answer)));
+                replies.push((request.client, reply_to(request, seq_no, &answer)));
             }
             Turn::NoSession => {
                 let answer = Refused::NoSession.into();
-                replies.push((request.client, reply_to(request, position, &answer)));
+                replies.push((request.client, reply_to(request, seq_no, &answer)));
                 return;
             }
         }
         while let Some(parked) = self.sessions.unpark(request.session) {
-            self.run(&parked, position, replies);
+            self.run(&parked, seq_no, replies);
         }
     }
 
-    /// The answer to an opening request, and the position it belongs to: that of the request
+    /// The answer to an opening request, and the sequence number it belongs to: that of the request
     /// which opened the session. A client that asked more than one replica may have its
     /// request ordered twice, and must find f+1 replies alike, whichever of the two it hears of.
-    fn open(&mut self, request: &Request, position: SeqNo) -> (SeqNo, Answer) {
+    fn open(&mut self, request: &Request, seq_no: SeqNo) -> (SeqNo, Answer) {
         let (nonce, ttl_ms) = match Call::decode(&request.op) {
             Ok(Call::OpenSession { nonce, ttl_ms }) if nonce == request.number.0 => (nonce, ttl_ms),
-            _ => return (position, Refused::Malformed.into()),
+            _ => return (seq_no, Refused::Malformed.into()),
         };
         if !self.access.is_client(&request.client) {
-            return (position, Refused::NotEnrolled.into());
+            return (seq_no, Refused::NotEnrolled.into());
         }
         if ttl_ms.is_some_and(|ms| !limits::SESSION_MS.contains(&ms)) {
-            return (position, Refused::TtlOutOfRange.into());
+            return (seq_no, Refused::TtlOutOfRange.into());
         }
         let opener = Opener {
             client: request.client,
             nonce,
         };
-        match self.sessions.open(opener, position, ttl_ms, self.time.0) {
+        match self.sessions.open(opener, seq_no, ttl_ms, self.time.0) {
             Opening::Opened {
                 session,
                 opened: at,
@@ -236,20 +236,20 @@ impl Kernel {
                 if let Some(old) = evicted {
                     let _to_be_committed = self.spaces.savepoint();
                     self.spaces.end_owner(old.0);
-                    self.tell_extensions(position);
+                    self.tell_extensions(seq_no);
                     self.spaces.commit();
                 }
                 (at, opened(session))
             }
-            Opening::Full => (position, Refused::TooManySessions.into()),
+            Opening::Full => (seq_no, Refused::TooManySessions.into()),
         }
     }
 
     /// Carries out a request whose turn it is.
-    fn run(&mut self, request: &Request, position: SeqNo, replies: &mut Replies) {
+    fn run(&mut self, request: &Request, seq_no: SeqNo, replies: &mut Replies) {
         let id = request.session;
         let at = At {
-            position,
+            seq_no,
             time: self.time,
             client: request.client,
             session: id,
@@ -262,7 +262,7 @@ impl Kernel {
         } = Execution::begin(self, at).carry_out(&request.op);
         match answer {
             Some(answer) => {
-                let reply = reply_to(request, position, &answer);
+                let reply = reply_to(request, seq_no, &answer);
                 self.sessions
                     .keep(id, request.number, Kept::Reply(reply.clone()));
                 replies.push((request.client, reply));
@@ -270,9 +270,9 @@ impl Kernel {
             None => self.sessions.keep(id, request.number, Kept::Waiting),
         }
         self.enforce(consequences, at, replies);
-        self.tell_extensions(position);
+        self.tell_extensions(seq_no);
         self.spaces.commit();
-        self.answer_served(position, replies);
+        self.answer_deliveries(seq_no, replies);
     }
 
     /// A session ends with all that it had.
@@ -287,7 +287,7 @@ impl Kernel {
         session: SessionId,
         number: RequestNumber,
         answer: &Answer,
-        position: SeqNo,
+        seq_no: SeqNo,
         replies: &mut Replies,
     ) {
         let Some(client) = self.sessions.owner(session) else {
@@ -297,7 +297,7 @@ impl Kernel {
         let reply = Reply {
             session,
             number,
-            position,
+            seq_no,
             result,
         };
         self.sessions
@@ -306,29 +306,24 @@ impl Kernel {
     }
 
     /// Answers those whose wait ended: who got a tuple, and who watched.
-    pub(crate) fn answer_served(&mut self, position: SeqNo, replies: &mut Replies) {
-        for served in self.spaces.take_served() {
-            let session = SessionId(served.waiter.owner);
-            let number = RequestNumber(served.waiter.number);
-            let answer = Answer::Outcome(Outcome::Match(Some(served.tuple)));
-            self.end_wait(session, number, &answer, position, replies);
+    pub(crate) fn answer_deliveries(&mut self, seq_no: SeqNo, replies: &mut Replies) {
+        for delivered in self.spaces.take_deliveries() {
+            let session = SessionId(delivered.waiter.owner);
+            let number = RequestNumber(delivered.waiter.number);
+            let answer = Answer::Outcome(Outcome::Match(Some(delivered.tuple)));
+            self.end_wait(session, number, &answer, seq_no, replies);
         }
         for told in self.spaces.take_told() {
-            self.end_wait_with(told, position, replies);
+            self.end_wait_with(told, seq_no, replies);
         }
     }
 
     /// Answers a wait that ended in the spaces.
-    pub(crate) fn end_wait_with(
-        &mut self,
-        ended: EndedWait,
-        position: SeqNo,
-        replies: &mut Replies,
-    ) {
+    pub(crate) fn end_wait_with(&mut self, ended: EndedWait, seq_no: SeqNo, replies: &mut Replies) {
         let EndedWait { waiter, outcome } = ended;
         let (session, number) = (SessionId(waiter.owner), RequestNumber(waiter.number));
         let answer = Answer::Outcome(outcome);
-        self.end_wait(session, number, &answer, position, replies);
+        self.end_wait(session, number, &answer, seq_no, replies);
     }
 }
 
@@ -336,7 +331,7 @@ impl Service for Kernel {
     fn admit(&self, request: &Request) -> Admission {
         // A stranger must not be able to fill the log. A replica that lags may take somebody
         // for one who is enrolled by now: so a client believes what is said outside the log,
-        // at position 0, only if a strong quorum says so.
+        // at sequence number 0, only if a strong quorum says so.
         if !self.access.is_client(&request.client) {
             let answer = Answer::Refused(Refused::NotEnrolled);
             return Admission::Refuse(reply_to(request, SeqNo(0), &answer));
@@ -344,8 +339,8 @@ impl Service for Kernel {
         if request.session == SessionId::NONE {
             let opened_before = self.sessions.opened(&request.client, request.number.0);
             return opened_before.map_or(Admission::New, |before| {
-                let OpenedSession { session, position } = before;
-                Admission::Done(reply_to(request, position, &opened(session)))
+                let OpenedSession { session, seq_no } = before;
+                Admission::Done(reply_to(request, seq_no, &opened(session)))
             });
         }
         match self.sessions.known(request) {
@@ -355,16 +350,16 @@ impl Service for Kernel {
         }
     }
 
-    fn execute(&mut self, number: SeqNo, proposal: &Arc<CheckedProposal>, replies: &mut Replies) {
-        // A null request does not move time (ordering.md, "Time"); a proposal without
+    fn execute(&mut self, seq_no: SeqNo, proposal: &Arc<CheckedProposal>, replies: &mut Replies) {
+        // A null request does not move time (docs/protocol.md, "Time"); a proposal without
         // requests but with a time is the clock's tick.
         let is_null = proposal.requests().is_empty() && proposal.time() == OrderedTime(0);
-        self.extensions.begin(number.0);
+        self.extensions.begin(seq_no.0);
         if !is_null {
-            self.pass_time(proposal.time(), number, replies);
+            self.pass_time(proposal.time(), seq_no, replies);
         }
         for request in proposal.requests() {
-            self.request(request.request(), number, replies);
+            self.request(request.request(), seq_no, replies);
         }
     }
 
@@ -389,11 +384,11 @@ fn opened(session: SessionId) -> Answer {
     }
 }
 
-fn reply_to(request: &Request, position: SeqNo, answer: &Answer) -> Reply {
+fn reply_to(request: &Request, seq_no: SeqNo, answer: &Answer) -> Reply {
     Reply {
         session: request.session,
         number: request.number,
-        position,
+        seq_no,
         result: Bytes::from(answer.encode()),
     }
 }

@@ -24,10 +24,10 @@ pub const SESSION_MS: RangeInclusive<u64> = MIN_SESSION_MS..=MAX_LEASE_MS;
 /// Requests a session may have unanswered, unacknowledged or ahead of their turn.
 pub const WINDOW: u64 = SESSION_WINDOW;
 
-/// A tick that is later than this, in milliseconds of agreed time, was kept from being
-/// ordered by an outage: what expires is then given the time that nobody had. More than
-/// twice the drift of clocks and the patience of three views together, so that one primary
-/// cannot bring it about (docs/decisions/013-agreed-time.md).
+/// A tick that is later than this, in milliseconds of agreed time, was kept from being ordered by
+/// an outage: what expires is then given the time that nobody had. More than twice the drift of
+/// clocks and the view-change timeouts of three views together, so that one primary cannot bring it
+/// about (docs/decisions/013-agreed-time.md).
 pub const OUTAGE_MS: u64 = 30_000;
 
 const _: () = assert!(

@@ -2,8 +2,8 @@
 //!
 //! A session executes its requests in the order of their numbers, each once.
 //! One that comes before its turn is parked; results stay until the client
-//! says that it has them; a waiting request keeps its place until it is served
-//! (ordering.md, "Sessions and exactly-once"). All of this is agreed state: it
+//! says that it has them; a waiting request keeps its place until it gets a delivery
+//! (docs/protocol.md, "Sessions"). All of this is agreed state: it
 //! changes only through executed requests.
 
 mod snapshot;
@@ -33,9 +33,9 @@ pub(crate) struct Session {
     nonce: u64,
     /// The number whose turn is next; all below were executed.
     next: u64,
-    /// The position at which it was opened.
+    /// The sequence number at which it was opened.
     opened: SeqNo,
-    /// The position at which it was last used.
+    /// The sequence number at which it was last used.
     used: SeqNo,
     /// How long it lives without a request.
     ttl_ms: Option<u64>,
@@ -86,7 +86,7 @@ pub(crate) enum Opening {
     Opened {
         /// Its number.
         session: SessionId,
-        /// The position at which it was opened first.
+        /// The sequence number at which it was opened first.
         opened: SeqNo,
         /// The client's session that had to make room.
         evicted: Option<SessionId>,
@@ -102,11 +102,11 @@ pub(crate) struct Opener {
     pub(crate) nonce: u64,
 }
 
-/// A session, and the position at which it was opened.
+/// A session, and the sequence number at which it was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OpenedSession {
     pub(crate) session: SessionId,
-    pub(crate) position: SeqNo,
+    pub(crate) seq_no: SeqNo,
 }
 
 impl Sessions {
@@ -120,7 +120,7 @@ impl Sessions {
         let id = self.by_client.get(client)?.get(&nonce)?;
         self.sessions.get(id).map(|session| OpenedSession {
             session: *id,
-            position: session.opened,
+            seq_no: session.opened,
         })
     }
 
@@ -129,7 +129,7 @@ impl Sessions {
     pub(crate) fn open(
         &mut self,
         opener: Opener,
-        position: SeqNo,
+        seq_no: SeqNo,
         ttl_ms: Option<u64>,
         now_ms: u64,
     ) -> Opening {
@@ -140,7 +140,7 @@ impl Sessions {
         if let Some(before) = self.opened(&owner, nonce) {
             return Opening::Opened {
                 session: before.session,
-                opened: before.position,
+                opened: before.seq_no,
                 evicted: None,
             };
         }
@@ -168,8 +168,8 @@ impl Sessions {
                 owner,
                 nonce,
                 next: 1,
-                opened: position,
-                used: position,
+                opened: seq_no,
+                used: seq_no,
                 ttl_ms,
                 end_ms: 0,
                 kept: BTreeMap::new(),
@@ -179,7 +179,7 @@ impl Sessions {
         self.renew(session, now_ms);
         Opening::Opened {
             session,
-            opened: position,
+            opened: seq_no,
             evicted,
         }
     }
@@ -302,12 +302,12 @@ impl Sessions {
     }
 
     /// An ordered request arrives at its session.
-    pub(crate) fn arrive(&mut self, request: &Request, position: SeqNo) -> Turn {
+    pub(crate) fn arrive(&mut self, request: &Request, seq_no: SeqNo) -> Turn {
         let session = match self.sessions.get_mut(&request.session) {
             Some(session) if session.owner == request.client => session,
             _ => return Turn::NoSession,
         };
-        session.used = position;
+        session.used = seq_no;
         let number = request.number.0;
         if number < session.next {
             return Turn::Nothing;
@@ -394,7 +394,7 @@ mod tests {
         Kept::Reply(Reply {
             session,
             number: RequestNumber(number),
-            position: SeqNo(1),
+            seq_no: SeqNo(1),
             result: Bytes::new(),
         })
     }

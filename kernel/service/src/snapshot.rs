@@ -1,10 +1,10 @@
 //! The whole service as bytes, and back: what checkpoints are taken of.
 //!
-//! Everything replicas agree on stands here once, in the one spelling of
-//! `bezant_tuple::codec`, after the version of this layout: agreed time, who may
-//! do what, sessions, spaces with who waits in them, extensions and what they have still to hear. What follows from these (indices,
-//! sums, compiled modules) and what is no part of the agreement (the genesis, logs)
-//! does not (docs/decisions/010-whole-state-checkpoints.md).
+//! Everything replicas agree on stands here once, in the one spelling of `bezant_tuple::codec`,
+//! after the version of this layout: agreed time, who may do what, sessions, spaces with who waits
+//! in them, extensions and the events they are still to be told of. What follows from these
+//! (indices, sums, compiled modules) and what is no part of the agreement (the genesis, logs) does
+//! not (docs/decisions/010-whole-state-checkpoints.md).
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use bezant_extensions::Registry;
 use bezant_tuple::codec::{self, Reader};
 use bezant_tuplespace::{BadContent, Limits, Part, Parts, Spaces, WaiterId};
 
-use crate::{Kernel, access::Access, reactions::Reactions, sessions::Sessions};
+use crate::{Kernel, access::Access, dispatch::EventDispatch, sessions::Sessions};
 
 /// The version of the layout; a replica restores no other.
 const VERSION: u8 = 8;
@@ -39,7 +39,7 @@ struct Read {
     sessions: Sessions,
     spaces: Spaces,
     registry: Registry,
-    reactions: Reactions,
+    dispatch: EventDispatch,
 }
 
 impl Kernel {
@@ -53,7 +53,7 @@ impl Kernel {
         self.spaces.encode_into(&mut parts);
         let out = parts.open();
         self.extensions.registry().encode_into(out);
-        self.reactions.encode_into(out);
+        self.dispatch.encode_into(out);
         let parts = parts.into_parts().into_iter();
         State::new(parts.filter_map(state_part).collect())
     }
@@ -66,14 +66,14 @@ impl Kernel {
             sessions,
             spaces,
             registry,
-            reactions,
+            dispatch,
         } = read.map_err(|bad| BadSnapshot(bad.to_string()))?;
         self.time = time;
         self.access = access;
         self.sessions = sessions;
         self.spaces = spaces;
         self.extensions.replace(registry);
-        self.reactions = reactions;
+        self.dispatch = dispatch;
         Ok(())
     }
 
@@ -92,7 +92,7 @@ impl Kernel {
             access,
             sessions,
             spaces,
-            reactions: Reactions::decode(registry.registered(), &mut reader)?,
+            dispatch: EventDispatch::decode(registry.registered(), &mut reader)?,
             registry,
         };
         reader.finish()?;
@@ -104,10 +104,11 @@ impl Kernel {
         // Every space that is not the service's own was made by somebody.
         let made = read.spaces.names().filter(|name| !name.is_reserved());
         BadContent::unless(made.eq(read.access.spaces()), "rights in no space")?;
-        let mut imposing = read.registry.imposing();
-        let imposed = imposing.all(|space| !space.is_reserved() && read.spaces.contains(space));
-        BadContent::unless(imposed, "an extension imposed in no space")?;
-        drop(imposing);
+        let mut spaces_with_attached = read.registry.spaces_with_attached();
+        let attached =
+            spaces_with_attached.all(|space| !space.is_reserved() && read.spaces.contains(space));
+        BadContent::unless(attached, "an extension attached in no space")?;
+        drop(spaces_with_attached);
         // A request that waits does so in a space, and nobody else waits there.
         let mut waiting = 0;
         for (session, number) in read.sessions.waiting() {

@@ -1,4 +1,4 @@
-//! Agreed time passes, and what is over by then ends.
+//! Advances agreed time, and ends leases, waits and sessions that are over.
 //!
 //! Time comes with proposals: at least a millisecond with each, and with those
 //! that primaries make for nothing but the time, the ticks. As a tick is made
@@ -17,7 +17,7 @@ impl Kernel {
     pub(crate) fn pass_time(
         &mut self,
         proposed: OrderedTime,
-        position: SeqNo,
+        seq_no: SeqNo,
         replies: &mut Replies,
     ) {
         let now = self.time.next().max(proposed);
@@ -25,25 +25,25 @@ impl Kernel {
         self.time = now;
         self.spaces.extend(lost_ms);
         self.sessions.extend(lost_ms);
-        self.begin_reactions(position);
+        self.begin_dispatch(seq_no);
         self.spaces.expire(now.0);
-        self.tell_extensions(position);
+        self.tell_extensions(seq_no);
         self.spaces.commit();
         for over in self.spaces.end_waits() {
-            self.end_wait_with(over, position, replies);
+            self.end_wait_with(over, seq_no, replies);
         }
         while let Some(session) = self.sessions.over(now.0) {
             let _to_be_committed = self.spaces.savepoint();
             self.end_session(session);
-            self.tell_extensions(position);
+            self.tell_extensions(seq_no);
             self.spaces.commit();
         }
-        self.answer_served(position, replies);
+        self.answer_deliveries(seq_no, replies);
     }
 
     /// The agreed time at which something ends next.
     pub(crate) fn due_ms(&self) -> Option<u64> {
-        let carried_over = self.reactions.are_due().then_some(self.time.0);
+        let carried_over = self.dispatch.are_due().then_some(self.time.0);
         let dues = [self.spaces.due_ms(), self.sessions.due_ms(), carried_over];
         dues.into_iter().flatten().min()
     }

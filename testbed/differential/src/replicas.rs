@@ -33,9 +33,9 @@ const CALLER: Actor<'_> = Actor {
 };
 
 /// A host over spaces.
-struct Hands<'a>(&'a mut Spaces);
+struct HostContext<'a>(&'a mut Spaces);
 
-impl Host for Hands<'_> {
+impl Host for HostContext<'_> {
     fn apply(&mut self, space: &SpaceName, operation: Operation) -> Result<Outcome, Refusal> {
         match self.0.apply(CALLER, space, &operation, None)? {
             Applied::Outcome(outcome) => Ok(outcome),
@@ -72,7 +72,7 @@ impl Host for Hands<'_> {
     }
 
     fn wake(&mut self, space: &SpaceName, tuple: &Tuple) -> Result<u64, Refusal> {
-        self.0.wake(space, tuple)
+        self.0.deliver_to_waiters(space, tuple)
     }
 
     fn log(&mut self, _text: &str) {}
@@ -118,7 +118,7 @@ fn call(
             manifest,
             &subscription.entry,
             invocation,
-            &mut Hands(spaces),
+            &mut HostContext(spaces),
         )
         .map_err(|exhausted| exhausted.to_string())?;
     if report.result.is_err() {
@@ -127,7 +127,7 @@ fn call(
     // Whoever waits is gone before the next call: the next one may wait, too.
     spaces.cancel(WAITER);
     spaces.commit();
-    spaces.take_served();
+    spaces.take_deliveries();
     Ok(report)
 }
 

@@ -1,4 +1,4 @@
-//! Local clusters and load: what dev, demo, bench and the tests stand on.
+//! Local clusters and load, for dev, demo, bench and the tests.
 #![cfg_attr(
     test,
     allow(

@@ -16,8 +16,8 @@ use bezant_bft::{
     ids::{ClusterId, Epoch, OrderedTime, RequestNumber, SeqNo, SessionId},
     keyring::Keyring,
     message::Request,
-    seal::{Batch, CheckedProposal, CheckedRequest, Sealed},
     service::{Replies, Service},
+    verification::{Batch, CheckedProposal, CheckedRequest, Unverified},
 };
 use bezant_kernel::{Kernel, Traced};
 use bytes::Bytes;
@@ -104,22 +104,22 @@ impl Stage {
     /// Forgets everything but the checkpoint, and what was ordered since is executed again.
     fn come_back(&mut self, genesis: &Genesis) {
         self.kernel = Kernel::new(genesis.clone());
-        let (mut number, state) = self.checkpoint.clone();
+        let (mut seq_no, state) = self.checkpoint.clone();
         if self.kernel.restore(&state).is_err() {
             return;
         }
         for proposal in &self.since {
-            number += 1;
+            seq_no += 1;
             self.kernel
-                .execute(SeqNo(number), proposal, &mut Replies::new());
+                .execute(SeqNo(seq_no), proposal, &mut Replies::new());
         }
     }
 
     /// Executes a proposal; its replies and the fuel burnt.
-    fn execute(&mut self, number: u64, proposal: &Arc<CheckedProposal>) -> (Replies, u64) {
+    fn execute(&mut self, seq_no: u64, proposal: &Arc<CheckedProposal>) -> (Replies, u64) {
         let before = self.burnt();
         let mut replies = Replies::new();
-        self.kernel.execute(SeqNo(number), proposal, &mut replies);
+        self.kernel.execute(SeqNo(seq_no), proposal, &mut replies);
         self.since.push(Arc::clone(proposal));
         (replies, self.burnt().saturating_sub(before))
     }
@@ -301,7 +301,7 @@ impl Rehearsal {
         let mut batch = Batch::new(&self.keyring);
         let mut checked: Vec<Arc<CheckedRequest>> = Vec::new();
         if batch
-            .add(Sealed::from_client(key.client(), signed), |_| None)
+            .add(Unverified::from_client(key.client(), signed), |_| None)
             .is_ok()
         {
             for input in batch.check(&mut self.checker).into_iter().flatten() {

@@ -339,7 +339,7 @@ fn a_lease_ends_without_any_operation() {
 }
 
 #[test]
-fn a_wait_is_served_by_another_client_and_a_wait_in_vain_takes_nothing() {
+fn a_delivery_comes_from_another_client_and_a_wait_in_vain_takes_nothing() {
     let cluster = start();
     runtime().block_on(async {
         let (waiter, giver) = (client(&cluster).await, client(&cluster).await);

@@ -65,7 +65,7 @@ fn a_data_folder_is_one_replicas_own() {
     assert!(error.contains("belongs to replica 0 of cluster"), "{error}");
 }
 
-/// Without its journal it would have to begin a new life, which nobody wants by accident.
+/// Without its journal it would have to begin a new incarnation, which nobody wants by accident.
 #[test]
 fn a_folder_with_a_journal_is_not_used_without_it() {
     let folder = files(StorageKind::Sync);
@@ -112,7 +112,7 @@ fn a_replica_that_kept_nothing_comes_back_and_votes() {
             });
         }
         if storage == StorageKind::Sync {
-            // Now it has a memory, and is the same life after a restart.
+            // Now it has a memory, and is the same incarnation after a restart.
             let config = config(&folder, 3);
             cluster.nodes.remove(3).stop().unwrap();
             cluster.nodes.push(bezant_node::spawn(config).unwrap());
@@ -132,7 +132,7 @@ fn a_replica_that_kept_nothing_comes_back_and_votes() {
     }
 }
 
-/// A replica that never said anything needs no new life, however often it is started.
+/// A replica that never said anything needs no new incarnation, however often it is started.
 #[test]
 fn a_cluster_that_was_never_used_starts_again() {
     for storage in [StorageKind::Memory, StorageKind::Sync] {

@@ -3,18 +3,18 @@
 use std::collections::BTreeSet;
 
 use bezant_tuple::Tuple;
-use bezant_tuplespace::{Audience, ClientKey, MAX_AUDIENCE, Operation, Refusal, Whom};
+use bezant_tuplespace::{Audience, ClientKey, MAX_AUDIENCE, Operation, Principal, Refusal};
 
 use crate::Model;
 
 /// What a tuple counts in bounds of bytes: its encoding and that of its audience.
 pub(crate) fn weight(tuple: &Tuple, audience: Option<&Audience>) -> u64 {
-    let entry = |whom: &Whom| match whom {
-        Whom::Anyone => 1,
-        Whom::Client(_) => 34,
-        Whom::Members(group) => 2 + group.as_str().len(),
+    let entry = |principal: &Principal| match principal {
+        Principal::Anyone => 1,
+        Principal::Client(_) => 34,
+        Principal::Members(group) => 2 + group.as_str().len(),
     };
-    let list = |list: &Option<BTreeSet<Whom>>| {
+    let list = |list: &Option<BTreeSet<Principal>>| {
         let entries = list
             .as_ref()
             .map(|list| list.iter().map(entry).sum::<usize>());
@@ -57,16 +57,16 @@ impl Model {
             &audience.readers
         };
         list.as_ref()
-            .is_none_or(|list| list.iter().any(|whom| self.means(whom, client)))
+            .is_none_or(|list| list.iter().any(|principal| self.means(principal, client)))
     }
 
     /// Whether a client is meant.
     #[must_use]
-    pub fn means(&self, whom: &Whom, client: Option<ClientKey>) -> bool {
-        match whom {
-            Whom::Anyone => true,
-            Whom::Client(key) => client == Some(*key),
-            Whom::Members(group) => {
+    pub fn means(&self, principal: &Principal, client: Option<ClientKey>) -> bool {
+        match principal {
+            Principal::Anyone => true,
+            Principal::Client(key) => client == Some(*key),
+            Principal::Members(group) => {
                 client.is_some_and(|client| self.members().contains(&(group.clone(), client)))
             }
         }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
-    Audience, Change, ClientKey, EndedWait, GroupName, Limits, OperationKind, Quota, Refusal,
-    Served, SpaceName, TupleId, WaiterId, Wants,
+    Audience, Change, ClientKey, Delivery, EndedWait, GroupName, Limits, OperationKind, Quota,
+    Refusal, SpaceName, TupleId, WaiterId, Wants,
 };
 
 use crate::events::Happened;
@@ -79,7 +79,7 @@ pub struct Model {
     pub(crate) tuples: Vec<Placed>,
     /// In order of arrival. Shared, since searches keep many copies of a model.
     pub(crate) waits: Arc<Vec<Wait>>,
-    pub(crate) served: Vec<Served>,
+    pub(crate) deliveries: Vec<Delivery>,
     /// The number given out last.
     pub(crate) last: u64,
     pub(crate) now_ms: u64,
@@ -255,15 +255,15 @@ impl Model {
         is_there
     }
 
-    /// Those who waited and got a tuple since [`Model::take_served`], in order.
+    /// Those who waited and got a tuple since [`Model::take_deliveries`], in order.
     #[must_use]
-    pub fn served(&self) -> &[Served] {
-        &self.served
+    pub fn deliveries(&self) -> &[Delivery] {
+        &self.deliveries
     }
 
     /// The same, and forgets them.
-    pub fn take_served(&mut self) -> Vec<Served> {
-        std::mem::take(&mut self.served)
+    pub fn take_deliveries(&mut self) -> Vec<Delivery> {
+        std::mem::take(&mut self.deliveries)
     }
 
     /// Takes the oldest tuple that is meant, whoever it is for.
@@ -309,7 +309,7 @@ impl Model {
         if !woken.is_empty() {
             self.last = passing.id;
         }
-        woken.iter().for_each(|wait| self.serve(wait, &passing));
+        woken.iter().for_each(|wait| self.deliver(wait, &passing));
         Ok(woken.len() as u64)
     }
 
@@ -334,7 +334,9 @@ impl Model {
         self.last = arriving.id;
         self.note(Change::Inserted, &arriving);
         let wanting = self.wanting(&arriving);
-        wanting.iter().for_each(|wait| self.serve(wait, &arriving));
+        wanting
+            .iter()
+            .for_each(|wait| self.deliver(wait, &arriving));
         if wanting.iter().any(|wait| wait.wants == Wants::Take) {
             self.note(Change::Taken, &arriving);
         } else {
@@ -360,9 +362,9 @@ impl Model {
     }
 
     /// A wait ends with a tuple.
-    fn serve(&mut self, wait: &Wait, placed: &Placed) {
+    fn deliver(&mut self, wait: &Wait, placed: &Placed) {
         self.cancel(wait.id);
-        self.served.push(Served {
+        self.deliveries.push(Delivery {
             waiter: wait.id,
             space: wait.space.clone(),
             kind: if wait.wants == Wants::Take {
@@ -388,7 +390,7 @@ impl Model {
                 if wait.wants == Wants::Take {
                     self.take(at);
                 }
-                self.serve(wait, &placed);
+                self.deliver(wait, &placed);
             }
         }
     }

@@ -108,25 +108,25 @@ fn describe(message: &PeerMessage) -> Described {
             let text = format!(
                 "pre-prepare {} {} {} ({} requests)",
                 vote.view,
-                vote.number,
+                vote.seq_no,
                 vote.digest,
                 m.proposal.requests.len()
             );
-            ("pre-prepare", Some(vote.number.0), text)
+            ("pre-prepare", Some(vote.seq_no.0), text)
         }
         PeerMessage::Prepare(m) => {
             let vote = &m.body;
-            let text = format!("prepare {} {} {}", vote.view, vote.number, vote.digest);
-            ("prepare", Some(vote.number.0), text)
+            let text = format!("prepare {} {} {}", vote.view, vote.seq_no, vote.digest);
+            ("prepare", Some(vote.seq_no.0), text)
         }
         PeerMessage::Commit(m) => {
             let vote = &m.body;
-            let text = format!("commit {} {} {}", vote.view, vote.number, vote.digest);
-            ("commit", Some(vote.number.0), text)
+            let text = format!("commit {} {} {}", vote.view, vote.seq_no, vote.digest);
+            ("commit", Some(vote.seq_no.0), text)
         }
         PeerMessage::Checkpoint(m) => {
-            let text = format!("checkpoint {} {}", m.body.number, m.body.digest);
-            ("checkpoint", Some(m.body.number.0), text)
+            let text = format!("checkpoint {} {}", m.body.seq_no, m.body.digest);
+            ("checkpoint", Some(m.body.seq_no.0), text)
         }
         PeerMessage::Forward(m) => {
             let text = format!("forward {} {}", m.request.session, m.request.number);
@@ -140,18 +140,18 @@ fn describe(message: &PeerMessage) -> Described {
             ("status", Some(m.executed.0), text)
         }
         PeerMessage::Stable(votes) => {
-            let number = votes.first().map(|vote| vote.body.number);
-            let text = format!("stable {number:?}, {} votes", votes.len());
-            ("checkpoint", number.map(|number| number.0), text)
+            let seq_no = votes.first().map(|vote| vote.body.seq_no);
+            let text = format!("stable {seq_no:?}, {} votes", votes.len());
+            ("checkpoint", seq_no.map(|seq_no| seq_no.0), text)
         }
-        PeerMessage::Decided(m) => ("catch-up", Some(m.number.0), brief(m)),
+        PeerMessage::Decided(m) => ("catch-up", Some(m.seq_no.0), brief(m)),
         PeerMessage::AskProposals(m) => ("catch-up", None, brief(m)),
         PeerMessage::Content(m) => ("catch-up", None, brief(m)),
-        PeerMessage::AskState(m) => ("catch-up", Some(m.number.0), brief(m)),
+        PeerMessage::AskState(m) => ("catch-up", Some(m.seq_no.0), brief(m)),
         PeerMessage::State(m) => {
             let (from, of) = (m.offset, m.total);
-            let text = format!("state {} from byte {from} of {of}", m.number);
-            ("catch-up", Some(m.number.0), text)
+            let text = format!("state {} from byte {from} of {of}", m.seq_no);
+            ("catch-up", Some(m.seq_no.0), text)
         }
         PeerMessage::Rejoin(m) => ("rejoin", None, brief(&m.body)),
         PeerMessage::ViewChange(m) => ("view-change", None, brief(&m.body)),

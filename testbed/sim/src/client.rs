@@ -5,7 +5,8 @@ mod extending;
 use std::collections::BTreeMap;
 
 use bezant_api::{
-    Answer, Audience, Call, Condition, Decree, Group, GroupName, Lists, Refused, Right, Whom,
+    AdminCommand, Answer, Audience, Call, Condition, Group, GroupName, Lists, Principal, Refused,
+    Right,
 };
 use bezant_bft::{
     ids::{ClientId, Instant, RequestNumber, SessionId},
@@ -27,7 +28,7 @@ const MAX_WAITS: usize = 3;
 
 /// What a session asks its world to do.
 #[derive(Debug, Default)]
-pub(crate) struct Wishes {
+pub(crate) struct ActorOutput {
     pub(crate) sends: Vec<(Target, ClientMessage)>,
     /// Answers that f+1 replicas gave alike.
     pub(crate) accepted: Vec<Reply>,
@@ -93,7 +94,7 @@ impl Actor {
     }
 
     /// Does what is next.
-    pub(crate) fn act(&mut self, now: u64, rng: &mut Rng, wishes: &mut Wishes) {
+    pub(crate) fn act(&mut self, now: u64, rng: &mut Rng, output: &mut ActorOutput) {
         let mut events = Vec::new();
         if self.session.id() == SessionId::NONE {
             if self.opening.is_none() {
@@ -103,7 +104,7 @@ impl Actor {
                 let op = Bytes::from(Call::OpenSession { nonce, ttl_ms }.encode());
                 self.opening = Some(self.session.open(Instant(now), op, None, &mut events));
             }
-            self.absorb(now, events, rng, wishes);
+            self.absorb(now, events, rng, output);
             return;
         }
         while let Some(call) = self.next_call(rng) {
@@ -114,7 +115,7 @@ impl Actor {
                 break;
             }
         }
-        self.absorb(now, events, rng, wishes);
+        self.absorb(now, events, rng, output);
     }
 
     /// Asks for `call`, if the session may have another request open.
@@ -185,15 +186,15 @@ impl Actor {
         now: u64,
         events: Vec<Event>,
         rng: &mut Rng,
-        wishes: &mut Wishes,
+        output: &mut ActorOutput,
     ) {
         for event in events {
             match event {
-                Event::Send { to, message } => wishes.sends.push((to, message)),
+                Event::Send { to, message } => output.sends.push((to, message)),
                 Event::Completed { token, accepted } => {
                     self.completed(now, token, &accepted.reply);
-                    wishes.accepted.push(accepted.reply);
-                    wishes.act_at = Some(now + rng.below(self.work.think_us + 1));
+                    output.accepted.push(accepted.reply);
+                    output.act_at = Some(now + rng.below(self.work.think_us + 1));
                 }
                 // What became of it stays unknown; its number is no longer in the way.
                 Event::Failed { token, .. } => {
@@ -205,7 +206,7 @@ impl Actor {
                     if self.waits.remove(&token.0) == Some(false) {
                         self.given_up.push(token.0);
                     }
-                    wishes.act_at = Some(now + rng.below(self.work.think_us + 1));
+                    output.act_at = Some(now + rng.below(self.work.think_us + 1));
                 }
                 Event::Disagreed { .. } | Event::Proven(_) => {}
             }
@@ -262,11 +263,11 @@ fn team() -> GroupName {
     }
 }
 
-fn draw_whom(rng: &mut Rng, key: ClientId) -> Whom {
+fn draw_principal(rng: &mut Rng, key: ClientId) -> Principal {
     match rng.below(3) {
-        0 => Whom::Anyone,
-        1 => Whom::Client(key.0),
-        _ => Whom::Members(team()),
+        0 => Principal::Anyone,
+        1 => Principal::Client(key.0),
+        _ => Principal::Members(team()),
     }
 }
 
@@ -275,7 +276,7 @@ fn draw_audience(rng: &mut Rng, key: ClientId) -> Box<Audience> {
     let mut list = || {
         let count = rng.below(3);
         rng.chance(700)
-            .then(|| (0..count).map(|_| draw_whom(rng, key)).collect())
+            .then(|| (0..count).map(|_| draw_principal(rng, key)).collect())
     };
     Box::new(Audience {
         readers: list(),
@@ -289,7 +290,7 @@ fn draw_ruling(rng: &mut Rng, key: ClientId) -> Call {
     let space = name(RULED);
     let group = team();
     let right = *rng.pick(&Right::ALL);
-    let whom = draw_whom(rng, key);
+    let principal = draw_principal(rng, key);
     match rng.below(16) {
         0 => Call::CreateSpaceFor {
             space,
@@ -299,10 +300,18 @@ fn draw_ruling(rng: &mut Rng, key: ClientId) -> Call {
                 Lists::open()
             },
         },
-        1..=5 => Call::Grant { space, right, whom },
-        6..=9 => Call::Revoke { space, right, whom },
-        10 => Call::Decree(Decree::Join(group, key.0)),
-        11 => Call::Decree(Decree::Allot(
+        1..=5 => Call::Grant {
+            space,
+            right,
+            principal,
+        },
+        6..=9 => Call::Revoke {
+            space,
+            right,
+            principal,
+        },
+        10 => Call::AdminCommand(AdminCommand::Join(group, key.0)),
+        11 => Call::AdminCommand(AdminCommand::Allot(
             key.0,
             match rng.below(3) {
                 0 => Quota::NONE,
@@ -312,9 +321,9 @@ fn draw_ruling(rng: &mut Rng, key: ClientId) -> Call {
                 },
             },
         )),
-        12 => Call::Decree(Decree::Leave(group, key.0)),
+        12 => Call::AdminCommand(AdminCommand::Leave(group, key.0)),
         13 => Call::Inspect { space },
-        14 if rng.chance(500) => Call::Standing { after: None },
+        14 if rng.chance(500) => Call::Permissions { after: None },
         14 => Call::SetQuota {
             space,
             quota: Quota {

@@ -24,8 +24,8 @@ pub mod adversaries;
 mod batch;
 mod chart;
 mod client;
+pub mod external_clients;
 pub mod faults;
-pub mod guests;
 pub mod invariants;
 pub mod linear;
 mod machine;
@@ -37,7 +37,7 @@ mod queue;
 pub mod report;
 pub mod rng;
 pub mod scenario;
-mod stock;
+mod test_extensions;
 mod trace;
 mod world;
 

@@ -6,7 +6,7 @@ use bezant_bft::{
     crypto::SigningKey,
     effects::{Durability, PersistId, Record},
     ids::{Clock, Instant, OrderedTime, ReplicaId, SeqNo},
-    record::{Lifetime, Standing},
+    record::{Lifetime, RecordKind},
     rejoin::{Current, split_state},
     replica::Replica,
     state::State,
@@ -173,7 +173,7 @@ impl Disk {
     fn drop_records(&mut self, below: SeqNo) {
         // Of each kind that says where the replica stands: whether a record of a number was
         // written after the last one seen and stays. To read that, the one before it is needed.
-        let mut newer: BTreeMap<Standing, bool> = BTreeMap::new();
+        let mut newer: BTreeMap<RecordKind, bool> = BTreeMap::new();
         // The oldest go, with few exceptions: the newer are not moved.
         let mut stays = VecDeque::with_capacity(self.records.len());
         for (id, record) in self.records.iter().rev() {
@@ -181,13 +181,13 @@ impl Disk {
             let durable = *id <= self.durable;
             let stay = !durable
                 || match record.lifetime() {
-                    Lifetime::Number(number) => number > below,
-                    Lifetime::Latest(standing) => newer.get(&standing).is_none_or(|kept| *kept),
+                    Lifetime::Number(seq_no) => seq_no > below,
+                    Lifetime::Latest(latest) => newer.get(&latest).is_none_or(|kept| *kept),
                 };
             match record.lifetime() {
                 Lifetime::Number(_) if stay => newer.values_mut().for_each(|kept| *kept = true),
-                Lifetime::Latest(standing) if durable => {
-                    newer.insert(standing, false);
+                Lifetime::Latest(latest) if durable => {
+                    newer.insert(latest, false);
                 }
                 _ => {}
             }
@@ -217,20 +217,20 @@ impl Disk {
         }
         let records = self.records.iter();
         let durable = records.filter(|(id, _)| *id <= self.durable);
-        let (mut stable, mut life, mut any) = (SeqNo(0), None, false);
+        let (mut stable, mut nonce, mut any) = (SeqNo(0), None, false);
         for (_, record) in durable {
             any = true;
             stable = stable.max(record.stable().unwrap_or_default());
-            if let Record::Life(begun) = record {
-                life = Some(*begun);
+            if let Record::IncarnationNonce(begun) = record {
+                nonce = Some(*begun);
             }
         }
         let state = self.snapshots.get(&stable);
         let current = match state.map(split_state) {
-            Some(Ok((lives, _))) => lives.of(id),
+            Some(Ok((incarnations, _))) => incarnations.of(id),
             _ => Current::default(),
         };
-        any && current.life == life && current.from <= stable
+        any && current.nonce == nonce && current.from <= stable
     }
 
     /// Whether the state at `seq_no` would survive.
@@ -358,36 +358,36 @@ mod tests {
     use super::*;
     use bezant_bft::{
         crypto::Domain,
-        ids::{ClusterId, Digest, Epoch, Incarnation, Life, View},
+        ids::{ClusterId, Digest, Epoch, Incarnation, IncarnationNonce, View},
         message::{Body, CheckpointVote, NewView, Rejoin, Signed, Vote},
-        rejoin::{Lives, join_state},
+        rejoin::{IncarnationTable, join_state},
     };
 
     const ME: ReplicaId = ReplicaId(2);
 
-    fn stable(number: u64) -> Record {
+    fn stable(seq_no: u64) -> Record {
         let body = CheckpointVote {
             epoch: Epoch(0),
             replica: ReplicaId(0),
             incarnation: Incarnation(0),
-            number: SeqNo(number),
+            seq_no: SeqNo(seq_no),
             digest: Digest([0; 32]),
         };
         Record::Stable(vec![signed(body, Domain::Checkpoint)])
     }
 
-    /// The state in which `life` of this replica begins to count at 24.
-    fn state(life: Life) -> State {
-        let mut lives = Lives::default();
+    /// The state in which `nonce` of this replica begins to count at 24.
+    fn state(nonce: IncarnationNonce) -> State {
+        let mut incarnations = IncarnationTable::default();
         let rejoin = Rejoin {
             epoch: Epoch(0),
             replica: ME,
             incarnation: Incarnation(1),
-            life,
+            nonce,
         };
-        assert!(lives.execute(&rejoin, SeqNo(7), 4));
-        assert_eq!(lives.of(ME).from, SeqNo(24));
-        join_state(&lives, State::from(b"service".to_vec()))
+        assert!(incarnations.execute(&rejoin, SeqNo(7), 4));
+        assert_eq!(incarnations.of(ME).from, SeqNo(24));
+        join_state(&incarnations, State::from(b"service".to_vec()))
     }
 
     fn signed<B: Body>(body: B, domain: Domain) -> Signed<B> {
@@ -408,13 +408,13 @@ mod tests {
         Record::NewView(signed(body, Domain::NewView))
     }
 
-    fn prepare(view: u64, number: u64) -> Record {
+    fn prepare(view: u64, seq_no: u64) -> Record {
         let body = Vote {
             epoch: Epoch(0),
             replica: ME,
             incarnation: Incarnation(0),
             view: View(view),
-            number: SeqNo(number),
+            seq_no: SeqNo(seq_no),
             digest: Digest([0; 32]),
         };
         Record::Prepare(signed(body, Domain::Prepare))
@@ -456,24 +456,27 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_memory_is_lost_until_the_checkpoint_of_the_new_life_is_durable() {
+    fn a_lost_memory_is_lost_until_the_checkpoint_of_the_new_incarnation_is_durable() {
         assert!(Disk::new(false).would_vote(ME));
-        let life = Life([7; 32]);
+        let nonce = IncarnationNonce([7; 32]);
         let mut disk = Disk::default();
         assert!(!disk.would_vote(ME), "nothing is known of what it said");
-        disk.append(PersistId(0), Record::Life(life));
-        assert!(!disk.would_vote(ME), "no life was given to it");
-        for (id, number) in [(1, 20), (2, 24)] {
-            disk.save(SeqNo(number), state(life));
-            disk.append(PersistId(id), stable(number));
+        disk.append(PersistId(0), Record::IncarnationNonce(nonce));
+        assert!(!disk.would_vote(ME), "no incarnation was given to it");
+        for (id, seq_no) in [(1, 20), (2, 24)] {
+            disk.save(SeqNo(seq_no), state(nonce));
+            disk.append(PersistId(id), stable(seq_no));
         }
         assert!(!disk.would_vote(ME), "nothing is durable");
         disk.sync(PersistId(1));
         assert!(!disk.would_vote(ME), "it does not count yet");
         disk.sync(PersistId(2));
         assert!(disk.would_vote(ME));
-        disk.append(PersistId(3), Record::Life(Life([8; 32])));
+        disk.append(
+            PersistId(3),
+            Record::IncarnationNonce(IncarnationNonce([8; 32])),
+        );
         disk.sync(PersistId(3));
-        assert!(!disk.would_vote(ME), "another life was given to it");
+        assert!(!disk.would_vote(ME), "another incarnation was given to it");
     }
 }

@@ -1,4 +1,4 @@
-//! What a seed draws: the size of the cluster, its tuning, its work and its troubles.
+//! Draws the options of a run from its seed: cluster, tuning, work, faults.
 //!
 //! Swarm testing (Groce et al., "Swarm testing", ISSTA 2012): every seed leaves
 //! out most kinds of trouble, so that those it has are not drowned by others.
@@ -49,7 +49,7 @@ pub struct Options {
     /// When all faults but the adversaries end.
     pub heal_at_us: u64,
     /// How long the cluster may take then to finish all work.
-    pub patience_us: u64,
+    pub view_change_timeout_us: u64,
 }
 
 /// The network's options.
@@ -72,8 +72,8 @@ pub struct Network {
 pub struct Work {
     /// Client keys.
     pub clients: u64,
-    /// Keys of [guests](crate::guests), which are no such clients.
-    pub guests: u64,
+    /// Keys of [external clients](crate::external_clients), which are no such clients.
+    pub external_clients: u64,
     /// Sessions of each.
     pub sessions: u64,
     /// Operations of each session.
@@ -118,7 +118,7 @@ impl Options {
             skew_ms: 0,
             work: draw_work(n, &mut rng),
             heal_at_us: rng.between(1, 5) * SECOND,
-            patience_us: 120 * SECOND,
+            view_change_timeout_us: 120 * SECOND,
         };
         if options.faults.contains(&Fault::Skew) {
             options.skew_ms = rng.between(1, tuning.max_drift_ms / 3);
@@ -245,7 +245,7 @@ fn draw_disk(rng: &mut Rng) -> (u64, u64) {
 }
 
 fn draw_tuning(rng: &mut Rng, network: &Network) -> Tuning {
-    // Patience is counted in round trips of this network.
+    // The view-change timeout is counted in round trips of this network.
     let trip = network.latency_us.1.max(MS);
     Tuning {
         max_in_flight: *rng.pick(&[1, 2, 4, 8, 8]),
@@ -253,7 +253,7 @@ fn draw_tuning(rng: &mut Rng, network: &Network) -> Tuning {
         forward_after_us: 10 * trip,
         suspect_after_us: rng.between(60, 200) * trip,
         resend_after_us: rng.between(8, 30) * trip,
-        hint_after_us: 50 * trip,
+        heartbeat_after_us: 50 * trip,
         max_pooled: *rng.pick(&[3, 64, 256, 1024, 4096]),
         ..Tuning::default()
     }
@@ -276,7 +276,7 @@ fn draw_work(n: u8, rng: &mut Rng) -> Work {
     let operations = if n == 4 { (44, 124) } else { (24, 64) };
     Work {
         clients: rng.between(1, 3),
-        guests: 0,
+        external_clients: 0,
         sessions: rng.between(1, 3),
         operations: rng.between(operations.0, operations.1),
         pipeline: *rng.pick(&[1, 1, 2, 4, 16]),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bezant_bft::{
     ids::{ClientId, SeqNo},
     message::Reply,
-    seal::CheckedProposal,
     service::Replies,
+    verification::CheckedProposal,
 };
 
 use bezant_model::Wait;
@@ -53,7 +53,7 @@ impl Oracle {
 
     /// The last number decided without a gap below it.
     #[must_use]
-    pub fn height(&self) -> SeqNo {
+    pub fn progress(&self) -> SeqNo {
         SeqNo(self.expected.len() as u64)
     }
 
@@ -65,29 +65,29 @@ impl Oracle {
 
     /// What the model says of a number.
     #[must_use]
-    pub fn at(&self, number: SeqNo) -> Option<&Expected> {
-        let index = usize::try_from(number.0.checked_sub(1)?).ok()?;
+    pub fn at(&self, seq_no: SeqNo) -> Option<&Expected> {
+        let index = usize::try_from(seq_no.0.checked_sub(1)?).ok()?;
         self.expected.get(index)
     }
 
     /// Whose result this reply is: nobody's, if it is none, and perhaps several clients', if
     /// they are told the same.
     pub(crate) fn owners_of(&self, reply: &Reply) -> impl Iterator<Item = ClientId> {
-        let replies = self.at(reply.position).map(|expected| &expected.replies);
+        let replies = self.at(reply.seq_no).map(|expected| &expected.replies);
         let results = replies.into_iter().flatten();
         let same = results.filter(move |(_, result)| result == reply);
         same.map(|(owner, _)| *owner)
     }
 
     /// The first correct replica executes the next number.
-    pub(crate) fn learn(&mut self, number: SeqNo, proposal: &CheckedProposal) {
-        if number != self.height().next() {
+    pub(crate) fn learn(&mut self, seq_no: SeqNo, proposal: &CheckedProposal) {
+        if seq_no != self.progress().next() {
             return;
         }
         let requests = proposal.requests().iter().map(|checked| checked.request());
         let is_null = proposal.digest() == CheckedProposal::null().digest();
         let time = (!is_null).then_some(proposal.time().0);
-        let replies = self.service.execute(number, time, requests);
+        let replies = self.service.execute(seq_no, time, requests);
         self.requests += proposal.requests().len() as u64;
         self.expected.push(Expected {
             replies,

@@ -1,4 +1,4 @@
-//! What will happen, ordered by virtual time and, at one time, by when it was planned.
+//! The event queue, ordered by virtual time, then by when an event was planned.
 //!
 //! Most of what a run does is to plan and to take events, so the heap orders small
 //! keys while the events lie still, and what is planned for the present needs no

@@ -1,4 +1,4 @@
-//! What a run tells, and what many runs tell together.
+//! Reports of one run and of many.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What happened, for people and for comparison.
+//! The trace of a run, for people and for comparison.
 
 use bezant_bft::ids::ReplicaId;
 use sha2::{Digest as _, Sha256};

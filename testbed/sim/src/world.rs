@@ -29,8 +29,8 @@ use bytes::Bytes;
 use crate::{
     adversaries::{Flood, Kind},
     client::Actor,
+    external_clients::ExternalClients,
     faults::{Fault, Hits},
-    guests::Guests,
     invariants::{self, Common, Fact, Invariant},
     machine::{Arrival, Disk, Machine},
     network::Links,
@@ -97,7 +97,7 @@ pub(crate) enum Event {
     Flood,
     Camps,
     ActorTimer(usize),
-    Guests,
+    ExternalClients,
     Nemesis(nemesis::Trouble),
     Heal,
     Look,
@@ -117,11 +117,12 @@ pub struct World {
     /// Behind the replicas' own machines those of second twins.
     camps: twins::Camps,
     actors: Vec<Actor>,
-    /// Which client a key is: those of the actors first, then the one that floods, then guests.
+    /// Which client a key is: those of the actors first, then the one that floods, then external
+    /// clients.
     clients: BTreeMap<ClientId, usize>,
     client_keys: Vec<SigningKey>,
-    guest_keys: Vec<SigningKey>,
-    guests: Option<Box<dyn Guests>>,
+    external_client_keys: Vec<SigningKey>,
+    external_clients: Option<Box<dyn ExternalClients>>,
     flood: Option<Flood>,
     /// A request of some other client, as the one that floods overheard it.
     overheard: Option<Bytes>,
@@ -171,7 +172,9 @@ impl World {
         };
         let keys: Vec<SigningKey> = (0..options.n).map(|i| key(1, u64::from(i))).collect();
         let client_keys: Vec<SigningKey> = (0..options.work.clients).map(|i| key(2, i)).collect();
-        let guest_keys: Vec<SigningKey> = (0..options.work.guests).map(|i| key(4, i)).collect();
+        let external_client_keys: Vec<SigningKey> = (0..options.work.external_clients)
+            .map(|i| key(4, i))
+            .collect();
         let genesis = Genesis {
             keys: keys.iter().map(|key| key.public().0).collect(),
             open_enrolment: true,
@@ -197,14 +200,14 @@ impl World {
             camps: twins::Camps::default(),
             actors: Vec::new(),
             clients: BTreeMap::new(),
-            guests: None,
+            external_clients: None,
             flood: options
                 .flood
                 .then(|| Flood::new(key(3, 0), client_keys.len())),
             overheard: None,
             links: Links::new(
                 keys.len() + twins::count(&options),
-                client_keys.len() + 1 + guest_keys.len(),
+                client_keys.len() + 1 + external_client_keys.len(),
                 options.network,
             ),
             wire: Wire::default(),
@@ -228,7 +231,7 @@ impl World {
             client_keys: client_keys.clone(),
             rng: rng.clone(),
             options,
-            guest_keys,
+            external_client_keys,
         };
         for (id, key) in (0..).zip(&keys) {
             world.add_machine(ReplicaId(id), key.clone(), &mut rng);
@@ -241,10 +244,11 @@ impl World {
         if let Some(flood) = &world.flood {
             world.clients.insert(flood.key(), flood.client);
         }
-        for (guest, key) in world.guest_keys.iter().enumerate() {
-            world
-                .clients
-                .insert(key.client(), world.first_guest() + guest);
+        for (external_client, key) in world.external_client_keys.iter().enumerate() {
+            world.clients.insert(
+                key.client(),
+                world.first_external_client() + external_client,
+            );
         }
         world.rng = rng;
         world.plan();
@@ -265,7 +269,7 @@ impl World {
             self.hits.hit(Fault::Skew);
         }
         let kind = self.options.adversaries.get(&id.0);
-        let clients = self.first_guest() + self.guest_keys.len();
+        let clients = self.first_external_client() + self.external_client_keys.len();
         self.machines.push(Machine {
             id,
             key,
@@ -336,7 +340,7 @@ impl World {
     /// Runs to the end and says how it went.
     #[must_use]
     pub fn run(mut self) -> (Report, Option<Trace>) {
-        let deadline = self.options.heal_at_us + self.options.patience_us;
+        let deadline = self.options.heal_at_us + self.options.view_change_timeout_us;
         let outcome = loop {
             let Some((at, event)) = self.queue.pop() else {
                 break self.rest();
@@ -409,7 +413,7 @@ impl World {
             Event::Flood => self.flood(),
             Event::Camps => self.draw_camps(),
             Event::ActorTimer(actor) => self.actor_timer(actor),
-            Event::Guests => self.live(),
+            Event::ExternalClients => self.live(),
             Event::Nemesis(trouble) => self.trouble(trouble),
             Event::Heal => self.heal(),
             Event::Look => self.queue.push(self.now + LOOK_US, Event::Look),
@@ -442,14 +446,18 @@ impl World {
                 ));
             }
         }
-        if let Some(reason) = self.guests.as_ref().and_then(|guests| guests.pending()) {
+        if let Some(reason) = self
+            .external_clients
+            .as_ref()
+            .and_then(|external_clients| external_clients.pending())
+        {
             return Some(format!("{reason}\n{}", self.stand()));
         }
-        let height = self.common.oracle.height();
+        let progress = self.common.oracle.progress();
         for machine in self.machines.iter().filter(|machine| machine.is_correct()) {
-            if machine.executed() < height {
+            if machine.executed() < progress {
                 return Some(format!(
-                    "replica {} executed {} of {height}\n{}",
+                    "replica {} executed {} of {progress}\n{}",
                     machine.id,
                     machine.executed(),
                     self.stand()
@@ -553,7 +561,7 @@ impl World {
         if let Some(flood) = &self.flood {
             self.hits.adversary(Kind::FloodingClient, flood.hits);
         }
-        self.figures.decided = self.common.oracle.height().0;
+        self.figures.decided = self.common.oracle.progress().0;
         self.figures.requests = self.common.oracle.requests();
         self.figures.virtual_us = self.now;
         Report {

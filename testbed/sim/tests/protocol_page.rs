@@ -119,7 +119,8 @@ fn prose(path: &Path, text: &str) -> String {
     comments.collect::<Vec<_>>().join("\n")
 }
 
-/// A page that a text cites, with the heading or term it names there: a path, and a text between quotes behind it.
+/// A page that a text cites, with the heading or term it names there: a path, and a text between
+/// quotes behind it.
 fn pages(text: &str) -> Vec<(String, Option<String>)> {
     let text = text.replace('\n', " ");
     let mut found = Vec::new();

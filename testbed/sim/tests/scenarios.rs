@@ -1,6 +1,6 @@
-//! Plays every page in `scenarios/` and compares what it answers with what it says.
+//! Plays every script in `scenarios/` and compares what it answers with what it says.
 //!
-//! `cargo xtask scenarios update` puts the answers it gets into the pages.
+//! `cargo xtask scenarios update` puts the answers it gets into the scripts.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
 use std::{fs, path::PathBuf};
@@ -33,15 +33,15 @@ fn check(name: &str) {
     );
 }
 
-/// One test for each page, so that each can be named and run alone.
-macro_rules! pages {
+/// One test for each script, so that each can be named and run alone.
+macro_rules! scripts {
     ($($name:ident)*) => {
         $(#[test] fn $name() { check(stringify!($name)); })*
         const PAGES: &[&str] = &[$(stringify!($name)),*];
     };
 }
 
-pages! {
+scripts! {
     a_laggard_catches_up_without_traffic
     a_primary_that_leaves_a_request_out
     a_primary_that_proposes_two_things
@@ -59,7 +59,7 @@ pages! {
 }
 
 #[test]
-fn every_page_is_played() {
+fn every_script_is_played() {
     let mut found: Vec<String> = fs::read_dir(folder())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -68,7 +68,7 @@ fn every_page_is_played() {
     let named: Vec<String> = PAGES.iter().map(|name| format!("{name}.txt")).collect();
     assert_eq!(
         found, named,
-        "pages in the folder, and pages named here in order"
+        "scripts in the folder, and scripts named here in order"
     );
 }
 
@@ -78,7 +78,7 @@ fn failure(text: &str) -> String {
 
 #[test]
 fn a_mistake_is_named_with_its_file_and_line() {
-    let begin = "# A page.\ncluster n=4\n----\n\n";
+    let begin = "# A script.\ncluster n=4\n----\n\n";
     for (wrong, says) in [
         ("jump\n----\n", "x.txt:5: \"jump \" is no command"),
         (
@@ -111,14 +111,14 @@ fn a_mistake_is_named_with_its_file_and_line() {
     }
     let said = failure("crash 1\n----\n");
     assert!(
-        said.starts_with("x.txt:1: a page begins with a cluster"),
+        said.starts_with("x.txt:1: a script begins with a cluster"),
         "{said}"
     );
 }
 
-/// A page cannot pass over work that does not get done.
+/// A script cannot pass over work that does not get done.
 #[test]
-fn work_left_undone_fails_the_page() {
+fn work_left_undone_fails_the_script() {
     let said =
         failure("cluster n=4\ncall a out s (\"x\", 1)\nask a in s (\"none\", _)\nsettle\n----\n");
     assert!(said.starts_with("x.txt:4: stuck: session"), "{said}");

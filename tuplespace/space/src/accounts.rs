@@ -1,4 +1,4 @@
-//! What clients hold together in all spaces, where somebody set a bound to that.
+//! Accounts of clients with a quota: what each holds in all spaces.
 //!
 //! Only tuples that are put while their payer has an account are counted, and only those know
 //! who pays for them: where nobody is bounded, nothing is kept.

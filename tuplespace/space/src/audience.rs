@@ -11,8 +11,8 @@ use bezant_tuple::{Tuple, codec::Reader};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BadContent, Groups, Operation, Refusal, Whom,
-    whom::{ClientKey, put_list, read_list},
+    BadContent, Groups, Operation, Principal, Refusal,
+    principal::{ClientKey, put_list, read_list},
 };
 
 /// Most entries of each list of an [`Audience`].
@@ -22,10 +22,10 @@ pub const MAX_AUDIENCE: usize = 16;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Audience {
     /// Who may see it; without a list, everybody.
-    pub readers: Option<BTreeSet<Whom>>,
+    pub readers: Option<BTreeSet<Principal>>,
     /// Who may take it and renew its lease; without a list, everybody. Whoever takes it sees
-    /// it, whether or not he is among the readers.
-    pub takers: Option<BTreeSet<Whom>>,
+    /// it, whether or not it is among the readers.
+    pub takers: Option<BTreeSet<Principal>>,
 }
 
 /// What somebody looks at tuples for.

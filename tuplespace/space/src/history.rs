@@ -1,4 +1,4 @@
-//! What happened to tuples lately, for those who watch.
+//! The history of events, for those who watch.
 //!
 //! Events are numbered from 1, without a gap, over all spaces. The last of them are kept, as
 //! many as the limits allow, and are agreed state: every replica keeps the same ones, so that

@@ -16,7 +16,7 @@
 //! | `pages`, `parts` | what tuples look like in a snapshot, remembered; the whole in parts |
 //! | `clock`, `leases` | agreed time; what the lives of tuples hang on |
 //! | `accounts` | what clients hold that are bounded |
-//! | `whom`, `audience` | clients and their groups; for whom single tuples are |
+//! | `principal`, `audience` | clients and their groups; for whom single tuples are |
 //! | `history` | the last events, for those who watch |
 //! | `waiting` | who waits for what, found by what arrives |
 //! | `undo` | the one undo log behind savepoints |
@@ -49,13 +49,13 @@ mod outcome;
 mod pages;
 mod parts;
 mod posting;
+mod principal;
 mod refusal;
 mod shelf;
 mod space;
 mod spaces;
 mod undo;
 mod waiting;
-mod whom;
 
 pub use accounts::{Account, Payer};
 pub use actor::Actor;
@@ -66,12 +66,12 @@ pub use ids::{TupleId, WaiterId};
 pub use limits::{Limits, MAX_ACCOUNTS, MAX_LEASE_MS, Quota};
 pub use name::{NameError, SpaceName};
 pub use operation::{Lease, Operation, OperationKind};
-pub use outcome::{Applied, Outcome, Served, Wait, Wants};
+pub use outcome::{Applied, Delivery, Outcome, Wait, Wants};
 pub use parts::{Kept, Part, Parts};
+pub use principal::{ClientKey, GroupName, Groups, Principal, put_list, read_list};
 pub use refusal::Refusal;
 pub use spaces::{BadContent, Ended, EndedWait, Happened, Happening, Spaces};
 pub use undo::Savepoint;
-pub use whom::{ClientKey, GroupName, Groups, Whom, put_list, read_list};
 
 /// Stops the replica: its own state contradicts itself, so whatever it answered
 /// from here on could be wrong. Nothing a client sends leads here.

@@ -10,7 +10,8 @@ pub const MAX_LEASE_MS: u64 = 366 * 24 * 60 * 60 * 1000;
 /// Most clients that are bounded, each by a [`Quota`] of its own.
 pub const MAX_ACCOUNTS: usize = 4_096;
 
-/// How much a space, or a client in all spaces, may hold. What it holds already stays when that is made less.
+/// How much a space, or a client in all spaces, may hold. What it holds already stays when that is
+/// made less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quota {
     /// Most tuples.

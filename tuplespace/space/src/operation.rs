@@ -1,4 +1,4 @@
-//! What a client can ask of one space.
+//! The operations on a space.
 
 use bezant_tuple::{Template, Tuple};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! What operations answer.
+//! The outcomes of operations.
 
 use bezant_tuple::{Template, Tuple};
 use serde::{Deserialize, Serialize};
@@ -53,7 +53,7 @@ pub enum Outcome {
 pub enum Applied {
     /// It was carried out.
     Outcome(Outcome),
-    /// It waits for a match; the answer comes from [`crate::Spaces::take_served`], or, if it
+    /// It waits for a match; the answer comes from [`crate::Spaces::take_deliveries`], or, if it
     /// watches, from [`crate::Spaces::take_told`].
     Waiting,
 }
@@ -89,7 +89,7 @@ pub struct Wait<'a> {
 
 /// A waiting `rd` or `in` that got its tuple.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Served {
+pub struct Delivery {
     /// Who waited.
     pub waiter: WaiterId,
     /// Where.

@@ -1,4 +1,4 @@
-//! Why an operation was not carried out. A refused operation changed nothing.
+//! Refusals of operations. A refused operation changed nothing.
 
 use serde::{Deserialize, Serialize};
 

@@ -2,9 +2,9 @@
 
 mod accounts;
 mod audience;
+mod deliveries;
 mod ending;
 mod happening;
-mod serving;
 mod snapshot;
 mod watching;
 
@@ -18,8 +18,8 @@ pub use snapshot::BadContent;
 use watching::Watch;
 
 use crate::{
-    Actor, Applied, ClientKey, Cursor, Groups, Limits, Operation, Outcome, Payer, Quota, Refusal,
-    Savepoint, Served, SpaceName, TupleId, Wait, WaiterId, Wants,
+    Actor, Applied, ClientKey, Cursor, Delivery, Groups, Limits, Operation, Outcome, Payer, Quota,
+    Refusal, Savepoint, SpaceName, TupleId, Wait, WaiterId, Wants,
     accounts::Accounts,
     audience::{Aim, Viewer, narrowed_to},
     broken,
@@ -30,7 +30,7 @@ use crate::{
     shelf::Work,
     space::{Incoming, Removed, Space, Ties, View, keys_of},
     undo::{Undo, UndoLog},
-    waiting::{Arrival, Matched, Offer, Serving, Waiter, Waiting},
+    waiting::{Arrival, Delivering, Matched, Offer, Waiter, Waiting},
 };
 
 /// All spaces of one replica, with everyone who waits in them.
@@ -47,9 +47,9 @@ pub struct Spaces {
     history: History,
     /// Answers to watches.
     told: Vec<EndedWait>,
-    served: Vec<Served>,
+    deliveries: Vec<Delivery>,
     /// How those come back, in the same order.
-    serving: Vec<Serving>,
+    delivering: Vec<Delivering>,
     undo: UndoLog,
     clock: Clock,
     leases: Leases,
@@ -121,8 +121,8 @@ impl Spaces {
             happening: Vec::new(),
             history: History::default(),
             told: Vec::new(),
-            served: Vec::new(),
-            serving: Vec::new(),
+            deliveries: Vec::new(),
+            delivering: Vec::new(),
             undo: UndoLog::default(),
             clock: Clock::default(),
             leases: Leases::default(),
@@ -183,7 +183,8 @@ impl Spaces {
         self.spaces.get(space).map_or(Quota::NONE, Space::quota)
     }
 
-    /// What the tuples in `space` weigh: their canonical encodings, with their audiences; 0 when it does not exist.
+    /// What the tuples in `space` weigh: their canonical encodings, with their audiences; 0 when it
+    /// does not exist.
     #[must_use]
     pub fn bytes(&self, space: &SpaceName) -> u64 {
         self.spaces.get(space).map_or(0, Space::bytes)
@@ -637,13 +638,13 @@ impl Spaces {
         let id = self.last;
         self.note(name, Happening::Inserted, id, tuple, ties);
         for arrival in matched.readers {
-            self.serve(arrival, id, tuple.clone(), None);
+            self.deliver(arrival, id, tuple.clone(), None);
         }
         match matched.taker {
             Some(arrival) => {
                 self.note(name, Happening::Taken, id, tuple, ties);
                 let Incoming { tuple, ties, .. } = incoming;
-                self.serve(arrival, id, tuple, Some(ties));
+                self.deliver(arrival, id, tuple, Some(ties));
             }
             None => {
                 let arity = tuple.arity();
@@ -753,18 +754,20 @@ impl Spaces {
             }
             Undo::Arrived(arrival) => self.waiting.forget(arrival),
             Undo::Left(arrival, waiter) => self.waiting.restore(arrival, waiter),
-            Undo::Served => {
-                self.served.pop();
-                self.serving.pop();
+            Undo::Delivery => {
+                self.deliveries.pop();
+                self.delivering.pop();
             }
             Undo::Happened => {
                 self.happening.pop();
             }
-            Undo::HandedOut(served, serving) => (self.served, self.serving) = (served, serving),
-            Undo::HeldBack(at, arrival) => {
+            Undo::HandedOut(deliveries, delivering) => {
+                (self.deliveries, self.delivering) = (deliveries, delivering)
+            }
+            Undo::Revoked(at, arrival) => {
                 self.waiting.remove(arrival);
-                if let Some(serving) = self.serving.get_mut(at) {
-                    serving.held = false;
+                if let Some(delivering) = self.delivering.get_mut(at) {
+                    delivering.held = false;
                 }
             }
         }

@@ -2,10 +2,10 @@
 //! that a group of operations vanishes as a whole.
 
 use crate::{
-    Quota, Served, SpaceName, TupleId,
+    Delivery, Quota, SpaceName, TupleId,
     leases::Hold,
     space::Removed,
-    waiting::{Arrival, Serving, Waiter},
+    waiting::{Arrival, Delivering, Waiter},
 };
 
 /// A place to which [`crate::Spaces::rollback`] can return. Savepoints nest;
@@ -51,14 +51,14 @@ pub(crate) enum Undo {
     Arrived(Arrival),
     /// A waiter left, served or cancelled.
     Left(Arrival, Waiter),
-    /// A waiter was served.
-    Served,
+    /// A waiter got a delivery.
+    Delivery,
     /// Something happened to a tuple.
     Happened,
     /// Those served were handed out.
-    HandedOut(Vec<Served>, Vec<Serving>),
-    /// The answer of one who was served is held back.
-    HeldBack(usize, Arrival),
+    HandedOut(Vec<Delivery>, Vec<Delivering>),
+    /// The answer of one who got a delivery is revoked.
+    Revoked(usize, Arrival),
 }
 
 /// The changes since the first savepoint after the last commit.

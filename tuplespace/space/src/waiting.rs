@@ -1,4 +1,4 @@
-//! Who waits for what.
+//! The waiting list of a space.
 //!
 //! A tuple that arrives must find its waiters without asking all of them. Two
 //! waiters whose templates fix the same positions stand in one group, and in a
@@ -31,14 +31,14 @@ pub(crate) struct Waiter {
     pub(crate) end: Option<End>,
 }
 
-/// How one comes back who was served and has no answer yet.
+/// How one comes back who got a delivery and has no answer yet.
 #[derive(Clone, Debug)]
-pub(crate) struct Serving {
+pub(crate) struct Delivering {
     pub(crate) arrival: Arrival,
     pub(crate) waiter: Waiter,
     /// What the tuple hung together with that it took, if there is one to be put back.
     pub(crate) took: Option<Ties>,
-    /// Whether its answer is held back.
+    /// Whether its answer is revoked.
     pub(crate) held: bool,
 }
 

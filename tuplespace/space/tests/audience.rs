@@ -13,7 +13,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use bezant_tuple::{Template, Tuple, codec::Reader};
 use bezant_tuplespace::{
     Actor, Applied, Audience, Change, ClientKey, EndedWait, GroupName, Groups, Lease, Limits,
-    MAX_AUDIENCE, Operation, Outcome, Parts, Quota, Refusal, SpaceName, Spaces, WaiterId, Whom,
+    MAX_AUDIENCE, Operation, Outcome, Parts, Principal, Quota, Refusal, SpaceName, Spaces,
+    WaiterId,
 };
 
 const ANN: ClientKey = [1; 32];
@@ -36,14 +37,14 @@ fn team() -> GroupName {
     "team".parse().unwrap()
 }
 
-fn only(whom: Whom) -> Option<BTreeSet<Whom>> {
-    Some([whom].into())
+fn only(principal: Principal) -> Option<BTreeSet<Principal>> {
+    Some([principal].into())
 }
 
-fn seen_and_taken_by(whom: &Whom) -> Audience {
+fn seen_and_taken_by(principal: &Principal) -> Audience {
     Audience {
-        readers: only(whom.clone()),
-        takers: only(whom.clone()),
+        readers: only(principal.clone()),
+        takers: only(principal.clone()),
     }
 }
 
@@ -130,10 +131,10 @@ impl Bench {
         self.spaces.reconsider(&client);
     }
 
-    fn served(&mut self) -> Vec<(WaiterId, String)> {
-        let served = self.spaces.take_served().into_iter();
-        served
-            .map(|served| (served.waiter, served.tuple.to_string()))
+    fn deliveries(&mut self) -> Vec<(WaiterId, String)> {
+        let deliveries = self.spaces.take_deliveries().into_iter();
+        deliveries
+            .map(|deliveries| (deliveries.waiter, deliveries.tuple.to_string()))
             .collect()
     }
 
@@ -159,7 +160,7 @@ fn found(text: &str) -> Outcome {
 #[test]
 fn what_is_for_others_is_not_there_for_any_operation() {
     let mut bench = Bench::new();
-    bench.put("(1)", seen_and_taken_by(&Whom::Client(ANN)));
+    bench.put("(1)", seen_and_taken_by(&Principal::Client(ANN)));
     let operations = |template: Template| {
         [
             Operation::Rdp {
@@ -247,8 +248,8 @@ fn seeing_and_taking_are_apart() {
     bench.put(
         "(1)",
         Audience {
-            readers: only(Whom::Client(ANN)),
-            takers: only(Whom::Client(BOB)),
+            readers: only(Principal::Client(ANN)),
+            takers: only(Principal::Client(BOB)),
         },
     );
     assert_eq!((bench.rdp(ANN), bench.inp(ANN)), (found("(1)"), NOTHING));
@@ -262,12 +263,12 @@ fn seeing_and_taking_are_apart() {
     );
     assert_eq!((bench.rdp(BOB), bench.inp(BOB)), (found("(2)"), NOTHING));
     // Who looks without a name sees what is for everybody.
-    bench.put("(3)", seen_and_taken_by(&Whom::Anyone));
+    bench.put("(3)", seen_and_taken_by(&Principal::Anyone));
     assert_eq!(bench.inp(ANN), found("(3)"));
 }
 
 #[test]
-fn an_arriving_tuple_passes_by_those_whom_it_is_not_for() {
+fn an_arriving_tuple_passes_by_principals_it_is_not_for() {
     let mut bench = Bench::new();
     let take = || Operation::In {
         template: template("(_)"),
@@ -282,17 +283,17 @@ fn an_arriving_tuple_passes_by_those_whom_it_is_not_for() {
     bench.waits(waiter(ANN, 1), &take());
     // The same at a replica that has only the content.
     for mut bench in [bench.restored(), bench] {
-        bench.put("(1)", seen_and_taken_by(&Whom::Client(ANN)));
-        assert_eq!(bench.served(), [(waiter(ANN, 1), "(1)".to_owned())]);
+        bench.put("(1)", seen_and_taken_by(&Principal::Client(ANN)));
+        assert_eq!(bench.deliveries(), [(waiter(ANN, 1), "(1)".to_owned())]);
         assert_eq!(bench.spaces.waiters(), 2);
         bench.put(
             "(2)",
             Audience {
                 readers: None,
-                takers: only(Whom::Client(ANN)),
+                takers: only(Principal::Client(ANN)),
             },
         );
-        assert_eq!(bench.served(), [(waiter(BOB, 2), "(2)".to_owned())]);
+        assert_eq!(bench.deliveries(), [(waiter(BOB, 2), "(2)".to_owned())]);
         assert_eq!(bench.spaces.total_tuples(), 1);
     }
 }
@@ -314,8 +315,8 @@ fn whoever_comes_into_a_group_gets_what_he_waits_for() {
         limit: 9,
         within_ms: None,
     };
-    bench.put("(1)", seen_and_taken_by(&Whom::Members(team())));
-    bench.put("(2)", seen_and_taken_by(&Whom::Members(team())));
+    bench.put("(1)", seen_and_taken_by(&Principal::Members(team())));
+    bench.put("(2)", seen_and_taken_by(&Principal::Members(team())));
     bench.waits(waiter(BOB, 1), &take);
     bench.waits(waiter(ANN, 1), &take);
     bench.waits(waiter(ANN, 2), &read);
@@ -323,7 +324,7 @@ fn whoever_comes_into_a_group_gets_what_he_waits_for() {
     bench.joins(ANN, true);
     let first = (waiter(ANN, 1), "(1)".to_owned());
     let second = (waiter(ANN, 2), "(2)".to_owned());
-    assert_eq!(bench.served(), [first, second]);
+    assert_eq!(bench.deliveries(), [first, second]);
     bench.spaces.commit();
     // The one who watches is told that it was taken.
     let told = bench.spaces.take_told();
@@ -341,7 +342,7 @@ fn whoever_comes_into_a_group_gets_what_he_waits_for() {
     bench.joins(ANN, false);
     assert_eq!(bench.rdp(ANN), NOTHING);
     bench.joins(BOB, true);
-    assert_eq!(bench.served(), [(waiter(BOB, 1), "(2)".to_owned())]);
+    assert_eq!(bench.deliveries(), [(waiter(BOB, 1), "(2)".to_owned())]);
 }
 
 #[test]
@@ -349,7 +350,7 @@ fn an_audience_counts_in_bytes_and_is_bounded() {
     let mut bench = Bench::new();
     let many = |count: usize| {
         let key = |n| [u8::try_from(n).unwrap(); 32];
-        Some((0..count).map(|n| Whom::Client(key(n))).collect())
+        Some((0..count).map(|n| Principal::Client(key(n))).collect())
     };
     let full = Audience {
         readers: many(MAX_AUDIENCE),
@@ -357,9 +358,9 @@ fn an_audience_counts_in_bytes_and_is_bounded() {
     };
     for list in [&full.readers, &full.takers] {
         let (mut readers, mut takers) = (None, None);
-        let longer = list.clone().map(|list: BTreeSet<Whom>| {
+        let longer = list.clone().map(|list: BTreeSet<Principal>| {
             let mut list = list;
-            list.insert(Whom::Anyone);
+            list.insert(Principal::Anyone);
             list
         });
         if std::ptr::eq(list, &full.readers) {
@@ -391,8 +392,8 @@ fn an_audience_counts_in_bytes_and_is_bounded() {
 #[test]
 fn purging_takes_whatever_is_there_page_by_page() {
     let mut bench = Bench::new();
-    bench.put("(1, 1)", seen_and_taken_by(&Whom::Client(ANN)));
-    bench.put("(1)", seen_and_taken_by(&Whom::Client(ANN)));
+    bench.put("(1, 1)", seen_and_taken_by(&Principal::Client(ANN)));
+    bench.put("(1)", seen_and_taken_by(&Principal::Client(ANN)));
     bench.put("(2)", Audience::default());
     assert_eq!(bench.spaces.purge(&name(), 0), Err(Refusal::EmptyPage));
     assert_eq!(bench.spaces.purge(&name(), 2), Ok(2));
@@ -418,7 +419,7 @@ fn an_operation_has_the_authority_that_it_is_given_and_leaves_none() {
             },
         );
     }
-    bench.put("(1)", seen_and_taken_by(&Whom::Client(ANN)));
+    bench.put("(1)", seen_and_taken_by(&Principal::Client(ANN)));
     let mixed = Actor {
         session: Some(7),
         payer: Some(&BOB),

@@ -10,8 +10,8 @@
 
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
-    Actor, Applied, Audience, Cursor, Ended, Lease, Limits, Operation, OperationKind, Outcome,
-    Parts, Refusal, Served, SpaceName, Spaces, TupleId, WaiterId, Whom,
+    Actor, Applied, Audience, Cursor, Delivery, Ended, Lease, Limits, Operation, OperationKind,
+    Outcome, Parts, Principal, Refusal, SpaceName, Spaces, TupleId, WaiterId,
 };
 
 /// A place in space `s`.
@@ -114,10 +114,10 @@ impl Bench {
         assert_eq!(applied, Ok(Applied::Waiting));
     }
 
-    fn content(&self) -> (Vec<u8>, Vec<Served>) {
+    fn content(&self) -> (Vec<u8>, Vec<Delivery>) {
         let mut parts = Parts::default();
         self.spaces.encode_into(&mut parts);
-        (parts.content(), self.spaces.served().to_vec())
+        (parts.content(), self.spaces.deliveries().to_vec())
     }
 
     /// The tuples, oldest first, of up to a page.
@@ -135,9 +135,19 @@ impl Bench {
         tuples.iter().map(Tuple::to_string).collect()
     }
 
-    fn served(&mut self) -> Vec<(u64, OperationKind, String)> {
-        let short = |served: Served| (served.waiter.number, served.kind, served.tuple.to_string());
-        self.spaces.take_served().into_iter().map(short).collect()
+    fn deliveries(&mut self) -> Vec<(u64, OperationKind, String)> {
+        let short = |deliveries: Delivery| {
+            (
+                deliveries.waiter.number,
+                deliveries.kind,
+                deliveries.tuple.to_string(),
+            )
+        };
+        self.spaces
+            .take_deliveries()
+            .into_iter()
+            .map(short)
+            .collect()
     }
 }
 
@@ -302,18 +312,18 @@ fn one_tuple_serves_every_reader_and_the_first_taker() {
         (4, OperationKind::Rd, job()),
         (1, OperationKind::In, job()),
     ];
-    assert_eq!(bench.served(), expected);
+    assert_eq!(bench.deliveries(), expected);
     // It was taken, so nobody sees it; and an id is used once only.
     assert_eq!(bench.apply(&rdp("(_, _)")), NOTHING);
     assert_eq!(bench.spaces.total_tuples(), 0);
     assert_eq!(bench.spaces.waiters(), 3);
     bench.apply(&out("(\"x\", 7)"));
     assert_eq!(
-        bench.served(),
+        bench.deliveries(),
         [(3, OperationKind::In, "(\"x\", 7)".into())]
     );
     bench.apply(&out("(\"x\", 7)"));
-    assert_eq!(bench.served(), []);
+    assert_eq!(bench.deliveries(), []);
     assert_eq!(bench.apply(&rdp("(_, _)")), matched("(\"x\", 7)"));
 }
 
@@ -328,14 +338,14 @@ fn cas_and_replace_wake_waiters_too() {
         lease: Lease::Forever,
     };
     assert_eq!(bench.apply(&cas), NOTHING);
-    assert_eq!(bench.served(), [(1, OperationKind::In, "(1)".into())]);
+    assert_eq!(bench.deliveries(), [(1, OperationKind::In, "(1)".into())]);
     let replace = Operation::Replace {
         template: template("(\"old\")"),
         tuple: tuple("(2)"),
         lease: Lease::Forever,
     };
     assert_eq!(bench.apply(&replace), matched("(\"old\")"));
-    assert_eq!(bench.served(), [(2, OperationKind::In, "(2)".into())]);
+    assert_eq!(bench.deliveries(), [(2, OperationKind::In, "(2)".into())]);
     assert_eq!(bench.spaces.total_tuples(), 0);
 }
 
@@ -373,7 +383,7 @@ fn replace_takes_the_oldest_and_inserts_the_youngest() {
 }
 
 #[test]
-fn a_cancelled_wait_is_not_served() {
+fn a_cancelled_wait_gets_no_delivery() {
     let mut bench = Bench::new();
     bench.wait(&take("(_)"), 1);
     bench.wait(&take("(_)"), 2);
@@ -381,7 +391,7 @@ fn a_cancelled_wait_is_not_served() {
     assert!(!bench.spaces.cancel(waiter(1)));
     assert!(!bench.spaces.is_waiting(waiter(1)));
     bench.apply(&out("(1)"));
-    assert_eq!(bench.served(), [(2, OperationKind::In, "(1)".into())]);
+    assert_eq!(bench.deliveries(), [(2, OperationKind::In, "(1)".into())]);
 
     for number in [3, 4, u64::MAX] {
         bench.wait(&rd("(_)"), number);
@@ -422,10 +432,10 @@ fn an_insertion_inside_a_group_wakes_and_is_undone_with_it() {
     bench.apply(&out("(\"first\")"));
     let inner = bench.spaces.savepoint();
     bench.apply(&out("(\"second\")"));
-    assert_eq!(bench.spaces.served().len(), 2);
+    assert_eq!(bench.spaces.deliveries().len(), 2);
     // The handler fails: its own effects vanish, the operation's do not.
     bench.spaces.rollback(inner);
-    assert_eq!(bench.spaces.served().len(), 1);
+    assert_eq!(bench.spaces.deliveries().len(), 1);
     assert!(bench.spaces.is_waiting(waiter(2)) && !bench.spaces.is_waiting(waiter(1)));
     bench.spaces.rollback(outer);
     assert_eq!(bench.content(), before);
@@ -435,9 +445,9 @@ fn an_insertion_inside_a_group_wakes_and_is_undone_with_it() {
     let inner = bench.spaces.savepoint();
     bench.apply(&out("(\"second\")"));
     bench.spaces.commit();
-    let served = bench.served();
+    let deliveries = bench.deliveries();
     assert_eq!(
-        served
+        deliveries
             .iter()
             .map(|(number, ..)| *number)
             .collect::<Vec<_>>(),
@@ -466,7 +476,7 @@ fn a_rollback_restores_age_waiters_ids_and_spaces() {
         .spaces
         .apply(Actor::SERVICE, &other, &out("(1)"), None)
         .unwrap();
-    assert_eq!(bench.spaces.take_served().len(), 2);
+    assert_eq!(bench.spaces.take_deliveries().len(), 2);
     bench.apply(&Operation::InAll {
         template: template("(_, _)"),
         limit: 9,
@@ -476,7 +486,7 @@ fn a_rollback_restores_age_waiters_ids_and_spaces() {
     assert_eq!(bench.content(), before);
     assert!(!bench.spaces.contains(&other));
     assert_eq!(
-        bench.served(),
+        bench.deliveries(),
         [(1, OperationKind::In, "(\"w\", 0)".into())]
     );
     assert_eq!(
@@ -485,7 +495,7 @@ fn a_rollback_restores_age_waiters_ids_and_spaces() {
     );
     bench.apply(&out("(\"w\", 5)"));
     assert_eq!(
-        bench.served(),
+        bench.deliveries(),
         [(2, OperationKind::In, "(\"w\", 5)".into())]
     );
 }
@@ -767,7 +777,7 @@ fn operations_are_spelled_as_documented() {
                 tuple: one(),
                 lease: Lease::Forever,
                 audience: Box::new(Audience {
-                    readers: Some([Whom::Anyone].into()),
+                    readers: Some([Principal::Anyone].into()),
                     takers: None,
                 }),
             },

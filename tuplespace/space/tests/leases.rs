@@ -161,7 +161,7 @@ fn a_tuple_ends_with_its_lease() {
     assert_eq!(bench.apply(&rdp("(1)")), NOTHING);
     assert_eq!(bench.apply(&inp("(1)")), NOTHING);
     bench.wait(&rd("(1)"), 2);
-    assert!(bench.spaces.served().is_empty());
+    assert!(bench.spaces.deliveries().is_empty());
     assert_eq!(bench.spaces.due_ms(), None);
     assert_eq!(bench.all("(_)"), ["(3)"]);
 }
@@ -281,14 +281,14 @@ fn a_wait_ends_at_its_time() {
     assert_eq!(bench.spaces.due_ms(), None);
     bench.apply(&out("(1)"));
     assert_eq!(
-        bench.spaces.take_served().len(),
+        bench.spaces.take_deliveries().len(),
         1,
         "the one without an end"
     );
     assert_eq!(bench.all("(_)"), ["(1)"], "nobody took it");
 }
 
-/// One that was served or cancelled before its time has no end left to come, and one that
+/// One that got a delivery or cancelled before its time has no end left to come, and one that
 /// was put back by a roll-back has its own.
 #[test]
 fn a_wait_that_is_over_does_not_end_again() {

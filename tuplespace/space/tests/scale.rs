@@ -238,7 +238,7 @@ fn unrelated_waiters_are_not_asked() {
         };
         assert_eq!(bench.apply(&operation, Some(id)), Applied::Waiting);
     }
-    for (text, most, served) in [
+    for (text, most, deliveries) in [
         ("(\"unrelated\", 5000, \"x\")", 0, 0),
         ("(\"answer\", 5000, \"x\")", 0, 0),
         ("(\"answer\")", 0, 0),
@@ -252,11 +252,11 @@ fn unrelated_waiters_are_not_asked() {
             lease: Lease::Forever,
         });
         assert!(cost <= most, "{text}: {cost}");
-        assert_eq!(bench.spaces.take_served().len(), served, "{text}");
+        assert_eq!(bench.spaces.take_deliveries().len(), deliveries, "{text}");
     }
 }
 
-/// A thousand workers at one counter: the first is served, the others not asked.
+/// A thousand workers at one counter: the first gets a delivery, the others not asked.
 #[test]
 fn waiters_in_a_queue_are_asked_in_turn() {
     let mut bench = Bench::empty();
@@ -280,9 +280,9 @@ fn waiters_in_a_queue_are_asked_in_turn() {
             lease: Lease::Forever,
         });
         assert_eq!(cost, 1);
-        let served = bench.spaces.take_served();
-        assert_eq!(served.len(), 1);
-        assert_eq!(served[0].waiter.number, number.unsigned_abs());
+        let deliveries = bench.spaces.take_deliveries();
+        assert_eq!(deliveries.len(), 1);
+        assert_eq!(deliveries[0].waiter.number, number.unsigned_abs());
     }
     assert_eq!(bench.spaces.waiters(), 0);
 }

@@ -1,4 +1,4 @@
-//! Checking signatures, one or many at a time, by ZIP-215's rule.
+//! Checks signatures, one or many at a time, by ZIP-215's rule.
 //!
 //! A signature (R, s) of key A over M holds if R and A are points in any
 //! spelling, s is below the group order, and 8·s·B = 8·R + 8·k·A with

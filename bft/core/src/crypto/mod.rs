@@ -46,7 +46,7 @@ pub enum Domain {
     ViewChange = 8,
     /// A new primary's opening of its view.
     NewView = 9,
-    /// A replica's wish to begin a new life.
+    /// A replica's request to begin a new incarnation.
     Rejoin = 10,
 }
 

@@ -69,7 +69,7 @@ pub enum Charge {
         time: OrderedTime,
         /// The requests, without their signatures, for which a primary's vote does not stand.
         requests: Vec<Request>,
-        /// The lives that were to begin.
+        /// The incarnations that were to begin.
         rejoins: Vec<Signed<Rejoin>>,
     },
     /// A replica vouched for another state than f+1 others.
@@ -93,7 +93,7 @@ pub enum Charge {
 /// The kind of a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
-pub enum Offence {
+pub enum ProvableOffence {
     /// [`Charge::TwoVotes`] of the first phase.
     TwoProposals,
     /// [`Charge::TwoVotes`] of the second phase.
@@ -122,7 +122,7 @@ pub enum Offence {
     BadRequest,
 }
 
-impl Offence {
+impl ProvableOffence {
     /// How programs read it: a word with hyphens, stable.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -144,14 +144,14 @@ impl Offence {
     }
 }
 
-impl fmt::Display for Offence {
+impl fmt::Display for ProvableOffence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::TwoProposals => "proposed two things at one place",
             Self::TwoPrepares => "prepared two things at one place",
             Self::TwoCommits => "committed two things at one place",
             Self::TwoStates => "vouched for two states after one number",
-            Self::TwoViewChanges => "left for one view with two stories",
+            Self::TwoViewChanges => "signed two view changes for one view",
             Self::TwoNewViews => "opened one view in two ways",
             Self::FlawedViewChange => "left for a view with a proof that does not hold",
             Self::WrongNewView => "opened a view with what does not follow",
@@ -170,13 +170,13 @@ pub struct Accusation {
     /// Who.
     pub accused: Source,
     /// Of what.
-    pub offence: Offence,
-    /// In which life; a client has one.
+    pub offence: ProvableOffence,
+    /// In which incarnation; a client has one.
     pub incarnation: Incarnation,
     /// In which view, if it happened in one.
     pub view: Option<View>,
     /// At which number, if at one.
-    pub number: Option<SeqNo>,
+    pub seq_no: Option<SeqNo>,
 }
 
 impl Accusation {
@@ -184,7 +184,7 @@ impl Accusation {
     /// same.
     #[must_use]
     pub const fn has_place(&self) -> bool {
-        self.view.is_some() || self.number.is_some()
+        self.view.is_some() || self.seq_no.is_some()
     }
 }
 
@@ -194,8 +194,8 @@ impl fmt::Display for Accusation {
             Source::Replica(replica) => write!(f, "replica {replica} {}", self.offence)?,
             Source::Client(client) => write!(f, "client {client} {}", self.offence)?,
         }
-        if let Some(number) = self.number {
-            write!(f, ", number {number}")?;
+        if let Some(seq_no) = self.seq_no {
+            write!(f, ", number {seq_no}")?;
         }
         if let Some(view) = self.view {
             write!(f, ", view {}", view.0)?;

@@ -1,4 +1,4 @@
-//! Proof of misbehaviour for people who were not there.
+//! Evidence: proof of misbehaviour that a third party can verify.
 //!
 //! A piece of [`Evidence`] is a charge with the signed messages that prove it.
 //! Whoever has the cluster's public keys can check it, long after and without a
@@ -6,7 +6,7 @@
 //! signs: two different votes of one phase for one place, a message that
 //! contradicts itself, or a statement against those of f+1 others, of whom one
 //! is correct. What a correct replica does convicts nobody: it repeats its votes
-//! after a restart, votes anew in every view, and speaks anew in every life. What
+//! after a restart, votes anew in every view, and speaks anew in every incarnation. What
 //! only a link vouched for is no evidence. Checking is in
 //! [`crate::verifier`].
 
@@ -14,7 +14,7 @@ mod charge;
 
 use bytes::Bytes;
 
-pub use charge::{Accusation, Charge, Offence};
+pub use charge::{Accusation, Charge, ProvableOffence};
 
 use crate::{
     codec,
@@ -57,9 +57,11 @@ pub enum NotProven {
     /// Fewer than f+1 others stand against the accused.
     #[error("fewer than f+1 replicas stand against the accused")]
     TooFew,
-    /// It depends on which lives of replicas were void at the time.
-    #[error("it names a later life of a replica, and whether that was void cannot be told from it")]
-    LaterLife,
+    /// It depends on which incarnations of replicas were void at the time.
+    #[error(
+        "it names a later incarnation of a replica, and whether that was void cannot be told from it"
+    )]
+    LaterIncarnation,
 }
 
 /// Why bytes are no evidence.
@@ -126,7 +128,7 @@ impl Evidence {
         Self { cluster, charge }
     }
 
-    /// Two votes of one phase, if they contradict each other: another view, number or life
+    /// Two votes of one phase, if they contradict each other: another view, number or incarnation
     /// is another place, and the same again is no news.
     #[must_use]
     pub fn two_votes(
@@ -160,38 +162,41 @@ impl Evidence {
     /// Who is accused of what, proven or not.
     #[must_use]
     pub fn accusation(&self) -> Accusation {
-        let at = |vote: &Vote| (Some(vote.view), Some(vote.number));
-        let (offence, (view, number)) = match &self.charge {
+        let at = |vote: &Vote| (Some(vote.view), Some(vote.seq_no));
+        let (offence, (view, seq_no)) = match &self.charge {
             Charge::TwoVotes { phase, first, .. } => {
                 let offence = match phase {
-                    Phase::PrePrepare => Offence::TwoProposals,
-                    Phase::Prepare => Offence::TwoPrepares,
-                    Phase::Commit => Offence::TwoCommits,
+                    Phase::PrePrepare => ProvableOffence::TwoProposals,
+                    Phase::Prepare => ProvableOffence::TwoPrepares,
+                    Phase::Commit => ProvableOffence::TwoCommits,
                 };
                 (offence, at(&first.body))
             }
             Charge::TwoStates { first: vote, .. } => {
-                (Offence::TwoStates, (None, Some(vote.body.number)))
+                (ProvableOffence::TwoStates, (None, Some(vote.body.seq_no)))
             }
             Charge::WrongState { vote, .. } => {
-                (Offence::WrongState, (None, Some(vote.body.number)))
+                (ProvableOffence::WrongState, (None, Some(vote.body.seq_no)))
             }
-            Charge::TwoViewChanges { first, .. } => {
-                (Offence::TwoViewChanges, (Some(first.body.view), None))
-            }
-            Charge::FlawedViewChange(said) => {
-                (Offence::FlawedViewChange, (Some(said.body.view), None))
-            }
+            Charge::TwoViewChanges { first, .. } => (
+                ProvableOffence::TwoViewChanges,
+                (Some(first.body.view), None),
+            ),
+            Charge::FlawedViewChange(said) => (
+                ProvableOffence::FlawedViewChange,
+                (Some(said.body.view), None),
+            ),
             Charge::TwoNewViews { first, .. } => {
-                (Offence::TwoNewViews, (Some(first.body.view), None))
+                (ProvableOffence::TwoNewViews, (Some(first.body.view), None))
             }
-            Charge::WrongNewView { new_view, .. } => {
-                (Offence::WrongNewView, (Some(new_view.body.view), None))
-            }
-            Charge::NotThePrimary(vote) => (Offence::NotThePrimary, at(&vote.body)),
-            Charge::BadProposal { vote, .. } => (Offence::BadProposal, at(&vote.body)),
-            Charge::FalseReply { .. } => (Offence::FalseReply, (None, None)),
-            Charge::BadRequest(_) => (Offence::BadRequest, (None, None)),
+            Charge::WrongNewView { new_view, .. } => (
+                ProvableOffence::WrongNewView,
+                (Some(new_view.body.view), None),
+            ),
+            Charge::NotThePrimary(vote) => (ProvableOffence::NotThePrimary, at(&vote.body)),
+            Charge::BadProposal { vote, .. } => (ProvableOffence::BadProposal, at(&vote.body)),
+            Charge::FalseReply { .. } => (ProvableOffence::FalseReply, (None, None)),
+            Charge::BadRequest(_) => (ProvableOffence::BadRequest, (None, None)),
         };
         let signer = self.signer();
         Accusation {
@@ -199,7 +204,7 @@ impl Evidence {
             offence,
             incarnation: signer.incarnation,
             view,
-            number,
+            seq_no,
         }
     }
 
@@ -231,15 +236,19 @@ impl Evidence {
         }
     }
 
-    /// Whether [`Self::verify`] can tell: not if it depends on lives that may have been void.
+    /// Whether [`Self::verify`] can tell: not if it depends on incarnations that may have been
+    /// void.
     #[must_use]
-    pub fn is_of_first_lives(&self) -> bool {
+    pub fn is_of_first_incarnations(&self) -> bool {
         match &self.charge {
-            Charge::FlawedViewChange(said) => speaks_in_first_lives(said),
+            Charge::FlawedViewChange(said) => speaks_in_first_incarnations(said),
             Charge::WrongNewView {
                 new_view,
                 view_changes,
-            } => opened_in_first_life(new_view) && view_changes.iter().all(speaks_in_first_lives),
+            } => {
+                opened_in_first_incarnation(new_view)
+                    && view_changes.iter().all(speaks_in_first_incarnations)
+            }
             _ => true,
         }
     }
@@ -282,25 +291,25 @@ impl Evidence {
 }
 
 /// Whether two votes of one phase are about what a replica votes on once: the same view and
-/// number, in one life.
+/// number, in one incarnation.
 pub(crate) fn same_place(first: &Vote, second: &Vote) -> bool {
     let Vote {
         epoch,
         replica,
         incarnation,
         view,
-        number,
+        seq_no,
         digest: _,
     } = *first;
     epoch == second.epoch
         && replica == second.replica
         && incarnation == second.incarnation
         && view == second.view
-        && number == second.number
+        && seq_no == second.seq_no
 }
 
-/// Whether everybody in a view change lives its first life.
-pub(crate) fn speaks_in_first_lives(said: &Signed<ViewChange>) -> bool {
+/// Whether every replica in a view change is in its first incarnation.
+pub(crate) fn speaks_in_first_incarnations(said: &Signed<ViewChange>) -> bool {
     let first = |incarnation: Incarnation| incarnation == Incarnation::default();
     let body = &said.body;
     let votes = body.prepared.iter().flat_map(|certificate| {
@@ -315,7 +324,7 @@ pub(crate) fn speaks_in_first_lives(said: &Signed<ViewChange>) -> bool {
         && votes.into_iter().all(|vote| first(vote.body.incarnation))
 }
 
-pub(crate) fn opened_in_first_life(said: &Signed<NewView>) -> bool {
+pub(crate) fn opened_in_first_incarnation(said: &Signed<NewView>) -> bool {
     let first = Incarnation::default();
     let mut votes = said.body.pre_prepares.iter();
     said.body.incarnation == first && votes.all(|vote| vote.body.incarnation == first)

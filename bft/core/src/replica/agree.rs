@@ -1,4 +1,4 @@
-//! The three phases of PBFT §4.2, once a message is believed.
+//! Handles pre-prepares, prepares and commits once they are verified (PBFT §4.2).
 //!
 //! A replica between views votes no more, but goes on to listen: what a strong quorum
 //! commits is decided.
@@ -10,8 +10,8 @@ use crate::{
     ids::{Clock, SeqNo},
     limits,
     message::{PeerMessage, Signed, Vote},
-    misbehaviour::Fault,
-    seal::verified::{CheckedPrePrepare, Verified},
+    misbehaviour::Offence,
+    verification::verified::{CheckedPrePrepare, Verified},
 };
 
 impl Replica {
@@ -30,7 +30,7 @@ impl Replica {
             self.hold_early(primary, vote.view, Early::PrePrepare(message.clone()), out);
             return None;
         }
-        if vote.number <= self.delivered.max(self.views.floor) || primary == self.me {
+        if vote.seq_no <= self.delivered.max(self.views.floor) || primary == self.me {
             return None;
         }
         let (proposed, here) = (message.proposal.time(), clock.wall);
@@ -41,26 +41,26 @@ impl Replica {
             Ok(true) if slot.commits_for(vote.digest) >= weak => {}
             Ok(true) if proposed.0.abs_diff(here.0) > max_drift_ms => {
                 slot.untimely = true;
-                self.blame(primary, Fault::TimeOutOfBounds { proposed, here }, out);
+                self.blame(primary, Offence::TimeOutOfBounds { proposed, here }, out);
             }
             Ok(true) => {}
             Ok(false) => return None,
-            Err(fault) => {
-                self.blame(primary, fault, out);
-                return Some(vote.number);
+            Err(offence) => {
+                self.blame(primary, offence, out);
+                return Some(vote.seq_no);
             }
         }
         for request in message.proposal.requests() {
             self.pool.mark_proposed(&request.digest());
         }
         self.forward_overtaken(out);
-        self.advance(vote.number, out);
-        Some(vote.number)
+        self.advance(vote.seq_no, out);
+        Some(vote.seq_no)
     }
 
     pub(super) fn on_prepare(&mut self, vote: Signed<Vote>, out: &mut Effects) -> Option<SeqNo> {
         let Vote {
-            replica, number, ..
+            replica, seq_no, ..
         } = vote.body;
         if vote.body.view > self.view {
             self.hold_early(replica, vote.body.view, Early::Prepare(vote), out);
@@ -72,20 +72,20 @@ impl Replica {
         }
         // A number decided by the commits of others may still lack prepares here. They are
         // taken: somebody who lags may need this replica's commit, which waits for them.
-        if number <= self.checkpoints.low() {
+        if seq_no <= self.checkpoints.low() {
             return None;
         }
         match self.slot_for(replica, &vote.body, out)?.add_prepare(vote) {
-            Ok(true) => self.advance(number, out),
+            Ok(true) => self.advance(seq_no, out),
             Ok(false) => {}
-            Err(fault) => self.blame(replica, fault, out),
+            Err(offence) => self.blame(replica, offence, out),
         }
-        Some(number)
+        Some(seq_no)
     }
 
     pub(super) fn on_commit(&mut self, vote: Signed<Vote>, out: &mut Effects) -> Option<SeqNo> {
         let Vote {
-            replica, number, ..
+            replica, seq_no, ..
         } = vote.body;
         if vote.body.view > self.view {
             self.hold_early(replica, vote.body.view, Early::Commit(vote), out);
@@ -100,27 +100,27 @@ impl Replica {
             if let Some(first) = slot.doubt_commit(&vote) {
                 out.push(Effect::CheckCommits(vec![first, vote]));
             }
-            return Some(number);
+            return Some(seq_no);
         }
         let completes = slot.is_short_of_commits(quorum);
         if completes {
-            self.check_later(number);
+            self.check_later(seq_no);
             self.check_commits(out);
         }
-        if number > self.delivered {
-            self.advance(number, out);
+        if seq_no > self.delivered {
+            self.advance(seq_no, out);
         }
-        Some(number)
+        Some(seq_no)
     }
 
     /// Goes as far with one number as its votes allow.
-    pub(super) fn advance(&mut self, number: SeqNo, out: &mut Effects) {
+    pub(super) fn advance(&mut self, seq_no: SeqNo, out: &mut Effects) {
         let quorum = self.quorum;
         let above = self.views.floor.max(self.counts_from());
-        let in_window = number > above && number <= self.checkpoints.high();
+        let in_window = seq_no > above && seq_no <= self.checkpoints.high();
         let may_vote = in_window && self.views.is_active() && self.votes();
         let is_primary = self.is_primary();
-        let Some(slot) = self.slots.get(&number) else {
+        let Some(slot) = self.slots.get(&seq_no) else {
             return;
         };
         if may_vote
@@ -129,16 +129,16 @@ impl Replica {
             && !slot.untimely
             && let Some(message) = slot.pre_prepare()
         {
-            let vote = self.sign(Domain::Prepare, number, message.proposal.digest());
+            let vote = self.sign(Domain::Prepare, seq_no, message.proposal.digest());
             self.persist(Record::PrePrepare(message), out);
             let after = self.persist(Record::Prepare(vote), out);
             self.send_others(PeerMessage::Prepare(vote), Some(after), out);
-            if let Some(slot) = self.slots.get_mut(&number) {
+            if let Some(slot) = self.slots.get_mut(&seq_no) {
                 slot.cast_prepare(vote, after);
-                self.await_record(number, after);
+                self.await_record(seq_no, after);
             }
         }
-        let Some(slot) = self.slots.get(&number) else {
+        let Some(slot) = self.slots.get(&seq_no) else {
             return;
         };
         if may_vote
@@ -151,31 +151,31 @@ impl Replica {
             {
                 self.persist(Record::PrePrepare(message), out);
             }
-            let vote = self.sign(Domain::Commit, number, certificate.pre_prepare.body.digest);
+            let vote = self.sign(Domain::Commit, seq_no, certificate.pre_prepare.body.digest);
             let prepares = certificate.prepares;
             let after = self.persist(Record::Commit { vote, prepares }, out);
             self.send_others(PeerMessage::Commit(vote), Some(after), out);
-            if let Some(slot) = self.slots.get_mut(&number) {
+            if let Some(slot) = self.slots.get_mut(&seq_no) {
                 slot.cast_commit(vote, after);
-                self.await_record(number, after);
+                self.await_record(seq_no, after);
             }
         }
         if self
             .slots
-            .get_mut(&number)
+            .get_mut(&seq_no)
             .is_some_and(|slot| slot.decide(quorum))
         {
-            self.check_later(number);
+            self.check_later(seq_no);
             self.deliver(out);
             self.check_commits(out);
         }
     }
 
     /// Counts this replica's own vote for a number, at once or when its record is durable.
-    fn await_record(&mut self, number: SeqNo, record: PersistId) {
+    fn await_record(&mut self, seq_no: SeqNo, record: PersistId) {
         if record > self.durable {
-            self.uncounted.push_back((record, number));
-        } else if let Some(slot) = self.slots.get_mut(&number) {
+            self.uncounted.push_back((record, seq_no));
+        } else if let Some(slot) = self.slots.get_mut(&seq_no) {
             slot.count_own(self.durable);
         }
     }
@@ -184,11 +184,11 @@ impl Replica {
     pub(super) fn on_durable(&mut self, record: PersistId, out: &mut Effects) -> Option<SeqNo> {
         self.durable = self.durable.max(record);
         let mut last = None;
-        while let Some((_, number)) = self.uncounted.pop_front_if(|own| own.0 <= self.durable) {
-            let slot = self.slots.get_mut(&number);
+        while let Some((_, seq_no)) = self.uncounted.pop_front_if(|own| own.0 <= self.durable) {
+            let slot = self.slots.get_mut(&seq_no);
             if slot.is_some_and(|slot| slot.count_own(self.durable)) {
-                self.advance(number, out);
-                last = Some(number);
+                self.advance(seq_no, out);
+                last = Some(seq_no);
             }
         }
         last
@@ -201,9 +201,9 @@ impl Replica {
     }
 
     /// Notes a decided number whose commit signatures are to be checked.
-    fn check_later(&mut self, number: SeqNo) {
-        if self.unchecked.len() < Self::unchecked_bound() && !self.unchecked.contains(&number) {
-            self.unchecked.push(number);
+    fn check_later(&mut self, seq_no: SeqNo) {
+        if self.unchecked.len() < Self::unchecked_bound() && !self.unchecked.contains(&seq_no) {
+            self.unchecked.push(seq_no);
         }
     }
 
@@ -222,7 +222,7 @@ impl Replica {
         let quorum = self.quorum;
         let votes: Vec<_> = std::mem::take(&mut self.unchecked)
             .iter()
-            .filter_map(|number| self.slots.get(number))
+            .filter_map(|seq_no| self.slots.get(seq_no))
             .flat_map(|slot| slot.commits_to_check(quorum))
             .take(limits::MAX_UNCHECKED_COMMITS)
             .collect();
@@ -239,7 +239,7 @@ impl Replica {
     ) -> Option<SeqNo> {
         self.judge_commits(good, out);
         for vote in good {
-            if let Some(slot) = self.slots.get_mut(&vote.get().body.number) {
+            if let Some(slot) = self.slots.get_mut(&vote.get().body.seq_no) {
                 let had = slot.has_commit_certificate(self.quorum);
                 slot.commit_is_good(vote.get());
                 if !had && slot.has_commit_certificate(self.quorum) {
@@ -248,12 +248,12 @@ impl Replica {
             }
         }
         for vote in bad {
-            self.blame(vote.replica, Fault::BadSignature, out);
+            self.blame(vote.replica, Offence::BadSignature, out);
             // The link's word stands for the decision; the certificate needs another voter's.
-            if let Some(slot) = self.slots.get_mut(&vote.number) {
+            if let Some(slot) = self.slots.get_mut(&vote.seq_no) {
                 slot.commit_is_bad(vote);
                 if slot.commits_to_check(self.quorum).next().is_some() {
-                    self.check_later(vote.number);
+                    self.check_later(vote.seq_no);
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Decisions go to the service in order; checkpoints move the window on.
+//! Executes decided proposals in order, and votes on checkpoints.
 
 use super::Replica;
 use crate::{
@@ -15,8 +15,8 @@ impl Replica {
     pub(super) fn deliver(&mut self, out: &mut Effects) {
         // A state that is being replaced executes nothing.
         while !self.is_installing() {
-            let number = self.delivered.next();
-            let slot = self.slots.get(&number);
+            let seq_no = self.delivered.next();
+            let slot = self.slots.get(&seq_no);
             let Some(proposal) = slot.and_then(Slot::decided).map(Arc::clone) else {
                 return;
             };
@@ -25,60 +25,60 @@ impl Replica {
             }
             self.counters.proposals += 1;
             self.counters.requests += proposal.requests().len() as u64;
-            self.delivered = number;
+            self.delivered = seq_no;
             self.catch_up.decided(self.now);
             self.catch_up.break_silence(self.now);
-            self.calm_down();
-            self.begin_lives(number, &proposal);
-            let lives = self.lives_at(number);
+            self.relax();
+            self.begin_incarnations(seq_no, &proposal);
+            let incarnations = self.incarnations_at(seq_no);
             out.push(Effect::Execute {
-                number,
+                seq_no,
                 proposal,
-                lives,
+                incarnations,
             });
         }
     }
 
-    pub(super) fn on_executed(&mut self, number: SeqNo, out: &mut Effects) -> Option<SeqNo> {
+    pub(super) fn on_executed(&mut self, seq_no: SeqNo, out: &mut Effects) -> Option<SeqNo> {
         let expected = self.executed.next();
-        if number != expected || number > self.delivered {
+        if seq_no != expected || seq_no > self.delivered {
             self.halt(
                 Violation::ExecutedOutOfOrder {
                     expected,
-                    got: number,
+                    got: seq_no,
                 },
                 out,
             );
             return None;
         }
-        self.executed = number;
+        self.executed = seq_no;
         // A copy that came between decision and execution was still new to the service. It
         // would wait here for ever, and the primary would be suspected for it.
-        if let Some(proposal) = self.slots.get(&number).and_then(Slot::decided) {
+        if let Some(proposal) = self.slots.get(&seq_no).and_then(Slot::decided) {
             for request in proposal.requests() {
                 self.pool.settle(request);
             }
         }
-        Some(number)
+        Some(seq_no)
     }
 
     /// The state at a checkpoint is durable: this replica stands up for it (PBFT §4.3).
     pub(super) fn on_checkpoint_saved(
         &mut self,
-        number: SeqNo,
+        seq_no: SeqNo,
         state: Digest,
         out: &mut Effects,
     ) -> Option<SeqNo> {
-        if number <= self.executed && self.checkpoints.is_due(number) {
+        if seq_no <= self.executed && self.checkpoints.is_due(seq_no) {
             self.flush_commit_checks(out);
-            self.checkpoints.reach(number, state);
+            self.checkpoints.reach(seq_no, state);
             if self.votes() {
-                self.vote_on_checkpoint(number, out);
+                self.vote_on_checkpoint(seq_no, out);
             } else {
-                self.stabilise(number, out);
+                self.stabilise(seq_no, out);
             }
         }
-        Some(number)
+        Some(seq_no)
     }
 
     /// PBFT §4.3: a strong quorum of equal votes makes a checkpoint stable.
@@ -87,43 +87,43 @@ impl Replica {
         vote: Signed<CheckpointVote>,
         out: &mut Effects,
     ) -> Option<SeqNo> {
-        let number = vote.body.number;
+        let seq_no = vote.body.seq_no;
         self.judge_states(&vote, out);
         self.checkpoints.add(vote);
-        if let Some(most) = self.split_at(number) {
-            self.halt(Violation::Split { number, most }, out);
+        if let Some(most) = self.split_at(seq_no) {
+            self.halt(Violation::Split { seq_no, most }, out);
             return None;
         }
-        self.stabilise(number, out)
+        self.stabilise(seq_no, out)
     }
 
     /// If no strong quorum can form at a checkpoint reached here, how many can agree at most.
     /// All correct replicas together are a strong quorum, so some of them differ: it is
     /// better to stop than to go on until the window is full.
-    fn split_at(&self, number: SeqNo) -> Option<usize> {
-        let own = self.checkpoints.own(number);
-        own.filter(|_| number > self.checkpoints.low() && number <= self.executed)?;
-        if self.checkpoints.agreed(number, self.quorum).is_some() {
+    fn split_at(&self, seq_no: SeqNo) -> Option<usize> {
+        let own = self.checkpoints.own(seq_no);
+        own.filter(|_| seq_no > self.checkpoints.low() && seq_no <= self.executed)?;
+        if self.checkpoints.agreed(seq_no, self.quorum).is_some() {
             return None;
         }
-        let most = self.checkpoints.most_alike(number, self.quorum);
+        let most = self.checkpoints.most_alike(seq_no, self.quorum);
         (most < self.quorum.strong()).then_some(most)
     }
 
     /// Moves on to a checkpoint that a strong quorum vouches for, once it is reached here.
-    pub(super) fn stabilise(&mut self, number: SeqNo, out: &mut Effects) -> Option<SeqNo> {
-        let certified = self.checkpoints.agreed(number, self.quorum)?;
+    pub(super) fn stabilise(&mut self, seq_no: SeqNo, out: &mut Effects) -> Option<SeqNo> {
+        let certified = self.checkpoints.agreed(seq_no, self.quorum)?;
         let (agreed, votes) = (certified.digest, certified.votes);
         // Stable for the cluster, but this replica has not got there: its turn comes when it
-        // has. Its own vote of an earlier life may come back to it in a peer's certificate.
-        if number > self.executed {
+        // has. Its own vote of an earlier incarnation may come back to it in a peer's certificate.
+        if seq_no > self.executed {
             return None;
         }
-        let own = self.checkpoints.own(number)?;
+        let own = self.checkpoints.own(seq_no)?;
         if own != agreed {
             self.halt(
                 Violation::Diverged {
-                    number,
+                    seq_no,
                     own,
                     agreed,
                 },
@@ -131,10 +131,10 @@ impl Replica {
             );
             return None;
         }
-        self.judge_dissent(number, agreed, &votes, out);
+        self.judge_dissent(seq_no, agreed, &votes, out);
         self.persist(Record::Stable(votes.clone()), out);
         let was_silent = !self.votes();
-        self.settle(number, votes, out);
+        self.settle(seq_no, votes, out);
         if was_silent && self.votes() {
             self.vote_on_checkpoints(out);
         }
@@ -142,10 +142,10 @@ impl Replica {
         let held: Vec<SeqNo> = self
             .slots
             .range(self.checkpoints.low().next()..)
-            .map(|(number, _)| *number)
+            .map(|(seq_no, _)| *seq_no)
             .collect();
-        for number in held {
-            self.advance(number, out);
+        for seq_no in held {
+            self.advance(seq_no, out);
         }
         None
     }
@@ -153,13 +153,13 @@ impl Replica {
     /// Moves the window on to a stable checkpoint that this replica has reached.
     pub(super) fn settle(
         &mut self,
-        number: SeqNo,
+        seq_no: SeqNo,
         votes: Vec<Signed<CheckpointVote>>,
         out: &mut Effects,
     ) {
-        self.checkpoints.advance(number, votes, self.quorum);
+        self.checkpoints.advance(seq_no, votes, self.quorum);
         let serving = self.serving_now();
-        out.push(Effect::Stable { number, serving });
+        out.push(Effect::Stable { seq_no, serving });
         self.catch_up.became_stable(self.now);
         let kept_below = self.checkpoints.kept_below();
         self.slots = self.slots.split_off(&kept_below.next());

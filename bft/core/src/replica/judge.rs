@@ -1,4 +1,4 @@
-//! Who contradicted himself, and proof of it for others.
+//! Finds equivocation, and makes evidence of it.
 //!
 //! Nothing here changes what a replica does next: the first of two statements stands,
 //! whatever came later. What is found leaves as blame with [`Evidence`].
@@ -11,18 +11,18 @@ use crate::{
     evidence::{Charge, Evidence},
     ids::{Digest, ReplicaId, SeqNo, Source, View},
     message::{CheckpointVote, NewView, Phase, Signed, ViewChange, Vote},
-    misbehaviour::{Fault, Misbehaviour},
-    seal::verified::{CheckedNewView, CheckedViewChange, Verified},
+    misbehaviour::{Misbehaviour, Offence},
+    verification::verified::{CheckedNewView, CheckedViewChange, Verified},
 };
 
 impl Views {
     fn is_caught(&self, replica: ReplicaId, view: View) -> bool {
-        self.two_faced
+        self.equivocators
             .get(&replica)
             .is_some_and(|caught| *caught >= view)
     }
 
-    /// Whether somebody left for this view with another story, and is not caught yet.
+    /// Whether somebody signed another view change for this view, and is not caught yet.
     pub(super) fn contradicts_change(&self, change: &ViewChange) -> bool {
         let known = self.changes.get(&change.replica);
         let known = known.map(|known| &known.signed().body);
@@ -33,35 +33,38 @@ impl Views {
             })
     }
 
-    /// Another opening of the same view.
-    fn other_opening(&self, new_view: &NewView) -> Option<&Signed<NewView>> {
-        let entered = self.bundle.as_ref().map(|bundle| &bundle.new_view);
-        let openings = entered
+    /// Another new view for the same view.
+    fn other_new_view(&self, new_view: &NewView) -> Option<&Signed<NewView>> {
+        let entered = self
+            .new_view_proof
+            .as_ref()
+            .map(|new_view_proof| &new_view_proof.new_view);
+        let pending_new_views = entered
             .into_iter()
-            .chain(self.openings.get(&new_view.replica));
+            .chain(self.pending_new_views.get(&new_view.replica));
         let same = |said: &NewView| {
             (said.view, said.incarnation) == (new_view.view, new_view.incarnation)
                 && said != new_view
         };
-        openings
-            .map(|opening| opening.signed())
+        pending_new_views
+            .map(|pending| pending.signed())
             .find(|said| same(&said.body))
     }
 
     /// Whether its primary opened this view otherwise before, and is not caught yet.
-    pub(super) fn contradicts_opening(&self, new_view: &NewView) -> bool {
-        !self.is_caught(new_view.replica, new_view.view) && self.other_opening(new_view).is_some()
+    pub(super) fn contradicts_new_view(&self, new_view: &NewView) -> bool {
+        !self.is_caught(new_view.replica, new_view.view) && self.other_new_view(new_view).is_some()
     }
 }
 
 impl Replica {
     /// The proof that a fault carries.
-    pub(super) fn proof_of(&self, fault: &Fault) -> Option<Box<Evidence>> {
-        let Fault::Equivocation {
+    pub(super) fn proof_of(&self, offence: &Offence) -> Option<Box<Evidence>> {
+        let Offence::Equivocation {
             phase,
             first,
             second,
-        } = fault
+        } = offence
         else {
             return None;
         };
@@ -73,7 +76,7 @@ impl Replica {
     pub(super) fn accuse(
         &self,
         replica: ReplicaId,
-        what: Fault,
+        what: Offence,
         charge: Charge,
         out: &mut Effects,
     ) {
@@ -87,21 +90,26 @@ impl Replica {
         if let Some(first) = self.checkpoints.contradicted(&vote.body)
             && vote.body.replica != self.me
         {
-            let (number, second) = (vote.body.number, *vote);
+            let (seq_no, second) = (vote.body.seq_no, *vote);
             let charge = Charge::TwoStates { first, second };
-            self.accuse(vote.body.replica, Fault::TwoStates { number }, charge, out);
+            self.accuse(
+                vote.body.replica,
+                Offence::TwoStates { seq_no },
+                charge,
+                out,
+            );
         }
     }
 
     /// Checkpoint votes against those of a strong quorum.
     pub(super) fn judge_dissent(
         &self,
-        number: SeqNo,
+        seq_no: SeqNo,
         agreed: Digest,
         votes: &[Signed<CheckpointVote>],
         out: &mut Effects,
     ) {
-        for vote in self.checkpoints.dissent(number, agreed) {
+        for vote in self.checkpoints.dissent(seq_no, agreed) {
             // The accused may have signed the certified state, too, for others.
             let accused = vote.body.replica;
             let others = votes.iter().filter(|other| other.body.replica != accused);
@@ -109,7 +117,12 @@ impl Replica {
             against.sort_unstable_by_key(|other| other.body.replica);
             against.truncate(self.quorum.weak());
             let charge = Charge::WrongState { vote, against };
-            self.accuse(vote.body.replica, Fault::FalseState { number }, charge, out);
+            self.accuse(
+                vote.body.replica,
+                Offence::FalseState { seq_no },
+                charge,
+                out,
+            );
         }
     }
 
@@ -118,17 +131,17 @@ impl Replica {
         let mut said: BTreeMap<_, Signed<Vote>> = BTreeMap::new();
         for vote in good.iter().map(|vote| *vote.get()) {
             let body = &vote.body;
-            let place = (body.replica, body.incarnation, body.view, body.number);
+            let place = (body.replica, body.incarnation, body.view, body.seq_no);
             let first = *said.entry(place).or_insert(vote);
             if first.body.digest != body.digest {
                 let (first, second) = (Box::new(first), Box::new(vote));
                 let phase = Phase::Commit;
-                let fault = Fault::Equivocation {
+                let offence = Offence::Equivocation {
                     phase,
                     first,
                     second,
                 };
-                self.blame(body.replica, fault, out);
+                self.blame(body.replica, offence, out);
             }
         }
     }
@@ -147,25 +160,35 @@ impl Replica {
             first: Box::new(first.signed().clone()),
             second: Box::new(second.clone()),
         };
-        self.views.two_faced.insert(replica, view);
-        self.accuse(replica, Fault::TwoStories { view }, charge, out);
+        self.views.equivocators.insert(replica, view);
+        self.accuse(
+            replica,
+            Offence::ConflictingViewChanges { view },
+            charge,
+            out,
+        );
     }
 
     /// A new view against another of the same primary.
-    pub(super) fn judge_opening(&mut self, new_view: &Arc<CheckedNewView>, out: &mut Effects) {
+    pub(super) fn judge_new_view(&mut self, new_view: &Arc<CheckedNewView>, out: &mut Effects) {
         let second = new_view.signed();
         let (replica, view) = (second.body.replica, second.body.view);
-        if replica == self.me || !self.views.contradicts_opening(&second.body) {
+        if replica == self.me || !self.views.contradicts_new_view(&second.body) {
             return;
         }
-        let Some(first) = self.views.other_opening(&second.body) else {
+        let Some(first) = self.views.other_new_view(&second.body) else {
             return;
         };
         let charge = Charge::TwoNewViews {
             first: Box::new(first.clone()),
             second: Box::new(second.clone()),
         };
-        self.views.two_faced.insert(replica, view);
-        self.accuse(replica, Fault::TwoStories { view }, charge, out);
+        self.views.equivocators.insert(replica, view);
+        self.accuse(
+            replica,
+            Offence::ConflictingViewChanges { view },
+            charge,
+            out,
+        );
     }
 }

@@ -7,7 +7,7 @@
 //! [`catch_up`]), [`view_change`] (another
 //! primary), [`transfer`] (a state from peers), [`restore`] (after a restart),
 //! [`rejoin`] (after a restart without records), [`tick`] (agreed time without
-//! requests), [`judge`] (who contradicted himself).
+//! requests), [`judge`] (who contradicted itself).
 
 mod agree;
 mod catch_up;
@@ -41,11 +41,11 @@ use crate::{
     keyring::Keyring,
     limits,
     message::{PeerMessage, Signed, Vote},
-    misbehaviour::{Fault, Misbehaviour},
+    misbehaviour::{Misbehaviour, Offence},
     pool::Pool,
     quorum::Quorum,
-    seal::verified::{CheckedPrePrepare, CheckedRequest, Sealed},
     slot::Slot,
+    verification::verified::{CheckedPrePrepare, CheckedRequest, Unverified},
 };
 
 /// What may be tuned without changing what replicas agree on.
@@ -66,7 +66,7 @@ pub struct Tuning {
     pub resend_after_us: u64,
     /// A replica to which nothing happens for so long tells the others where it stands, and
     /// again after ever longer times, for those who missed the last of what happened.
-    pub hint_after_us: u64,
+    pub heartbeat_after_us: u64,
     /// Farthest a proposed time may be from this replica's clock.
     pub max_drift_ms: u64,
     /// Requests known and not executed from which on clients are told "busy", at most
@@ -82,7 +82,7 @@ impl Default for Tuning {
             forward_after_us: 50_000,
             suspect_after_us: 1_000_000,
             resend_after_us: 400_000,
-            hint_after_us: 2_000_000,
+            heartbeat_after_us: 2_000_000,
             max_drift_ms: 10_000,
             max_pooled: limits::MAX_POOL_REQUESTS,
         }
@@ -251,8 +251,8 @@ impl Replica {
 
     /// The slot of a number in the log's window.
     #[must_use]
-    pub fn slot(&self, number: SeqNo) -> Option<&Slot> {
-        self.slots.get(&number)
+    pub fn slot(&self, seq_no: SeqNo) -> Option<&Slot> {
+        self.slots.get(&seq_no)
     }
 
     /// A request authenticated before, so that its signature need not be checked again.
@@ -264,37 +264,37 @@ impl Replica {
     /// Whether checking this message's signatures could change anything here. A
     /// message refused now may be wanted later: losing it is like losing it on the way.
     #[must_use]
-    pub fn wants(&self, sealed: &Sealed) -> bool {
+    pub fn wants(&self, unverified: &Unverified) -> bool {
         let (low, hold) = (self.checkpoints.low(), self.checkpoints.hold());
-        let in_window = |number: SeqNo| number > low && number <= hold;
-        match sealed.peek() {
+        let in_window = |seq_no: SeqNo| seq_no > low && seq_no <= hold;
+        match unverified.peek() {
             PeerMessage::Prepare(vote) => {
                 let body = &vote.body;
-                let slot = self.slots.get(&body.number);
+                let slot = self.slots.get(&body.seq_no);
                 let news = slot.is_none_or(|slot| slot.wants_prepare(body, self.quorum));
                 self.wants_of_view(body)
-                    && in_window(body.number)
+                    && in_window(body.seq_no)
                     && (news || body.view > self.view)
             }
             PeerMessage::PrePrepare(message) => {
                 let body = &message.vote.body;
-                let slot = self.slots.get(&body.number);
+                let slot = self.slots.get(&body.seq_no);
                 let first = slot.filter(|slot| slot.lacks().is_none());
                 let first = first.and_then(Slot::pre_prepare_vote);
                 self.wants_of_view(body)
-                    && body.number > self.delivered
-                    && in_window(body.number)
+                    && body.seq_no > self.delivered
+                    && in_window(body.seq_no)
                     && first.is_none_or(|first| first.body != *body)
             }
-            PeerMessage::Checkpoint(vote) => vote.body.number > low,
+            PeerMessage::Checkpoint(vote) => vote.body.seq_no > low,
             PeerMessage::Stable(votes) => {
-                let number = votes.first().map(|vote| vote.body.number);
-                number.is_none_or(|number| self.checkpoints.wants_proof(number))
+                let seq_no = votes.first().map(|vote| vote.body.seq_no);
+                seq_no.is_none_or(|seq_no| self.checkpoints.wants_proof(seq_no))
             }
             PeerMessage::ViewChange(message) => self.wants_view_change(&message.body),
             PeerMessage::NewView(message) => self.wants_new_view(&message.body),
             PeerMessage::Decided(message) => {
-                message.number > self.delivered && message.number <= hold
+                message.seq_no > self.delivered && message.seq_no <= hold
             }
             PeerMessage::Rejoin(message) => self.wants_rejoin(&message.body),
             _ => true,
@@ -333,12 +333,12 @@ impl Replica {
             Input::Checkpoint(vote) => self.on_checkpoint(*vote.get(), out),
             Input::Status(status) => self.on_status(status.from(), *status.get(), out),
             Input::LinkUp(peer) => self.on_link_up(peer, out),
-            Input::Executed { number, due } => {
+            Input::Executed { seq_no, due } => {
                 self.expect(due);
-                self.on_executed(number, out)
+                self.on_executed(seq_no, out)
             }
-            Input::CheckpointSaved { number, state } => {
-                self.on_checkpoint_saved(number, state, out)
+            Input::CheckpointSaved { seq_no, state } => {
+                self.on_checkpoint_saved(seq_no, state, out)
             }
             Input::Durable(record) => self.on_durable(record, out),
             Input::ViewChange(change) => self.on_view_change(change.get(), out),
@@ -349,9 +349,9 @@ impl Replica {
             Input::AskState(ask) => self.on_ask_state(ask.from(), ask.get(), out),
             Input::State(part) => self.on_state(part.from(), part.get(), out),
             Input::Stable(votes) => self.on_stable(votes.get(), out),
-            Input::Installed { number, due } => {
+            Input::Installed { seq_no, due } => {
                 self.expect(due);
-                self.on_installed(number, out)
+                self.on_installed(seq_no, out)
             }
             Input::Rejoin(rejoin) => self.on_rejoin(*rejoin.get(), out),
             Input::Tick => None,
@@ -384,10 +384,10 @@ impl Replica {
         if self.halted {
             return None;
         }
-        self.awaited().chain(self.hint_due()).min()
+        self.awaited().chain(self.heartbeat_due()).min()
     }
 
-    /// Whether nothing is awaited: but for a hint now and then, nothing comes from this
+    /// Whether nothing is awaited: but for a heartbeat now and then, nothing comes from this
     /// replica before something comes to it.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
@@ -399,7 +399,7 @@ impl Replica {
         let timers = [
             self.resend_due(),
             self.suspicion_due(),
-            self.opening_due(),
+            self.new_view_due(),
             self.transfer_due(),
             self.tick_due(),
             self.overdue_due(),
@@ -433,7 +433,7 @@ impl Replica {
             });
         }
         self.pool.invariants()?;
-        match touched.and_then(|number| self.slots.get(&number)) {
+        match touched.and_then(|seq_no| self.slots.get(&seq_no)) {
             Some(slot) => slot.invariants(self.quorum, self.durable),
             None => Ok(()),
         }
@@ -450,7 +450,7 @@ impl Replica {
         self.primary() == self.me
     }
 
-    fn blame(&self, replica: ReplicaId, what: Fault, out: &mut Effects) {
+    fn blame(&self, replica: ReplicaId, what: Offence, out: &mut Effects) {
         let proof = self.proof_of(&what);
         let blame = Misbehaviour::new(Source::Replica(replica), what);
         out.push(Effect::Blame(blame.with_proof(proof)));
@@ -469,27 +469,27 @@ impl Replica {
     fn sign(
         &mut self,
         domain: crate::crypto::Domain,
-        number: SeqNo,
+        seq_no: SeqNo,
         digest: Digest,
     ) -> Signed<Vote> {
-        self.sign_in(self.view, domain, number, digest)
+        self.sign_in(self.view, domain, seq_no, digest)
     }
 
     fn sign_in(
         &mut self,
         view: View,
         domain: crate::crypto::Domain,
-        number: SeqNo,
+        seq_no: SeqNo,
         digest: Digest,
     ) -> Signed<Vote> {
         self.counters.signatures += 1;
-        self.note_vote(number);
+        self.note_vote(seq_no);
         let body = Vote {
             epoch: self.keyring.epoch(),
             replica: self.me,
             incarnation: self.incarnation(),
             view,
-            number,
+            seq_no,
             digest,
         };
         Signed::new(body, domain, self.keyring.cluster(), &self.key)
@@ -501,19 +501,19 @@ impl Replica {
         if vote.view != self.view {
             return None;
         }
-        let (number, high) = (vote.number, self.checkpoints.hold());
-        if number <= self.checkpoints.kept_below() {
+        let (seq_no, high) = (vote.seq_no, self.checkpoints.hold());
+        if seq_no <= self.checkpoints.kept_below() {
             return None;
         }
-        if number > high {
-            self.blame(from, Fault::BeyondWindow { number, high }, out);
+        if seq_no > high {
+            self.blame(from, Offence::BeyondWindow { seq_no, high }, out);
             return None;
         }
         let view = self.view;
         Some(
             self.slots
-                .entry(number)
-                .or_insert_with(|| Slot::new(number, view)),
+                .entry(seq_no)
+                .or_insert_with(|| Slot::new(seq_no, view)),
         )
     }
 
@@ -609,10 +609,10 @@ mod tests {
     #[test]
     fn a_log_beyond_its_bound_halts() {
         let mut corrupt = replica();
-        for number in 1..=33 {
+        for seq_no in 1..=33 {
             corrupt
                 .slots
-                .insert(SeqNo(number), Slot::new(SeqNo(number), View(0)));
+                .insert(SeqNo(seq_no), Slot::new(SeqNo(seq_no), View(0)));
         }
         let (what, len, bound) = ("log", 33, 32);
         halts_with(corrupt, Violation::Unbounded { what, len, bound });
@@ -625,12 +625,12 @@ mod tests {
             let mut replica = replica();
             replica.delivered = SeqNo(delivered);
             let mut out = Effects::new();
-            let (number, due) = (SeqNo(got), None);
-            let input = Input::Executed { number, due };
+            let (seq_no, due) = (SeqNo(got), None);
+            let input = Input::Executed { seq_no, due };
             replica.step(Clock::default(), input, &mut out);
             let expected = Violation::ExecutedOutOfOrder {
                 expected: SeqNo(1),
-                got: number,
+                got: seq_no,
             };
             assert!(
                 matches!(&out[..], [Effect::Halt(found)] if *found == expected),

@@ -1,4 +1,4 @@
-//! Requests come in; the primary gives them numbers.
+//! Takes requests in; the primary proposes them at sequence numbers.
 //!
 //! A primary proposes at once when nothing is undecided and gathers while
 //! something is, so that load makes batches and idleness makes no delay
@@ -16,8 +16,8 @@ use crate::{
     limits,
     message::{PeerMessage, Rejoin, Signed},
     pool::Refusal,
-    seal::verified::{CheckedPrePrepare, CheckedProposal, CheckedRequest, Verified},
     slot::Slot,
+    verification::verified::{CheckedPrePrepare, CheckedProposal, CheckedRequest, Verified},
 };
 
 impl Replica {
@@ -91,19 +91,19 @@ impl Replica {
         let time = self.proposed_time;
         let proposal = Arc::new(CheckedProposal::with_rejoins(time, requests, rejoins));
         self.proposed = self.proposed.max(self.delivered).next();
-        let number = self.proposed;
-        let vote = self.sign(Domain::PrePrepare, number, proposal.digest());
+        let seq_no = self.proposed;
+        let vote = self.sign(Domain::PrePrepare, seq_no, proposal.digest());
         let message = CheckedPrePrepare { vote, proposal };
         let after = self.persist(Record::PrePrepare(message.clone()), out);
         self.send_others(message.to_message(), Some(after), out);
         let view = self.view;
         let slot = self
             .slots
-            .entry(number)
-            .or_insert_with(|| Slot::new(number, view));
+            .entry(seq_no)
+            .or_insert_with(|| Slot::new(seq_no, view));
         // Only this replica proposes in its view, so there is nothing to contradict.
         let _accepted = slot.accept(message);
-        self.advance(number, out);
+        self.advance(seq_no, out);
     }
 
     fn may_propose(&self) -> bool {
@@ -115,7 +115,7 @@ impl Replica {
         let empty =
             in_flight < limits::MAX_EMPTY_IN_FLIGHT && unproposed == 0 && self.is_somebody_silent();
         let may = match in_flight {
-            0 => unproposed > 0 || self.has_lives_to_order(),
+            0 => unproposed > 0 || self.has_rejoins_to_order(),
             _ => gathered || empty,
         };
         may && self.proposed < self.checkpoints.high()

@@ -1,4 +1,4 @@
-//! What was lost on the way is asked for and sent again; what is late is noticed.
+//! Asks for lost messages and sends them again; reports progress (Castro's thesis §5.2).
 //!
 //! In the manner of Castro's thesis §5.2: a replica that lacks something
 //! reports where it stands and repeats its own votes for the number it is
@@ -14,8 +14,8 @@ use crate::{
     ids::{Instant, ReplicaId, SeqNo, View},
     limits,
     message::{Decided, PeerMessage, Status},
-    seal::verified::CheckedDecision,
     slot::Slot,
+    verification::verified::CheckedDecision,
 };
 
 impl Replica {
@@ -40,7 +40,7 @@ impl Replica {
     fn report(&self, wants: bool) -> PeerMessage {
         PeerMessage::Status(Status {
             epoch: self.keyring.epoch(),
-            view: self.views.leaving.unwrap_or(self.view),
+            view: self.views.pending_view.unwrap_or(self.view),
             active: self.views.is_active(),
             executed: self.delivered,
             wants,
@@ -52,7 +52,7 @@ impl Replica {
         self.send_again(To::Replica(peer), [self.report(true)], out);
         self.note_asked();
         self.leave_again(To::Replica(peer), out);
-        self.ask_for_life(To::Replica(peer), out);
+        self.ask_to_rejoin(To::Replica(peer), out);
         // What was asked in vain before may be answered now.
         self.catch_up.forget_asks();
         None
@@ -88,9 +88,12 @@ impl Replica {
         if !self.quorum.is_member(peer) || peer == self.me || self.is_lacking() {
             return;
         }
-        let patience_us = self.tuning.resend_after_us;
+        let retry_after_us = self.tuning.resend_after_us;
         let (delivered, now) = (self.delivered, self.now);
-        if self.catch_up.was_asked(peer, delivered, now, patience_us) {
+        if self
+            .catch_up
+            .was_asked(peer, delivered, now, retry_after_us)
+        {
             return;
         }
         self.catch_up.note_asked(peer, delivered, now);
@@ -98,15 +101,19 @@ impl Replica {
     }
 
     /// When a replica to which nothing happens tells the others where it stands.
-    pub(super) fn hint_due(&self) -> Option<Instant> {
+    pub(super) fn heartbeat_due(&self) -> Option<Instant> {
         let began = self.delivered > SeqNo(0) || self.view > View(0);
-        let factor = 1 << self.catch_up.heartbeats.min(limits::MAX_HINT_DOUBLINGS);
-        let after_us = self.tuning.hint_after_us.saturating_mul(factor);
+        let factor = 1
+            << self
+                .catch_up
+                .heartbeats
+                .min(limits::MAX_HEARTBEAT_DOUBLINGS);
+        let after_us = self.tuning.heartbeat_after_us.saturating_mul(factor);
         began.then(|| self.catch_up.quiet_since.after_us(after_us))
     }
 
     /// Somebody may have missed the last of what happened, with no later message to show it.
-    fn hint(&mut self, out: &mut Effects) {
+    fn heartbeat(&mut self, out: &mut Effects) {
         let catch_up = &mut self.catch_up;
         catch_up.quiet_since = self.now;
         catch_up.heartbeats = catch_up.heartbeats.saturating_add(1);
@@ -132,11 +139,11 @@ impl Replica {
         let first = executed.next();
         let last = SeqNo(first.0.saturating_add(limits::MAX_RESENT_NUMBERS));
         let numbers = self.slots.range(first..last);
-        let log = numbers.flat_map(|(number, slot)| self.what_i_know(*number, slot));
+        let log = numbers.flat_map(|(seq_no, slot)| self.what_i_know(*seq_no, slot));
         let checkpoints = self.checkpoints.votes_by(self.me);
         // The proof of the stable checkpoint, for one whom a silent replica leaves short of it.
         // Whoever got as far as this replica and still asks may lack it, too: votes are few where
-        // somebody took the state over and never cast his.
+        // somebody took the state over and never cast its vote.
         let low = self.checkpoints.low();
         let lacks_proof = low > executed || (low > SeqNo(0) && executed >= self.delivered);
         let proof = lacks_proof.then(|| self.proof());
@@ -149,13 +156,13 @@ impl Replica {
     }
 
     /// A decision with its proof if there is one, or the proposal and this replica's votes.
-    fn what_i_know(&self, number: SeqNo, slot: &Slot) -> Vec<PeerMessage> {
+    fn what_i_know(&self, seq_no: SeqNo, slot: &Slot) -> Vec<PeerMessage> {
         let Some(proposal) = slot.decided() else {
             return self.own_messages(slot).collect();
         };
         let certificate = slot.commit_certificate(self.quorum);
         vec![PeerMessage::Decided(Decided {
-            number,
+            seq_no,
             proposal: proposal.to_proposal(),
             commits: certificate.map_or_else(Vec::new, |certificate| certificate.commits),
         })]
@@ -169,16 +176,16 @@ impl Replica {
         from: ReplicaId,
         out: &mut Effects,
     ) -> Option<SeqNo> {
-        let number = decision.number;
-        if number <= self.delivered
-            || number > self.checkpoints.hold()
+        let seq_no = decision.seq_no;
+        if seq_no <= self.delivered
+            || seq_no > self.checkpoints.hold()
             || !self.quorum.is_member(from)
         {
             return None;
         }
         let (view, weak) = (self.view, self.quorum.weak());
-        let slot = self.slots.entry(number);
-        let slot = slot.or_insert_with(|| Slot::new(number, view));
+        let slot = self.slots.entry(seq_no);
+        let slot = slot.or_insert_with(|| Slot::new(seq_no, view));
         let news = if decision.commits.is_empty() {
             slot.claim(from, &decision.proposal, weak)
         } else {
@@ -187,7 +194,7 @@ impl Replica {
         if news {
             self.deliver(out);
         }
-        Some(number)
+        Some(seq_no)
     }
 
     /// The proposal of a slot and this replica's votes for it.
@@ -259,7 +266,7 @@ impl Replica {
 
     /// When to ask for what lacks, or to pass on what the primary may not have got.
     pub(super) fn resend_due(&self) -> Option<Instant> {
-        let (since, patience_us) = if self.is_lacking() {
+        let (since, view_change_timeout_us) = if self.is_lacking() {
             (Instant::default(), self.tuning.resend_after_us)
         } else if !self.is_primary() {
             let requests = self.pool.waits_since().into_iter();
@@ -271,7 +278,7 @@ impl Replica {
         let since = since.max(self.catch_up.progress.latest());
         let since = since.max(self.catch_up.asked);
         let factor = 1 << self.catch_up.asks.min(limits::MAX_RESEND_DOUBLINGS);
-        Some(since.after_us(patience_us.saturating_mul(factor)))
+        Some(since.after_us(view_change_timeout_us.saturating_mul(factor)))
     }
 
     /// When the primary becomes suspect if nothing is decided before: it owes the order of
@@ -288,15 +295,16 @@ impl Replica {
         let oldest = oldest.or(silent)?;
         let since = oldest.max(self.catch_up.progress.latest());
         let active = self.views.is_active() && self.votes();
-        active.then(|| since.after_us(self.patience_us()))
+        active.then(|| since.after_us(self.view_change_timeout_us()))
     }
 
     /// Whether the primary leaves somebody's request out and proposes later ones.
     fn is_unfair(&self) -> bool {
-        let patience_us = 2 * self.patience_us();
+        let view_change_timeout_us = 2 * self.view_change_timeout_us();
         self.views.is_active()
             && self.votes()
-            && (self.pool.is_passed_over(patience_us) || self.is_a_wish_passed_over(patience_us))
+            && (self.pool.is_passed_over(view_change_timeout_us)
+                || self.is_a_rejoin_request_passed_over(view_change_timeout_us))
     }
 
     /// Fires the timers that are due.
@@ -315,11 +323,11 @@ impl Replica {
             }
         }
         self.transfer_on_time(out);
-        if self.hint_due().is_some_and(|due| self.now >= due) {
-            self.hint(out);
+        if self.heartbeat_due().is_some_and(|due| self.now >= due) {
+            self.heartbeat(out);
         }
         self.rejoin_on_time(out);
-        if self.opening_due().is_some_and(|due| self.now >= due) {
+        if self.new_view_due().is_some_and(|due| self.now >= due) {
             self.give_up(out);
         } else if self.suspicion_due().is_some_and(|due| self.now >= due) || self.is_unfair() {
             self.suspect(out);

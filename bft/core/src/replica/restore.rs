@@ -1,4 +1,4 @@
-//! A replica after a restart, from what it made durable before it spoke.
+//! Restores a replica from its records after a restart.
 //!
 //! The records are taken in the order in which they were written. They hold
 //! every vote this replica cast above its last stable checkpoint, and the view
@@ -12,9 +12,9 @@ use crate::{
     ids::{ReplicaId, SeqNo},
     keyring::Keyring,
     message::{CheckpointVote, NewView, Signed, Vote},
-    rejoin::Lives,
-    seal::verified::CheckedPrePrepare,
+    rejoin::IncarnationTable,
     slot::Slot,
+    verification::verified::CheckedPrePrepare,
 };
 
 /// Names what was durable before the restart.
@@ -22,10 +22,14 @@ const RECOVERED: PersistId = PersistId(0);
 
 impl Replica {
     /// The replica that wrote `records`, at its last stable checkpoint; `None` as in
-    /// [`Replica::new`]. The service's state must be the one of that checkpoint, and `lives`
-    /// what stands before it. Records that begin with a [`Record::Life`] and no more are
-    /// those of a replica that lost its memory.
+    /// [`Replica::new`]. The service's state must be the one of that checkpoint, and `incarnations`
+    /// what stands before it. Records that begin with a [`Record::IncarnationNonce`] and no more
+    /// are those of a replica that lost its memory.
     #[must_use]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a new replica needs, and what this one kept"
+    )]
     pub fn recover(
         me: ReplicaId,
         key: SigningKey,
@@ -33,13 +37,13 @@ impl Replica {
         checkpoint_interval: u64,
         tuning: Tuning,
         durability: Durability,
-        lives: Lives,
+        incarnations: IncarnationTable,
         records: Vec<Record>,
     ) -> Option<Self> {
         let mut replica = Self::new(me, key, keyring, checkpoint_interval, tuning, durability)?;
-        replica.rejoining.lives = lives;
+        replica.rejoining.incarnations = incarnations;
         for record in records {
-            replica.remember_life(&record);
+            replica.remember_incarnation(&record);
             replica.remember(record);
         }
         Some(replica)
@@ -61,7 +65,7 @@ impl Replica {
                 slot.count_own(RECOVERED);
             }),
             Record::Stable(votes) => self.remember_stable(votes),
-            Record::Life(_) => {}
+            Record::IncarnationNonce(_) => {}
             Record::ViewChange(signed) => self.left(signed),
             Record::NewView(signed) => {
                 let NewView {
@@ -76,18 +80,18 @@ impl Replica {
     }
 
     fn slot_of(&mut self, vote: &Vote) -> Option<&mut Slot> {
-        let (number, view) = (vote.number, vote.view);
-        if number <= self.checkpoints.kept_below() || view != self.view {
+        let (seq_no, view) = (vote.seq_no, vote.view);
+        if seq_no <= self.checkpoints.kept_below() || view != self.view {
             return None;
         }
-        let slot = self.slots.entry(number);
-        Some(slot.or_insert_with(|| Slot::new(number, view)))
+        let slot = self.slots.entry(seq_no);
+        Some(slot.or_insert_with(|| Slot::new(seq_no, view)))
     }
 
     fn remember_proposal(&mut self, message: CheckedPrePrepare) {
         let vote = message.vote.body;
         if vote.replica == self.me {
-            self.proposed = self.proposed.max(vote.number);
+            self.proposed = self.proposed.max(vote.seq_no);
             self.proposed_time = self.proposed_time.max(message.proposal.time());
         }
         if let Some(slot) = self.slot_of(&vote) {
@@ -103,18 +107,18 @@ impl Replica {
     }
 
     fn remember_stable(&mut self, votes: Vec<Signed<CheckpointVote>>) {
-        let number = votes.first().map_or(SeqNo(0), |vote| vote.body.number);
-        if number <= self.checkpoints.low() {
+        let seq_no = votes.first().map_or(SeqNo(0), |vote| vote.body.seq_no);
+        if seq_no <= self.checkpoints.low() {
             return;
         }
         for vote in &votes {
             self.checkpoints.add(*vote);
         }
-        self.checkpoints.advance(number, votes, self.quorum);
+        self.checkpoints.advance(seq_no, votes, self.quorum);
         let kept = self.checkpoints.kept_below();
         self.slots = self.slots.split_off(&kept.next());
-        self.executed = number;
-        self.delivered = number;
-        self.proposed = self.proposed.max(number);
+        self.executed = seq_no;
+        self.delivered = seq_no;
+        self.proposed = self.proposed.max(seq_no);
     }
 }

@@ -1,4 +1,4 @@
-//! Agreed time goes on when something is due, though nobody asks for anything.
+//! Proposes ticks, so that agreed time passes without requests.
 //!
 //! The service says when something in it expires next. To the replica that is a
 //! request which nobody sends: it becomes known when its time has come by the

@@ -1,4 +1,4 @@
-//! A state from peers, for a replica that fell below what they still keep.
+//! Fetches a certified state from peers, for a replica below everything that they keep.
 //!
 //! A strong quorum of equal votes certifies the digest of the state at a
 //! checkpoint. The state itself comes in parts from one peer at a time, and is
@@ -11,9 +11,9 @@ use crate::{
     ids::{Digest, Instant, ReplicaId, SeqNo},
     limits,
     message::{AskState, CheckpointVote, PeerMessage, Signed, StatePart},
-    misbehaviour::Fault,
+    misbehaviour::Offence,
     pool::Pool,
-    rejoin::{Lives, split_state},
+    rejoin::{IncarnationTable, split_state},
     state::State,
 };
 
@@ -32,7 +32,7 @@ const MAX_SOURCE_DOUBLINGS: usize = 8;
 /// A state on its way.
 #[derive(Debug)]
 pub(super) struct Transfer {
-    number: SeqNo,
+    seq_no: SeqNo,
     digest: Digest,
     proof: Vec<Signed<CheckpointVote>>,
     /// All others; the one asked now is `sources[at]`, modulo their number. It stays the same
@@ -40,8 +40,8 @@ pub(super) struct Transfer {
     sources: Vec<ReplicaId>,
     at: usize,
     bytes: Vec<u8>,
-    /// The lives in the state, once it is complete.
-    lives: Lives,
+    /// The incarnations in the state, once it is complete.
+    incarnations: IncarnationTable,
     asked: Instant,
     /// When the source asked now was asked first.
     begun: Instant,
@@ -84,14 +84,14 @@ impl Replica {
         let Some(certified) = self.checkpoints.certified(self.delivered, self.quorum) else {
             return;
         };
-        let number = certified.number;
-        let dropped = number.0 - self.delivered.0 >= self.checkpoints.span();
+        let seq_no = certified.seq_no;
+        let dropped = seq_no.0 - self.delivered.0 >= self.checkpoints.span();
         if self.transfer.is_none() && !dropped && self.catch_up.fruitless < ASKS_BEFORE_TRANSFER {
             return;
         }
         // A newer state replaces one whose sources may have dropped it, but not one that arrives.
         if let Some(current) = &self.transfer
-            && (current.number >= number || current.installing || !current.bytes.is_empty())
+            && (current.seq_no >= seq_no || current.installing || !current.bytes.is_empty())
         {
             return;
         }
@@ -103,13 +103,13 @@ impl Replica {
         let older = self.transfer.as_ref();
         let (at, begun) = older.map_or(first, |older| (older.at, older.begun));
         self.transfer = Some(Transfer {
-            number,
+            seq_no,
             digest: certified.digest,
             at,
             sources,
             proof: certified.votes,
             bytes: Vec::new(),
-            lives: Lives::default(),
+            incarnations: IncarnationTable::default(),
             asked: self.now,
             begun,
             installing: false,
@@ -127,7 +127,7 @@ impl Replica {
             return;
         };
         let ask = PeerMessage::AskState(AskState {
-            number: transfer.number,
+            seq_no: transfer.seq_no,
             offset: transfer.bytes.len() as u64,
         });
         self.send_again(To::Replica(source), [ask], out);
@@ -166,8 +166,8 @@ impl Replica {
     /// The states that peers have asked for lately, one each: they are kept until the peer has
     /// it all, however fast checkpoints follow each other.
     pub(super) fn serving_now(&self) -> Vec<SeqNo> {
-        let patience_us = self.tuning.suspect_after_us;
-        self.catch_up.served(self.now, patience_us)
+        let view_change_timeout_us = self.tuning.suspect_after_us;
+        self.catch_up.served(self.now, view_change_timeout_us)
     }
 
     pub(super) fn on_ask_state(
@@ -177,17 +177,17 @@ impl Replica {
         out: &mut Effects,
     ) -> Option<SeqNo> {
         let low = self.checkpoints.low();
-        if ask.number < low && !self.serving_now().contains(&ask.number) {
+        if ask.seq_no < low && !self.serving_now().contains(&ask.seq_no) {
             // That one is gone: the asker learns which there is.
             self.send_again(To::Replica(from), [self.proof()], out);
             return None;
         }
-        if ask.number <= low && self.quorum.is_member(from) {
-            self.catch_up.note_served(from, ask.number, self.now);
+        if ask.seq_no <= low && self.quorum.is_member(from) {
+            self.catch_up.note_served(from, ask.seq_no, self.now);
         }
         out.push(Effect::SendState {
             to: from,
-            number: ask.number,
+            seq_no: ask.seq_no,
             offset: ask.offset,
         });
         None
@@ -200,7 +200,7 @@ impl Replica {
         votes: &[Signed<CheckpointVote>],
         out: &mut Effects,
     ) -> Option<SeqNo> {
-        let number = votes.first()?.body.number;
+        let seq_no = votes.first()?.body.seq_no;
         for vote in votes {
             self.judge_states(vote, out);
         }
@@ -209,7 +209,7 @@ impl Replica {
         }
         // Perhaps the source has moved on; while parts of the older state come it has not.
         self.consider_transfer(out);
-        self.stabilise(number, out)
+        self.stabilise(seq_no, out)
     }
 
     pub(super) fn on_state(
@@ -222,14 +222,14 @@ impl Replica {
         let transfer = self.transfer.as_mut()?;
         let offset = transfer.bytes.len() as u64;
         if transfer.installing
-            || part.number != transfer.number
+            || part.seq_no != transfer.seq_no
             || transfer.source() != Some(from)
             || part.offset != offset
         {
             return None;
         }
         let end = offset.saturating_add(part.bytes.len() as u64);
-        let number = transfer.number;
+        let seq_no = transfer.seq_no;
         let sound =
             !part.bytes.is_empty() && end <= part.total && part.total <= limits::MAX_STATE_BYTES;
         if sound {
@@ -242,39 +242,40 @@ impl Replica {
         let state = State::decode(&transfer.bytes).ok();
         let state = state.filter(|state| sound && state.digest() == transfer.digest);
         let Some(state) = state else {
-            self.blame(from, Fault::WrongState { number }, out);
+            self.blame(from, Offence::WrongState { seq_no }, out);
             self.try_another(out);
             return None;
         };
-        if number <= delivered {
+        if seq_no <= delivered {
             // It caught up by decisions in the meantime.
             self.transfer = None;
             return None;
         }
         transfer.installing = true;
         // The driver stops if it cannot read what a strong quorum vouched for.
-        transfer.lives = split_state(&state).map_or_else(|_| Lives::default(), |s| s.0);
+        transfer.incarnations =
+            split_state(&state).map_or_else(|_| IncarnationTable::default(), |s| s.0);
         transfer.bytes = Vec::new();
-        out.push(Effect::Install { number, state });
+        out.push(Effect::Install { seq_no, state });
         None
     }
 
     /// The service has the state: the log goes on behind it.
-    pub(super) fn on_installed(&mut self, number: SeqNo, out: &mut Effects) -> Option<SeqNo> {
+    pub(super) fn on_installed(&mut self, seq_no: SeqNo, out: &mut Effects) -> Option<SeqNo> {
         let transfer = self
             .transfer
-            .take_if(|t| t.installing && t.number == number)?;
-        self.executed = number;
-        self.delivered = number;
-        self.take_lives(transfer.lives);
+            .take_if(|t| t.installing && t.seq_no == seq_no)?;
+        self.executed = seq_no;
+        self.delivered = seq_no;
+        self.take_incarnations(transfer.incarnations);
         self.persist(Record::Stable(transfer.proof.clone()), out);
-        self.settle(number, transfer.proof, out);
+        self.settle(seq_no, transfer.proof, out);
         // What of the pool the new state has executed is not known here; clients whose
         // request was not among it ask again.
         self.pool = Pool::default();
         self.deliver(out);
         // What was said of later numbers lay beyond the window and was not kept.
         self.ask(out);
-        Some(number)
+        Some(seq_no)
     }
 }

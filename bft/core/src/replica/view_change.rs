@@ -1,4 +1,4 @@
-//! PBFT §4.4: leaving a view whose primary does not order, and opening the next.
+//! Changes the view when the primary does not order requests (PBFT §4.4).
 //!
 //! A replica that suspects the primary says what it had prepared and takes no
 //! further part in the view. The next primary gathers a strong quorum of such
@@ -23,15 +23,17 @@ use crate::{
     ids::{Digest, Instant, ReplicaId, SeqNo, View},
     limits,
     message::{AskProposals, NewView, PeerMessage, Signed, ViewChange, Vote},
-    misbehaviour::Fault,
+    misbehaviour::Offence,
     new_view::NewViewPlan,
-    seal::verified::{CheckedNewView, CheckedPrePrepare, CheckedProposal, CheckedViewChange},
     slot::Slot,
+    verification::verified::{
+        CheckedNewView, CheckedPrePrepare, CheckedProposal, CheckedViewChange,
+    },
 };
 
 /// What it takes to lead another replica into the current view.
 #[derive(Debug)]
-pub(super) struct Bundle {
+pub(super) struct NewViewProof {
     pub(super) new_view: Arc<CheckedNewView>,
     view_changes: Vec<Arc<CheckedViewChange>>,
 }
@@ -40,18 +42,19 @@ pub(super) struct Bundle {
 #[derive(Debug, Default)]
 pub(super) struct Views {
     /// The view this replica left for and has not entered.
-    pub(super) leaving: Option<View>,
+    pub(super) pending_view: Option<View>,
     /// The highest view change of each replica, this one included.
     pub(super) changes: BTreeMap<ReplicaId, Arc<CheckedViewChange>>,
     /// New views of which some view changes are not here yet, the highest of each primary:
     /// one that names what nobody sent must not stand in the way of the others'. And those
     /// they name that took nobody's place in `changes`.
-    pub(super) openings: BTreeMap<ReplicaId, Arc<CheckedNewView>>,
+    pub(super) pending_new_views: BTreeMap<ReplicaId, Arc<CheckedNewView>>,
     named: BTreeMap<Digest, Arc<CheckedViewChange>>,
-    pub(super) bundle: Option<Bundle>,
-    /// When a strong quorum had left for `leaving`.
+    pub(super) new_view_proof: Option<NewViewProof>,
+    /// When a strong quorum had left for `pending_view`.
     quorum_at: Option<Instant>,
-    /// How often patience was doubled, and when it was last changed or a view entered.
+    /// How often the view-change timeout was doubled, and when it was last changed or a view
+    /// entered.
     doublings: u32,
     since: Instant,
     /// How far delivery had come when this view was entered.
@@ -61,21 +64,21 @@ pub(super) struct Views {
     pub(super) floor: SeqNo,
     /// The highest view each peer was heard to be in.
     heard: BTreeMap<ReplicaId, View>,
-    /// The highest view about which each replica was found to tell two stories.
-    pub(super) two_faced: BTreeMap<ReplicaId, View>,
+    /// The highest view about which each replica was found to equivocate.
+    pub(super) equivocators: BTreeMap<ReplicaId, View>,
 }
 
 impl Views {
     /// Whether this replica takes part in its view.
     pub(super) const fn is_active(&self) -> bool {
-        self.leaving.is_none()
+        self.pending_view.is_none()
     }
 
     /// Whether a view change is one that a new view names.
     fn is_named(&self, from: ReplicaId, digest: Digest) -> bool {
-        let mut openings = self.openings.values();
-        openings.any(|opening| {
-            let names = &opening.signed().body.view_changes;
+        let mut pending_new_views = self.pending_new_views.values();
+        pending_new_views.any(|pending| {
+            let names = &pending.signed().body.view_changes;
             names.contains(&(from, digest))
         })
     }
@@ -111,16 +114,16 @@ impl Views {
 impl Replica {
     /// The highest view this replica was in or left for.
     fn target(&self) -> View {
-        self.views.leaving.unwrap_or(self.view)
+        self.views.pending_view.unwrap_or(self.view)
     }
 
     /// How long the primary may take: longer after each view that failed (PBFT §4.5.2).
-    pub(super) fn patience_us(&self) -> u64 {
+    pub(super) fn view_change_timeout_us(&self) -> u64 {
         self.tuning.suspect_after_us << self.views.doublings
     }
 
     /// Decisions at a steady pace make up for views that failed.
-    pub(super) fn calm_down(&mut self) {
+    pub(super) fn relax(&mut self) {
         let views = &mut self.views;
         if views.doublings > 0 && self.now.since_us(views.since) >= self.tuning.suspect_after_us {
             views.doublings -= 1;
@@ -129,9 +132,9 @@ impl Replica {
     }
 
     /// When a view that was asked for and does not open is given up.
-    pub(super) fn opening_due(&self) -> Option<Instant> {
+    pub(super) fn new_view_due(&self) -> Option<Instant> {
         let since = self.views.quorum_at?;
-        Some(since.after_us(self.patience_us()))
+        Some(since.after_us(self.view_change_timeout_us()))
     }
 
     /// The primary of the current view is suspected.
@@ -139,7 +142,7 @@ impl Replica {
         self.counters.suspicions += 1;
         // A view that opened and decided nothing failed, too.
         if self.delivered == self.views.began_at {
-            self.lose_patience();
+            self.back_off();
         }
         out.push(Effect::Suspect(self.view));
         self.leave(self.target().next(), out);
@@ -147,15 +150,15 @@ impl Replica {
 
     /// The view asked for did not open in time.
     pub(super) fn give_up(&mut self, out: &mut Effects) {
-        self.lose_patience();
+        self.back_off();
         out.push(Effect::Suspect(self.target()));
         self.leave(self.target().next(), out);
     }
 
     /// The next view gets twice the time (PBFT §4.5.2).
-    fn lose_patience(&mut self) {
+    fn back_off(&mut self) {
         let doublings = self.views.doublings + 1;
-        self.views.doublings = doublings.min(limits::MAX_PATIENCE_DOUBLINGS);
+        self.views.doublings = doublings.min(limits::MAX_TIMEOUT_DOUBLINGS);
     }
 
     /// Takes no further part in lower views and says what was prepared in them.
@@ -192,7 +195,7 @@ impl Replica {
 
     /// This replica is between views from the moment its view change exists.
     pub(super) fn left(&mut self, signed: Signed<ViewChange>) {
-        self.views.leaving = Some(signed.body.view);
+        self.views.pending_view = Some(signed.body.view);
         self.views.quorum_at = None;
         let own = Arc::new(CheckedViewChange::own(signed));
         self.views.changes.insert(self.me, own);
@@ -212,8 +215,8 @@ impl Replica {
     pub(super) fn wants_view_change(&self, change: &ViewChange) -> bool {
         let known = self.views.changes.get(&change.replica);
         let newer = known.is_none_or(|known| known.view() < change.view);
-        let mut openings = self.views.openings.values();
-        let asked = openings.any(|opening| opening.signed().body.view == change.view);
+        let mut pending_new_views = self.views.pending_new_views.values();
+        let asked = pending_new_views.any(|pending| pending.signed().body.view == change.view);
         change.view > self.view && (newer || asked || self.views.contradicts_change(change))
     }
 
@@ -226,7 +229,7 @@ impl Replica {
         if change.is_flawed() {
             let view = change.view();
             let charge = Charge::FlawedViewChange(Box::new(change.signed().clone()));
-            self.accuse(from, Fault::FlawedViewChange { view }, charge, out);
+            self.accuse(from, Offence::FlawedViewChange { view }, charge, out);
         }
         self.judge_change(change, out);
         if change.view() <= self.view {
@@ -237,7 +240,8 @@ impl Replica {
             self.views.named.insert(change.digest(), named);
         }
         let known = self.views.changes.get(&from);
-        // An own one of an earlier life may be named by the view to enter, and is no more than that.
+        // An own one of an earlier incarnation may be named by the view to enter, and is no more
+        // than that.
         if from != self.me && known.is_none_or(|known| known.view() < change.view()) {
             self.views.changes.insert(from, Arc::clone(change));
             self.join(out);
@@ -265,12 +269,12 @@ impl Replica {
     }
 
     /// Once a strong quorum left for the view, its primary opens it, and the others wait
-    /// for that no longer than their patience lasts.
+    /// for that no longer than their view-change timeout lasts.
     fn count_changes(&mut self, out: &mut Effects) {
-        let Some(view) = self.views.leaving else {
+        let Some(view) = self.views.pending_view else {
             return;
         };
-        self.forget_earlier_lives();
+        self.forget_earlier_incarnations();
         let here = self.views.changes.values();
         let reached: Vec<_> = here.filter(|change| change.view() >= view).collect();
         if reached.len() < self.quorum.strong() {
@@ -289,7 +293,7 @@ impl Replica {
     }
 
     fn open(&mut self, view: View, mut changes: Vec<Arc<CheckedViewChange>>, out: &mut Effects) {
-        // The own one is among them: what a new life must not propose again lies below it.
+        // The own one is among them: what a new incarnation must not propose again lies below it.
         let me = self.me;
         changes.sort_by_key(|change| (change.replica() != me, change.replica()));
         changes.truncate(self.quorum.strong());
@@ -297,7 +301,7 @@ impl Replica {
         let plan = NewViewPlan::from_changes(&changes);
         let entries = plan.entries.iter();
         let pre_prepares = entries
-            .map(|vote| self.sign_in(view, Domain::PrePrepare, vote.number, vote.digest))
+            .map(|vote| self.sign_in(view, Domain::PrePrepare, vote.seq_no, vote.digest))
             .collect();
         let body = NewView {
             epoch: self.keyring.epoch(),
@@ -321,22 +325,22 @@ impl Replica {
 
     /// Sends what leads another replica into this view.
     fn lead(&self, to: To, out: &mut Effects) {
-        let Some(bundle) = &self.views.bundle else {
+        let Some(new_view_proof) = &self.views.new_view_proof else {
             return;
         };
-        let changes = bundle.view_changes.iter();
+        let changes = new_view_proof.view_changes.iter();
         let changes = changes.map(|change| PeerMessage::ViewChange(change.signed().clone()));
-        let new_view = PeerMessage::NewView(bundle.new_view.signed().clone());
+        let new_view = PeerMessage::NewView(new_view_proof.new_view.signed().clone());
         self.send_again(to, changes.chain([new_view]), out);
     }
 
     /// Whether a new view could be entered.
     pub(super) fn wants_new_view(&self, new_view: &NewView) -> bool {
-        let opening = self.views.openings.get(&new_view.replica);
+        let pending = self.views.pending_new_views.get(&new_view.replica);
         let opens = new_view.view > self.view
             && new_view.view >= self.target()
-            && opening.is_none_or(|opening| opening.signed().body.view < new_view.view);
-        opens || self.views.contradicts_opening(new_view)
+            && pending.is_none_or(|pending| pending.signed().body.view < new_view.view);
+        opens || self.views.contradicts_new_view(new_view)
     }
 
     pub(super) fn on_new_view(
@@ -344,10 +348,12 @@ impl Replica {
         new_view: &Arc<CheckedNewView>,
         out: &mut Effects,
     ) -> Option<SeqNo> {
-        self.judge_opening(new_view, out);
+        self.judge_new_view(new_view, out);
         if self.wants_new_view(&new_view.signed().body) {
             let primary = new_view.signed().body.replica;
-            self.views.openings.insert(primary, Arc::clone(new_view));
+            self.views
+                .pending_new_views
+                .insert(primary, Arc::clone(new_view));
             self.views.forget_unnamed();
             self.try_enter(out);
         }
@@ -356,14 +362,14 @@ impl Replica {
 
     /// Enters the view that opens, if its view changes are here and it follows from them.
     fn try_enter(&mut self, out: &mut Effects) {
-        self.forget_earlier_lives();
+        self.forget_earlier_incarnations();
         let target = self.target();
-        let openings = &mut self.views.openings;
-        openings.retain(|_, opening| opening.signed().body.view >= target);
-        let mut openings = self.views.openings.values();
-        let complete = openings.find_map(|opening| {
-            let changes = self.views.named_by(&opening.signed().body)?;
-            Some((Arc::clone(opening), changes))
+        let pending_new_views = &mut self.views.pending_new_views;
+        pending_new_views.retain(|_, pending| pending.signed().body.view >= target);
+        let mut pending_new_views = self.views.pending_new_views.values();
+        let complete = pending_new_views.find_map(|pending| {
+            let changes = self.views.named_by(&pending.signed().body)?;
+            Some((Arc::clone(pending), changes))
         });
         let Some((new_view, changes)) = complete else {
             return;
@@ -371,13 +377,13 @@ impl Replica {
         let body = &new_view.signed().body;
         let plan = NewViewPlan::from_changes(&changes);
         if NewViewPlan::said_by(body) != plan {
-            self.views.openings.remove(&body.replica);
+            self.views.pending_new_views.remove(&body.replica);
             let view_changes = changes.iter().map(|change| change.signed().clone());
             let charge = Charge::WrongNewView {
                 new_view: Box::new(new_view.signed().clone()),
                 view_changes: view_changes.collect(),
             };
-            let wrong = Fault::WrongNewView { view: body.view };
+            let wrong = Offence::WrongNewView { view: body.view };
             self.accuse(body.replica, wrong, charge, out);
             return self.try_enter(out);
         }
@@ -396,12 +402,12 @@ impl Replica {
         self.persist(Record::NewView(signed.clone()), out);
         let votes = changes.iter().find(|change| change.stable() == stable);
         let votes: Vec<_> = votes.map_or_else(Vec::new, |change| change.checkpoint().to_vec());
-        let bundle = Bundle {
+        let new_view_proof = NewViewProof {
             new_view: Arc::clone(new_view),
             view_changes: changes,
         };
         self.begin(view, &signed.body.pre_prepares, stable);
-        self.views.bundle = Some(bundle);
+        self.views.new_view_proof = Some(new_view_proof);
         self.catch_up.entered_view(self.now);
         let primary = self.primary();
         self.counters.views_entered += 1;
@@ -409,11 +415,11 @@ impl Replica {
         self.checkpoints.prove(votes);
         self.stabilise(stable, out);
         for vote in &signed.body.pre_prepares {
-            let number = vote.body.number;
+            let seq_no = vote.body.seq_no;
             if self.is_primary() {
-                self.record_proposal(number, out);
+                self.record_proposal(seq_no, out);
             }
-            self.advance(number, out);
+            self.advance(seq_no, out);
         }
         self.ask_proposals(out);
         self.hear_early(out);
@@ -422,9 +428,9 @@ impl Replica {
     /// The state at the beginning of a view: from a new view, or from the records of one.
     pub(super) fn begin(&mut self, view: View, proposed: &[Signed<Vote>], stable: SeqNo) {
         self.view = view;
-        self.views.leaving = None;
-        let openings = &mut self.views.openings;
-        openings.retain(|_, opening| opening.signed().body.view > view);
+        self.views.pending_view = None;
+        let pending_new_views = &mut self.views.pending_new_views;
+        pending_new_views.retain(|_, pending| pending.signed().body.view > view);
         self.views.forget_unnamed();
         self.views.quorum_at = None;
         self.views.since = self.now;
@@ -443,20 +449,20 @@ impl Replica {
         let (kept, hold) = (self.checkpoints.kept_below(), self.checkpoints.hold());
         let null = Arc::new(CheckedProposal::null());
         for vote in proposed {
-            let number = vote.body.number;
-            self.proposed = self.proposed.max(number);
+            let seq_no = vote.body.seq_no;
+            self.proposed = self.proposed.max(seq_no);
             // Beyond that the state has to be transferred first.
-            if number <= kept || number > hold {
+            if seq_no <= kept || seq_no > hold {
                 continue;
             }
-            let slot = self.slots.entry(number);
-            let slot = slot.or_insert_with(|| Slot::new(number, view));
+            let slot = self.slots.entry(seq_no);
+            let slot = slot.or_insert_with(|| Slot::new(seq_no, view));
             let digest = vote.body.digest;
             let here = slot.find(&digest).map(Arc::clone);
             let here = here.or_else(|| (digest == null.digest()).then(|| Arc::clone(&null)));
             // One that was executed and came again since waits for another number: the
             // service knows it no more, and this number is not executed again.
-            let ahead = here.iter().filter(|_| number > self.delivered);
+            let ahead = here.iter().filter(|_| seq_no > self.delivered);
             for request in ahead.flat_map(|proposal| proposal.requests()) {
                 self.pool.mark_proposed(&request.digest());
             }
@@ -465,8 +471,8 @@ impl Replica {
     }
 
     /// Makes the own proposal of a new view durable, as any other.
-    fn record_proposal(&mut self, number: SeqNo, out: &mut Effects) {
-        if let Some(message) = self.slots.get(&number).and_then(Slot::pre_prepare) {
+    fn record_proposal(&mut self, seq_no: SeqNo, out: &mut Effects) {
+        if let Some(message) = self.slots.get(&seq_no).and_then(Slot::pre_prepare) {
             self.persist(Record::PrePrepare(message), out);
         }
     }
@@ -475,7 +481,7 @@ impl Replica {
     pub(super) fn ask_proposals(&self, out: &mut Effects) {
         let most = usize::try_from(limits::MAX_RESENT_NUMBERS).unwrap_or(usize::MAX);
         let slots = self.slots.iter();
-        let lacking = slots.filter_map(|(number, slot)| Some((*number, slot.lacks()?)));
+        let lacking = slots.filter_map(|(seq_no, slot)| Some((*seq_no, slot.lacks()?)));
         let wanted: Vec<_> = lacking.take(most).collect();
         if !wanted.is_empty() {
             let ask = PeerMessage::AskProposals(AskProposals { wanted });
@@ -490,8 +496,8 @@ impl Replica {
         out: &mut Effects,
     ) -> Option<SeqNo> {
         let mut bytes = 0;
-        for (number, digest) in &ask.wanted {
-            let slot = self.slots.get(number);
+        for (seq_no, digest) in &ask.wanted {
+            let slot = self.slots.get(seq_no);
             let Some(proposal) = slot.and_then(|slot| slot.find(digest)) else {
                 continue;
             };
@@ -500,7 +506,7 @@ impl Replica {
                 break;
             }
             let content = crate::message::Content {
-                number: *number,
+                seq_no: *seq_no,
                 proposal: proposal.to_proposal(),
             };
             self.send_again(To::Replica(from), [PeerMessage::Content(content)], out);
@@ -515,17 +521,17 @@ impl Replica {
     ) -> Option<SeqNo> {
         let supplied = self.slots.iter_mut();
         let numbers: Vec<SeqNo> = supplied
-            .filter_map(|(number, slot)| slot.supply(proposal).then_some(*number))
+            .filter_map(|(seq_no, slot)| slot.supply(proposal).then_some(*seq_no))
             .collect();
-        for number in &numbers {
-            let ahead = *number > self.delivered;
+        for seq_no in &numbers {
+            let ahead = *seq_no > self.delivered;
             for request in proposal.requests().iter().filter(|_| ahead) {
                 self.pool.mark_proposed(&request.digest());
             }
             if self.is_primary() {
-                self.record_proposal(*number, out);
+                self.record_proposal(*seq_no, out);
             }
-            self.advance(*number, out);
+            self.advance(*seq_no, out);
         }
         let more = self.slots.values().any(|slot| slot.lacks().is_some());
         if more && !numbers.is_empty() {
@@ -542,7 +548,7 @@ impl Replica {
         }
     }
 
-    /// To whom requests and wishes are passed on: the primary; between views that of the
+    /// To whom requests and rejoin requests are passed on: the primary; between views that of the
     /// highest view in which more than f peers were heard to be, which this replica may have
     /// missed, or left alone.
     pub(super) fn leader(&self) -> ReplicaId {
@@ -587,7 +593,7 @@ impl Replica {
         self.hear_view(from, view);
         if !self.has_room_for_early(from) {
             let (said, is) = (view, self.view);
-            self.blame(from, Fault::WrongView { said, is }, out);
+            self.blame(from, Offence::WrongView { said, is }, out);
         } else if self.quorum.is_member(from) {
             self.early
                 .entry(from)

@@ -1,4 +1,4 @@
-//! What the stories share: a cluster with real keys, messages signed by any of
+//! What the tests share: a cluster with real keys, messages signed by any of
 //! its members, one replica driven by hand ([`single`]), and a whole network of
 //! them under virtual time ([`world`]). No threads, no clock, no async.
 
@@ -21,7 +21,7 @@ use bezant_bft::{
         CheckpointVote, NewView, PeerMessage, PrePrepare, Proposal, Request, Signed, SignedRequest,
         Status, ViewChange, Vote, proposal_digest,
     },
-    rejoin::Lives,
+    rejoin::IncarnationTable,
     replica::{Replica, Tuning},
 };
 use bytes::Bytes;
@@ -64,7 +64,7 @@ impl Cluster {
         me: u8,
         interval: u64,
         tuning: Tuning,
-        lives: Lives,
+        incarnations: IncarnationTable,
         records: Vec<Record>,
     ) -> Replica {
         let key = self.keys[usize::from(me)].clone();
@@ -76,7 +76,7 @@ impl Cluster {
             interval,
             tuning,
             Durability::Reported,
-            lives,
+            incarnations,
             records,
         )
         .expect("a member")
@@ -119,12 +119,12 @@ impl Cluster {
         })
     }
 
-    pub(crate) fn checkpoint(&self, by: u8, number: u64, digest: Digest) -> PeerMessage {
+    pub(crate) fn checkpoint(&self, by: u8, seq_no: u64, digest: Digest) -> PeerMessage {
         let body = CheckpointVote {
             epoch: Epoch(0),
             replica: ReplicaId(by),
             incarnation: Incarnation(0),
-            number: SeqNo(number),
+            seq_no: SeqNo(seq_no),
             digest,
         };
         let key = &self.keys[usize::from(by)];
@@ -161,13 +161,13 @@ pub(crate) fn client(i: u64) -> SigningKey {
 }
 
 /// A vote in view 0.
-pub(crate) fn vote(by: u8, number: u64, digest: Digest) -> Vote {
+pub(crate) fn vote(by: u8, seq_no: u64, digest: Digest) -> Vote {
     Vote {
         epoch: Epoch(0),
         replica: ReplicaId(by),
         incarnation: Incarnation(0),
         view: View(0),
-        number: SeqNo(number),
+        seq_no: SeqNo(seq_no),
         digest,
     }
 }

@@ -12,9 +12,9 @@ use bezant_bft::{
     crypto::digest,
     ids::{Digest, OrderedTime, SeqNo},
     message::{Reply, Request},
-    seal::CheckedProposal,
     service::{Admission, Replies, Service},
     state::{BadSnapshot, Part, State},
+    verification::CheckedProposal,
 };
 use bytes::Bytes;
 
@@ -64,7 +64,7 @@ impl Service for Log {
         }
     }
 
-    fn execute(&mut self, number: SeqNo, proposal: &Arc<CheckedProposal>, replies: &mut Replies) {
+    fn execute(&mut self, seq_no: SeqNo, proposal: &Arc<CheckedProposal>, replies: &mut Replies) {
         if proposal.digest() != CheckedProposal::null().digest() {
             self.time = self.time.next().max(proposal.time());
             self.leases = self.leases.split_off(&self.time.next().0);
@@ -83,7 +83,7 @@ impl Service for Log {
             let reply = Reply {
                 session: request.session,
                 number: request.number,
-                position: number,
+                seq_no,
                 result: Bytes::copy_from_slice(&self.state.0),
             };
             self.kept.insert(checked.digest(), reply.clone());

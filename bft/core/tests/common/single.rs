@@ -1,5 +1,5 @@
 //! One replica driven by hand: every message goes through its encoding and the
-//! one door of belief, as in the node; what comes out is a list to look at.
+//! one way to verified messages, as in the node; what comes out is a list to look at.
 
 use bezant_bft::{
     codec,
@@ -7,9 +7,9 @@ use bezant_bft::{
     effects::{Durability, Effect, Effects, Input, PersistId},
     ids::{Clock, Digest, Instant, OrderedTime, ReplicaId, SeqNo},
     message::{PeerMessage, SignedRequest},
-    misbehaviour::{Fault, Misbehaviour},
+    misbehaviour::{Misbehaviour, Offence},
     replica::{Replica, Tuning},
-    seal::{Batch, Sealed, check_commits},
+    verification::{Batch, Unverified, check_commits},
 };
 
 use super::{Cluster, DAWN_MS, watch::Watch};
@@ -57,10 +57,10 @@ impl Single {
         self.step(Input::Tick)
     }
 
-    /// A message arrives over the link of `from`. A refusal at the door is a blame, too.
+    /// A message arrives over the link of `from`. A refusal of unverified bytes is a blame, too.
     pub(crate) fn hear(&mut self, from: u8, message: &PeerMessage) -> Effects {
-        let sealed = Sealed::from_replica(ReplicaId(from), &codec::encode(message));
-        self.open(sealed)
+        let unverified = Unverified::from_replica(ReplicaId(from), &codec::encode(message));
+        self.open(unverified)
     }
 
     /// The same, for several messages; all effects.
@@ -76,21 +76,23 @@ impl Single {
 
     /// A request arrives from its client.
     pub(crate) fn ask(&mut self, request: &SignedRequest) -> Effects {
-        self.open(Ok(Sealed::from_client(
+        self.open(Ok(Unverified::from_client(
             request.request.client,
             request.clone(),
         )))
     }
 
-    fn open(&mut self, sealed: Result<Sealed, Misbehaviour>) -> Effects {
+    fn open(&mut self, unverified: Result<Unverified, Misbehaviour>) -> Effects {
         let refused = |misbehaviour| vec![Effect::Blame(misbehaviour)];
-        let sealed = match sealed {
-            Ok(sealed) => sealed,
+        let unverified = match unverified {
+            Ok(unverified) => unverified,
             Err(misbehaviour) => return refused(misbehaviour),
         };
         let keyring = self.cluster.keyring.clone();
         let mut batch = Batch::new(&keyring);
-        if let Err(misbehaviour) = batch.add(sealed, |digest| self.replica.known_request(digest)) {
+        if let Err(misbehaviour) =
+            batch.add(unverified, |digest| self.replica.known_request(digest))
+        {
             return refused(misbehaviour);
         }
         let checked = batch.check(&mut Checker::new()).into_iter();
@@ -127,15 +129,15 @@ impl Single {
     /// The same; something expires at `due_ms`.
     pub(crate) fn executed_with(
         &mut self,
-        number: u64,
+        seq_no: u64,
         state: Option<Digest>,
         due_ms: Option<u64>,
     ) -> Effects {
-        let number = SeqNo(number);
+        let seq_no = SeqNo(seq_no);
         let due = due_ms.map(OrderedTime);
-        let mut out = self.step(Input::Executed { number, due });
+        let mut out = self.step(Input::Executed { seq_no, due });
         if let Some(state) = state {
-            out.extend(self.step(Input::CheckpointSaved { number, state }));
+            out.extend(self.step(Input::CheckpointSaved { seq_no, state }));
         }
         out
     }
@@ -166,14 +168,14 @@ pub(crate) fn sent(effects: &[Effect]) -> Vec<&PeerMessage> {
 /// Numbers handed to the service.
 pub(crate) fn executes(effects: &[Effect]) -> Vec<u64> {
     let executes = effects.iter().filter_map(|effect| match effect {
-        Effect::Execute { number, .. } => Some(number.0),
+        Effect::Execute { seq_no, .. } => Some(seq_no.0),
         _ => None,
     });
     executes.collect()
 }
 
 /// Faults blamed, with the replica blamed if it is one.
-pub(crate) fn blames(effects: &[Effect]) -> Vec<(Option<u8>, &Fault)> {
+pub(crate) fn blames(effects: &[Effect]) -> Vec<(Option<u8>, &Offence)> {
     let blames = effects.iter().filter_map(|effect| match effect {
         Effect::Blame(Misbehaviour { who, what, .. }) => Some((replica_of(who), what)),
         _ => None,

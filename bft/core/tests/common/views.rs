@@ -1,4 +1,4 @@
-//! View changes, certificates and new views, signed by whoever a story wants.
+//! View changes, certificates and new views, signed by whoever a test wants.
 
 use bezant_bft::{
     crypto::Domain,
@@ -112,8 +112,8 @@ impl Cluster {
             })
             .collect();
         view_changes.sort_unstable();
-        let pre_prepares = proposed.iter().map(|(number, digest)| {
-            let vote = vote_in(primary, view, *number, *digest);
+        let pre_prepares = proposed.iter().map(|(seq_no, digest)| {
+            let vote = vote_in(primary, view, *seq_no, *digest);
             self.sign(primary, vote, Domain::PrePrepare)
         });
         let stable = changes.iter().map(|message| match message {
@@ -133,7 +133,7 @@ impl Cluster {
 }
 
 /// The view changes among what is sent.
-pub(crate) fn leaving(effects: &[Effect]) -> Vec<&Signed<ViewChange>> {
+pub(crate) fn pending_view(effects: &[Effect]) -> Vec<&Signed<ViewChange>> {
     let changes = sent(effects)
         .into_iter()
         .filter_map(|message| match message {

@@ -1,4 +1,4 @@
-//! What must be true of every list of effects of every replica, in every story:
+//! What must be true of every list of effects of every replica, in every test:
 //! durable before sent, no two votes for one place, decisions in order and once.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ enum Phase {
 }
 
 /// Names what was durable before the last restart.
-const EARLIER_LIFE: PersistId = PersistId(0);
+const EARLIER_INCARNATION: PersistId = PersistId(0);
 
 type Place = (Phase, View, SeqNo);
 
@@ -31,7 +31,7 @@ pub(crate) struct Watch {
     executed: SeqNo,
     /// The lowest view in which it may vote.
     floor: View,
-    /// Whether `sent` holds what an earlier life said.
+    /// Whether `sent` holds what an earlier incarnation said.
     forgot: bool,
 }
 
@@ -59,11 +59,11 @@ impl Watch {
         self.sent
             .retain(|place, _| forgot || durable.contains_key(place));
         for (_, id) in self.persisted.values_mut() {
-            *id = EARLIER_LIFE;
+            *id = EARLIER_INCARNATION;
         }
     }
 
-    /// Its records are gone, too. What it said still binds it: no life votes where an
+    /// Its records are gone, too. What it said still binds it: no incarnation votes where an
     /// earlier one voted.
     pub(crate) fn forget(&mut self) {
         self.persisted.clear();
@@ -81,15 +81,15 @@ impl Watch {
             match effect {
                 Effect::Persist { id, record } => self.persist(*id, record),
                 Effect::Send { message, after, .. } => self.send(message, *after),
-                Effect::Execute { number, .. } => {
+                Effect::Execute { seq_no, .. } => {
                     assert_eq!(
-                        *number,
+                        *seq_no,
                         self.executed.next(),
                         "decisions come in order, once"
                     );
-                    self.executed = *number;
+                    self.executed = *seq_no;
                 }
-                Effect::Install { number, .. } => self.executed = *number,
+                Effect::Install { seq_no, .. } => self.executed = *seq_no,
                 Effect::Halt(_) => assert_eq!(
                     (at, effects.len()),
                     (0, 1),
@@ -107,16 +107,17 @@ impl Watch {
             Record::PrePrepare(message) => (Phase::PrePrepare, message.vote.body),
             Record::Prepare(vote) => (Phase::Prepare, vote.body),
             Record::Commit { vote, .. } => (Phase::Commit, vote.body),
-            Record::Stable(_) | Record::Life(_) => return,
+            Record::Stable(_) | Record::IncarnationNonce(_) => return,
             // Afterwards nothing is said in lower views.
             Record::ViewChange(signed) => return self.rise(signed.body.view),
             Record::NewView(signed) => return self.rise(signed.body.view),
         };
         assert!(vote.view >= self.floor, "a vote in a view it has left");
-        let place = (phase, vote.view, vote.number);
+        let place = (phase, vote.view, vote.seq_no);
         let before = self.persisted.insert(place, (vote.digest, id));
         // A proposal that was durable, unlike the vote for it, is recorded again with it.
-        let again = before == Some((vote.digest, EARLIER_LIFE)) && phase == Phase::PrePrepare;
+        let again =
+            before == Some((vote.digest, EARLIER_INCARNATION)) && phase == Phase::PrePrepare;
         assert!(before.is_none() || again, "recorded once: {place:?}");
     }
 
@@ -134,11 +135,11 @@ impl Watch {
                 self.durable(Phase::PrePrepare, &vote.body, after);
             }
             PeerMessage::Checkpoint(vote) => {
-                let commits = self.persisted.iter().filter(|((phase, _, number), _)| {
-                    *phase == Phase::Commit && *number <= vote.body.number
+                let commits = self.persisted.iter().filter(|((phase, _, seq_no), _)| {
+                    *phase == Phase::Commit && *seq_no <= vote.body.seq_no
                 });
                 let built_on = commits.map(|(_, (_, id))| *id).max();
-                let earlier = built_on == Some(EARLIER_LIFE);
+                let earlier = built_on == Some(EARLIER_INCARNATION);
                 assert!(
                     earlier || after >= built_on,
                     "a checkpoint vote builds on commits"
@@ -152,19 +153,19 @@ impl Watch {
     fn vote(&mut self, phase: Phase, vote: &Signed<Vote>, after: Option<PersistId>) {
         assert_eq!(vote.body.replica, self.me, "speaks for itself only");
         self.durable(phase, &vote.body, after);
-        let place = (phase, vote.body.view, vote.body.number);
+        let place = (phase, vote.body.view, vote.body.seq_no);
         let first = *self.sent.entry(place).or_insert(vote.body.digest);
         assert_eq!(first, vote.body.digest, "two votes at {place:?}");
     }
 
     fn durable(&self, phase: Phase, vote: &Vote, after: Option<PersistId>) {
-        let place = (phase, vote.view, vote.number);
+        let place = (phase, vote.view, vote.seq_no);
         let Some((digest, id)) = self.persisted.get(&place) else {
             panic!("{phase:?} of {vote:?} is sent without a record");
         };
         assert_eq!(*digest, vote.digest, "the record is of what is sent");
         assert!(
-            *id == EARLIER_LIFE || after.is_some_and(|after| after >= *id),
+            *id == EARLIER_INCARNATION || after.is_some_and(|after| after >= *id),
             "{phase:?} of {vote:?} waits for {after:?} and not for {id:?}"
         );
     }

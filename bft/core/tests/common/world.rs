@@ -11,16 +11,16 @@ use bezant_bft::{
     codec,
     crypto::Checker,
     effects::{Durability, Effect, Effects, Input, PersistId, Record, To},
-    ids::{Clock, Digest, Instant, Life, OrderedTime, ReplicaId, SeqNo, View},
+    ids::{Clock, Digest, IncarnationNonce, Instant, OrderedTime, ReplicaId, SeqNo, View},
     invariants::Violation,
     limits,
     message::{PeerMessage, Reply, Signed, SignedRequest, StatePart, Vote},
     misbehaviour::Misbehaviour,
-    rejoin::{Lives, join_state, split_state},
+    rejoin::{IncarnationTable, join_state, split_state},
     replica::{Replica, Tuning},
-    seal::{Batch, CheckedProposal, Sealed, check_commits},
     service::{Admission, Replies, Service},
     state::State,
+    verification::{Batch, CheckedProposal, Unverified, check_commits},
 };
 
 use super::{Cluster, DAWN_MS, rng::Rng, service::Log, watch::Watch};
@@ -91,9 +91,9 @@ enum Event {
     Request(SignedRequest),
     Durable(PersistId),
     Execute {
-        number: SeqNo,
+        seq_no: SeqNo,
         proposal: Arc<CheckedProposal>,
-        lives: Option<Lives>,
+        incarnations: Option<IncarnationTable>,
     },
     Check(Vec<Signed<Vote>>),
     LinkUp(ReplicaId),
@@ -117,7 +117,7 @@ pub(crate) struct Node {
     pub(crate) proposed: Vec<usize>,
     /// Records not truncated, for the bound of a log on disk.
     pub(crate) records: BTreeMap<PersistId, Record>,
-    /// Records of earlier lives.
+    /// Records of earlier incarnations.
     disk: Vec<Record>,
     /// States at checkpoints, from the stable one on.
     snapshots: BTreeMap<SeqNo, State>,
@@ -304,7 +304,7 @@ impl World {
             .min()
     }
 
-    /// Nothing is on its way or awaited; replicas give hints now and then all the same.
+    /// Nothing is on its way or awaited; replicas send heartbeats now and then all the same.
     fn is_quiet(&self) -> bool {
         let mut running = self.nodes.iter().filter(|node| node.runs());
         self.queue.is_empty() && running.all(|node| node.replica.is_quiet())
@@ -338,8 +338,8 @@ impl World {
             return;
         };
         self.now_us = key.0;
-        let mut sealed = Vec::new();
-        self.happen(to, first, &mut sealed);
+        let mut unverified = Vec::new();
+        self.happen(to, first, &mut unverified);
         let together: Vec<_> = self
             .queue
             .range(key..(key.0 + 1, 0))
@@ -350,31 +350,32 @@ impl World {
             .collect();
         for key in together {
             if let Some((_, event)) = self.queue.remove(&key) {
-                self.happen(to, event, &mut sealed);
+                self.happen(to, event, &mut unverified);
             }
         }
-        self.believe(to, sealed);
+        self.believe(to, unverified);
     }
 
-    fn happen(&mut self, to: u8, event: Event, sealed: &mut Vec<Sealed>) {
+    fn happen(&mut self, to: u8, event: Event, unverified: &mut Vec<Unverified>) {
         let at = usize::from(to);
         if !self.nodes[at].runs() {
             return;
         }
         match event {
-            Event::Frame { from, bytes } => match Sealed::from_replica(ReplicaId(from), &bytes) {
-                Ok(message) => sealed.push(message),
+            Event::Frame { from, bytes } => match Unverified::from_replica(ReplicaId(from), &bytes)
+            {
+                Ok(message) => unverified.push(message),
                 Err(misbehaviour) => self.nodes[at].blames.push(misbehaviour),
             },
             Event::Request(request) => {
-                sealed.push(Sealed::from_client(request.request.client, request));
+                unverified.push(Unverified::from_client(request.request.client, request));
             }
             Event::Durable(id) => self.durable(to, id),
             Event::Execute {
-                number,
+                seq_no,
                 proposal,
-                lives,
-            } => self.execute(to, number, &proposal, lives),
+                incarnations,
+            } => self.execute(to, seq_no, &proposal, incarnations),
             Event::Check(votes) => {
                 let input = check_commits(&self.cluster.keyring, &mut Checker::new(), votes);
                 self.step(to, input);
@@ -384,23 +385,23 @@ impl World {
     }
 
     /// Screens, checks and steps what arrived together, as the node does.
-    fn believe(&mut self, to: u8, sealed: Vec<Sealed>) {
+    fn believe(&mut self, to: u8, unverified: Vec<Unverified>) {
         let node = &mut self.nodes[usize::from(to)];
         let keyring = self.cluster.keyring.clone();
         let mut batch = Batch::new(&keyring);
-        self.hits.batched += u64::from(sealed.len() > 1);
-        for sealed in sealed {
-            let executed = match sealed.peek() {
+        self.hits.batched += u64::from(unverified.len() > 1);
+        for unverified in unverified {
+            let executed = match unverified.peek() {
                 PeerMessage::Forward(signed) => {
                     !matches!(node.log.admit(&signed.request), Admission::New)
                 }
                 _ => false,
             };
-            if executed || (self.conditions.screened && !node.replica.wants(&sealed)) {
+            if executed || (self.conditions.screened && !node.replica.wants(&unverified)) {
                 continue;
             }
             if let Err(misbehaviour) =
-                batch.add(sealed, |digest| node.replica.known_request(digest))
+                batch.add(unverified, |digest| node.replica.known_request(digest))
             {
                 node.blames.push(misbehaviour);
             }
@@ -457,19 +458,19 @@ impl World {
                 _ => self.send(i, to, &message),
             },
             Effect::Execute {
-                number,
+                seq_no,
                 proposal,
-                lives,
+                incarnations,
             } => {
-                self.agree(i, number, proposal.digest());
+                self.agree(i, seq_no, proposal.digest());
                 let node = &mut self.nodes[usize::from(i)];
                 let start = node.busy_until.max(self.now_us);
                 node.busy_until = start + self.conditions.execute_us;
                 let delay = node.busy_until - self.now_us;
                 let event = Event::Execute {
-                    number,
+                    seq_no,
                     proposal,
-                    lives,
+                    incarnations,
                 };
                 self.schedule(delay, i, event);
             }
@@ -478,19 +479,19 @@ impl World {
             }
             Effect::Truncate(below) => {
                 node.records
-                    .retain(|_, record| number_of(record).is_none_or(|number| number > below));
+                    .retain(|_, record| number_of(record).is_none_or(|seq_no| seq_no > below));
             }
-            Effect::Stable { number, serving } => {
+            Effect::Stable { seq_no, serving } => {
                 node.snapshots
-                    .retain(|kept, _| *kept >= number || serving.contains(kept));
+                    .retain(|kept, _| *kept >= seq_no || serving.contains(kept));
             }
-            Effect::SendState { to, number, offset } => self.send_state(i, to, number, offset),
-            Effect::Install { number, state } => {
+            Effect::SendState { to, seq_no, offset } => self.send_state(i, to, seq_no, offset),
+            Effect::Install { seq_no, state } => {
                 let service = split_state(&state).unwrap().1;
                 node.log.restore(&service.content()).unwrap();
-                node.snapshots.insert(number, state);
+                node.snapshots.insert(seq_no, state);
                 let due = node.log.due();
-                self.step(i, Input::Installed { number, due });
+                self.step(i, Input::Installed { seq_no, due });
             }
             Effect::ViewChanged { view, .. } => node.views.push(view),
             Effect::Suspect(view) => node.suspected.push(view),
@@ -499,12 +500,12 @@ impl World {
         }
     }
 
-    fn send_state(&mut self, i: u8, to: ReplicaId, number: SeqNo, offset: u64) {
-        let Some(state) = self.nodes[usize::from(i)].snapshots.get(&number) else {
+    fn send_state(&mut self, i: u8, to: ReplicaId, seq_no: SeqNo, offset: u64) {
+        let Some(state) = self.nodes[usize::from(i)].snapshots.get(&seq_no) else {
             return;
         };
         let part = PeerMessage::State(StatePart {
-            number,
+            seq_no,
             total: state.encoded_len(),
             offset,
             bytes: state.read(offset, self.conditions.state_part),
@@ -526,21 +527,23 @@ impl World {
             .chain(new)
             .collect();
         let stable = records.iter().filter_map(|record| match record {
-            Record::Stable(votes) => Some(votes[0].body.number),
+            Record::Stable(votes) => Some(votes[0].body.seq_no),
             _ => None,
         });
         let stable = stable.max().unwrap_or_default();
-        node.snapshots.retain(|number, _| *number == stable);
+        node.snapshots.retain(|seq_no, _| *seq_no == stable);
         node.log = Log::new();
-        let mut lives = Lives::default();
+        let mut incarnations = IncarnationTable::default();
         if let Some(snapshot) = node.snapshots.get(&stable) {
             let (kept, service) = split_state(snapshot).unwrap();
             let service = service.content();
-            lives = kept;
+            incarnations = kept;
             node.log.restore(&service).unwrap();
         }
         node.disk = records.clone();
-        node.replica = self.cluster.recover(i, interval, tuning, lives, records);
+        node.replica = self
+            .cluster
+            .recover(i, interval, tuning, incarnations, records);
         node.replica.expect(node.log.due());
         node.watch.restart(stable, durable);
         node.durable = PersistId(0);
@@ -554,12 +557,12 @@ impl World {
         }
     }
 
-    /// Replica `i` loses its disk, too, and comes back as `life`.
-    pub(crate) fn forget(&mut self, i: u8, tuning: Tuning, life: u8) {
+    /// Replica `i` loses its disk, too, and comes back as `nonce`.
+    pub(crate) fn forget(&mut self, i: u8, tuning: Tuning, nonce: u8) {
         let node = &mut self.nodes[usize::from(i)];
         node.records.clear();
         node.snapshots.clear();
-        node.disk = vec![Record::Life(Life([life; 32]))];
+        node.disk = vec![Record::IncarnationNonce(IncarnationNonce([nonce; 32]))];
         node.watch.forget();
         self.restart(i, tuning);
     }
@@ -580,16 +583,16 @@ impl World {
     }
 
     /// Two correct replicas never decide differently, and nobody leaves a gap.
-    fn agree(&mut self, i: u8, number: SeqNo, digest: Digest) {
+    fn agree(&mut self, i: u8, seq_no: SeqNo, digest: Digest) {
         let node = &mut self.nodes[usize::from(i)];
         if node.faulty.is_some() {
             return;
         }
-        node.decided.insert(number, digest);
-        let first = *self.agreed.entry(number).or_insert(digest);
+        node.decided.insert(seq_no, digest);
+        let first = *self.agreed.entry(seq_no).or_insert(digest);
         assert_eq!(
             first, digest,
-            "seed {}: {i} decides {number} differently",
+            "seed {}: {i} decides {seq_no} differently",
             self.seed
         );
     }
@@ -597,18 +600,21 @@ impl World {
     fn execute(
         &mut self,
         i: u8,
-        number: SeqNo,
+        seq_no: SeqNo,
         proposal: &Arc<CheckedProposal>,
-        lives: Option<Lives>,
+        incarnations: Option<IncarnationTable>,
     ) {
         let node = &mut self.nodes[usize::from(i)];
         let mut replies = Replies::new();
-        node.log.execute(number, proposal, &mut replies);
-        assert_eq!(lives.is_some(), number.0.is_multiple_of(self.interval));
-        let state = lives.map(|lives| {
-            let state = join_state(&lives, node.log.snapshot());
+        node.log.execute(seq_no, proposal, &mut replies);
+        assert_eq!(
+            incarnations.is_some(),
+            seq_no.0.is_multiple_of(self.interval)
+        );
+        let state = incarnations.map(|incarnations| {
+            let state = join_state(&incarnations, node.log.snapshot());
             let digest = state.digest();
-            node.snapshots.insert(number, state);
+            node.snapshots.insert(seq_no, state);
             digest
         });
         let is_correct = node.faulty.is_none();
@@ -624,9 +630,9 @@ impl World {
             );
         }
         let due = node.log.due();
-        self.step(i, Input::Executed { number, due });
+        self.step(i, Input::Executed { seq_no, due });
         if let Some(state) = state {
-            self.step(i, Input::CheckpointSaved { number, state });
+            self.step(i, Input::CheckpointSaved { seq_no, state });
         }
     }
 
@@ -686,9 +692,9 @@ impl World {
 /// The number a record is about; what is about views is kept.
 fn number_of(record: &Record) -> Option<SeqNo> {
     match record {
-        Record::PrePrepare(message) => Some(message.vote.body.number),
-        Record::Prepare(vote) | Record::Commit { vote, .. } => Some(vote.body.number),
-        Record::Stable(votes) => Some(votes[0].body.number),
-        Record::ViewChange(_) | Record::NewView(_) | Record::Life(_) => None,
+        Record::PrePrepare(message) => Some(message.vote.body.seq_no),
+        Record::Prepare(vote) | Record::Commit { vote, .. } => Some(vote.body.seq_no),
+        Record::Stable(votes) => Some(votes[0].body.seq_no),
+        Record::ViewChange(_) | Record::NewView(_) | Record::IncarnationNonce(_) => None,
     }
 }

@@ -41,7 +41,7 @@ fn storm(seed: u64, n: u8) -> Hits {
     let tuning = Tuning {
         max_in_flight: rng.between(1, 8),
         gather: usize::try_from(rng.between(1, 4)).unwrap(),
-        // Nobody is faulty here; views that change have stories of their own.
+        // Nobody is faulty here; views that change have tests of their own.
         suspect_after_us: 30_000 * MS,
         ..Tuning::default()
     };

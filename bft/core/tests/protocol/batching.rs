@@ -6,7 +6,7 @@ use bezant_bft::{
     ids::{ClientId, Digest, RequestNumber, SessionId},
     limits,
     message::{PeerMessage, PrePrepare, Proposal, Request, SignedRequest},
-    misbehaviour::Fault,
+    misbehaviour::Offence,
     replica::Tuning,
 };
 use bytes::Bytes;
@@ -33,7 +33,7 @@ fn proposed(effects: &[Effect]) -> Vec<(u64, usize, Digest)> {
         .into_iter()
         .filter_map(|message| match message {
             PeerMessage::PrePrepare(PrePrepare { vote, proposal }) => Some((
-                vote.body.number.0,
+                vote.body.seq_no.0,
                 proposal.requests.len(),
                 vote.body.digest,
             )),
@@ -247,26 +247,29 @@ fn a_proposal_beyond_its_bounds_is_refused() {
         acked: vec![RequestNumber(1); 2],
         ..request
     });
-    for (proposal, fault) in [
+    for (proposal, offence) in [
         (
             many,
-            Fault::TooManyRequests {
+            Offence::TooManyRequests {
                 requests: limits::MAX_REQUESTS_PER_PROPOSAL + 1,
             },
         ),
         (
             large,
-            Fault::Oversized {
+            Offence::Oversized {
                 bytes: limits::MAX_OP_BYTES + 1,
             },
         ),
-        (unsorted, Fault::BadAcknowledgements),
-        (long, Fault::BadAcknowledgements),
-        (twice, Fault::BadAcknowledgements),
+        (unsorted, Offence::BadAcknowledgements),
+        (long, Offence::BadAcknowledgements),
+        (twice, Offence::BadAcknowledgements),
     ] {
         let message = single.cluster.pre_prepare(1, proposal);
         let out = single.hear(0, &message);
-        assert_eq!((blames(&out), prepares(&out)), (vec![(Some(0), &fault)], 0));
+        assert_eq!(
+            (blames(&out), prepares(&out)),
+            (vec![(Some(0), &offence)], 0)
+        );
     }
 }
 

@@ -92,9 +92,9 @@ fn progress_of_others_does_not_hide_a_hole() {
     let mut single = Single::with(4, 1, 64, Tuning::default());
     let resend = Tuning::default().resend_after_us;
     let mut asked = 0;
-    for number in 2..=20 {
+    for seq_no in 2..=20 {
         single.now_us += resend / 4;
-        let out = single.decide(number);
+        let out = single.decide(seq_no);
         asked += sent(&out)
             .iter()
             .filter(|message| matches!(message, PeerMessage::Status(status) if status.wants))
@@ -110,14 +110,14 @@ fn progress_of_others_does_not_hide_a_hole() {
 #[test]
 fn a_busy_replica_asks_for_nothing() {
     let mut single = Single::with(4, 1, 64, Tuning::default());
-    let ahead = |number| single_proposal(number);
+    let ahead = |seq_no| single_proposal(seq_no);
     single.hear(0, &ahead(1));
-    for number in 1..=40 {
-        single.hear(0, &ahead(number + 1));
+    for seq_no in 1..=40 {
+        single.hear(0, &ahead(seq_no + 1));
         single.now_us += Tuning::default().resend_after_us / 4;
-        let out = single.decide(number);
+        let out = single.decide(seq_no);
         let asked = |message: &&&PeerMessage| matches!(message, PeerMessage::Status(_));
-        assert_eq!(sent(&out).iter().filter(asked).count(), 0, "at {number}");
+        assert_eq!(sent(&out).iter().filter(asked).count(), 0, "at {seq_no}");
     }
 }
 
@@ -211,8 +211,8 @@ fn lost_checkpoint_votes_are_sent_again() {
 fn one_replica_without_checkpoint_votes_asks_for_them() {
     let mut world = world(2);
     // Cut off in the moment of the checkpoint only, over and over.
-    for number in 1..=11 {
-        requests(&mut world, number..=number);
+    for seq_no in 1..=11 {
+        requests(&mut world, seq_no..=seq_no);
         world.run_for(350);
         world.partition(&[3], &[0, 1, 2]);
         world.run_for(1000);
@@ -234,16 +234,19 @@ fn an_idle_cluster_is_silent() {
     let before = world.hits.sent;
     assert!(world.nodes.iter().all(|node| node.replica.is_quiet()));
     world.run_for(3_600_000 * MS);
-    // A hint on each of 12 links, every half a minute.
-    let hints = world.hits.sent - before;
-    assert!((1200..1500).contains(&hints), "{hints} messages in an hour");
-    // A tick finds nothing to do but such a hint, which asks for nothing.
+    // A heartbeat on each of 12 links, every half a minute.
+    let heartbeats = world.hits.sent - before;
+    assert!(
+        (1200..1500).contains(&heartbeats),
+        "{heartbeats} messages in an hour"
+    );
+    // A tick finds nothing to do but such a heartbeat, which asks for nothing.
     let mut single = Single::new(1);
     single.decide(1);
     let out = single.tick(3_600_000 * MS);
     assert!(matches!(sent(&out)[..], [PeerMessage::Status(status)] if !status.wants));
     assert!(single.replica.is_quiet());
-    // Where nothing was ever ordered there is nothing to hint at.
+    // Where nothing was ever ordered there is nothing to report.
     assert_eq!(Single::new(1).replica.next_timeout(), None);
 }
 
@@ -259,9 +262,9 @@ fn the_first_request_after_silence_starts_no_storm() {
     assert_eq!(world.hits.sent - before, 3 + 3 * 3 + 4 * 3);
 }
 
-/// f peers may claim any height; more than f hold somebody correct.
+/// f peers may claim any progress; more than f hold somebody correct.
 #[test]
-fn heights_are_believed_of_more_than_f() {
+fn progress_is_believed_of_more_than_f() {
     let mut single = Single::with(7, 1, 4, Tuning::default());
     single.decide(1);
     for by in [0, 2, 2] {
@@ -284,15 +287,15 @@ fn heights_are_believed_of_more_than_f() {
     assert!(asks(&single.tick(Tuning::default().resend_after_us)));
 }
 
-/// A height is a hint: the last one counts, and a liar that lowered his cannot have raised
+/// A progress is a heartbeat: the last one counts, and a liar that lowered his cannot have raised
 /// what the others are believed to have passed.
 #[test]
-fn a_peer_that_claims_a_height_and_then_a_lower_one() {
+fn a_peer_that_claims_progress_and_then_less() {
     let mut single = Single::new(1);
     single.decide(1);
-    for (by, height) in [(2, 100), (2, 1), (3, 50)] {
-        single.hear(by, &status(height, false));
-        assert!(single.replica.is_quiet(), "{by} claims {height}");
+    for (by, progress) in [(2, 100), (2, 1), (3, 50)] {
+        single.hear(by, &status(progress, false));
+        assert!(single.replica.is_quiet(), "{by} claims {progress}");
     }
     single.hear(2, &status(50, false));
     assert!(!single.replica.is_quiet(), "two say so");
@@ -301,8 +304,8 @@ fn a_peer_that_claims_a_height_and_then_a_lower_one() {
 #[test]
 fn an_answer_is_bounded_and_holds_decisions() {
     let mut single = Single::with(4, 1, 64, Tuning::default());
-    (1..=30).for_each(|number| {
-        single.decide(number);
+    (1..=30).for_each(|seq_no| {
+        single.decide(seq_no);
     });
     let out = single.hear(3, &status(2, true));
     let to = |effect: &Effect| {
@@ -323,10 +326,10 @@ fn an_answer_is_bounded_and_holds_decisions() {
     let mut numbers = std::collections::BTreeSet::new();
     for message in messages {
         if let PeerMessage::Decided(decided) = message {
-            let number = decided.number.0;
-            let proposal = single.cluster.proposal(number);
+            let seq_no = decided.seq_no.0;
+            let proposal = single.cluster.proposal(seq_no);
             assert_eq!(digest_of(&decided.proposal), digest_of(&proposal));
-            numbers.insert(number);
+            numbers.insert(seq_no);
         }
     }
     assert!(numbers.into_iter().eq(3..3 + limits::MAX_RESENT_NUMBERS));
@@ -359,7 +362,7 @@ fn one_peer_that_is_ahead_is_asked_once() {
 }
 
 /// A replica heard nothing of the last decisions, nothing comes after them, and no link
-/// tells that it lost something: hints show it where the others are. Here only one of them
+/// tells that it lost something: heartbeats show it where the others are. Here only one of them
 /// reaches it, so that it takes what it gets by proof and not by their number.
 #[test]
 fn late_replicas_are_not_stranded_when_traffic_stops() {

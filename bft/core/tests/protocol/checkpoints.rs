@@ -28,9 +28,9 @@ fn a_proof_is_wanted_once_and_above_the_low_mark() {
     let quorum = Quorum::new(4).unwrap();
     let mut checkpoints = Checkpoints::new(INTERVAL);
     checkpoints.advance(SeqNo(20), proof(&cluster, 20), quorum);
-    for (number, wanted) in [(10, false), (20, false), (30, true)] {
-        assert_eq!(checkpoints.wants_proof(SeqNo(number)), wanted, "{number}");
-        assert_eq!(checkpoints.prove(proof(&cluster, number)), wanted);
+    for (seq_no, wanted) in [(10, false), (20, false), (30, true)] {
+        assert_eq!(checkpoints.wants_proof(SeqNo(seq_no)), wanted, "{seq_no}");
+        assert_eq!(checkpoints.prove(proof(&cluster, seq_no)), wanted);
     }
     assert!(!checkpoints.wants_proof(SeqNo(30)), "it is there");
     assert!(!checkpoints.prove(proof(&cluster, 35)), "nothing is due");
@@ -44,9 +44,9 @@ fn a_proof_is_wanted_once_and_above_the_low_mark() {
 fn whoever_got_as_far_and_asks_is_sent_the_proof() {
     let mut single = Single::new(1);
     let state = Digest([1; 32]);
-    for number in 1..=5 {
-        single.decide(number);
-        single.executed(number, (number == 4).then_some(state));
+    for seq_no in 1..=5 {
+        single.decide(seq_no);
+        single.executed(seq_no, (seq_no == 4).then_some(state));
     }
     for by in [0, 2] {
         single.hear(by, &single.cluster.checkpoint(by, 4, state));
@@ -63,7 +63,7 @@ fn whoever_got_as_far_and_asks_is_sent_the_proof() {
         let out = single.hear(3, &status);
         let proofs = sent(&out).into_iter().filter(|message| {
             matches!(message, PeerMessage::Stable(votes)
-                if votes.iter().all(|vote| vote.body.number == SeqNo(4)))
+                if votes.iter().all(|vote| vote.body.seq_no == SeqNo(4)))
         });
         assert_eq!(proofs.count(), proof, "to one that executed {executed}");
     }

@@ -7,10 +7,10 @@ use bezant_bft::{
     effects::Effect,
     ids::{Digest, ReplicaId, SeqNo},
     limits,
-    misbehaviour::Fault,
+    misbehaviour::Offence,
     replica::Tuning,
-    seal::Sealed,
     slot::CommitCertificate,
+    verification::Unverified,
 };
 
 use crate::common::{
@@ -30,22 +30,22 @@ fn committing() -> (Single, Digest) {
     (single, digest)
 }
 
-fn certificate(single: &Single, number: u64) -> Option<CommitCertificate> {
+fn certificate(single: &Single, seq_no: u64) -> Option<CommitCertificate> {
     let quorum = single.cluster.keyring.quorum();
     single
         .replica
-        .slot(SeqNo(number))?
+        .slot(SeqNo(seq_no))?
         .commit_certificate(quorum)
 }
 
 /// Numbers up to the next checkpoint are decided and executed, which flushes the checks.
 fn to_checkpoint(single: &mut Single, from: u64) -> Vec<Effect> {
     let mut out = Vec::new();
-    for number in from..=4 {
-        out.extend(single.decide(number));
+    for seq_no in from..=4 {
+        out.extend(single.decide(seq_no));
     }
-    for number in 1..=4 {
-        out.extend(single.executed(number, (number == 4).then_some(Digest([4; 32]))));
+    for seq_no in 1..=4 {
+        out.extend(single.executed(seq_no, (seq_no == 4).then_some(Digest([4; 32]))));
     }
     out
 }
@@ -76,7 +76,7 @@ fn a_bad_commit_is_replaced_by_another_voters() {
     single.hear(2, &single.cluster.commit(2, 1, digest));
     let out = to_checkpoint(&mut single, 2);
     let out = single.check_commits(out);
-    assert_eq!(blames(&out), [(Some(0), &Fault::BadSignature)]);
+    assert_eq!(blames(&out), [(Some(0), &Offence::BadSignature)]);
     assert_eq!(certificate(&single, 1), None);
     assert_eq!(single.replica.executed(), SeqNo(4), "the decision stands");
     let out = next_flush(&mut single);
@@ -107,9 +107,9 @@ fn checks_may_end_in_a_later_view() {
     single.hear(0, &single.cluster.commit(0, 1, digest));
     single.hear(2, &single.cluster.commit(2, 1, digest));
     let out = to_checkpoint(&mut single, 2);
-    let prepared = (1..=4).map(|number| {
-        let digest = digest_of(&single.cluster.proposal(number));
-        single.cluster.certificate(0, number, digest)
+    let prepared = (1..=4).map(|seq_no| {
+        let digest = digest_of(&single.cluster.proposal(seq_no));
+        single.cluster.certificate(0, seq_no, digest)
     });
     let prepared: Vec<_> = prepared.collect();
     let leaves = [0, 3].map(|by| single.cluster.leaves(by, 1, prepared.clone()));
@@ -125,25 +125,25 @@ fn next_flush(single: &mut Single) -> Vec<Effect> {
         single.hear(by, &single.cluster.checkpoint(by, 4, Digest([4; 32])));
     }
     let mut out = Vec::new();
-    for number in 5..=8 {
-        out.extend(single.decide(number));
-        out.extend(single.executed(number, (number == 8).then_some(Digest([8; 32]))));
+    for seq_no in 5..=8 {
+        out.extend(single.decide(seq_no));
+        out.extend(single.executed(seq_no, (seq_no == 8).then_some(Digest([8; 32]))));
     }
     assert!(orders(&out) > 0);
     out
 }
 
 /// A certificate convinces somebody who trusts no link: every signature in it holds.
-fn proves(single: &Single, number: u64, digest: Digest) {
+fn proves(single: &Single, seq_no: u64, digest: Digest) {
     let keyring = &single.cluster.keyring;
-    let commits = certificate(single, number).expect("a certificate").commits;
+    let commits = certificate(single, seq_no).expect("a certificate").commits;
     let mut voters: Vec<_> = commits.iter().map(|vote| vote.body.replica).collect();
     voters.dedup();
     assert_eq!(voters.len(), keyring.quorum().strong());
     for vote in commits {
         assert_eq!(
-            (vote.body.digest, vote.body.number),
-            (digest, SeqNo(number))
+            (vote.body.digest, vote.body.seq_no),
+            (digest, SeqNo(seq_no))
         );
         assert!(keyring.claim(&vote, Domain::Commit).unwrap().holds());
     }
@@ -172,8 +172,8 @@ fn commits_are_checked_in_large_batches() {
     );
     assert!(votes.len() >= limits::COMMIT_CHECK_BATCH);
     single.check_commits(vec![Effect::CheckCommits(votes)]);
-    for number in 1..=numbers as u64 {
-        proves(&single, number, digest_of(&single.cluster.proposal(number)));
+    for seq_no in 1..=numbers as u64 {
+        proves(&single, seq_no, digest_of(&single.cluster.proposal(seq_no)));
     }
     assert_eq!(single.replica.counters().certificates, numbers as u64);
 }
@@ -188,8 +188,8 @@ fn a_checkpoint_flushes_the_checks_that_wait() {
     let out = to_checkpoint(&mut single, 2);
     assert_eq!(orders(&out), 1);
     single.check_commits(out);
-    (1..=4).for_each(|number| {
-        proves(&single, number, digest_of(&single.cluster.proposal(number)));
+    (1..=4).for_each(|seq_no| {
+        proves(&single, seq_no, digest_of(&single.cluster.proposal(seq_no)));
     });
 }
 
@@ -206,12 +206,12 @@ fn a_number_decided_by_others_is_still_committed_here() {
     }
     assert_eq!((executes(&out), commits(&out)), (vec![1], 0));
     let prepare = single.cluster.prepare(2, 1, digest);
-    let sealed = Sealed::from_replica(ReplicaId(2), &encode(&prepare)).unwrap();
-    assert!(single.replica.wants(&sealed));
+    let unverified = Unverified::from_replica(ReplicaId(2), &encode(&prepare)).unwrap();
+    assert!(single.replica.wants(&unverified));
     let out = single.hear(2, &prepare);
     assert_eq!((executes(&out), commits(&out)), (vec![], 1));
     assert!(
-        !single.replica.wants(&sealed),
+        !single.replica.wants(&unverified),
         "prepared: further prepares are not worth a check"
     );
 }

@@ -4,7 +4,7 @@ use bezant_bft::{
     crypto::Domain,
     ids::SeqNo,
     message::{Decided, PeerMessage, Signed, Vote},
-    misbehaviour::Fault,
+    misbehaviour::Offence,
     replica::Tuning,
 };
 
@@ -17,7 +17,7 @@ use crate::common::{
 /// Number 1 with the proposal of `tag`.
 fn decided(single: &Single, tag: u64, commits: Vec<Signed<Vote>>) -> PeerMessage {
     PeerMessage::Decided(Decided {
-        number: SeqNo(1),
+        seq_no: SeqNo(1),
         proposal: single.cluster.proposal(tag),
         commits,
     })
@@ -53,7 +53,7 @@ fn a_commit_certificate_proves_a_decision_and_nothing_less_does() {
     for commits in [by_few, by_one, for_another] {
         let out = single.hear(3, &decided(&single, 1, commits));
         assert_eq!(executes(&out), [0_u64; 0]);
-        assert_eq!(blames(&out), [(Some(3), &Fault::BadCertificate)]);
+        assert_eq!(blames(&out), [(Some(3), &Offence::BadCertificate)]);
     }
     // What was prepared may yet lose to another proposal.
     let prepared = votes(&single, 1, &[0, 2, 3], Domain::Prepare);

@@ -1,5 +1,5 @@
 //! Durable before sent. That every first vote names its record is watched in every
-//! story ([`crate::common::watch`]); here are the ways around it.
+//! test ([`crate::common::watch`]); here are the ways around it.
 
 use bezant_bft::{
     effects::{Effect, PersistId, Record},
@@ -111,7 +111,7 @@ fn the_record_of_a_stable_checkpoint_holds_its_votes() {
             ..
         },
         Effect::Stable {
-            number: SeqNo(1), ..
+            seq_no: SeqNo(1), ..
         },
         Effect::Truncate(_),
     ] = &out[..]

@@ -6,7 +6,7 @@ use bezant_bft::{
     effects::Effect,
     ids::{ReplicaId, Source},
     message::{PeerMessage, PrePrepare, Signed, Vote},
-    misbehaviour::{Fault, Misbehaviour},
+    misbehaviour::{Misbehaviour, Offence},
     replica::Tuning,
 };
 
@@ -20,7 +20,7 @@ use crate::common::{
 
 /// The two votes of an equivocation by `who`, both of which prove themselves.
 fn evidence(cluster: &Cluster, blamed: &Misbehaviour, domain: Domain) -> Option<[Signed<Vote>; 2]> {
-    let Fault::Equivocation { first, second, .. } = &blamed.what else {
+    let Offence::Equivocation { first, second, .. } = &blamed.what else {
         return None;
     };
     let both = [**first, **second];
@@ -32,7 +32,7 @@ fn evidence(cluster: &Cluster, blamed: &Misbehaviour, domain: Domain) -> Option<
         );
     }
     let [first, second] = both.map(|vote| vote.body);
-    assert_eq!((first.view, first.number), (second.view, second.number));
+    assert_eq!((first.view, first.seq_no), (second.view, second.seq_no));
     assert_ne!(first.digest, second.digest);
     Some(both)
 }
@@ -104,13 +104,13 @@ fn the_first_of_two_prepares_stands_and_both_are_kept() {
 
 /// Of every vote a second version, for another time of the same proposal; who is shown
 /// which is chance.
-fn two_faced(cluster: &Cluster, _: u8, message: &PeerMessage, rng: &mut Rng) -> Vec<PeerMessage> {
+fn equivocate(cluster: &Cluster, _: u8, message: &PeerMessage, rng: &mut Rng) -> Vec<PeerMessage> {
     let PeerMessage::PrePrepare(PrePrepare { proposal, .. }) = message else {
         // Votes of its own are for the true version; some see a vote for another.
         return match message {
             PeerMessage::Commit(signed) | PeerMessage::Prepare(signed) if rng.chance(300) => {
                 let digest = bezant_bft::ids::Digest([rng.below(2).to_le_bytes()[0]; 32]);
-                let lie = vote(signed.body.replica.0, signed.body.number.0, digest);
+                let lie = vote(signed.body.replica.0, signed.body.seq_no.0, digest);
                 let domain = match message {
                     PeerMessage::Commit(_) => Domain::Commit,
                     _ => Domain::Prepare,
@@ -128,10 +128,10 @@ fn two_faced(cluster: &Cluster, _: u8, message: &PeerMessage, rng: &mut Rng) -> 
     let PeerMessage::PrePrepare(PrePrepare { vote: first, .. }) = message else {
         unreachable!()
     };
-    let number = first.body.number.0;
+    let seq_no = first.body.seq_no.0;
     let mut other = proposal.clone();
     other.time.0 += 1;
-    let other = cluster.pre_prepare(number, other);
+    let other = cluster.pre_prepare(seq_no, other);
     match rng.below(10) {
         0..5 => vec![message.clone()],
         5..8 => vec![other],
@@ -147,7 +147,7 @@ fn commits_for_all(
     message: &PeerMessage,
     rng: &mut Rng,
 ) -> Vec<PeerMessage> {
-    let mut out = two_faced(cluster, to, message, rng);
+    let mut out = equivocate(cluster, to, message, rng);
     let shown: Vec<_> = out
         .iter()
         .filter_map(|message| match message {
@@ -156,7 +156,7 @@ fn commits_for_all(
         })
         .collect();
     for body in shown {
-        out.push(cluster.commit(body.replica.0, body.number.0, body.digest));
+        out.push(cluster.commit(body.replica.0, body.seq_no.0, body.digest));
     }
     out
 }
@@ -178,7 +178,7 @@ fn an_equivocating_primary_splits_nobody() {
         };
         world.conditions.screened = seed % 2 == 0;
         world.nodes[0].faulty = Some(if seed % 3 == 0 {
-            Box::new(two_faced)
+            Box::new(equivocate)
         } else {
             Box::new(commits_for_all)
         });
@@ -203,7 +203,7 @@ fn an_equivocating_primary_splits_nobody() {
                 let found = [Domain::PrePrepare, Domain::Prepare]
                     .into_iter()
                     .filter(|domain| {
-                        let Fault::Equivocation { first, .. } = &misbehaviour.what else {
+                        let Offence::Equivocation { first, .. } = &misbehaviour.what else {
                             return false;
                         };
                         world.cluster.keyring.claim(first, *domain).unwrap().holds()
@@ -231,7 +231,7 @@ fn an_equivocating_backup_splits_nobody_and_stops_nothing() {
             ..Conditions::CALM
         };
         world.conditions.screened = seed % 2 == 0;
-        world.nodes[3].faulty = Some(Box::new(two_faced));
+        world.nodes[3].faulty = Some(Box::new(equivocate));
         for number in 1..=4 {
             let request = world.cluster.request(&client(1), number, b"op");
             world.request(number * 1000, 0, request);

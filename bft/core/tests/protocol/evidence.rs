@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use bezant_bft::{
     codec,
     crypto::{Domain, SigningKey},
-    evidence::{Charge, Evidence, NotEvidence, NotProven, Offence},
+    evidence::{Charge, Evidence, NotEvidence, NotProven, ProvableOffence},
     ids::{
         ClusterId, Digest, Epoch, Incarnation, OrderedTime, ReplicaId, RequestNumber, SeqNo,
         SessionId, Source, View,
@@ -108,7 +108,7 @@ fn answer(cluster: &Cluster, by: u8, result: &'static [u8]) -> Signed<ReplyClaim
         reply: Reply {
             session: SessionId(1),
             number: RequestNumber(7),
-            position: SeqNo(9),
+            seq_no: SeqNo(9),
             result: Bytes::from_static(result),
         },
     };
@@ -131,7 +131,7 @@ fn bad_request(cluster: &Cluster) -> SignedRequest {
     request.sign(&cluster.id, &client(1))
 }
 
-fn charges_of_votes(cluster: &Cluster) -> Vec<(Offence, u8, Charge)> {
+fn charges_of_votes(cluster: &Cluster) -> Vec<(ProvableOffence, u8, Charge)> {
     let two = |phase: Phase, by| Charge::TwoVotes {
         phase,
         first: cluster.sign(by, vote(by, 1, D[1]), phase.domain()),
@@ -141,11 +141,11 @@ fn charges_of_votes(cluster: &Cluster) -> Vec<(Offence, u8, Charge)> {
     let time = OrderedTime(5);
     let digest = proposal_digest(time, [bad.digest()].into_iter(), &[]);
     vec![
-        (Offence::TwoProposals, 0, two(Phase::PrePrepare, 0)),
-        (Offence::TwoPrepares, 2, two(Phase::Prepare, 2)),
-        (Offence::TwoCommits, 3, two(Phase::Commit, 3)),
+        (ProvableOffence::TwoProposals, 0, two(Phase::PrePrepare, 0)),
+        (ProvableOffence::TwoPrepares, 2, two(Phase::Prepare, 2)),
+        (ProvableOffence::TwoCommits, 3, two(Phase::Commit, 3)),
         (
-            Offence::TwoStates,
+            ProvableOffence::TwoStates,
             2,
             Charge::TwoStates {
                 first: state(cluster, 2, D[1]),
@@ -153,7 +153,7 @@ fn charges_of_votes(cluster: &Cluster) -> Vec<(Offence, u8, Charge)> {
             },
         ),
         (
-            Offence::WrongState,
+            ProvableOffence::WrongState,
             3,
             Charge::WrongState {
                 vote: state(cluster, 3, D[2]),
@@ -161,12 +161,12 @@ fn charges_of_votes(cluster: &Cluster) -> Vec<(Offence, u8, Charge)> {
             },
         ),
         (
-            Offence::NotThePrimary,
+            ProvableOffence::NotThePrimary,
             2,
             Charge::NotThePrimary(cluster.sign(2, vote(2, 1, D[0]), Domain::PrePrepare)),
         ),
         (
-            Offence::BadProposal,
+            ProvableOffence::BadProposal,
             0,
             Charge::BadProposal {
                 vote: cluster.sign(0, vote(0, 1, digest), Domain::PrePrepare),
@@ -176,7 +176,7 @@ fn charges_of_votes(cluster: &Cluster) -> Vec<(Offence, u8, Charge)> {
             },
         ),
         (
-            Offence::FalseReply,
+            ProvableOffence::FalseReply,
             1,
             Charge::FalseReply {
                 lie: answer(cluster, 1, b"lie"),
@@ -186,7 +186,7 @@ fn charges_of_votes(cluster: &Cluster) -> Vec<(Offence, u8, Charge)> {
     ]
 }
 
-fn charges_of_views(cluster: &Cluster) -> Vec<(Offence, u8, Charge)> {
+fn charges_of_views(cluster: &Cluster) -> Vec<(ProvableOffence, u8, Charge)> {
     let changes = changes(cluster);
     let flawed = |body| Charge::FlawedViewChange(Box::new(sign_left(cluster, 3, body)));
     let early = ViewChange {
@@ -206,7 +206,7 @@ fn charges_of_views(cluster: &Cluster) -> Vec<(Offence, u8, Charge)> {
     };
     vec![
         (
-            Offence::TwoViewChanges,
+            ProvableOffence::TwoViewChanges,
             2,
             Charge::TwoViewChanges {
                 first: Box::new(changes[1].clone()),
@@ -214,23 +214,27 @@ fn charges_of_views(cluster: &Cluster) -> Vec<(Offence, u8, Charge)> {
             },
         ),
         (
-            Offence::TwoNewViews,
+            ProvableOffence::TwoNewViews,
             1,
             Charge::TwoNewViews {
                 first: Box::new(opened(cluster, &changes, D[0])),
                 second: Box::new(opened(cluster, &changes, D[1])),
             },
         ),
-        (Offence::FlawedViewChange, 3, flawed(left(3, vec![forged]))),
-        (Offence::FlawedViewChange, 3, flawed(early)),
-        (Offence::FlawedViewChange, 3, flawed(unproven)),
         (
-            Offence::WrongNewView,
+            ProvableOffence::FlawedViewChange,
+            3,
+            flawed(left(3, vec![forged])),
+        ),
+        (ProvableOffence::FlawedViewChange, 3, flawed(early)),
+        (ProvableOffence::FlawedViewChange, 3, flawed(unproven)),
+        (
+            ProvableOffence::WrongNewView,
             1,
             wrong(opened(cluster, &changes, D[1]), &changes),
         ),
         (
-            Offence::WrongNewView,
+            ProvableOffence::WrongNewView,
             1,
             wrong(opened(cluster, &changes[..2], D[0]), &[]),
         ),
@@ -238,7 +242,7 @@ fn charges_of_views(cluster: &Cluster) -> Vec<(Offence, u8, Charge)> {
 }
 
 /// One piece of every kind, with the replica it convicts.
-fn specimens(cluster: &Cluster) -> Vec<(Offence, u8, Evidence)> {
+fn specimens(cluster: &Cluster) -> Vec<(ProvableOffence, u8, Evidence)> {
     let charges = charges_of_votes(cluster)
         .into_iter()
         .chain(charges_of_views(cluster));
@@ -323,7 +327,7 @@ fn what_is_wrong_with_evidence_is_named() {
     }
 }
 
-/// A later life, another view, another number, another phase, the same again: all honest.
+/// A later incarnation, another view, another number, another phase, the same again: all honest.
 #[test]
 fn two_votes_for_two_places_convict_nobody() {
     let cluster = Cluster::new(4);
@@ -333,13 +337,13 @@ fn two_votes_for_two_places_convict_nobody() {
         change(&mut second);
         cluster.sign(2, second, Domain::Prepare)
     };
-    let life = other(&|vote| vote.incarnation = Incarnation(1));
+    let nonce = other(&|vote| vote.incarnation = Incarnation(1));
     let view = other(&|vote| vote.view = View(1));
-    let number = other(&|vote| vote.number = SeqNo(2));
+    let seq_no = other(&|vote| vote.seq_no = SeqNo(2));
     let again = cluster.sign(2, first, Domain::Prepare);
     let phase = cluster.sign(2, vote(2, 1, D[1]), Domain::Commit);
     let another = cluster.sign(3, vote(3, 1, D[1]), Domain::Prepare);
-    for second in [life, view, number, again, phase, another] {
+    for second in [nonce, view, seq_no, again, phase, another] {
         let first = cluster.sign(2, first, Domain::Prepare);
         let charge = Charge::TwoVotes {
             phase: Phase::Prepare,
@@ -351,9 +355,9 @@ fn two_votes_for_two_places_convict_nobody() {
     }
 }
 
-/// A signature that another replica's later life made is judged by nobody here.
+/// A signature that another replica's later incarnation made is judged by nobody here.
 #[test]
-fn what_depends_on_void_lives_convicts_nobody() {
+fn what_depends_on_void_incarnations_convicts_nobody() {
     let cluster = Cluster::new(4);
     let mut later = certificate(&cluster, D[0]);
     let body = Vote {
@@ -363,7 +367,10 @@ fn what_depends_on_void_lives_convicts_nobody() {
     later.prepares[0] = cluster.sign(1, body, Domain::Prepare);
     let said = sign_left(&cluster, 3, left(3, vec![later]));
     let piece = Evidence::new(cluster.id, Charge::FlawedViewChange(Box::new(said)));
-    assert_eq!(piece.verify(&cluster.keyring), Err(NotProven::LaterLife));
+    assert_eq!(
+        piece.verify(&cluster.keyring),
+        Err(NotProven::LaterIncarnation)
+    );
 }
 
 /// Whoever passes a proposal on may put wrong client signatures into it: they are under
@@ -387,7 +394,12 @@ fn proofs(effects: &[bezant_bft::effects::Effect]) -> Vec<Evidence> {
 
 /// What each kind of message makes a replica keep, when it meets it on its way.
 #[track_caller]
-fn convicts(single: &Single, out: &[bezant_bft::effects::Effect], offence: Offence, by: u8) {
+fn convicts(
+    single: &Single,
+    out: &[bezant_bft::effects::Effect],
+    offence: ProvableOffence,
+    by: u8,
+) {
     let proofs = proofs(out);
     let [piece] = &proofs[..] else {
         panic!("{out:?}")
@@ -405,20 +417,20 @@ fn a_replica_that_votes_twice_is_convicted_in_every_phase() {
     let (one, two) = (single.cluster.proposal(1), single.cluster.proposal(2));
     single.hear(0, &single.cluster.pre_prepare(1, one));
     let out = single.hear(2, &single.cluster.pre_prepare(1, two));
-    convicts(&single, &out, Offence::TwoProposals, 0);
+    convicts(&single, &out, ProvableOffence::TwoProposals, 0);
     single.hear(2, &single.cluster.prepare(2, 1, D[0]));
     let out = single.hear(2, &single.cluster.prepare(2, 1, D[1]));
-    convicts(&single, &out, Offence::TwoPrepares, 2);
+    convicts(&single, &out, ProvableOffence::TwoPrepares, 2);
     single.hear(2, &single.cluster.commit(2, 1, D[0]));
     let out = single.hear(2, &single.cluster.commit(2, 1, D[1]));
     assert!(proofs(&out).is_empty(), "no signature was looked at yet");
     let out = single.check_commits(out);
-    convicts(&single, &out, Offence::TwoCommits, 2);
+    convicts(&single, &out, ProvableOffence::TwoCommits, 2);
     let again = single.hear(2, &single.cluster.commit(2, 1, D[2]));
     assert!(again.is_empty(), "looked at once: {again:?}");
     single.hear(3, &single.cluster.checkpoint(3, 4, D[0]));
     let out = single.hear(0, &single.cluster.checkpoint(3, 4, D[1]));
-    convicts(&single, &out, Offence::TwoStates, 3);
+    convicts(&single, &out, ProvableOffence::TwoStates, 3);
 }
 
 /// A commit that its sender can deny is no evidence, and its first one stays good.
@@ -459,15 +471,15 @@ fn a_replica_that_signs_nonsense_is_convicted() {
         proposal: proposal.clone(),
     });
     let out = single.hear(2, &stray);
-    convicts(&single, &out, Offence::NotThePrimary, 2);
+    convicts(&single, &out, ProvableOffence::NotThePrimary, 2);
     proposal.requests = vec![bad_request(&cluster)];
     let out = single.hear(0, &cluster.pre_prepare(1, proposal));
-    convicts(&single, &out, Offence::BadProposal, 0);
+    convicts(&single, &out, ProvableOffence::BadProposal, 0);
     let out = single.ask(&bad_request(&cluster));
     let [piece] = &proofs(&out)[..] else {
         panic!("{out:?}")
     };
-    assert_eq!(piece.accusation().offence, Offence::BadRequest);
+    assert_eq!(piece.accusation().offence, ProvableOffence::BadRequest);
     assert!(piece.verify(&cluster.keyring).is_ok());
     // Nobody is convicted of a signature that somebody else made up.
     let mut forged = bad_request(&cluster);
@@ -476,7 +488,7 @@ fn a_replica_that_signs_nonsense_is_convicted() {
 }
 
 #[test]
-fn a_replica_that_tells_two_stories_of_a_view_is_convicted_once() {
+fn a_replica_that_equivocates_in_a_view_change_is_convicted_once() {
     let mut single = Single::new(3);
     let cluster = single.cluster.clone();
     let changes = changes(&cluster);
@@ -485,12 +497,12 @@ fn a_replica_that_tells_two_stories_of_a_view_is_convicted_once() {
     single.hear(2, &story(&changes[1]));
     assert!(proofs(&single.hear(0, &story(&changes[1]))).is_empty());
     let out = single.hear(2, &other);
-    convicts(&single, &out, Offence::TwoViewChanges, 2);
+    convicts(&single, &out, ProvableOffence::TwoViewChanges, 2);
     assert!(proofs(&single.hear(2, &other)).is_empty(), "once a view");
     let opening = |digest| PeerMessage::NewView(opened(&cluster, &changes, digest));
     single.hear(1, &opening(D[0]));
     let out = single.hear(1, &opening(D[2]));
-    convicts(&single, &out, Offence::TwoNewViews, 1);
+    convicts(&single, &out, ProvableOffence::TwoNewViews, 1);
 }
 
 #[test]
@@ -503,20 +515,20 @@ fn a_view_opened_wrongly_convicts_its_primary() {
     }
     let wrong = PeerMessage::NewView(opened(&cluster, &changes, D[1]));
     let out = single.hear(1, &wrong);
-    convicts(&single, &out, Offence::WrongNewView, 1);
+    convicts(&single, &out, ProvableOffence::WrongNewView, 1);
 }
 
 #[test]
 fn a_vote_against_a_certified_state_convicts() {
     let mut single = Single::new(1);
-    for number in 1..=4 {
-        single.decide(number);
-        single.executed(number, (number == 4).then_some(D[0]));
+    for seq_no in 1..=4 {
+        single.decide(seq_no);
+        single.executed(seq_no, (seq_no == 4).then_some(D[0]));
     }
     single.hear(3, &single.cluster.checkpoint(3, 4, D[2]));
     single.hear(0, &single.cluster.checkpoint(0, 4, D[0]));
     let out = single.hear(2, &single.cluster.checkpoint(2, 4, D[0]));
-    convicts(&single, &out, Offence::WrongState, 3);
+    convicts(&single, &out, ProvableOffence::WrongState, 3);
 }
 
 thread_local! {
@@ -673,10 +685,10 @@ proptest! {
         places in prop::collection::vec((0_u64..2, 0_u64..2, 0_u64..3, 0_usize..3), 2..12),
     ) {
         let cluster = Cluster::new(4);
-        let votes: Vec<_> = places.into_iter().map(|(life, view, number, phase)| {
+        let votes: Vec<_> = places.into_iter().map(|(nonce, view, seq_no, phase)| {
             let phase = [Phase::PrePrepare, Phase::Prepare, Phase::Commit][phase];
-            let opinion = bezant_bft::crypto::digest("opinion", &[&[phase as u8], &codec::encode(&(life, view, number))]);
-            let body = Vote { incarnation: Incarnation(life), view: View(view), ..vote(2, number, opinion) };
+            let opinion = bezant_bft::crypto::digest("opinion", &[&[phase as u8], &codec::encode(&(nonce, view, seq_no))]);
+            let body = Vote { incarnation: Incarnation(nonce), view: View(view), ..vote(2, seq_no, opinion) };
             (phase, cluster.sign(2, body, phase.domain()))
         }).collect();
         for (phase, first) in &votes {

@@ -1,5 +1,5 @@
 //! The normal case of PBFT under every rule that can be broken: one replica
-//! driven by hand, and whole clusters on a hostile network. One file a story.
+//! driven by hand, and whole clusters on a hostile network. One file a subject.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -20,8 +20,8 @@ mod decisions;
 mod durability;
 mod equivocation;
 mod evidence;
-mod leaving;
-mod lives;
+mod incarnations;
+mod pending_view;
 mod proofs;
 mod rejoin;
 mod requests;

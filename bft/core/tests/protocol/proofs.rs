@@ -6,21 +6,21 @@ use bezant_bft::{
     effects::Effect,
     ids::{Digest, ReplicaId, SeqNo, View},
     message::{Decided, NewView, PeerMessage, PreparedCertificate, Signed, ViewChange, Vote},
-    misbehaviour::Fault,
+    misbehaviour::Offence,
     replica::Tuning,
 };
 
 use crate::common::{
     Cluster, digest_of,
     single::{Single, blames, executes},
-    views::{leaving, vote_in},
+    views::{pending_view, vote_in},
 };
 
 const A: Digest = Digest([0xa; 32]);
 const B: Digest = Digest([0xb; 32]);
 
 /// Backup 3 of four hears `message` from `by`; whom it blames for what.
-fn verdict(by: u8, message: &PeerMessage) -> Vec<(Option<u8>, Fault)> {
+fn verdict(by: u8, message: &PeerMessage) -> Vec<(Option<u8>, Offence)> {
     let out = Single::new(3).hear(by, message);
     let blames = blames(&out).into_iter();
     blames.map(|(who, what)| (who, what.clone())).collect()
@@ -34,7 +34,7 @@ fn a_certificate_is_of_one_lower_view_one_number_and_one_digest() {
         let found = verdict(0, &cluster.leaves(0, 2, vec![certificate]));
         match &found[..] {
             [] => false,
-            [(Some(0), Fault::FlawedViewChange { view: View(2) })] => true,
+            [(Some(0), Offence::FlawedViewChange { view: View(2) })] => true,
             other => panic!("{other:?}"),
         }
     };
@@ -105,7 +105,7 @@ fn a_view_change_counts_with_all_signatures_it_stands_on() {
         let mut single = Single::new(3);
         let out = single.hear_all([(0, &make(0)), (1, &make(1))]);
         assert_eq!(
-            leaving(&out).len(),
+            pending_view(&out).len(),
             usize::from(is_sound),
             "{what}: {out:?}"
         );
@@ -113,8 +113,8 @@ fn a_view_change_counts_with_all_signatures_it_stands_on() {
             &[]
         } else {
             &[
-                (Some(0), &Fault::BadSignature),
-                (Some(1), &Fault::BadSignature),
+                (Some(0), &Offence::BadSignature),
+                (Some(1), &Offence::BadSignature),
             ]
         };
         assert_eq!(blames(&out), blamed, "{what}");
@@ -126,7 +126,7 @@ fn a_checkpoint_is_proven_by_a_strong_quorum() {
     let cluster = Cluster::new(4);
     let refused = |voters: &[(u8, u64, Digest)]| {
         let votes = voters.iter();
-        let votes = votes.map(|(by, number, state)| cluster.checkpoint_vote(*by, *number, *state));
+        let votes = votes.map(|(by, seq_no, state)| cluster.checkpoint_vote(*by, *seq_no, *state));
         let body = ViewChange {
             stable: SeqNo(4),
             checkpoint: votes.collect(),
@@ -136,12 +136,12 @@ fn a_checkpoint_is_proven_by_a_strong_quorum() {
         let found = [alone, cluster.sign_view_change(0, body)].map(|message| {
             match &verdict(0, &message)[..] {
                 [] => false,
-                [(Some(0), Fault::BadCertificate)] => true,
+                [(Some(0), Offence::BadCertificate)] => true,
                 other => panic!("{other:?}"),
             }
         });
         // Another number is wrong in a view change alone.
-        assert!(found[0] == found[1] || voters.iter().all(|(_, number, _)| *number == 8));
+        assert!(found[0] == found[1] || voters.iter().all(|(_, seq_no, _)| *seq_no == 8));
         found[1]
     };
     assert!(!refused(&[(0, 4, A), (1, 4, A), (2, 4, A)]));
@@ -166,7 +166,7 @@ fn a_new_view_names_a_strong_quorum_of_members() {
         let found = verdict(1, &cluster.sign_new_view(1, body));
         match &found[..] {
             [] => false,
-            [(Some(1), Fault::WrongNewView { .. } | Fault::NotThePrimary { .. })] => true,
+            [(Some(1), Offence::WrongNewView { .. } | Offence::NotThePrimary { .. })] => true,
             other => panic!("{other:?}"),
         }
     };
@@ -216,7 +216,7 @@ fn a_new_view_names_a_strong_quorum_of_members() {
 
 fn decided(cluster: &Cluster, tag: u64, commits: Vec<Signed<Vote>>) -> PeerMessage {
     PeerMessage::Decided(Decided {
-        number: SeqNo(1),
+        seq_no: SeqNo(1),
         proposal: cluster.proposal(tag),
         commits,
     })

@@ -6,11 +6,11 @@ use bezant_bft::{
     codec,
     crypto::Domain,
     effects::{Effect, Record},
-    ids::{Digest, Epoch, Incarnation, Life, OrderedTime, ReplicaId, SeqNo, View},
+    ids::{Digest, Epoch, Incarnation, IncarnationNonce, OrderedTime, ReplicaId, SeqNo, View},
     limits,
     message::{PeerMessage, PrePrepare, Proposal, Rejoin, Signed, ViewChange, Vote},
-    misbehaviour::Fault,
-    rejoin::Lives,
+    misbehaviour::Offence,
+    rejoin::IncarnationTable,
     replica::Tuning,
 };
 
@@ -24,7 +24,7 @@ use crate::common::{
 
 const T: u64 = 1_000_000;
 
-/// A checkpoint every four numbers: a life counts 16 numbers and up to a checkpoint later.
+/// A checkpoint every four numbers: an incarnation counts 16 numbers and up to a checkpoint later.
 pub(crate) const INTERVAL: u64 = 4;
 
 pub(crate) fn tuning() -> Tuning {
@@ -117,21 +117,21 @@ fn a_primary_without_a_memory_is_replaced_and_comes_back() {
 fn all_may_forget_one_after_the_other() {
     let mut world = world(3);
     let mut executed = 0;
-    for (life, forgetful) in [3, 1, 0, 2, 3].into_iter().enumerate() {
+    for (nonce, forgetful) in [3, 1, 0, 2, 3].into_iter().enumerate() {
         ask(&mut world, executed + 1..=executed + 4);
         executed += 4;
         world.run_for(T);
-        world.forget(forgetful, tuning(), u8::try_from(life).unwrap());
+        world.forget(forgetful, tuning(), u8::try_from(nonce).unwrap());
         world.run_until_idle(60 * T);
-        let incarnation = if life == 4 { 2 } else { 1 };
+        let incarnation = if nonce == 4 { 2 } else { 1 };
         assert_back(&world, usize::from(forgetful), incarnation);
     }
     assert_executed(&world, &[0, 1, 2, 3], 20);
 }
 
-/// It forgets again, or only restarts, before its life counts.
+/// It forgets again, or only restarts, before its incarnation counts.
 #[test]
-fn a_life_may_end_before_it_counts() {
+fn an_incarnation_may_end_before_it_counts() {
     for after_us in [0, 200, 600, 1_000, 3_000, 10_000] {
         let mut world = world(4);
         ask(&mut world, 1..=3);
@@ -150,13 +150,13 @@ fn a_life_may_end_before_it_counts() {
     }
 }
 
-/// What is lost of its wish is said again, whoever does not hear it.
+/// What is lost of its rejoin request is said again, whoever does not hear it.
 #[test]
-fn a_wish_is_repeated_and_passed_on() {
+fn a_rejoin_request_is_repeated_and_passed_on() {
     let mut world = world(5);
     ask(&mut world, 1..=3);
     world.run_for(T);
-    // Its wish reaches one backup only, which passes it on.
+    // Its rejoin request reaches one backup only, which passes it on.
     world.partition(&[3], &[0, 1]);
     world.forget(3, tuning(), 1);
     world.run_for(2 * T);
@@ -176,18 +176,18 @@ fn a_wish_is_repeated_and_passed_on() {
     assert_back(&world, 3, 1);
 }
 
-/// A primary that leaves the wish out is replaced, though it orders everything else.
+/// A primary that leaves the rejoin request out is replaced, though it orders everything else.
 #[test]
-fn a_primary_that_leaves_the_wish_out_is_replaced() {
+fn a_primary_that_leaves_the_rejoin_request_out_is_replaced() {
     for asked in [0, 1000] {
         let mut world = world(7);
-        // It never hears of the wish: as good as leaving it out.
+        // It never hears of the rejoin request: as good as leaving it out.
         world.nodes[0].faulty = Some(Box::new(|_, _, message, _| vec![message.clone()]));
         world.partition(&[0], &[3]);
         world.swallow = Some(|message| matches!(message, PeerMessage::Rejoin(_)));
         world.forget(3, tuning(), 1);
-        world.inject(3, 1, &wish(&world.cluster, 3, 1, 1));
-        world.inject(3, 2, &wish(&world.cluster, 3, 1, 1));
+        world.inject(3, 1, &rejoin_request(&world.cluster, 3, 1, 1));
+        world.inject(3, 2, &rejoin_request(&world.cluster, 3, 1, 1));
         for number in 1..=asked {
             let request = world.cluster.request(&client(1), number, b"op");
             world.request(number * 5_000, 0, request);
@@ -200,7 +200,7 @@ fn a_primary_that_leaves_the_wish_out_is_replaced() {
 
 /// A replica that was away while another forgot learns of it from the state it fetches.
 #[test]
-fn lives_come_with_the_state() {
+fn incarnations_come_with_the_state() {
     let mut world = world(8);
     world.forget(3, tuning(), 1);
     world.run_until_idle(60 * T);
@@ -212,23 +212,28 @@ fn lives_come_with_the_state() {
     assert_back(&world, 2, 1);
     assert_back(&world, 3, 1);
     assert_executed(&world, &[0, 1, 2, 3], 60);
-    // The votes of one new life count at the other.
+    // The votes of one new incarnation count at the other.
     world.nodes[0].down = true;
     ask(&mut world, 61..=62);
     world.run_for(20 * T);
     assert_executed(&world, &[1, 2, 3], 62);
 }
 
-fn wish(cluster: &Cluster, by: u8, incarnation: u64, life: u8) -> PeerMessage {
-    PeerMessage::Rejoin(signed_wish(cluster, by, incarnation, life))
+fn rejoin_request(cluster: &Cluster, by: u8, incarnation: u64, nonce: u8) -> PeerMessage {
+    PeerMessage::Rejoin(signed_rejoin_request(cluster, by, incarnation, nonce))
 }
 
-pub(crate) fn signed_wish(cluster: &Cluster, by: u8, incarnation: u64, life: u8) -> Signed<Rejoin> {
+pub(crate) fn signed_rejoin_request(
+    cluster: &Cluster,
+    by: u8,
+    incarnation: u64,
+    nonce: u8,
+) -> Signed<Rejoin> {
     let body = Rejoin {
         epoch: Epoch(0),
         replica: ReplicaId(by),
         incarnation: Incarnation(incarnation),
-        life: Life([life; 32]),
+        nonce: IncarnationNonce([nonce; 32]),
     };
     let key = &cluster.keys[usize::from(by)];
     Signed::new(body, Domain::Rejoin, &cluster.id, key)
@@ -241,13 +246,13 @@ fn amnesiac() -> Single {
 
 fn amnesiac_at(me: u8) -> Single {
     let mut single = Single::with(4, me, INTERVAL, tuning());
-    let records = vec![Record::Life(Life([1; 32]))];
+    let records = vec![Record::IncarnationNonce(IncarnationNonce([1; 32]))];
     let cluster = &single.cluster;
-    single.replica = cluster.recover(me, INTERVAL, tuning(), Lives::default(), records);
+    single.replica = cluster.recover(me, INTERVAL, tuning(), IncarnationTable::default(), records);
     single
 }
 
-fn says_only_its_wish(out: &[Effect]) {
+fn says_only_its_rejoin_request(out: &[Effect]) {
     for message in sent(out) {
         assert!(
             matches!(
@@ -262,56 +267,56 @@ fn says_only_its_wish(out: &[Effect]) {
 /// It follows what is decided and votes on nothing: not on numbers, not on states, not on
 /// views, whatever it waits for.
 #[test]
-fn without_a_life_nothing_is_voted_on() {
+fn without_an_incarnation_nothing_is_voted_on() {
     let mut single = amnesiac();
     let out = single.tick(0);
-    let wishes = sent(&out);
+    let rejoin_requests = sent(&out);
     assert!(
-        matches!(wishes[..], [PeerMessage::Rejoin(wish)] if wish.body.incarnation == Incarnation(1)),
-        "{wishes:?}"
+        matches!(rejoin_requests[..], [PeerMessage::Rejoin(rejoin_request)] if rejoin_request.body.incarnation == Incarnation(1)),
+        "{rejoin_requests:?}"
     );
     for number in 1..=4 {
         let out = single.decide(number);
         assert_eq!(executes(&out), [number]);
-        says_only_its_wish(&out);
+        says_only_its_rejoin_request(&out);
         let state = (number == 4).then_some(Digest([1; 32]));
-        says_only_its_wish(&single.executed(number, state));
+        says_only_its_rejoin_request(&single.executed(number, state));
     }
     // The others make the checkpoint stable, before or after it got there.
     for by in 0..3 {
         let vote = single.cluster.checkpoint(by, 4, Digest([1; 32]));
-        says_only_its_wish(&single.hear(by, &vote));
+        says_only_its_rejoin_request(&single.hear(by, &vote));
     }
     assert_eq!(single.replica.stable(), SeqNo(4));
     let request = single.cluster.request(&client(1), 9, b"op");
-    says_only_its_wish(&single.ask(&request));
+    says_only_its_rejoin_request(&single.ask(&request));
     // View 3 would be its own.
     for view in 1..=3 {
         for by in 0..3 {
             let change = view_change(&single.cluster, by, 0, view, 0);
-            says_only_its_wish(&single.hear(by, &change));
+            says_only_its_rejoin_request(&single.hear(by, &change));
         }
     }
     for _ in 0..20 {
-        says_only_its_wish(&single.tick(T));
+        says_only_its_rejoin_request(&single.tick(T));
     }
     assert!(!single.replica.votes());
 }
 
-/// A view may begin below the checkpoint from which its new life counts. What is ordered again
-/// there it has executed; a vote on it would be one that an earlier life may have cast
+/// A view may begin below the checkpoint from which its new incarnation counts. What is ordered
+/// again there it has executed; a vote on it would be one that an earlier incarnation may have cast
 /// otherwise, and nobody would take it.
 #[test]
-fn a_life_votes_in_no_view_on_what_was_before_it() {
+fn an_incarnation_votes_in_no_view_on_what_was_before_it() {
     let mut single = amnesiac();
     let cluster = single.cluster.clone();
-    let first = vec![signed_wish(&cluster, 3, 1, 1)];
+    let first = vec![signed_rejoin_request(&cluster, 3, 1, 1)];
     decide_with(&mut single, 1, first);
     for number in 2..=20 {
-        says_only_its_wish(&decide_with(&mut single, number, Vec::new()));
+        says_only_its_rejoin_request(&decide_with(&mut single, number, Vec::new()));
     }
     assert!(single.replica.votes());
-    let digest = digest_of(&with_lives(Vec::new()));
+    let digest = digest_of(&with_incarnations(Vec::new()));
     let changes = [0, 1, 2].map(|by| {
         let PeerMessage::ViewChange(signed) = view_change(&cluster, by, 0, 1, 16) else {
             panic!("no view change");
@@ -338,7 +343,7 @@ fn a_life_votes_in_no_view_on_what_was_before_it() {
             assert_eq!((prepares(&out), commits(&out)), (0, 0));
         }
     }
-    let next = cluster.pre_prepare_in(1, 21, with_lives(Vec::new()));
+    let next = cluster.pre_prepare_in(1, 21, with_incarnations(Vec::new()));
     assert_eq!(prepares(&single.hear(1, &next)), 1, "from here on it votes");
 }
 
@@ -349,7 +354,7 @@ fn a_life_votes_in_no_view_on_what_was_before_it() {
 fn a_view_that_opens_when_time_is_up_is_used_at_once() {
     let mut single = amnesiac_at(1);
     let cluster = single.cluster.clone();
-    let first = vec![signed_wish(&cluster, 1, 1, 1)];
+    let first = vec![signed_rejoin_request(&cluster, 1, 1, 1)];
     decide_with(&mut single, 1, first);
     for number in 2..=19 {
         decide_with(&mut single, number, Vec::new());
@@ -365,24 +370,24 @@ fn a_view_that_opens_when_time_is_up_is_used_at_once() {
     assert_eq!(entered(&out), [1], "{out:?}");
     let proposed = sent(&out).into_iter().any(|message| {
         matches!(message, PeerMessage::PrePrepare(message)
-            if message.vote.body.number == SeqNo(21) && message.proposal.requests.len() == 1)
+            if message.vote.body.seq_no == SeqNo(21) && message.proposal.requests.len() == 1)
     });
     assert!(proposed, "{out:?}");
 }
 
-/// It was silent on states that it executed meanwhile: once its life counts it says what it
+/// It was silent on states that it executed meanwhile: once its incarnation counts it says what it
 /// has, for the others may need its word.
 #[test]
 fn votes_on_states_that_it_owes_are_made_up_for() {
     let mut single = amnesiac();
-    let first = vec![signed_wish(&single.cluster, 3, 1, 1)];
+    let first = vec![signed_rejoin_request(&single.cluster, 3, 1, 1)];
     decide_with(&mut single, 1, first);
     for number in 2..=19 {
         decide_with(&mut single, number, Vec::new());
     }
     for number in 20..=24 {
         let (out, _) = decide_only(&mut single, number, Vec::new());
-        says_only_its_wish(&out);
+        says_only_its_rejoin_request(&out);
     }
     let votes: Vec<_> = (0..3)
         .flat_map(|by| {
@@ -394,7 +399,7 @@ fn votes_on_states_that_it_owes_are_made_up_for() {
     let states = sent(&votes)
         .into_iter()
         .filter_map(|message| match message {
-            PeerMessage::Checkpoint(vote) => Some((vote.body.number, vote.body.incarnation)),
+            PeerMessage::Checkpoint(vote) => Some((vote.body.seq_no, vote.body.incarnation)),
             _ => None,
         });
     assert_eq!(states.collect::<Vec<_>>(), [(SeqNo(24), Incarnation(1))]);
@@ -402,28 +407,31 @@ fn votes_on_states_that_it_owes_are_made_up_for() {
 
 /// A primary that forgot owes a tick and does not propose it: that would be a vote.
 #[test]
-fn without_a_life_no_tick_is_proposed() {
+fn without_an_incarnation_no_tick_is_proposed() {
     let mut single = Single::with(4, 0, INTERVAL, tuning());
-    let records = vec![Record::Life(Life([1; 32]))];
+    let records = vec![Record::IncarnationNonce(IncarnationNonce([1; 32]))];
     let cluster = &single.cluster;
-    single.replica = cluster.recover(0, INTERVAL, tuning(), Lives::default(), records);
+    single.replica = cluster.recover(0, INTERVAL, tuning(), IncarnationTable::default(), records);
     single.replica.expect(Some(OrderedTime(DAWN_MS + 1)));
     for _ in 0..20 {
-        says_only_its_wish(&single.tick(T));
+        says_only_its_rejoin_request(&single.tick(T));
     }
 }
 
 /// It asks again, less and less often.
 #[test]
-fn a_wish_is_repeated_with_growing_pauses() {
+fn a_rejoin_request_is_repeated_with_growing_pauses() {
     let mut single = amnesiac();
-    let mut wishes = 0;
+    let mut rejoin_requests = 0;
     for _ in 0..1000 {
         let out = single.tick(T / 10);
-        let wish = |message: &&&PeerMessage| matches!(message, PeerMessage::Rejoin(_));
-        wishes += sent(&out).iter().filter(wish).count();
+        let rejoin_request = |message: &&&PeerMessage| matches!(message, PeerMessage::Rejoin(_));
+        rejoin_requests += sent(&out).iter().filter(rejoin_request).count();
     }
-    assert!((10..=20).contains(&wishes), "{wishes} in 100 s");
+    assert!(
+        (10..=20).contains(&rejoin_requests),
+        "{rejoin_requests} in 100 s"
+    );
 }
 
 pub(crate) fn view_change(
@@ -451,7 +459,7 @@ pub(crate) fn view_change(
     cluster.sign_view_change(by, body)
 }
 
-pub(crate) fn with_lives(rejoins: Vec<Signed<Rejoin>>) -> Proposal {
+pub(crate) fn with_incarnations(rejoins: Vec<Signed<Rejoin>>) -> Proposal {
     Proposal {
         time: OrderedTime(DAWN_MS),
         requests: Vec::new(),
@@ -459,14 +467,14 @@ pub(crate) fn with_lives(rejoins: Vec<Signed<Rejoin>>) -> Proposal {
     }
 }
 
-/// Decides and executes `number` by the votes of as few others as it takes, with these lives
+/// Decides and executes `number` by the votes of as few others as it takes, with these incarnations
 /// in the proposal; who they were.
 fn decide_only(
     single: &mut Single,
     number: u64,
     rejoins: Vec<Signed<Rejoin>>,
 ) -> (Vec<Effect>, Vec<u8>) {
-    let proposal = with_lives(rejoins);
+    let proposal = with_incarnations(rejoins);
     let digest = digest_of(&proposal);
     let needed = if single.replica.votes() { 3 } else { 4 };
     let others = (0..needed).filter(|by| *by != single.replica.me().0);
@@ -499,10 +507,10 @@ pub(crate) fn decide_with(
     out
 }
 
-/// Replica 0 is primary and orders a wish by itself, once, and then empty numbers until the
-/// life counts, several at a time.
+/// Replica 0 is primary and orders a rejoin request by itself, once, and then empty numbers until
+/// the incarnation counts, several at a time.
 #[test]
-fn a_primary_orders_a_wish_and_what_it_takes() {
+fn a_primary_orders_a_rejoin_request_and_what_it_takes() {
     let mut single = Single::with(4, 0, INTERVAL, tuning());
     let proposed = |out: &[Effect]| -> Vec<PrePrepare> {
         let proposals = sent(out).into_iter().filter_map(|message| match message {
@@ -512,24 +520,27 @@ fn a_primary_orders_a_wish_and_what_it_takes() {
         proposals.collect()
     };
     let cluster = single.cluster.clone();
-    let out = single.hear(3, &wish(&cluster, 3, 1, 1));
+    let out = single.hear(3, &rejoin_request(&cluster, 3, 1, 1));
     let first = proposed(&out);
     assert_eq!(first.len(), 1);
-    assert_eq!(first[0].proposal.rejoins, [signed_wish(&cluster, 3, 1, 1)]);
+    assert_eq!(
+        first[0].proposal.rejoins,
+        [signed_rejoin_request(&cluster, 3, 1, 1)]
+    );
     // Again, another, of another incarnation: nothing new.
     for message in [
-        wish(&cluster, 3, 1, 1),
-        wish(&cluster, 3, 1, 2),
-        wish(&cluster, 3, 2, 2),
-        wish(&cluster, 3, 0, 2),
-        wish(&cluster, 0, 1, 2),
+        rejoin_request(&cluster, 3, 1, 1),
+        rejoin_request(&cluster, 3, 1, 2),
+        rejoin_request(&cluster, 3, 2, 2),
+        rejoin_request(&cluster, 3, 0, 2),
+        rejoin_request(&cluster, 0, 1, 2),
     ] {
         assert!(single.hear(3, &message).is_empty(), "{message:?}");
     }
     let mut under_way: VecDeque<_> = first.into();
     for number in 1..=20 {
         let next = under_way.pop_front().expect("more is to be ordered");
-        assert_eq!(next.vote.body.number, SeqNo(number));
+        assert_eq!(next.vote.body.seq_no, SeqNo(number));
         assert_eq!(next.proposal.rejoins.is_empty(), number > 1);
         let digest = digest_of(&next.proposal);
         let mut out = Vec::new();
@@ -545,19 +556,22 @@ fn a_primary_orders_a_wish_and_what_it_takes() {
             out.extend(single.hear(by, &cluster.checkpoint(by, number, Digest([1; 32]))));
         }
         under_way.extend(proposed(&out));
-        // As far as the window reaches, but not beyond where the life counts.
+        // As far as the window reaches, but not beyond where the incarnation counts.
         let most = usize::try_from(limits::MAX_EMPTY_IN_FLIGHT).unwrap();
         let window = (single.replica.stable().0 + 16).min(20) - number;
         assert_eq!(under_way.len(), most.min(usize::try_from(window).unwrap()));
     }
-    assert!(under_way.is_empty(), "the life counts, and all is done");
+    assert!(
+        under_way.is_empty(),
+        "the incarnation counts, and all is done"
+    );
 }
 
-/// More lives than a proposal may hold, or one that its replica did not sign.
+/// More incarnations than a proposal may hold, or one that its replica did not sign.
 #[test]
-fn a_proposal_with_bad_lives_is_refused_whole() {
+fn a_proposal_with_bad_incarnations_is_refused_whole() {
     let cluster = Cluster::new(4);
-    let good = signed_wish(&cluster, 3, 1, 1);
+    let good = signed_rejoin_request(&cluster, 3, 1, 1);
     let forged = Signed {
         body: Rejoin {
             replica: ReplicaId(2),
@@ -567,9 +581,9 @@ fn a_proposal_with_bad_lives_is_refused_whole() {
     };
     let many = vec![good; limits::MAX_REJOINS_PER_PROPOSAL + 1];
     let requests = many.len();
-    for (rejoins, fault) in [
-        (vec![forged], Fault::BadSignature),
-        (many, Fault::TooManyRequests { requests }),
+    for (rejoins, offence) in [
+        (vec![forged], Offence::BadSignature),
+        (many, Offence::TooManyRequests { requests }),
     ] {
         let mut single = Single::with(4, 1, INTERVAL, tuning());
         let proposal = Proposal {
@@ -578,16 +592,16 @@ fn a_proposal_with_bad_lives_is_refused_whole() {
             rejoins,
         };
         let out = single.hear(0, &cluster.pre_prepare(1, proposal));
-        assert_eq!(blames(&out), [(Some(0), &fault)]);
+        assert_eq!(blames(&out), [(Some(0), &offence)]);
     }
 }
 
 /// Another epoch, another's key, another domain, no member.
 #[test]
-fn a_wish_that_is_not_its_replicas_is_refused() {
+fn a_rejoin_request_that_is_not_its_replicas_is_refused() {
     let mut single = Single::with(4, 0, INTERVAL, tuning());
     let cluster = single.cluster.clone();
-    let body = signed_wish(&cluster, 3, 1, 1).body;
+    let body = signed_rejoin_request(&cluster, 3, 1, 1).body;
     let sign = |body, domain, key: usize| {
         PeerMessage::Rejoin(Signed::new(body, domain, &cluster.id, &cluster.keys[key]))
     };
@@ -600,26 +614,26 @@ fn a_wish_that_is_not_its_replicas_is_refused() {
         ..body
     };
     let (said, is) = (Epoch(1), Epoch(0));
-    for (message, fault) in [
-        (sign(body, Domain::Rejoin, 2), Fault::BadSignature),
-        (sign(body, Domain::Prepare, 3), Fault::BadSignature),
+    for (message, offence) in [
+        (sign(body, Domain::Rejoin, 2), Offence::BadSignature),
+        (sign(body, Domain::Prepare, 3), Offence::BadSignature),
         (
             sign(epoch, Domain::Rejoin, 3),
-            Fault::WrongEpoch { said, is },
+            Offence::WrongEpoch { said, is },
         ),
-        (sign(stranger, Domain::Rejoin, 3), Fault::NotAMember),
+        (sign(stranger, Domain::Rejoin, 3), Offence::NotAMember),
     ] {
         let out = single.hear(2, &message);
-        assert_eq!(blames(&out), [(Some(2), &fault)]);
+        assert_eq!(blames(&out), [(Some(2), &offence)]);
         assert!(sent(&out).is_empty());
     }
-    let bytes = codec::encode(&wish(&cluster, 3, 1, 1));
+    let bytes = codec::encode(&rejoin_request(&cluster, 3, 1, 1));
     assert!(codec::decode::<PeerMessage>(&bytes).is_ok());
 }
 
-/// A replica that comes back with its records is the life it was, and votes as it did.
+/// A replica that comes back with its records is the incarnation it was, and votes as it did.
 #[test]
-fn a_life_survives_a_restart() {
+fn an_incarnation_survives_a_restart() {
     let mut world = world(9);
     world.forget(3, tuning(), 1);
     world.run_until_idle(60 * T);
@@ -635,12 +649,12 @@ fn a_life_survives_a_restart() {
     assert_executed(&world, &[1, 2, 3], 33);
 }
 
-/// A first life of which somebody says that it ended votes no more.
+/// A first incarnation of which somebody says that it ended votes no more.
 #[test]
-fn a_life_that_was_replaced_is_silent() {
+fn an_incarnation_that_was_replaced_is_silent() {
     let mut single = Single::with(4, 1, INTERVAL, tuning());
     assert!(single.replica.votes());
-    let own = signed_wish(&single.cluster, 1, 1, 1);
+    let own = signed_rejoin_request(&single.cluster, 1, 1, 1);
     decide_with(&mut single, 1, vec![own]);
     assert!(!single.replica.votes());
     // It goes on to follow: now by the votes of all others.
@@ -660,7 +674,7 @@ fn a_life_that_was_replaced_is_silent() {
 /// The view in force was opened with a view change that it does not remember, and is not
 /// given up for that.
 #[test]
-fn it_is_led_into_a_view_that_its_earlier_life_helped_to_open() {
+fn it_is_led_into_a_view_that_its_earlier_incarnation_helped_to_open() {
     let mut world = world(10);
     world.nodes[0].down = true;
     ask(&mut world, 1..=3);

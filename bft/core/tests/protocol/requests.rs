@@ -8,7 +8,7 @@ use bezant_bft::{
     ids::{Epoch, ReplicaId, SeqNo, Source, View},
     limits,
     message::{PeerMessage, Request, SignedRequest, Status},
-    misbehaviour::{Fault, Misbehaviour},
+    misbehaviour::{Misbehaviour, Offence},
     replica::Tuning,
 };
 use bytes::Bytes;
@@ -44,11 +44,14 @@ fn a_backup_forwards_a_clients_request_and_again_when_nothing_is_proposed() {
     let mut single = Single::new(1);
     let request = request(1);
     assert_eq!(forwards(&single.ask(&request)), [&request]);
-    let patience = Tuning::default().forward_after_us;
-    assert!(single.tick(patience - 1).is_empty());
+    let view_change_timeout = Tuning::default().forward_after_us;
+    assert!(single.tick(view_change_timeout - 1).is_empty());
     assert_eq!(forwards(&single.tick(1)), [&request]);
-    assert!(single.tick(patience).is_empty(), "then ever slower");
-    assert_eq!(forwards(&single.tick(patience)), [&request]);
+    assert!(
+        single.tick(view_change_timeout).is_empty(),
+        "then ever slower"
+    );
+    assert_eq!(forwards(&single.tick(view_change_timeout)), [&request]);
     // What another backup passed on is known now, and not passed on in a circle.
     let other = PeerMessage::Forward(Cluster::new(4).request(&client(1), 2, b"op"));
     assert!(single.hear(2, &other).is_empty());
@@ -99,8 +102,8 @@ fn between_views_requests_go_where_the_others_are() {
         sent_to(&single.ask(&request(3))),
         [To::Replica(ReplicaId(2))]
     );
-    let patience = Tuning::default().resend_after_us;
-    let again = sent_to(&single.tick(patience));
+    let view_change_timeout = Tuning::default().resend_after_us;
+    let again = sent_to(&single.tick(view_change_timeout));
     assert_eq!(
         again,
         [To::Replica(ReplicaId(2)); 3],
@@ -126,12 +129,12 @@ fn a_forwarded_request_is_ordered() {
 #[test]
 fn a_backup_forwards_a_request_that_was_overtaken() {
     let mut single = Single::new(1);
-    let patience = Tuning::default().forward_after_us;
+    let view_change_timeout = Tuning::default().forward_after_us;
     let lost = request(1000);
     single.ask(&lost);
     // Proposals keep coming, of requests that came before and not much later: no reason yet.
     let (first, second) = (single.cluster.proposal(1), single.cluster.proposal(2));
-    single.now_us += patience - 1;
+    single.now_us += view_change_timeout - 1;
     single.ask(&first.requests[0]);
     let out = single.hear(0, &single.cluster.pre_prepare(1, first));
     assert!(forwards(&out).is_empty());
@@ -227,7 +230,7 @@ fn a_request_with_a_bad_signature_leaves_no_trace() {
             let [
                 Effect::Blame(Misbehaviour {
                     who: blamed,
-                    what: Fault::BadSignature,
+                    what: Offence::BadSignature,
                     ..
                 }),
             ] = &out[..]
@@ -257,8 +260,8 @@ fn a_request_that_is_too_large_leaves_no_trace() {
     let op = vec![0; limits::MAX_OP_BYTES + 1];
     let large = single.cluster.request(&client(1), 1, &op);
     let out = single.ask(&large);
-    let fault = Fault::Oversized { bytes: op.len() };
-    assert!(matches!(&out[..], [Effect::Blame(blame)] if blame.what == fault));
+    let offence = Offence::Oversized { bytes: op.len() };
+    assert!(matches!(&out[..], [Effect::Blame(blame)] if blame.what == offence));
     assert_eq!(single.replica.pooled(), 0);
     let fits = single.cluster.request(&client(1), 1, &op[1..]);
     single.ask(&fits);

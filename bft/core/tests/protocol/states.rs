@@ -5,7 +5,7 @@ use bezant_bft::{
     effects::{Effect, Input, To},
     ids::{Digest, SeqNo},
     message::{PeerMessage, StatePart},
-    misbehaviour::Fault,
+    misbehaviour::Offence,
     replica::Tuning,
     state::{Part, State},
 };
@@ -34,13 +34,13 @@ fn asked(out: &[Effect]) -> Vec<u8> {
     asked_for(out, FAR)
 }
 
-fn asked_for(out: &[Effect], number: u64) -> Vec<u8> {
+fn asked_for(out: &[Effect], seq_no: u64) -> Vec<u8> {
     let asked = out.iter().filter_map(|effect| match effect {
         Effect::Send {
             to: To::Replica(to),
             message: PeerMessage::AskState(ask),
             ..
-        } if ask.number == SeqNo(number) => Some(to.0),
+        } if ask.seq_no == SeqNo(seq_no) => Some(to.0),
         _ => None,
     });
     asked.collect()
@@ -64,7 +64,7 @@ fn part(content: &[u8]) -> PeerMessage {
 
 fn whole(bytes: Vec<u8>) -> PeerMessage {
     PeerMessage::State(StatePart {
-        number: SeqNo(FAR),
+        seq_no: SeqNo(FAR),
         total: bytes.len() as u64,
         offset: 0,
         bytes: bytes.into(),
@@ -106,14 +106,14 @@ fn a_state_is_fetched_that_a_strong_quorum_vouches_for() {
 /// asks for that first.
 #[test]
 fn a_state_is_fetched_at_once_only_by_who_is_a_window_behind() {
-    for (number, at_once) in [(12, false), (16, true)] {
+    for (seq_no, at_once) in [(12, false), (16, true)] {
         let mut single = Single::new(3);
         for by in [0, 1, 2] {
-            vouch(&mut single, by, number, state(STATE).digest());
-            single.hear(by, &status(number, false));
+            vouch(&mut single, by, seq_no, state(STATE).digest());
+            single.hear(by, &status(seq_no, false));
         }
         let out = wait(&mut single);
-        assert_eq!(!asked_for(&out, number).is_empty(), at_once, "{number}");
+        assert_eq!(!asked_for(&out, seq_no).is_empty(), at_once, "{seq_no}");
     }
 }
 
@@ -121,9 +121,9 @@ fn a_state_is_fetched_at_once_only_by_who_is_a_window_behind() {
 fn a_state_with_another_digest_is_refused_and_the_next_voter_asked() {
     let (mut single, source) = asking();
     let out = single.hear(source, &part(b"another state of the cluster"));
-    let number = SeqNo(FAR);
-    let fault = Fault::WrongState { number };
-    assert_eq!(blames(&out), [(Some(source), &fault)]);
+    let seq_no = SeqNo(FAR);
+    let offence = Offence::WrongState { seq_no };
+    assert_eq!(blames(&out), [(Some(source), &offence)]);
     assert!(installs(&out).is_empty());
     let [next] = asked(&out)[..] else {
         panic!("{out:?}")
@@ -146,9 +146,9 @@ fn a_state_divided_otherwise_is_refused() {
     for bytes in [divided.encode(), STATE.to_vec(), vec![0; 8]] {
         let (mut single, source) = asking();
         let out = single.hear(source, &whole(bytes));
-        let number = SeqNo(FAR);
-        let fault = Fault::WrongState { number };
-        assert_eq!(blames(&out), [(Some(source), &fault)]);
+        let seq_no = SeqNo(FAR);
+        let offence = Offence::WrongState { seq_no };
+        assert_eq!(blames(&out), [(Some(source), &offence)]);
         assert!(installs(&out).is_empty());
     }
 }
@@ -165,16 +165,16 @@ fn a_silent_voter_is_given_up() {
 #[test]
 fn a_state_that_decisions_overtook_is_not_installed() {
     let (mut single, source) = asking();
-    for number in 1..=FAR {
-        assert_eq!(executes(&single.decide(number)), [number]);
-        let state = (number % 4 == 0).then(|| match number {
+    for seq_no in 1..=FAR {
+        assert_eq!(executes(&single.decide(seq_no)), [seq_no]);
+        let state = (seq_no % 4 == 0).then(|| match seq_no {
             FAR => state(STATE).digest(),
             other => Digest([u8::try_from(other).unwrap(); 32]),
         });
-        single.executed(number, state);
+        single.executed(seq_no, state);
         for by in [0, 1, 2] {
             if let Some(state) = state {
-                vouch(&mut single, by, number, state);
+                vouch(&mut single, by, seq_no, state);
             }
         }
     }
@@ -191,7 +191,10 @@ fn a_replica_with_a_new_state_asks_for_what_follows() {
     single.ask(&waiting);
     single.hear(source, &part(STATE));
     let number = SeqNo(FAR);
-    let out = single.step(Input::Installed { number, due: None });
+    let out = single.step(Input::Installed {
+        seq_no: number,
+        due: None,
+    });
     let asks = |message: &&&PeerMessage| matches!(message, PeerMessage::Status(status) if status.wants && status.executed == number);
     assert!(sent(&out).iter().any(|message| asks(&message)), "{out:?}");
     assert_eq!(single.replica.stable(), number);
@@ -203,9 +206,9 @@ fn a_replica_with_a_new_state_asks_for_what_follows() {
 fn the_proof_of_a_stable_checkpoint_is_passed_on() {
     let mut single = Single::new(1);
     let state = state(STATE).digest();
-    for number in 1..=4 {
-        single.decide(number);
-        single.executed(number, (number == 4).then_some(state));
+    for seq_no in 1..=4 {
+        single.decide(seq_no);
+        single.executed(seq_no, (seq_no == 4).then_some(state));
     }
     for by in [0, 2] {
         vouch(&mut single, by, 4, state);

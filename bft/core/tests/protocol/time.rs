@@ -4,14 +4,14 @@
 use bezant_bft::{
     ids::{OrderedTime, View},
     message::{PeerMessage, Proposal},
-    misbehaviour::Fault,
+    misbehaviour::Offence,
     replica::Tuning,
 };
 
 use crate::common::{
     DAWN_MS, client, digest_of,
     single::{Single, blames, commits, executes, prepares, suspects},
-    views::{entered, leaving},
+    views::{entered, pending_view},
     world::World,
 };
 
@@ -41,8 +41,11 @@ fn a_time_beyond_the_bound_is_not_voted_for() {
         let message = single.cluster.pre_prepare(1, at(&single, 1, time));
         let out = single.hear(0, &message);
         let (proposed, here) = (OrderedTime(time), OrderedTime(DAWN_MS));
-        let fault = Fault::TimeOutOfBounds { proposed, here };
-        assert_eq!((prepares(&out), blames(&out)), (0, vec![(Some(0), &fault)]));
+        let offence = Offence::TimeOutOfBounds { proposed, here };
+        assert_eq!(
+            (prepares(&out), blames(&out)),
+            (0, vec![(Some(0), &offence)])
+        );
         // Sent again it is the same fault, not another, and still not voted for.
         assert!(single.hear(2, &message).is_empty());
         assert_eq!(prepares(&single.tick(1)), 0);
@@ -85,21 +88,21 @@ fn a_time_that_somebody_correct_committed_is_not_judged_again() {
 }
 
 /// A good proposal at a higher number, or f liars' commits, or commits for something else
-/// at this number, must not open the door to any time a primary likes.
+/// at this number, must not allow any time a primary likes.
 #[test]
 fn the_bound_on_time_cannot_be_walked_around() {
     let wild = u64::MAX / 2;
-    let good = |single: &mut Single, number| {
-        let digest = digest_of(&single.cluster.proposal(number));
+    let good = |single: &mut Single, seq_no| {
+        let digest = digest_of(&single.cluster.proposal(seq_no));
         single.hear(
             0,
             &single
                 .cluster
-                .pre_prepare(number, single.cluster.proposal(number)),
+                .pre_prepare(seq_no, single.cluster.proposal(seq_no)),
         );
         for by in [2, 3] {
-            single.hear(by, &single.cluster.prepare(by, number, digest));
-            single.hear(by, &single.cluster.commit(by, number, digest));
+            single.hear(by, &single.cluster.prepare(by, seq_no, digest));
+            single.hear(by, &single.cluster.commit(by, seq_no, digest));
         }
     };
     let mut single = Single::new(1);
@@ -165,7 +168,7 @@ fn a_proposal_that_a_new_view_carries_is_not_judged_again() {
     let certificate = || vec![cluster.certificate(0, 1, digest)];
     let changes = [0, 1].map(|by| cluster.leaves(by, 1, certificate()));
     let out = single.hear_all((0..).zip(&changes));
-    let own = PeerMessage::ViewChange(leaving(&out)[0].clone());
+    let own = PeerMessage::ViewChange(pending_view(&out)[0].clone());
     let body = cluster.new_view(1, &[&changes[0], &changes[1], &own], &[(1, digest)]);
     let out = single.hear(1, &cluster.sign_new_view(1, body));
     assert_eq!((entered(&out), prepares(&out)), (vec![1], 1));
@@ -235,9 +238,9 @@ fn one_tick_ends_what_is_due_and_none_comes_before() {
     let mut world = leased(60_000);
     let sent = world.hits.sent;
     world.run_for(59_000 * MS);
-    // Four hints on each of 12 links, as without a lease.
-    let hints = world.hits.sent - sent;
-    assert!(hints <= 48, "{hints} messages in a minute");
+    // Four heartbeats on each of 12 links, as without a lease.
+    let heartbeats = world.hits.sent - sent;
+    assert!(heartbeats <= 48, "{heartbeats} messages in a minute");
     world.run_until_idle(2_000 * MS);
     for node in &world.nodes {
         assert!(node.log.leases.is_empty());

@@ -79,8 +79,8 @@ fn a_wrong_vote_that_came_first_does_not_hide_the_proof() {
     let lies = |world: &mut World| {
         world.nodes[0].faulty = Some(Box::new(|cluster, to, message, _| match message {
             PeerMessage::Checkpoint(vote) if to == 3 => {
-                let number = vote.body.number.0;
-                vec![cluster.checkpoint(0, number, Digest([9; 32]))]
+                let seq_no = vote.body.seq_no.0;
+                vec![cluster.checkpoint(0, seq_no, Digest([9; 32]))]
             }
             // Nor does it pass any proof on.
             PeerMessage::Stable(_) => Vec::new(),
@@ -161,7 +161,7 @@ fn news_of_newer_states_does_not_interrupt_one_that_comes() {
     assert!(behind > SeqNo(170), "{}", world.stand());
 }
 
-/// Every part takes longer than a source has for one at first. With patience that does not
+/// Every part takes longer than a source has for one at first. With a timeout that does not
 /// grow, each of them would be left in the midst of it, again and again.
 #[test]
 fn parts_that_take_long_arrive_all_the_same() {

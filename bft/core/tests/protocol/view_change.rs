@@ -1,4 +1,4 @@
-//! PBFT §4.4 in stories: a primary that is silent, slow to come back, lying or cut off
+//! PBFT §4.4 in tests: a primary that is silent, slow to come back, lying or cut off
 //! is replaced; what was decided stays; whoever missed it is led along.
 
 use std::ops::Range;
@@ -6,7 +6,7 @@ use std::ops::Range;
 use bezant_bft::{
     ids::{Digest, Epoch, Incarnation, SeqNo, View},
     message::{NewView, PeerMessage, Proposal, SignedRequest},
-    misbehaviour::Fault,
+    misbehaviour::Offence,
     replica::Tuning,
 };
 
@@ -100,7 +100,7 @@ fn what_was_decided_by_few_stays_decided() {
     assert_eq!(world.nodes[1].decided[&SeqNo(1)], digest);
 }
 
-/// Two primaries in a row are dead: patience doubles, and the third view works.
+/// Two primaries in a row are dead: the view-change timeout doubles, and the third view works.
 #[test]
 fn views_that_do_not_open_are_given_up() {
     let mut world = world(3, 7);
@@ -216,7 +216,7 @@ fn a_new_view_that_does_not_follow_is_refused() {
     world.run_for(10 * T);
     for i in [2, 3] {
         let blames = &world.nodes[i].blames;
-        let wrong = Fault::WrongNewView { view: View(1) };
+        let wrong = Offence::WrongNewView { view: View(1) };
         assert!(blames.iter().any(|blame| blame.what == wrong), "{blames:?}");
         assert!(!world.nodes[i].views.contains(&View(1)));
     }
@@ -273,7 +273,7 @@ fn a_bad_certificate_does_not_hide_the_good_ones() {
     }));
     let proposals: Vec<_> = (1..=2).map(|tag| world.cluster.proposal(tag)).collect();
     for (number, proposal) in (1..).zip(&proposals) {
-        // Prepared everywhere: whose certificates count is shown in `leaving`.
+        // Prepared everywhere: whose certificates count is shown in `pending_view`.
         for to in 1..4 {
             let message = world.cluster.pre_prepare(number, proposal.clone());
             world.inject(0, to, &message);
@@ -292,7 +292,7 @@ fn a_bad_certificate_does_not_hide_the_good_ones() {
     world.run_for(3 * T / 2);
     for i in [1, 2] {
         let node = &world.nodes[i];
-        let flawed = Fault::FlawedViewChange { view: View(1) };
+        let flawed = Offence::FlawedViewChange { view: View(1) };
         assert!(node.blames.iter().any(|blame| blame.what == flawed));
         assert_eq!(node.views, [View(1)]);
         let proposed = node
@@ -310,7 +310,7 @@ fn gaps_are_filled_with_null_requests() {
     let proposal = world.cluster.proposal(7);
     replaced_after_preparing(&mut world, 1..4, (3, &proposal));
     let decided = &world.nodes[2].decided;
-    let null = bezant_bft::seal::CheckedProposal::null().digest();
+    let null = bezant_bft::verification::CheckedProposal::null().digest();
     assert_eq!((decided[&SeqNo(1)], decided[&SeqNo(2)]), (null, null));
     assert_eq!(decided[&SeqNo(3)], digest_of(&proposal));
 }
@@ -387,7 +387,7 @@ fn views_that_decide_nothing_get_longer() {
     ask(&mut world, 1..=1);
     world.run_for(20 * T);
     for node in &world.nodes {
-        // After 1, 2, 4, 8 and so on times the patience, and not after each.
+        // After 1, 2, 4, 8 and so on times the view-change timeout, and not after each.
         assert!((3..=5).contains(&node.views.len()), "{:?}", node.views);
     }
     world.swallow = None;

@@ -7,9 +7,9 @@ use bezant_bft::{
     effects::Effect,
     ids::{ClusterId, Digest, Epoch, Incarnation, ReplicaId, SeqNo, View},
     message::{PeerMessage, PrePrepare, Signed, Vote},
-    misbehaviour::Fault,
+    misbehaviour::Offence,
     replica::Tuning,
-    seal::{Batch, Sealed},
+    verification::{Batch, Unverified},
 };
 
 use crate::common::{
@@ -102,7 +102,7 @@ impl Phase {
     }
 }
 
-fn blamed(effects: &[Effect], who: u8, what: &Fault) {
+fn blamed(effects: &[Effect], who: u8, what: &Offence) {
     assert_eq!(blames(effects), [(Some(who), what)]);
 }
 
@@ -162,7 +162,7 @@ fn votes_for_another_place_do_not_count_and_are_blamed() {
     let good = vote(2, 1, digest_of(&cluster.proposal(1)));
     let is = Epoch(0);
     for phase in Phase::BOTH {
-        for (wrong, fault) in [
+        for (wrong, offence) in [
             (
                 Vote {
                     view: View(1),
@@ -176,26 +176,26 @@ fn votes_for_another_place_do_not_count_and_are_blamed() {
                     epoch: Epoch(1),
                     ..good
                 },
-                Some(Fault::WrongEpoch { said: Epoch(1), is }),
+                Some(Offence::WrongEpoch { said: Epoch(1), is }),
             ),
             (
                 Vote {
                     incarnation: Incarnation(1),
                     ..good
                 },
-                // It may be of a life that this replica has not heard of.
+                // It may be of an incarnation that this replica has not heard of.
                 None,
             ),
             (
                 Vote {
-                    number: SeqNo(2),
+                    seq_no: SeqNo(2),
                     ..good
                 },
                 None,
             ),
             (
                 Vote {
-                    number: SeqNo(0),
+                    seq_no: SeqNo(0),
                     ..good
                 },
                 None,
@@ -203,8 +203,8 @@ fn votes_for_another_place_do_not_count_and_are_blamed() {
         ] {
             let message = phase.message(cluster.sign(2, wrong, phase.domain()));
             let heard = phase.counts_for_nothing(&[(2, message)]);
-            match fault {
-                Some(fault) => blamed(&heard, 2, &fault),
+            match offence {
+                Some(offence) => blamed(&heard, 2, &offence),
                 None => assert!(blames(&heard).is_empty()),
             }
         }
@@ -219,17 +219,17 @@ fn strangers_and_borrowed_links_do_not_count() {
         let stranger = cluster.sign(2, vote(7, 1, digest), phase.domain());
         let as_replica = ReplicaId(7);
         let heard = phase.counts_for_nothing(&[(2, phase.message(stranger))]);
-        blamed(&heard, 2, &Fault::SpokeForAnother { as_replica });
+        blamed(&heard, 2, &Offence::SpokeForAnother { as_replica });
         // A link that claims to be the stranger's would be a bug of the driver; believe it not.
         let heard = phase.counts_for_nothing(&[(7, phase.message(stranger))]);
-        blamed(&heard, 7, &Fault::NotAMember);
+        blamed(&heard, 7, &Offence::NotAMember);
         // A good vote, played by another replica than its signer.
         let good = cluster.sign(2, vote(2, 1, digest), phase.domain());
         let heard = phase.counts_for_nothing(&[(3, phase.message(good))]);
         blamed(
             &heard,
             3,
-            &Fault::SpokeForAnother {
+            &Offence::SpokeForAnother {
                 as_replica: ReplicaId(2),
             },
         );
@@ -244,7 +244,7 @@ fn a_prepare_counts_only_with_its_own_signature() {
     let key: &SigningKey = &cluster.keys[2];
     let elsewhere = Signed::new(good, Domain::Prepare, &ClusterId([8; 32]), key);
     let other = Vote {
-        number: SeqNo(2),
+        seq_no: SeqNo(2),
         ..good
     };
     let moved = Signed {
@@ -259,16 +259,16 @@ fn a_prepare_counts_only_with_its_own_signature() {
         moved,
     ] {
         let heard = Phase::Prepare.counts_for_nothing(&[(2, PeerMessage::Prepare(forged))]);
-        blamed(&heard, 2, &Fault::BadSignature);
+        blamed(&heard, 2, &Offence::BadSignature);
     }
 }
 
 #[test]
 fn a_checkpoint_vote_counts_only_with_its_own_signature() {
     let mut single = Single::new(1);
-    for number in 1..=4 {
-        single.decide(number);
-        single.executed(number, (number == 4).then_some(Digest([1; 32])));
+    for seq_no in 1..=4 {
+        single.decide(seq_no);
+        single.executed(seq_no, (seq_no == 4).then_some(Digest([1; 32])));
     }
     let good = single.cluster.checkpoint(2, 4, Digest([1; 32]));
     single.hear(2, &good);
@@ -278,7 +278,7 @@ fn a_checkpoint_vote_counts_only_with_its_own_signature() {
     };
     forged.body.digest = Digest([1; 32]);
     let out = single.hear(3, &PeerMessage::Checkpoint(forged));
-    blamed(&out, 3, &Fault::BadSignature);
+    blamed(&out, 3, &Offence::BadSignature);
     assert_eq!(single.replica.stable(), SeqNo(0));
     // The signer counts and not the link: the passed-on vote of replica 2 is known already.
     single.hear(3, &good);
@@ -317,7 +317,7 @@ fn a_pre_prepare_that_is_not_sound_is_not_voted_for() {
         };
         message.vote = cluster.sign(0, body, Domain::PrePrepare);
     });
-    let life = pre_prepare(&single, 0, |message| {
+    let nonce = pre_prepare(&single, 0, |message| {
         let body = Vote {
             incarnation: Incarnation(3),
             ..message.vote.body
@@ -334,24 +334,24 @@ fn a_pre_prepare_that_is_not_sound_is_not_voted_for() {
     });
     let emptied = pre_prepare(&single, 0, |message| message.proposal.requests.clear());
     let shifted = pre_prepare(&single, 0, |message| message.proposal.time.0 += 1);
-    let wrong_epoch = Fault::WrongEpoch {
+    let wrong_epoch = Offence::WrongEpoch {
         said: Epoch(3),
         is: Epoch(0),
     };
-    for (message, fault) in [
-        (not_primary, Fault::NotThePrimary { view: View(0) }),
-        (other_key, Fault::BadSignature),
-        (other_domain, Fault::BadSignature),
+    for (message, offence) in [
+        (not_primary, Offence::NotThePrimary { view: View(0) }),
+        (other_key, Offence::BadSignature),
+        (other_domain, Offence::BadSignature),
         (epoch, wrong_epoch),
-        (emptied, Fault::DigestMismatch { number: SeqNo(1) }),
-        (shifted, Fault::DigestMismatch { number: SeqNo(1) }),
+        (emptied, Offence::DigestMismatch { seq_no: SeqNo(1) }),
+        (shifted, Offence::DigestMismatch { seq_no: SeqNo(1) }),
     ] {
         let out = single.hear(0, &message);
         assert_eq!(prepares(&out), 0);
-        assert_eq!(blames(&out), [(Some(0), &fault)]);
+        assert_eq!(blames(&out), [(Some(0), &offence)]);
     }
-    let late = single.hear(0, &life);
-    assert!(late.is_empty(), "of a life not heard of: {late:?}");
+    let late = single.hear(0, &nonce);
+    assert!(late.is_empty(), "of an incarnation not heard of: {late:?}");
     let held = single.hear(0, &view);
     assert!(held.is_empty(), "it may belong to a view to come: {held:?}");
     let good = pre_prepare(&single, 0, |_| ());
@@ -373,7 +373,7 @@ fn one_forged_request_spoils_its_proposal() {
         let message = single.cluster.pre_prepare(1, proposal);
         let out = single.hear(0, &message);
         assert_eq!(prepares(&out), 0);
-        blamed(&out, 0, &Fault::BadSignature);
+        blamed(&out, 0, &Offence::BadSignature);
         assert_eq!(single.replica.pooled(), 0);
     }
 }
@@ -415,11 +415,12 @@ fn a_batch_judges_each_message_for_itself() {
     misshapen
         .requests
         .push(cluster.request(&crate::common::client(1), 4, &[0; 300_000]));
-    let sealed = |from: u8, message: &PeerMessage| {
-        Sealed::from_replica(ReplicaId(from), &encode(message)).unwrap()
+    let unverified = |from: u8, message: &PeerMessage| {
+        Unverified::from_replica(ReplicaId(from), &encode(message)).unwrap()
     };
     let mut batch = Batch::new(&cluster.keyring);
-    let mut add = |from, message: &PeerMessage| batch.add(sealed(from, message), |_| None).is_ok();
+    let mut add =
+        |from, message: &PeerMessage| batch.add(unverified(from, message), |_| None).is_ok();
     assert!(add(2, &cluster.prepare(2, 1, digest)));
     assert!(add(0, &cluster.pre_prepare(1, forged)));
     assert!(add(0, &cluster.pre_prepare(1, misshapen)));

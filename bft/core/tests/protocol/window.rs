@@ -5,7 +5,7 @@ use bezant_bft::{
     ids::{Digest, ReplicaId, SeqNo},
     invariants::Violation,
     limits,
-    misbehaviour::Fault,
+    misbehaviour::Offence,
     replica::Tuning,
     service::Service,
 };
@@ -23,9 +23,9 @@ const WINDOW: u64 = INTERVAL * limits::WATERMARK_INTERVALS;
 /// Numbers up to the first checkpoint are decided and executed.
 fn at_checkpoint() -> Single {
     let mut single = Single::new(1);
-    for number in 1..=INTERVAL {
-        single.decide(number);
-        single.executed(number, (number == INTERVAL).then_some(STATE));
+    for seq_no in 1..=INTERVAL {
+        single.decide(seq_no);
+        single.executed(seq_no, (seq_no == INTERVAL).then_some(STATE));
     }
     single
 }
@@ -57,16 +57,16 @@ fn a_checkpoint_is_stable_only_where_it_was_reached() {
         hear_checkpoint(&mut single, by, INTERVAL, STATE);
     }
     assert_eq!(single.replica.stable(), SeqNo(0));
-    for number in 1..=INTERVAL {
-        single.decide(number);
-        single.executed(number, (number == INTERVAL).then_some(STATE));
+    for seq_no in 1..=INTERVAL {
+        single.decide(seq_no);
+        single.executed(seq_no, (seq_no == INTERVAL).then_some(STATE));
     }
     assert_eq!(single.replica.stable(), SeqNo(INTERVAL));
 }
 
 /// Anybody may pass a vote on, so a replica that restarted below it hears its own again.
 #[test]
-fn an_own_vote_of_an_earlier_life_settles_nothing() {
+fn an_own_vote_of_an_earlier_incarnation_settles_nothing() {
     let mut single = Single::new(1);
     let own = single.cluster.checkpoint(1, INTERVAL, STATE);
     let mut out = single.hear(0, &own);
@@ -80,9 +80,9 @@ fn an_own_vote_of_an_earlier_life_settles_nothing() {
 #[test]
 fn votes_on_no_checkpoint_are_not_kept() {
     let mut single = Single::new(1);
-    for number in [1, INTERVAL + 1, 2 * WINDOW + INTERVAL, u64::MAX] {
+    for seq_no in [1, INTERVAL + 1, 2 * WINDOW + INTERVAL, u64::MAX] {
         for by in [0, 2, 3] {
-            assert!(hear_checkpoint(&mut single, by, number, STATE).is_empty());
+            assert!(hear_checkpoint(&mut single, by, seq_no, STATE).is_empty());
         }
     }
     assert_eq!(single.replica.stable(), SeqNo(0));
@@ -122,32 +122,32 @@ fn a_primary_ahead_of_the_watermark_is_held() {
 fn messages_far_ahead_are_not_held() {
     let mut single = Single::new(1);
     let hold = 2 * WINDOW;
-    for number in [hold + 1, u64::MAX] {
+    for seq_no in [hold + 1, u64::MAX] {
         let digest = Digest([3; 32]);
-        let fault = Fault::BeyondWindow {
-            number: SeqNo(number),
+        let offence = Offence::BeyondWindow {
+            seq_no: SeqNo(seq_no),
             high: SeqNo(hold),
         };
         for message in [
             single
                 .cluster
-                .pre_prepare(number, single.cluster.proposal(1)),
-            single.cluster.prepare(0, number, digest),
-            single.cluster.commit(0, number, digest),
+                .pre_prepare(seq_no, single.cluster.proposal(1)),
+            single.cluster.prepare(0, seq_no, digest),
+            single.cluster.commit(0, seq_no, digest),
         ] {
-            let sealed = bezant_bft::seal::Sealed::from_replica(
+            let unverified = bezant_bft::verification::Unverified::from_replica(
                 ReplicaId(0),
                 &bezant_bft::codec::encode(&message),
             );
-            let wanted = single.replica.wants(&sealed.unwrap());
+            let wanted = single.replica.wants(&unverified.unwrap());
             let out = single.hear(0, &message);
             match message {
                 bezant_bft::message::PeerMessage::Prepare(_) => {
                     assert!(!wanted && sent(&out).is_empty())
                 }
-                _ => assert_eq!(blames(&out), [(Some(0), &fault)]),
+                _ => assert_eq!(blames(&out), [(Some(0), &offence)]),
             }
-            assert!(single.replica.slot(SeqNo(number)).is_none());
+            assert!(single.replica.slot(SeqNo(seq_no)).is_none());
         }
     }
 }
@@ -157,15 +157,15 @@ fn messages_far_ahead_are_not_held() {
 #[test]
 fn a_replica_may_execute_beyond_its_own_window() {
     let mut single = Single::new(1);
-    for number in 1..=WINDOW + INTERVAL {
-        let out = single.decide(number);
-        assert_eq!(executes(&out), [number]);
+    for seq_no in 1..=WINDOW + INTERVAL {
+        let out = single.decide(seq_no);
+        assert_eq!(executes(&out), [seq_no]);
         assert_eq!(
             prepares(&out),
-            usize::from(number <= WINDOW),
+            usize::from(seq_no <= WINDOW),
             "no votes beyond the window"
         );
-        let out = single.executed(number, number.is_multiple_of(INTERVAL).then_some(STATE));
+        let out = single.executed(seq_no, seq_no.is_multiple_of(INTERVAL).then_some(STATE));
         assert!(
             !out.iter().any(|effect| matches!(effect, Effect::Halt(_))),
             "{out:?}"
@@ -208,11 +208,14 @@ fn a_diverged_replica_halts() {
             single.executed(INTERVAL, None);
             single.now_us += 20_000_000;
             let (number, state) = (SeqNo(INTERVAL), wrong);
-            out = single.step(Input::CheckpointSaved { number, state });
+            out = single.step(Input::CheckpointSaved {
+                seq_no: number,
+                state,
+            });
         }
         let [
             Effect::Halt(Violation::Diverged {
-                number: SeqNo(INTERVAL),
+                seq_no: SeqNo(INTERVAL),
                 own,
                 agreed,
             }),
@@ -295,7 +298,13 @@ fn without_a_quorum_of_equal_states_all_stop() {
     world.run_for(3_000_000);
     let (number, most) = (SeqNo(INTERVAL), 2);
     for node in &world.nodes {
-        assert_eq!(node.halted, Some(Violation::Split { number, most }));
+        assert_eq!(
+            node.halted,
+            Some(Violation::Split {
+                seq_no: number,
+                most
+            })
+        );
         assert!(node.replica.executed() < SeqNo(WINDOW));
     }
 }
@@ -304,9 +313,9 @@ fn without_a_quorum_of_equal_states_all_stop() {
 #[test]
 fn wrong_states_of_few_split_nobody() {
     let mut single = Single::with(7, 1, INTERVAL, Tuning::default());
-    for number in 1..=INTERVAL {
-        single.decide(number);
-        single.executed(number, (number == INTERVAL).then_some(STATE));
+    for seq_no in 1..=INTERVAL {
+        single.decide(seq_no);
+        single.executed(seq_no, (seq_no == INTERVAL).then_some(STATE));
     }
     for (by, state) in [
         (5, Digest([5; 32])),

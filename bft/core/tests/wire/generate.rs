@@ -3,8 +3,8 @@
 use bezant_bft::{
     crypto::Signature,
     ids::{
-        ClientId, Digest, Epoch, Incarnation, Life, OrderedTime, ReplicaId, RequestNumber, SeqNo,
-        SessionId, View,
+        ClientId, Digest, Epoch, Incarnation, IncarnationNonce, OrderedTime, ReplicaId,
+        RequestNumber, SeqNo, SessionId, View,
     },
     message::{
         AskProposals, AskState, Attach, CheckpointVote, ClientMessage, Content, Decided, NewView,
@@ -55,23 +55,23 @@ pub(crate) fn vote() -> impl Strategy<Value = Vote> {
         number(),
         digest(),
     )
-        .prop_map(|(epoch, replica, incarnation, view, number, digest)| Vote {
+        .prop_map(|(epoch, replica, incarnation, view, seq_no, digest)| Vote {
             epoch: Epoch(epoch),
             replica: ReplicaId(replica),
             incarnation: Incarnation(incarnation),
             view: View(view),
-            number: SeqNo(number),
+            seq_no: SeqNo(seq_no),
             digest,
         })
 }
 
 pub(crate) fn checkpoint() -> impl Strategy<Value = CheckpointVote> {
     (number(), any::<u8>(), number(), number(), digest()).prop_map(
-        |(epoch, replica, incarnation, number, digest)| CheckpointVote {
+        |(epoch, replica, incarnation, seq_no, digest)| CheckpointVote {
             epoch: Epoch(epoch),
             replica: ReplicaId(replica),
             incarnation: Incarnation(incarnation),
-            number: SeqNo(number),
+            seq_no: SeqNo(seq_no),
             digest,
         },
     )
@@ -105,17 +105,17 @@ pub(crate) fn pre_prepare() -> impl Strategy<Value = PrePrepare> {
     })
 }
 
-pub(crate) fn life() -> impl Strategy<Value = Life> {
-    any::<[u8; 32]>().prop_map(Life)
+pub(crate) fn nonce() -> impl Strategy<Value = IncarnationNonce> {
+    any::<[u8; 32]>().prop_map(IncarnationNonce)
 }
 
 pub(crate) fn rejoin() -> impl Strategy<Value = Rejoin> {
-    (number(), any::<u8>(), number(), life()).prop_map(|(epoch, replica, incarnation, life)| {
+    (number(), any::<u8>(), number(), nonce()).prop_map(|(epoch, replica, incarnation, nonce)| {
         Rejoin {
             epoch: Epoch(epoch),
             replica: ReplicaId(replica),
             incarnation: Incarnation(incarnation),
-            life,
+            nonce,
         }
     })
 }
@@ -134,13 +134,11 @@ fn status() -> impl Strategy<Value = Status> {
 }
 
 fn reply() -> impl Strategy<Value = Reply> {
-    (number(), number(), number(), bytes(40)).prop_map(|(session, number, position, result)| {
-        Reply {
-            session: SessionId(session),
-            number: RequestNumber(number),
-            position: SeqNo(position),
-            result,
-        }
+    (number(), number(), number(), bytes(40)).prop_map(|(session, number, seq_no, result)| Reply {
+        session: SessionId(session),
+        number: RequestNumber(number),
+        seq_no: SeqNo(seq_no),
+        result,
     })
 }
 
@@ -204,23 +202,23 @@ fn help() -> impl Strategy<Value = PeerMessage> {
     let wanted = vec((number().prop_map(SeqNo), digest()), 0..4);
     let part = (number(), number(), number(), bytes(40));
     prop_oneof![
-        decided.prop_map(|(number, proposal, commits)| PeerMessage::Decided(Decided {
-            number: SeqNo(number),
+        decided.prop_map(|(seq_no, proposal, commits)| PeerMessage::Decided(Decided {
+            seq_no: SeqNo(seq_no),
             proposal,
             commits,
         })),
         wanted.prop_map(|wanted| PeerMessage::AskProposals(AskProposals { wanted })),
-        (number(), proposal()).prop_map(|(number, proposal)| PeerMessage::Content(Content {
-            number: SeqNo(number),
+        (number(), proposal()).prop_map(|(seq_no, proposal)| PeerMessage::Content(Content {
+            seq_no: SeqNo(seq_no),
             proposal,
         })),
-        (number(), number()).prop_map(|(number, offset)| PeerMessage::AskState(AskState {
-            number: SeqNo(number),
+        (number(), number()).prop_map(|(seq_no, offset)| PeerMessage::AskState(AskState {
+            seq_no: SeqNo(seq_no),
             offset,
         })),
         part.prop_map(
-            |(number, total, offset, bytes)| PeerMessage::State(StatePart {
-                number: SeqNo(number),
+            |(seq_no, total, offset, bytes)| PeerMessage::State(StatePart {
+                seq_no: SeqNo(seq_no),
                 total,
                 offset,
                 bytes,

@@ -8,9 +8,9 @@ use bezant_bft::{
     keyring::Keyring,
     limits,
     message::PeerMessage,
-    misbehaviour::Fault,
+    misbehaviour::Offence,
     replica::{Replica, Tuning},
-    seal::{Batch, Sealed},
+    verification::{Batch, Unverified},
 };
 use proptest::{collection::vec, prelude::*};
 
@@ -36,11 +36,11 @@ fn hear(replica: &mut Replica, from: u8, bytes: &[u8]) -> Effects {
     let mut out = Effects::new();
     let keyring = replica.keyring().clone();
     let mut batch = Batch::new(&keyring);
-    let sealed = Sealed::from_replica(ReplicaId(from), bytes).and_then(|sealed| {
-        let _screened = replica.wants(&sealed);
-        batch.add(sealed, |digest| replica.known_request(digest))
+    let unverified = Unverified::from_replica(ReplicaId(from), bytes).and_then(|unverified| {
+        let _screened = replica.wants(&unverified);
+        batch.add(unverified, |digest| replica.known_request(digest))
     });
-    out.extend(sealed.err().map(Effect::Blame));
+    out.extend(unverified.err().map(Effect::Blame));
     let clock = Clock {
         monotonic: Instant(1),
         wall: OrderedTime(1),
@@ -116,15 +116,15 @@ fn a_frame_that_is_too_large_is_not_decoded() {
         limits::MAX_PEER_MESSAGE_BYTES,
         limits::MAX_PEER_MESSAGE_BYTES + 1,
     ] {
-        let refused = Sealed::from_replica(ReplicaId(2), &vec![0; bytes]).unwrap_err();
+        let refused = Unverified::from_replica(ReplicaId(2), &vec![0; bytes]).unwrap_err();
         assert_eq!(refused.who, Source::Replica(ReplicaId(2)));
-        let oversized = refused.what == Fault::Oversized { bytes };
+        let oversized = refused.what == Offence::Oversized { bytes };
         assert_eq!(oversized, bytes > limits::MAX_PEER_MESSAGE_BYTES);
     }
 }
 
 /// The kinds of peer messages that nobody but a replica may send cannot come from a client:
-/// its door takes a request and nothing else.
+/// its admission takes a request and nothing else.
 #[test]
 fn a_client_is_heard_with_requests_only() {
     let key = SigningKey::from_seed([9; 32]);
@@ -136,7 +136,7 @@ fn a_client_is_heard_with_requests_only() {
         op: bytes::Bytes::from_static(b"op"),
     };
     let signed = request.sign(&ClusterId([7; 32]), &key);
-    let sealed = Sealed::from_client(key.client(), signed.clone());
-    assert_eq!(sealed.source(), Source::Client(key.client()));
-    assert_eq!(sealed.peek(), &PeerMessage::Forward(signed));
+    let unverified = Unverified::from_client(key.client(), signed.clone());
+    assert_eq!(unverified.source(), Source::Client(key.client()));
+    assert_eq!(unverified.peek(), &PeerMessage::Forward(signed));
 }

@@ -3,14 +3,14 @@
 use bezant_bft::{
     codec::{DecodeError, encode},
     effects::Record,
-    ids::Life,
+    ids::IncarnationNonce,
     message::{CheckpointVote, NewView, PrePrepare, Signed, ViewChange, Vote, proposal_digest},
-    record::{Lifetime, RecordError, Standing},
+    record::{Lifetime, RecordError, RecordKind},
 };
 use proptest::{collection::vec, prelude::*};
 use serde::Serialize;
 
-use crate::generate::{checkpoint, life, new_view, pre_prepare, signed, view_change, vote};
+use crate::generate::{checkpoint, new_view, nonce, pre_prepare, signed, view_change, vote};
 
 /// Records as plain messages; the order of the variants is the format of journals.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -24,7 +24,7 @@ enum Plain {
     Stable(Vec<Signed<CheckpointVote>>),
     ViewChange(Signed<ViewChange>),
     NewView(Signed<NewView>),
-    Life(Life),
+    IncarnationNonce(IncarnationNonce),
 }
 
 /// What the record holds, taken out of it again.
@@ -44,7 +44,7 @@ fn plain(record: &Record) -> Plain {
         Record::Stable(votes) => Plain::Stable(votes.clone()),
         Record::ViewChange(signed) => Plain::ViewChange(signed.clone()),
         Record::NewView(signed) => Plain::NewView(signed.clone()),
-        Record::Life(life) => Plain::Life(*life),
+        Record::IncarnationNonce(nonce) => Plain::IncarnationNonce(*nonce),
     }
 }
 
@@ -69,7 +69,7 @@ fn record() -> impl Strategy<Value = Plain> {
         vec(signed(checkpoint()), 0..4).prop_map(Plain::Stable),
         signed(view_change()).prop_map(Plain::ViewChange),
         signed(new_view()).prop_map(Plain::NewView),
-        life().prop_map(Plain::Life),
+        nonce().prop_map(Plain::IncarnationNonce),
     ]
 }
 
@@ -109,9 +109,9 @@ proptest! {
     fn a_proposal_that_was_not_voted_for_is_no_record(message in honest(), at in 0_usize..32) {
         let mut other = message;
         other.vote.body.digest.0[at] ^= 1;
-        let number = other.vote.body.number;
+        let seq_no = other.vote.body.seq_no;
         let error = Record::decode(&encode(&Plain::PrePrepare(other))).unwrap_err();
-        prop_assert_eq!(error, RecordError::DigestMismatch { number });
+        prop_assert_eq!(error, RecordError::DigestMismatch { seq_no });
     }
 
     /// Votes are garbage with their number; so is the news of a stable checkpoint. What says
@@ -119,15 +119,15 @@ proptest! {
     #[test]
     fn a_record_lives_as_long_as_its_number(written in record()) {
         let lifetime = match &written {
-            Plain::PrePrepare(message) => Lifetime::Number(message.vote.body.number),
-            Plain::Prepare(vote) | Plain::Commit { vote, .. } => Lifetime::Number(vote.body.number),
+            Plain::PrePrepare(message) => Lifetime::Number(message.vote.body.seq_no),
+            Plain::Prepare(vote) | Plain::Commit { vote, .. } => Lifetime::Number(vote.body.seq_no),
             Plain::Stable(votes) => {
-                let number = votes.first().map(|vote| vote.body.number);
-                Lifetime::Number(number.unwrap_or_default())
+                let seq_no = votes.first().map(|vote| vote.body.seq_no);
+                Lifetime::Number(seq_no.unwrap_or_default())
             }
-            Plain::ViewChange(_) => Lifetime::Latest(Standing::Left),
-            Plain::NewView(_) => Lifetime::Latest(Standing::Entered),
-            Plain::Life(_) => Lifetime::Latest(Standing::Alive),
+            Plain::ViewChange(_) => Lifetime::Latest(RecordKind::Left),
+            Plain::NewView(_) => Lifetime::Latest(RecordKind::Entered),
+            Plain::IncarnationNonce(_) => Lifetime::Latest(RecordKind::Alive),
         };
         let read = Record::decode(&encode(&written)).unwrap();
         prop_assert_eq!(read.lifetime(), lifetime);

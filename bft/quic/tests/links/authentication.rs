@@ -13,17 +13,17 @@ use bytes::Bytes;
 async fn both_ends_know_who_the_other_is_and_frames_flow_both_ways() {
     let (mut server, at_server, mut client, at_client) = pair().await;
     client
-        .fabric
+        .endpoint
         .send(at_client, Bytes::from_static(b"question"))
         .unwrap();
     assert_eq!(server.frame(at_server).await, "question");
     server
-        .fabric
+        .endpoint
         .send(at_server, Bytes::from_static(b"answer"))
         .unwrap();
     assert_eq!(client.frame(at_client).await, "answer");
     client
-        .fabric
+        .endpoint
         .send_replica(ReplicaId(0), Bytes::from_static(b"thanks"))
         .unwrap();
     assert_eq!(server.frame(at_server).await, "thanks");
@@ -42,9 +42,9 @@ async fn replicas_link_once_per_pair() {
         for other in others {
             let peer = Peer::Replica(ReplicaId(other));
             let link = node.up(peer).await;
-            assert_eq!(node.fabric.link_of(ReplicaId(other)), Some(link));
+            assert_eq!(node.endpoint.link_of(ReplicaId(other)), Some(link));
         }
-        assert_eq!(node.fabric.stats().replica_links, 2);
+        assert_eq!(node.endpoint.stats().replica_links, 2);
     }
 }
 
@@ -170,7 +170,7 @@ async fn showing_a_key_without_owning_it_fails_in_the_handshake() {
     }
     let refusal = server.refused().await;
     assert!(matches!(refusal, Refusal::Handshake(_)), "{refusal}");
-    assert_eq!(server.fabric.stats().client_links, 0);
+    assert_eq!(server.endpoint.stats().client_links, 0);
 }
 
 #[tokio::test]
@@ -221,13 +221,13 @@ async fn a_configuration_that_contradicts_itself_does_not_bind() {
     let mut twice = replica_config(0, &[]);
     twice.replicas[2].key = twice.replicas[1].key;
     for config in [stranger, as_client, twice] {
-        let error = bezant_quic::Fabric::bind(config, any_port()).unwrap_err();
+        let error = bezant_quic::Endpoint::bind(config, any_port()).unwrap_err();
         assert!(
             matches!(error, bezant_quic::BindError::Config(_)),
             "{error}"
         );
     }
-    let error = bezant_quic::Fabric::bind(replica_config(0, &[]), None).unwrap_err();
+    let error = bezant_quic::Endpoint::bind(replica_config(0, &[]), None).unwrap_err();
     assert!(
         matches!(error, bezant_quic::BindError::Config(_)),
         "{error}"
@@ -236,7 +236,7 @@ async fn a_configuration_that_contradicts_itself_does_not_bind() {
 
 #[test]
 fn binding_outside_a_runtime_is_a_typed_error() {
-    let error = bezant_quic::Fabric::bind(replica_config(0, &[]), any_port()).unwrap_err();
+    let error = bezant_quic::Endpoint::bind(replica_config(0, &[]), any_port()).unwrap_err();
     assert!(matches!(error, bezant_quic::BindError::NoRuntime));
 }
 
@@ -244,7 +244,7 @@ fn binding_outside_a_runtime_is_a_typed_error() {
 async fn a_port_in_use_is_a_typed_error_that_names_it() {
     let taken = Node::replica(0, &[]);
     let error =
-        bezant_quic::Fabric::bind(replica_config(1, &[]), Some(taken.address())).unwrap_err();
+        bezant_quic::Endpoint::bind(replica_config(1, &[]), Some(taken.address())).unwrap_err();
     assert!(
         matches!(error, bezant_quic::BindError::AddressInUse { address } if address == taken.address())
     );

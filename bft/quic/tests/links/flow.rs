@@ -36,7 +36,10 @@ impl Marker {
 
     async fn pass(&mut self, server: &Node) {
         let marker = Bytes::from_static(b"marker");
-        server.fabric.send(self.at_server, marker.clone()).unwrap();
+        server
+            .endpoint
+            .send(self.at_server, marker.clone())
+            .unwrap();
         assert_eq!(self.client.frame(self.at_client).await, marker);
     }
 }
@@ -49,7 +52,7 @@ async fn frames_of_all_sizes_arrive_whole_and_in_order() {
         for (index, size) in sizes.iter().enumerate() {
             let number = round * 100 + u32::try_from(index).unwrap();
             client
-                .fabric
+                .endpoint
                 .send(at_client, numbered(number, *size))
                 .unwrap();
         }
@@ -64,11 +67,11 @@ async fn frames_of_all_sizes_arrive_whole_and_in_order() {
 async fn the_largest_frames_pass_and_larger_ones_are_refused_at_the_sender() {
     let (mut server, at_server, client, at_client) = pair().await;
     let largest = numbered(1, MAX_CLIENT_FRAME_BYTES);
-    client.fabric.send(at_client, largest.clone()).unwrap();
+    client.endpoint.send(at_client, largest.clone()).unwrap();
     assert_eq!(server.frame(at_server).await, largest);
     assert_eq!(
         client
-            .fabric
+            .endpoint
             .send(at_client, numbered(1, MAX_CLIENT_FRAME_BYTES + 1)),
         Err(SendError::TooLarge {
             bytes: MAX_CLIENT_FRAME_BYTES + 1,
@@ -79,21 +82,21 @@ async fn the_largest_frames_pass_and_larger_ones_are_refused_at_the_sender() {
     let up = higher.up(Peer::Replica(ReplicaId(0))).await;
     let down = server.up(Peer::Replica(ReplicaId(1))).await;
     let largest = numbered(2, MAX_FRAME_BYTES);
-    server.fabric.send(down, largest.clone()).unwrap();
+    server.endpoint.send(down, largest.clone()).unwrap();
     assert_eq!(higher.frame(up).await, largest);
 }
 
 #[tokio::test]
 async fn frames_of_one_turn_go_out_in_few_datagrams_and_come_in_together() {
     let (mut server, at_server, client, at_client) = pair().await;
-    let before = client.fabric.links()[0].datagrams_sent;
+    let before = client.endpoint.links()[0].datagrams_sent;
     for number in 0..100 {
         client
-            .fabric
+            .endpoint
             .send(at_client, numbered(number, 100))
             .unwrap();
     }
-    assert_eq!(client.fabric.queued(at_client).unwrap().frames, 100);
+    assert_eq!(client.endpoint.queued(at_client).unwrap().frames, 100);
     let mut largest = 0;
     let mut received = 0;
     let mut events = Vec::new();
@@ -107,7 +110,7 @@ async fn frames_of_one_turn_go_out_in_few_datagrams_and_come_in_together() {
         largest = largest.max(taken);
         received += taken;
     }
-    let datagrams = client.fabric.links()[0].datagrams_sent - before;
+    let datagrams = client.endpoint.links()[0].datagrams_sent - before;
     // 10 400 bytes are eight full datagrams; some are left over for path probing and acks.
     assert!(datagrams <= 20, "{datagrams} datagrams");
     assert!(largest >= 10, "at most {largest} frames at a time");
@@ -125,7 +128,7 @@ async fn a_reader_that_does_not_drain_makes_send_say_full_and_memory_stays_bound
     let mut idle_rounds = 0;
     while idle_rounds < 50 {
         assert!(tokio::time::Instant::now() < deadline);
-        match client.fabric.send(at_client, frame.clone()) {
+        match client.endpoint.send(at_client, frame.clone()) {
             Ok(()) => {
                 accepted += 1;
                 idle_rounds = 0;
@@ -144,14 +147,14 @@ async fn a_reader_that_does_not_drain_makes_send_say_full_and_memory_stays_bound
     assert!(accepted * 10_000 <= bound, "{accepted} frames under way");
     let inbox = server.inbox.depth();
     assert!(inbox.bytes <= limits.inbox_bytes, "{inbox:?}");
-    assert!(client.fabric.queued(at_client).unwrap().bytes <= limits.outbound_bytes);
-    assert!(client.fabric.stats().send_full > 0);
+    assert!(client.endpoint.queued(at_client).unwrap().bytes <= limits.outbound_bytes);
+    assert!(client.endpoint.stats().send_full > 0);
     // Once somebody reads again, all of it arrives.
     for _ in 0..accepted {
         assert_eq!(server.frame(at_server).await, frame);
     }
     until("room again", || {
-        client.fabric.send(at_client, frame.clone()).is_ok()
+        client.endpoint.send(at_client, frame.clone()).is_ok()
     })
     .await;
 }
@@ -170,7 +173,7 @@ async fn a_peer_that_takes_nothing_cannot_make_the_queue_grow() {
     let mut full = 0;
     let mut marker = Marker::link(&mut server).await;
     while full < 20 {
-        match server.fabric.send(link, frame.clone()) {
+        match server.endpoint.send(link, frame.clone()) {
             Ok(()) => accepted += 1,
             Err(SendError::Full) => {
                 full += 1;
@@ -208,7 +211,7 @@ async fn a_flood_of_one_client_starves_neither_replicas_nor_other_clients() {
     .await;
     // Behind it, in arrival order, come one frame of the replica and one of the calm client.
     for node in [&peer, &calm] {
-        node.fabric
+        node.endpoint
             .send_replica(ReplicaId(0), Bytes::from_static(b"now"))
             .unwrap();
     }
@@ -240,7 +243,7 @@ async fn it_also_works_on_many_threads() {
             for event in events.drain(..) {
                 if let Event::Frame { link, frame, .. } = event {
                     // A client that went away is no concern here.
-                    let _ = server.fabric.send(link, frame);
+                    let _ = server.endpoint.send(link, frame);
                 }
             }
         }
@@ -251,14 +254,14 @@ async fn it_also_works_on_many_threads() {
                 let mut client = Node::client(number, &known);
                 let link = client.up(Peer::Replica(ReplicaId(0))).await;
                 for round in 0..500_u32 {
-                    client.fabric.send(link, numbered(round, 64)).unwrap();
+                    client.endpoint.send(link, numbered(round, 64)).unwrap();
                     if round % 10 == 9 {
                         for back in round - 9..=round {
                             assert_eq!(client.frame(link).await, numbered(back, 64));
                         }
                     }
                 }
-                client.fabric.close("done").await;
+                client.endpoint.close("done").await;
             })
         })
         .collect();

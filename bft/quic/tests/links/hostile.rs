@@ -22,7 +22,7 @@ use bytes::Bytes;
 /// An honest client's frame still makes the way.
 async fn assert_serves(server: &mut Node, link: LinkId, client: &Node) {
     client
-        .fabric
+        .endpoint
         .send_replica(ReplicaId(0), Bytes::from_static(b"still there?"))
         .unwrap();
     assert_eq!(server.frame(link).await, "still there?");
@@ -105,7 +105,7 @@ async fn resetting_or_stopping_the_stream_ends_the_link() {
             // Noticed with the next write.
             until("the link to end", || {
                 server
-                    .fabric
+                    .endpoint
                     .send(link, Bytes::from_static(b"reply"))
                     .is_err()
             })
@@ -161,7 +161,7 @@ async fn a_connection_that_never_says_hello_times_out() {
         drop(streams);
     }
     until("the handshakes to be forgotten", || {
-        server.fabric.stats().handshakes == 0
+        server.endpoint.stats().handshakes == 0
     })
     .await;
 }
@@ -186,7 +186,7 @@ async fn a_handshake_that_falls_silent_times_out() {
     let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     socket.send_to(&flight, server.address()).await.unwrap();
     assert_eq!(server.refused().await, Refusal::TimedOut);
-    assert_eq!(server.fabric.stats().handshakes, 0);
+    assert_eq!(server.endpoint.stats().handshakes, 0);
 }
 
 #[tokio::test]
@@ -200,7 +200,7 @@ async fn a_flood_of_silent_handshakes_is_bounded_and_does_not_shut_out_the_hones
     let mut silent = Vec::new();
     for _ in 0..12 {
         silent.push(Raw::new(&key).connect(server.address()).await.unwrap());
-        assert!(server.fabric.stats().handshakes <= 4);
+        assert!(server.endpoint.stats().handshakes <= 4);
     }
     assert_eq!(server.refused().await, Refusal::TooManyHandshakes);
     let mut client = Node::client(1, &[(0, server.address())]);
@@ -222,7 +222,7 @@ async fn newcomers_must_prove_their_address_when_many_handshakes_are_under_way()
     let len = socket.recv(&mut answer).await.unwrap();
     assert!(len < flight.len());
     assert_eq!(answer[0] & 0xf0, 0xf0, "a Retry packet (RFC 9000 §17.2.5)");
-    assert_eq!(server.fabric.stats().handshakes, 0);
+    assert_eq!(server.endpoint.stats().handshakes, 0);
     // A real dialer follows the Retry.
     let mut client = Node::client(1, &[(0, server.address())]);
     client.up(Peer::Replica(ReplicaId(0))).await;
@@ -265,7 +265,7 @@ async fn only_one_stream_is_allowed() {
     assert_eq!(server.frame(link).await, "the one stream works");
     // What comes back over the one stream comes after leave for another, had there been any.
     server
-        .fabric
+        .endpoint
         .send(link, Bytes::from_static(b"and back"))
         .unwrap();
     let mut back = [0; 12];
@@ -306,10 +306,10 @@ async fn links_are_bounded_per_key_and_in_total() {
             }
         ));
     }
-    assert_eq!(server.fabric.stats().client_links, 2);
+    assert_eq!(server.endpoint.stats().client_links, 2);
     // A place that becomes free is taken.
     let link = server.up(Peer::Client(client_key(1).client())).await;
-    first.fabric.close("done").await;
+    first.endpoint.close("done").await;
     server.down(link).await;
     drop(same_key);
     third.up(Peer::Replica(ReplicaId(0))).await;
@@ -318,7 +318,7 @@ async fn links_are_bounded_per_key_and_in_total() {
 #[tokio::test]
 async fn a_client_that_is_disconnected_is_told_why() {
     let (mut server, link, mut client, at_client) = pair().await;
-    server.fabric.disconnect(link, "three bad signatures");
+    server.endpoint.disconnect(link, "three bad signatures");
     assert!(matches!(
         server.down(link).await,
         LinkError::LocallyClosed { reason } if reason == "three bad signatures"
@@ -344,7 +344,7 @@ async fn of_a_disconnected_flood_only_what_is_in_the_inbox_still_comes() {
         server.inbox.depth().frames == full
     })
     .await;
-    server.fabric.disconnect(link, "enough");
+    server.endpoint.disconnect(link, "enough");
     let mut frames = 0;
     server
         .wait("end of the flood", |event| {

@@ -13,7 +13,7 @@ use crate::common::{
     replica_config, replica_key, until,
 };
 use bezant_bft::ids::ReplicaId;
-use bezant_quic::{BindError, Event, Fabric, LinkError, Peer, SendError};
+use bezant_quic::{BindError, Endpoint, Event, LinkError, Peer, SendError};
 use bytes::Bytes;
 
 /// A replica on a thread and runtime of its own, so that it can crash: its socket vanishes and
@@ -69,14 +69,14 @@ async fn a_dialer_finds_a_replica_that_restarted_on_the_same_port_soon() {
     // (stateless reset), long before the idle time-out of ten seconds.
     let start = Instant::now();
     client
-        .fabric
+        .endpoint
         .send(old, Bytes::from_static(b"anybody?"))
         .unwrap();
     assert_eq!(client.down(old).await, LinkError::Reset);
     let new = client.up(peer).await;
     assert_ne!(old, new);
     assert!(start.elapsed() < Duration::from_secs(5));
-    assert_eq!(client.fabric.link_of(ReplicaId(0)), Some(new));
+    assert_eq!(client.endpoint.link_of(ReplicaId(0)), Some(new));
     drop(second);
 }
 
@@ -96,14 +96,14 @@ async fn a_replica_that_starts_late_is_found_and_failures_until_then_are_reporte
     ));
     assert_eq!(
         client
-            .fabric
+            .endpoint
             .send_replica(ReplicaId(0), Bytes::from_static(b"x")),
         Err(SendError::Down)
     );
     let mut replica = Node::bind(replica_config(0, &[]), Some(address));
     client.up(Peer::Replica(ReplicaId(0))).await;
     replica.up(Peer::Client(client_key(1).client())).await;
-    assert!(client.fabric.stats().dial_failed >= 1);
+    assert!(client.endpoint.stats().dial_failed >= 1);
 }
 
 #[tokio::test]
@@ -151,8 +151,8 @@ async fn of_two_links_of_one_replica_the_newer_stays() {
     assert_eq!(server.down(old_link).await, LinkError::Superseded);
     let (code, _) = closed_with(&old).await;
     assert_eq!(code, u64::from(bezant_quic::CloseCode::Superseded.number()));
-    assert_eq!(server.fabric.link_of(ReplicaId(2)), Some(new_link));
-    assert_eq!(server.fabric.stats().replica_links, 1);
+    assert_eq!(server.endpoint.link_of(ReplicaId(2)), Some(new_link));
+    assert_eq!(server.endpoint.stats().replica_links, 1);
     send.write_all(&framed(b"from the newer")).await.unwrap();
     assert_eq!(server.frame(new_link).await, "from the newer");
 }
@@ -162,11 +162,11 @@ async fn closing_delivers_what_is_queued_and_tells_why() {
     let (mut server, at_server, client, at_client) = pair().await;
     for number in 0..200_u32 {
         let frame = Bytes::copy_from_slice(&number.to_le_bytes().repeat(100));
-        client.fabric.send(at_client, frame).unwrap();
+        client.endpoint.send(at_client, frame).unwrap();
     }
-    client.fabric.close("maintenance at noon").await;
+    client.endpoint.close("maintenance at noon").await;
     assert_eq!(
-        client.fabric.send(at_client, Bytes::from_static(b"late")),
+        client.endpoint.send(at_client, Bytes::from_static(b"late")),
         Err(SendError::Down)
     );
     for number in 0..200_u32 {
@@ -183,7 +183,7 @@ async fn closing_delivers_what_is_queued_and_tells_why() {
 #[tokio::test]
 async fn closing_ends_the_own_inbox_after_the_last_event() {
     let (_server, _, mut client, at_client) = pair().await;
-    client.fabric.close("done").await;
+    client.endpoint.close("done").await;
     assert!(matches!(
         client.down(at_client).await,
         LinkError::LocallyClosed { .. }
@@ -196,14 +196,14 @@ async fn closing_ends_the_own_inbox_after_the_last_event() {
 async fn closing_is_not_held_up_by_a_peer_that_does_not_read() {
     let (server, _, client, at_client) = pair().await;
     while client
-        .fabric
+        .endpoint
         .send(at_client, Bytes::from(vec![1; 100_000]))
         .is_ok()
     {
         tokio::task::yield_now().await;
     }
     let start = Instant::now();
-    client.fabric.close("in a hurry").await;
+    client.endpoint.close("in a hurry").await;
     assert!(start.elapsed() < Duration::from_secs(5));
     drop(server);
 }
@@ -212,8 +212,8 @@ async fn closing_is_not_held_up_by_a_peer_that_does_not_read() {
 async fn dropping_the_last_handle_ends_the_links_and_frees_the_port() {
     let (server, _, mut client, at_client) = pair().await;
     let address = server.address();
-    let another = server.fabric.clone();
-    drop(server.fabric);
+    let another = server.endpoint.clone();
+    drop(server.endpoint);
     assert_eq!(another.stats().client_links, 1);
     drop(another);
     assert!(matches!(
@@ -222,9 +222,9 @@ async fn dropping_the_last_handle_ends_the_links_and_frees_the_port() {
     ));
     let mut bound = None;
     until("the port to be free", || {
-        match Fabric::bind(replica_config(0, &[]), Some(address)) {
-            Ok(fabric) => {
-                bound = Some(fabric);
+        match Endpoint::bind(replica_config(0, &[]), Some(address)) {
+            Ok(endpoint) => {
+                bound = Some(endpoint);
                 true
             }
             Err(BindError::AddressInUse { .. }) => false,
@@ -275,7 +275,7 @@ async fn an_idle_link_stays_up_with_few_packets() {
     let (few, long) = (9, 6 * keep_alive);
     let mut left: Vec<Instant> = Vec::new();
     until("few datagrams in a long time", || {
-        let sent = client.fabric.links()[0].datagrams_sent;
+        let sent = client.endpoint.links()[0].datagrams_sent;
         left.resize(usize::try_from(sent).unwrap(), Instant::now());
         let mut runs = left.windows(few);
         runs.next_back()
@@ -283,7 +283,7 @@ async fn an_idle_link_stays_up_with_few_packets() {
     })
     .await;
     client
-        .fabric
+        .endpoint
         .send(link, Bytes::from_static(b"still up"))
         .unwrap();
     let mut events = Vec::new();

@@ -1,6 +1,6 @@
 //! `bezant access`: who is a client, who is in which group, and what this client may do.
 
-use bezant_api::{Answer, Call, Decree, Right, Standing};
+use bezant_api::{AdminCommand, Answer, Call, Permissions, Right};
 use bezant_codec::hex::to_hex;
 use bezant_tuplespace::Account;
 use clap::Subcommand;
@@ -63,27 +63,29 @@ pub(crate) enum Access {
 
 impl Access {
     pub(crate) async fn run(self, global: &Global, printer: &Printer) -> Result<Exit, Failure> {
-        let decree = match self {
+        let admin_command = match self {
             Self::Key => return key_of(global, printer),
             Self::Mine => return mine(global, printer).await,
-            Self::Enrol { client: key } => Decree::Enrol(client(&key)?),
-            Self::Expel { client: key } => Decree::Expel(client(&key)?),
+            Self::Enrol { client: key } => AdminCommand::Enrol(client(&key)?),
+            Self::Expel { client: key } => AdminCommand::Expel(client(&key)?),
             Self::Join {
                 group: name,
                 client: key,
-            } => Decree::Join(group(&name)?, client(&key)?),
+            } => AdminCommand::Join(group(&name)?, client(&key)?),
             Self::Leave {
                 group: name,
                 client: key,
-            } => Decree::Leave(group(&name)?, client(&key)?),
+            } => AdminCommand::Leave(group(&name)?, client(&key)?),
             Self::Quota {
                 client: key,
                 tuples,
                 bytes,
-            } => Decree::Allot(client(&key)?, quota(tuples, bytes)),
+            } => AdminCommand::Allot(client(&key)?, quota(tuples, bytes)),
         };
         let service = Service::connect(global).await?;
-        let said = service.call(Call::Decree(decree), printer.proves()).await?;
+        let said = service
+            .call(Call::AdminCommand(admin_command), printer.proves())
+            .await?;
         match &said.answer {
             Answer::Changed(changed) => changed_or_not(*changed, &said, printer)?,
             other => return Err(unexpected(other)),
@@ -158,11 +160,11 @@ async fn mine(global: &Global, printer: &Printer) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-async fn all(service: &Service) -> Result<Standing, Failure> {
-    let mut whole: Option<Standing> = None;
+async fn all(service: &Service) -> Result<Permissions, Failure> {
+    let mut whole: Option<Permissions> = None;
     loop {
         let after = whole.as_ref().and_then(|whole| whole.next.clone());
-        let page = service.client().standing(after).await;
+        let page = service.client().permissions(after).await;
         let page = page.map_err(|error| failure_of(&error))?.into_inner();
         let whole = match &mut whole {
             None => whole.insert(page),

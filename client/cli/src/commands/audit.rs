@@ -96,7 +96,7 @@ impl Finding {
         });
         let offence = accusation.map(|accusation| accusation.offence.name().to_owned());
         let view = accusation.and_then(|accusation| accusation.view);
-        let number = accusation.and_then(|accusation| accusation.number);
+        let seq_no = accusation.and_then(|accusation| accusation.seq_no);
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         let verdict = match &self.reason {
             None => self.verdict().to_owned(),
@@ -106,7 +106,7 @@ impl Finding {
             or_dash(accused),
             or_dash(offence),
             or_dash(view.map(|view| view.0.to_string())),
-            or_dash(number.map(|number| number.0.to_string())),
+            or_dash(seq_no.map(|seq_no| seq_no.0.to_string())),
             verdict,
             self.file.display().to_string(),
         ]
@@ -127,7 +127,7 @@ impl Finding {
             "what": accusation.map(|accusation| accusation.to_string()),
             "life": accusation.map(|accusation| accusation.incarnation.0),
             "view": accusation.and_then(|accusation| accusation.view).map(|view| view.0),
-            "number": accusation.and_then(|accusation| accusation.number).map(|number| number.0),
+            "number": accusation.and_then(|accusation| accusation.seq_no).map(|number| number.0),
             "valid": self.reason.is_none(),
             "reason": self.reason,
         });
@@ -239,5 +239,5 @@ fn show(findings: &[Finding], printer: &Printer) -> Result<(), Failure> {
 fn told(reply: &Reply) -> Value {
     let answer = Answer::decode(&reply.result);
     let answer = answer.map_or_else(|_| to_hex(&reply.result), |answer| format!("{answer:?}"));
-    json!({ "position": reply.position.0, "answer": answer })
+    json!({ "position": reply.seq_no.0, "answer": answer })
 }

@@ -55,7 +55,7 @@ pub(crate) struct Bench {
     space: String,
     /// How a recipe is done; by an extension if there is one and nothing is said
     #[arg(long, value_enum)]
-    mode: Option<Way>,
+    mode: Option<ModeArg>,
     /// Where the replicas keep their log; only for a cluster that bench starts itself
     #[arg(long, value_enum, default_value_t = Keeping::Memory, conflicts_with_all = ["cluster", "context"])]
     storage: Keeping,
@@ -125,7 +125,7 @@ enum Harm {
 
 /// How a recipe is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Way {
+enum ModeArg {
     /// By plain calls, with retries, as the paper's authors did
     Plain,
     /// By plain calls, as well as we know
@@ -139,7 +139,7 @@ enum Way {
 impl Bench {
     pub(crate) fn run(self, global: &Global, printer: &Printer) -> Result<Exit, Failure> {
         let options = self.options(global)?;
-        if self.way() == Way::Both {
+        if self.mode_arg() == ModeArg::Both {
             return compare(&options, global, printer);
         }
         let named = global.cluster.is_some() || global.context.is_some();
@@ -166,8 +166,8 @@ impl Bench {
         })
     }
 
-    fn way(&self) -> Way {
-        self.mode.unwrap_or(Way::Extension)
+    fn mode_arg(&self) -> ModeArg {
+        self.mode.unwrap_or(ModeArg::Extension)
     }
 
     fn options(&self, global: &Global) -> Result<Options, Failure> {
@@ -188,10 +188,10 @@ impl Bench {
                 Workload::Barrier => Op::Barrier,
                 Workload::Election => Op::Election,
             },
-            mode: match self.way() {
-                Way::Plain => Mode::Plain,
-                Way::BestPlain => Mode::BestPlain,
-                Way::Extension | Way::Both => Mode::Extension,
+            mode: match self.mode_arg() {
+                ModeArg::Plain => Mode::Plain,
+                ModeArg::BestPlain => Mode::BestPlain,
+                ModeArg::Extension | ModeArg::Both => Mode::Extension,
             },
             clients,
             seconds: self.seconds,

@@ -50,7 +50,8 @@ pub(crate) struct Init {
     /// How many client keys to make and enrol
     #[arg(long, value_name = "N", default_value_t = 1)]
     clients: u8,
-    /// A development cluster: any key is a client, spaces make themselves, faults can be switched on
+    /// A development cluster: any key is a client, spaces make themselves, faults can be switched
+    /// on
     #[arg(long)]
     dev: bool,
 }

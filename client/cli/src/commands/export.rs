@@ -42,7 +42,7 @@ pub(crate) struct Export {
     template: Option<String>,
 }
 
-/// Put the tuples of a file into a space, in its order
+/// Insert the tuples of a file into a space, in its order
 ///
 /// A line is what `export` prints, or a tuple as it is typed; empty ones are passed over. If
 /// one cannot be read, nothing is put.

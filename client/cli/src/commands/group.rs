@@ -17,7 +17,7 @@ use crate::{
     said::Said,
 };
 
-/// Several operations, all or nothing, on conditions
+/// Execute several operations, all or nothing, on conditions
 ///
 /// Steps are operations as on their own (`rd` and `in`, which wait, are refused) and
 /// conditions, with a `+` between them. They are carried out in order; a condition is judged

@@ -32,7 +32,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How a session is kept while something is held.
 #[derive(Debug, Args)]
 struct Holding {
-    /// What is held is free again so long after this process was last heard of
+    /// Free what is held this long after the last request of this process
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     session: Duration,
     /// Give up waiting after so long
@@ -52,13 +52,13 @@ pub(crate) struct LockCommand {
     /// The space it is in
     #[arg(long, value_name = "SPACE", default_value = "locks")]
     space: String,
-    /// Others may hold it with --shared at the same time
+    /// Share the lock with other holders that use --shared
     #[arg(long, conflicts_with = "permits")]
     shared: bool,
-    /// The same lock for readers and writers, held alone: what --shared waits for
+    /// Hold the same lock alone, as a writer; --shared waits for it
     #[arg(long, conflicts_with_all = ["shared", "permits"])]
     exclusive: bool,
-    /// A semaphore, of which so many may be held at a time
+    /// Use a semaphore that so many may hold at a time
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     permits: Option<u32>,
     #[command(flatten)]
@@ -68,7 +68,7 @@ pub(crate) struct LockCommand {
     command: Vec<OsString>,
 }
 
-/// Run a command while leading, or say who leads
+/// Run a command while leading, or print the leader
 ///
 /// Waits until elected, runs CMD, and steps down when it ends; the exit code is that of CMD.
 /// CMD finds in BEZANT_FENCE a number that is higher for later leaders.
@@ -79,7 +79,7 @@ pub(crate) struct Elect {
     /// The space it is in
     #[arg(long, value_name = "SPACE", default_value = "elections")]
     space: String,
-    /// What the others are told of this candidate, such as an address
+    /// Text that others see of this candidate, such as an address
     #[arg(long = "as", value_name = "TEXT", default_value = "")]
     data: String,
     /// Print who leads, or end with 3 if nobody does
@@ -179,7 +179,7 @@ async fn hold(
     printer: &Printer,
     name: &str,
 ) -> Result<Option<Guard>, Failure> {
-    let patience = async {
+    let timeout = async {
         match holding.within {
             Some(time) => tokio::time::sleep(time).await,
             None => std::future::pending().await,
@@ -187,7 +187,7 @@ async fn hold(
     };
     tokio::select! {
         guard = waiting => guard.map(Some).map_err(|error| failure_of(&error)),
-        () = patience => {
+        () = timeout => {
             printer.note(&format!("{name:?} is held by others"));
             Ok(None)
         }
@@ -274,7 +274,7 @@ fn ask_to_end(child: &Child) {
     if let Some(pid) = pid.and_then(Pid::from_raw)
         && let Err(error) = kill_process(pid, Signal::TERM)
     {
-        tracing::debug!(%error, "the command had ended");
+        tracing::debug!(%error, "command already ended");
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct Node {
     /// Where to serve the admin endpoint, instead of the file's address
     #[arg(long, env = "BEZANT_NODE_ADMIN", value_name = "IP:PORT")]
     admin: Option<SocketAddr>,
-    /// How to spell log lines; BEZANT_LOG says which
+    /// Format of log lines; BEZANT_LOG filters them
     #[arg(long, env = "BEZANT_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 }

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use bezant_api::{Act, Answer, Audience, Call, Whom};
+use bezant_api::{Act, Answer, Audience, Call, Principal};
 use bezant_tuple::Tuple;
 use bezant_tuplespace::{Cursor, Lease, Operation, Outcome, SpaceName};
 use clap::{Args, Subcommand};
@@ -15,7 +15,7 @@ use crate::{
     connect::{Service, unexpected},
     exit::{Exit, Failure},
     flags::{Format, Global, duration},
-    parse::{ms, space_name, template, tuple, whom},
+    parse::{ms, principal, space_name, template, tuple},
     print::Printer,
     said::Said,
     values,
@@ -24,19 +24,19 @@ use crate::{
 /// The operations.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum OperationCommand {
-    /// Put a tuple into a space
+    /// Insert a tuple into a space
     Out(Insertion),
     /// Read a matching tuple, if there is one
     Rdp(WithTemplate),
     /// Take a matching tuple, if there is one
     Inp(WithTemplate),
-    /// Read a matching tuple, waiting for one
+    /// Read a matching tuple; wait until there is one
     Rd(WithTemplate),
-    /// Take a matching tuple, waiting for one
+    /// Take a matching tuple; wait until there is one
     In(WithTemplate),
-    /// Put a tuple unless one matches the template
+    /// Insert a tuple unless one matches the template
     Cas(WithBoth),
-    /// Take a matching tuple and put another in its place
+    /// Take a matching tuple and insert another in its place
     Replace(WithBoth),
     /// Read matching tuples, oldest first
     RdAll(Bulk),
@@ -44,7 +44,7 @@ pub(crate) enum OperationCommand {
     InAll(BulkTake),
     /// Count matching tuples
     Count(WithTemplate),
-    /// Give a matching tuple that lives on a lease a new one, from now on
+    /// Renew the lease of a matching tuple, from now on
     Renew(Renewal),
 }
 
@@ -58,10 +58,10 @@ pub(crate) struct Insertion {
     #[command(flatten)]
     leased: Leased,
     /// Only these see it (again for more): anyone, a client's key or group:NAME
-    #[arg(long, value_name = "WHOM")]
+    #[arg(long, value_name = "PRINCIPAL")]
     reader: Vec<String>,
     /// Only these take it (again for more): anyone, a client's key or group:NAME
-    #[arg(long, value_name = "WHOM")]
+    #[arg(long, value_name = "PRINCIPAL")]
     taker: Vec<String>,
 }
 
@@ -87,13 +87,13 @@ impl Insertion {
 }
 
 /// Those who are named, if anybody is.
-fn list(named: &[String]) -> Result<Option<BTreeSet<Whom>>, Failure> {
+fn list(named: &[String]) -> Result<Option<BTreeSet<Principal>>, Failure> {
     if named.is_empty() {
         return Ok(None);
     }
     named
         .iter()
-        .map(|text| whom(text))
+        .map(|text| principal(text))
         .collect::<Result<_, _>>()
         .map(Some)
 }

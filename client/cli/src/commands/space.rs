@@ -1,6 +1,6 @@
 //! `bezant space`: make, list, show and remove spaces, and say who may do what in them.
 
-use bezant_api::{Answer, Call, Lists, Right, SpaceInfo, Whom};
+use bezant_api::{Answer, Call, Lists, Principal, Right, SpaceInfo};
 use bezant_codec::hex::to_hex;
 use bezant_tuplespace::{Quota, SpaceName};
 use clap::Subcommand;
@@ -10,7 +10,7 @@ use crate::{
     connect::{Service, failure_of, unexpected},
     exit::{Exit, Failure},
     flags::{Format, Global},
-    parse::{space_name, whom},
+    parse::{principal, space_name},
     print::Printer,
     said::Said,
 };
@@ -62,15 +62,15 @@ pub(crate) enum Space {
     Revoke(Entry),
 }
 
-/// `SPACE RIGHT WHOM`.
+/// `SPACE RIGHT PRINCIPAL`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Entry {
     /// The space
     name: String,
     /// What: insert, read, take or administer
     right: Right,
-    /// Whom: anyone, a client's key in hexadecimal, or group:NAME
-    whom: String,
+    /// The principal: anyone, a client's key in hexadecimal, or group:NAME
+    principal: String,
 }
 
 impl Space {
@@ -105,14 +105,22 @@ impl Space {
                 quota: quota(tuples, bytes),
             },
             Self::Grant(entry) => {
-                let (space, whom) = (space_name(&entry.name)?, whom(&entry.whom)?);
+                let (space, principal) = (space_name(&entry.name)?, principal(&entry.principal)?);
                 let right = entry.right;
-                Call::Grant { space, right, whom }
+                Call::Grant {
+                    space,
+                    right,
+                    principal,
+                }
             }
             Self::Revoke(entry) => {
-                let (space, whom) = (space_name(&entry.name)?, whom(&entry.whom)?);
+                let (space, principal) = (space_name(&entry.name)?, principal(&entry.principal)?);
                 let right = entry.right;
-                Call::Revoke { space, right, whom }
+                Call::Revoke {
+                    space,
+                    right,
+                    principal,
+                }
             }
         };
         let service = Service::connect(global).await?;
@@ -129,11 +137,11 @@ impl Space {
     }
 }
 
-fn spelled(whom: &Whom) -> String {
-    match whom {
-        Whom::Anyone => "anyone".to_owned(),
-        Whom::Client(key) => to_hex(key),
-        Whom::Members(group) => format!("group:{group}"),
+fn spelled(principal: &Principal) -> String {
+    match principal {
+        Principal::Anyone => "anyone".to_owned(),
+        Principal::Client(key) => to_hex(key),
+        Principal::Members(group) => format!("group:{group}"),
     }
 }
 

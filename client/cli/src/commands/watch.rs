@@ -21,7 +21,7 @@ use crate::{
 /// How long the service is let be after an error that may pass.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Tell what happens to the tuples that match, until interrupted
+/// Print events of the tuples that match, until interrupted
 ///
 /// Every event is told once and in order, also after a session that was lost. A line is the
 /// event's number, what happened, and the tuple.
@@ -31,10 +31,10 @@ pub(crate) struct Watch {
     space: String,
     /// The template
     template: String,
-    /// Begin with what is there
+    /// Begin with the tuples that are there
     #[arg(long, conflicts_with = "after")]
     existing: bool,
-    /// Go on after the event with this number, as long as the events since are kept
+    /// Go on after the event with this number, if the events since are kept
     #[arg(long, value_name = "NUMBER")]
     after: Option<u64>,
     /// End after so many lines

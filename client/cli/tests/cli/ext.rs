@@ -12,15 +12,16 @@ fn an_extension_is_installed_agreed_to_and_removed() {
     let cluster = Cluster::start(&[]);
     let owner = cluster.enrolled();
     let ran = |args: &[&str], code: i32| cluster.as_client(&owner, args).ends_with(code);
-    let guest = cluster.stranger();
-    let as_guest = |args: &[&str], code: i32| cluster.as_client(&guest, args).ends_with(code);
-    let key = as_guest(&["access", "key", "-o", "raw"], 0).stdout;
+    let other_client = cluster.stranger();
+    let as_other_client =
+        |args: &[&str], code: i32| cluster.as_client(&other_client, args).ends_with(code);
+    let key = as_other_client(&["access", "key", "-o", "raw"], 0).stdout;
     ran(&["access", "enrol", key.trim()], 0);
 
     let manifest = root().join("extensions/recipes/counter/counter.toml");
     let manifest = manifest.to_str().unwrap();
     ran(&["space", "create", "counter"], 0);
-    let tried = as_guest(&["ext", "install", manifest, "--dry-run", "-o", "json"], 0).json();
+    let tried = as_other_client(&["ext", "install", manifest, "--dry-run", "-o", "json"], 0).json();
     assert_eq!(
         (&tried["installed"], &tried["applies"]),
         (&json!(false), &json!(false))
@@ -38,20 +39,20 @@ fn an_extension_is_installed_agreed_to_and_removed() {
     assert_eq!(ran(&increment, 0).stdout, "(\"counter\", \"hits\", 1)\n");
 
     // To another client it is a plain operation until he agrees.
-    as_guest(&increment, 3);
+    as_other_client(&increment, 3);
     let applies = |listed: Value| listed["extensions"][0]["applies"].clone();
     let listed = ["ext", "ls", "-o", "json"];
-    assert_eq!(applies(as_guest(&listed, 0).json()), json!(false));
-    as_guest(&["ext", "ack", hash], 0);
-    assert_eq!(applies(as_guest(&listed, 0).json()), json!(true));
+    assert_eq!(applies(as_other_client(&listed, 0).json()), json!(false));
+    as_other_client(&["ext", "ack", hash], 0);
+    assert_eq!(applies(as_other_client(&listed, 0).json()), json!(true));
     assert_eq!(
-        as_guest(&increment, 0).stdout,
+        as_other_client(&increment, 0).stdout,
         "(\"counter\", \"hits\", 2)\n"
     );
-    as_guest(&["ext", "unack", hash], 0);
-    as_guest(&increment, 3);
+    as_other_client(&["ext", "unack", hash], 0);
+    as_other_client(&increment, 3);
 
-    as_guest(&["ext", "rm", hash], 4);
+    as_other_client(&["ext", "rm", hash], 4);
     ran(&["ext", "rm", hash], 0);
     ran(&increment, 3);
     assert_eq!(ran(&["ext", "ls", "-o", "raw"], 0).stdout, "");

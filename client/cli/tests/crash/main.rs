@@ -36,7 +36,7 @@ type Name = (i64, i64);
 
 /// What was acknowledged to all clients.
 #[derive(Debug, Default)]
-struct Ledger {
+struct Inventory {
     put: BTreeSet<Name>,
     taken: BTreeSet<Name>,
 }
@@ -74,23 +74,23 @@ fn await_that(what: &str, mut done: impl FnMut() -> bool) {
 
 /// Clients that put tuples and take whichever is oldest, until told to stop.
 struct Load {
-    ledger: Arc<Mutex<Ledger>>,
+    inventory: Arc<Mutex<Inventory>>,
     stop: tokio::sync::watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Load {
     fn start(view: &ClusterView, clients: i64) -> Self {
-        let ledger = Arc::<Mutex<Ledger>>::default();
+        let inventory = Arc::<Mutex<Inventory>>::default();
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let thread = {
-            let (ledger, view) = (Arc::clone(&ledger), view.clone());
+            let (inventory, view) = (Arc::clone(&inventory), view.clone());
             std::thread::spawn(move || {
                 runtime().block_on(async {
                     let mut working = tokio::task::JoinSet::new();
                     for index in 0..clients {
-                        let (ledger, stopped) = (Arc::clone(&ledger), stopped.clone());
-                        working.spawn(work(index, view.clone(), ledger, stopped));
+                        let (inventory, stopped) = (Arc::clone(&inventory), stopped.clone());
+                        working.spawn(work(index, view.clone(), inventory, stopped));
                     }
                     while let Some(ended) = working.join_next().await {
                         ended.unwrap();
@@ -100,7 +100,7 @@ impl Load {
         };
         let thread = Some(thread);
         Self {
-            ledger,
+            inventory,
             stop,
             thread,
         }
@@ -109,16 +109,16 @@ impl Load {
     /// Waits until so many more tuples were put.
     #[track_caller]
     fn await_more(&self, more: usize) {
-        let count = || self.ledger.lock().unwrap().put.len();
+        let count = || self.inventory.lock().unwrap().put.len();
         let goal = count() + more;
         await_that("more is acknowledged", || count() >= goal);
     }
 
     /// Stops, and returns what was acknowledged.
-    fn stop(mut self) -> Ledger {
+    fn stop(mut self) -> Inventory {
         self.stop.send(true).unwrap();
         self.thread.take().unwrap().join().unwrap();
-        std::mem::take(&mut *self.ledger.lock().unwrap())
+        std::mem::take(&mut *self.inventory.lock().unwrap())
     }
 }
 
@@ -126,7 +126,7 @@ impl Load {
 async fn work(
     index: i64,
     view: ClusterView,
-    ledger: Arc<Mutex<Ledger>>,
+    inventory: Arc<Mutex<Inventory>>,
     stopped: tokio::sync::watch::Receiver<bool>,
 ) {
     let client = Client::builder(view).timeout(DEADLINE);
@@ -136,12 +136,12 @@ async fn work(
             return;
         }
         client.out("acked", tuple!(index, number)).await.unwrap();
-        ledger.lock().unwrap().put.insert((index, number));
+        inventory.lock().unwrap().put.insert((index, number));
         if number % 2 == 1 {
             let taken = client.inp("acked", template!(?int, ?int)).await.unwrap();
             // Each client takes fewer than it put.
             let taken = name(&taken.value.unwrap());
-            let first = ledger.lock().unwrap().taken.insert(taken);
+            let first = inventory.lock().unwrap().taken.insert(taken);
             assert!(first, "{taken:?} was delivered twice");
         }
     }
@@ -177,17 +177,17 @@ fn present(view: &ClusterView) -> BTreeSet<Name> {
 
 /// Every tuple that was put is there or was taken, and not both; and nothing else is there.
 #[track_caller]
-fn nothing_is_lost(view: &ClusterView, ledger: &Ledger) {
+fn nothing_is_lost(view: &ClusterView, inventory: &Inventory) {
     let present = present(view);
-    let both: Vec<_> = present.intersection(&ledger.taken).collect();
+    let both: Vec<_> = present.intersection(&inventory.taken).collect();
     assert!(both.is_empty(), "taken, and there: {both:?}");
-    let known: BTreeSet<Name> = present.union(&ledger.taken).copied().collect();
-    let differ: Vec<_> = known.symmetric_difference(&ledger.put).collect();
+    let known: BTreeSet<Name> = present.union(&inventory.taken).copied().collect();
+    let differ: Vec<_> = known.symmetric_difference(&inventory.put).collect();
     assert!(
         differ.is_empty(),
         "{} put, {} taken, {} there; lost or from nowhere: {differ:?}",
-        ledger.put.len(),
-        ledger.taken.len(),
+        inventory.put.len(),
+        inventory.taken.len(),
         present.len()
     );
 }
@@ -226,8 +226,8 @@ fn a_backup_killed_under_load_catches_up_from_its_journal() {
     // Now these two are needed.
     cluster.kill(ReplicaId(1)).unwrap();
     load.await_more(200);
-    let ledger = load.stop();
-    nothing_is_lost(&cluster.view(), &ledger);
+    let inventory = load.stop();
+    nothing_is_lost(&cluster.view(), &inventory);
 }
 
 #[test]
@@ -244,8 +244,8 @@ fn all_killed_under_load_come_back_with_what_was_acknowledged() {
     }
     load.await_more(200);
     assert!(status(&cluster, 1).unwrap().stable > 0);
-    let ledger = load.stop();
-    nothing_is_lost(&cluster.view(), &ledger);
+    let inventory = load.stop();
+    nothing_is_lost(&cluster.view(), &inventory);
 }
 
 /// Another one leads, and at least two replicas besides it know.
@@ -269,8 +269,8 @@ fn a_primary_killed_under_load_is_replaced_and_comes_back() {
     let others = executed(&cluster, 1);
     cluster.start_again(&[ReplicaId(0)]).unwrap();
     await_that("it catches up", || executed(&cluster, 0) > others);
-    let ledger = load.stop();
-    nothing_is_lost(&cluster.view(), &ledger);
+    let inventory = load.stop();
+    nothing_is_lost(&cluster.view(), &inventory);
 }
 
 #[test]
@@ -287,8 +287,8 @@ fn a_primary_frozen_under_load_is_replaced_and_votes_again() {
     // Of the three that are left now, its vote is needed.
     cluster.freeze(ReplicaId(3)).unwrap();
     load.await_more(300);
-    let ledger = load.stop();
-    nothing_is_lost(&cluster.view(), &ledger);
+    let inventory = load.stop();
+    nothing_is_lost(&cluster.view(), &inventory);
 }
 
 #[test]
@@ -302,8 +302,8 @@ fn an_equivocating_primary_is_replaced_under_load() {
     assert_eq!(answer.unwrap().code, 204);
     await_another_primary(&cluster);
     load.await_more(300);
-    let ledger = load.stop();
-    nothing_is_lost(&cluster.view(), &ledger);
+    let inventory = load.stop();
+    nothing_is_lost(&cluster.view(), &inventory);
 }
 
 /// Its memory goes with the process: it comes back under a new incarnation, under load, and

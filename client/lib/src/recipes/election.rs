@@ -10,7 +10,7 @@ use tracing::debug;
 use super::{
     gone::wait_until_gone,
     guard::Guard,
-    line::{Line, Seen, Standing, after_the_last},
+    line::{Claimant, Line, Seen, after_the_last},
 };
 use crate::{client::Client, error::Error};
 
@@ -24,10 +24,10 @@ pub struct Leader {
 }
 
 impl Leader {
-    fn of(standing: &Standing) -> Self {
+    fn of(claimants: &Claimant) -> Self {
         Self {
-            fence: standing.id.0,
-            data: standing.what().cloned().unwrap_or(Value::Nil),
+            fence: claimants.id.0,
+            data: claimants.what().cloned().unwrap_or(Value::Nil),
         }
     }
 }
@@ -77,8 +77,8 @@ impl Election {
     /// # Errors
     /// [`Error`].
     pub async fn leader(&self) -> Result<Option<Leader>, Error> {
-        let standing = self.line.standing().await?.standing;
-        Ok(standing.first().map(Leader::of))
+        let claimants = self.line.claimants().await?.claimants;
+        Ok(claimants.first().map(Leader::of))
     }
 
     /// Waits until the leader with this fence leads no more, and says who does then.
@@ -87,10 +87,10 @@ impl Election {
     /// [`Error`].
     pub async fn leader_after(&self, fence: u64) -> Result<Option<Leader>, Error> {
         loop {
-            let Seen { standing, newest } = self.line.standing().await?;
-            let same = standing.first().filter(|first| first.id.0 == fence);
+            let Seen { claimants, newest } = self.line.claimants().await?;
+            let same = claimants.first().filter(|first| first.id.0 == fence);
             let Some(first) = same else {
-                return Ok(standing.first().map(Leader::of));
+                return Ok(claimants.first().map(Leader::of));
             };
             let goes = first.goes(newest);
             wait_until_gone(self.line.client(), self.line.space(), goes).await?;
@@ -137,8 +137,8 @@ impl LeasedElection {
             if let Some(guard) = self.line.try_hold(data.clone(), 1, lease).await? {
                 return Ok(self.term(guard, sent));
             }
-            let Seen { standing, newest } = self.line.standing().await?;
-            if let Some(leader) = standing.first() {
+            let Seen { claimants, newest } = self.line.claimants().await?;
+            if let Some(leader) = claimants.first() {
                 let goes = leader.goes(newest);
                 wait_until_gone(self.line.client(), self.line.space(), goes).await?;
             }
@@ -150,8 +150,8 @@ impl LeasedElection {
     /// # Errors
     /// [`Error`].
     pub async fn leader(&self) -> Result<Option<Leader>, Error> {
-        let standing = self.line.standing().await?.standing;
-        Ok(standing.first().map(Leader::of))
+        let claimants = self.line.claimants().await?.claimants;
+        Ok(claimants.first().map(Leader::of))
     }
 
     fn term(&self, guard: Guard, sent: Instant) -> Term {
@@ -192,7 +192,7 @@ impl LeasedElection {
                     certain_until.send_replace(None);
                     return;
                 }
-                Err(error) if error.is_retryable() => debug!(%error, "not renewed yet"),
+                Err(error) if error.is_retryable() => debug!(%error, "lease not renewed; retrying"),
                 Err(_) => return,
             }
         }

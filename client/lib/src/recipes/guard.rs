@@ -77,7 +77,7 @@ impl Guard {
         !client.is_over()
             && client
                 .inner
-                .life
+                .session_lease
                 .certain_until()
                 .is_none_or(|until| Instant::now() < until)
     }

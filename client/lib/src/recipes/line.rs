@@ -37,12 +37,12 @@ pub(super) struct Line {
 
 /// A claim that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct Claimant {
     pub(super) id: TupleId,
     pub(super) tuple: Tuple,
 }
 
-impl Standing {
+impl Claimant {
     /// What it is for.
     pub(super) fn what(&self) -> Option<&Value> {
         self.tuple.get(WHAT)
@@ -57,7 +57,7 @@ impl Standing {
 /// The claims that were seen, the first one first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
-    pub(super) standing: Vec<Standing>,
+    pub(super) claimants: Vec<Claimant>,
     /// The event up to which that is known.
     pub(super) newest: u64,
 }
@@ -66,7 +66,7 @@ pub(super) struct Seen {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Place {
     /// Those before it.
-    before: Vec<Standing>,
+    before: Vec<Claimant>,
     /// The claim's own id.
     id: TupleId,
     /// The event from which on the line is to be watched.
@@ -85,7 +85,7 @@ pub(super) enum Verdict {
 }
 
 /// The verdict of a line in which each waits for the one before it.
-pub(super) fn after_the_last(before: &[Standing]) -> Verdict {
+pub(super) fn after_the_last(before: &[Claimant]) -> Verdict {
     before
         .last()
         .map_or(Verdict::Holds, |last| Verdict::After(last.tuple.clone()))
@@ -155,7 +155,7 @@ impl Line {
     pub(super) async fn hold(
         &self,
         what: Value,
-        judge: impl Fn(&[Standing]) -> Verdict,
+        judge: impl Fn(&[Claimant]) -> Verdict,
     ) -> Result<Guard, Error> {
         let mut claim = self.claim(what)?;
         let insertion = Self::insertion(&claim, Lease::Session);
@@ -212,7 +212,7 @@ impl Line {
     }
 
     /// Who stands there.
-    pub(super) async fn standing(&self) -> Result<Seen, Error> {
+    pub(super) async fn claimants(&self) -> Result<Seen, Error> {
         self.survey_on(None, |_| false).await
     }
 
@@ -230,11 +230,11 @@ impl Line {
 
     /// Where the claim stands.
     async fn place(&self, own: &Tuple, first: Option<Outcome>) -> Result<Place, Error> {
-        let is_own = |standing: &Standing| standing.tuple == *own;
+        let is_own = |claimants: &Claimant| claimants.tuple == *own;
         let mut seen = self.survey_on(first, is_own).await?;
-        match seen.standing.pop() {
+        match seen.claimants.pop() {
             Some(last) if is_own(&last) => Ok(Place {
-                before: seen.standing,
+                before: seen.claimants,
                 id: last.id,
                 newest: seen.newest,
             }),
@@ -247,7 +247,7 @@ impl Line {
     async fn survey_on(
         &self,
         first: Option<Outcome>,
-        is_last: impl Fn(&Standing) -> bool,
+        is_last: impl Fn(&Claimant) -> bool,
     ) -> Result<Seen, Error> {
         let mut all = Vec::new();
         let (mut page, mut after, mut known) = (first, None, None);
@@ -270,19 +270,19 @@ impl Line {
             };
             let newest = *known.get_or_insert(newest);
             for (id, tuple) in found {
-                let standing = Standing { id, tuple };
-                let last = is_last(&standing);
-                all.push(standing);
+                let claimants = Claimant { id, tuple };
+                let last = is_last(&claimants);
+                all.push(claimants);
                 if last {
                     return Ok(Seen {
-                        standing: all,
+                        claimants: all,
                         newest,
                     });
                 }
             }
             let Some(next) = next else {
                 return Ok(Seen {
-                    standing: all,
+                    claimants: all,
                     newest,
                 });
             };

@@ -7,7 +7,7 @@ use bezant_tuplespace::Lease;
 
 use super::{
     guard::Guard,
-    line::{Line, Standing, Verdict, after_the_last},
+    line::{Claimant, Line, Verdict, after_the_last},
 };
 use crate::{client::Client, error::Error};
 
@@ -101,9 +101,9 @@ impl RwLock {
     /// # Errors
     /// [`Error`], [`Error::PlaceTaken`] among them.
     pub async fn read(&self) -> Result<Guard, Error> {
-        let after_the_last_writer = |before: &[Standing]| {
+        let after_the_last_writer = |before: &[Claimant]| {
             let mut writers = before.iter().rev();
-            let last = writers.find(|standing| standing.what() != Some(&Value::from(READ)));
+            let last = writers.find(|claimants| claimants.what() != Some(&Value::from(READ)));
             last.map_or(Verdict::Holds, |writer| {
                 Verdict::After(writer.tuple.clone())
             })
@@ -163,7 +163,7 @@ impl Semaphore {
     /// [`Error`], [`Error::PlaceTaken`] among them.
     pub async fn acquire(&self) -> Result<Guard, Error> {
         let permits = self.permits;
-        let enough_gone = move |before: &[Standing]| match (before.len() + 1).checked_sub(permits) {
+        let enough_gone = move |before: &[Claimant]| match (before.len() + 1).checked_sub(permits) {
             None | Some(0) => Verdict::Holds,
             Some(too_many) => Verdict::AfterAny(too_many),
         };

@@ -52,12 +52,12 @@ impl Membership {
     /// # Errors
     /// [`Error`].
     pub async fn members(&self) -> Result<Vec<Member>, Error> {
-        let standing = self.line.standing().await?.standing;
-        let member = |standing: super::line::Standing| Member {
-            fence: standing.id.0,
-            data: standing.what().cloned().unwrap_or(Value::Nil),
+        let claimants = self.line.claimants().await?.claimants;
+        let member = |claimants: super::line::Claimant| Member {
+            fence: claimants.id.0,
+            data: claimants.what().cloned().unwrap_or(Value::Nil),
         };
-        Ok(standing.into_iter().map(member).collect())
+        Ok(claimants.into_iter().map(member).collect())
     }
 
     /// Watches who is there, comes and goes: tuples `("member", NAME, DATA, TOKEN)`.

@@ -1,4 +1,4 @@
-//! What runs when: found by client and space, or by space.
+//! The index of subscriptions, by client and space, or by space.
 //!
 //! All of it follows from the registry and is kept in step with it by
 //! [`Registry::refresh`], after whatever changes whom an extension applies to.
@@ -32,8 +32,8 @@ pub struct EventRef<'a> {
 pub(super) struct Index {
     /// What runs instead of operations, of each client in each space.
     applying: BTreeMap<ClientKey, BTreeMap<SpaceName, Ordered>>,
-    /// What hears of events, in each space.
-    hearing: BTreeMap<SpaceName, Ordered>,
+    /// The subscribers of events, in each space.
+    subscribers: BTreeMap<SpaceName, Ordered>,
 }
 
 impl Index {
@@ -64,10 +64,15 @@ impl Index {
     }
 
     /// Enters an extension for events, or takes it out.
-    pub(super) fn hear(&mut self, hash: ExtensionHash, extension: &Extension, hears: bool) {
+    pub(super) fn hear(
+        &mut self,
+        hash: ExtensionHash,
+        extension: &Extension,
+        has_subscribers: bool,
+    ) {
         for space in spaces_of(extension, |on| matches!(on, Trigger::Events(_))) {
-            let hash = hears.then_some(hash);
-            set(&mut self.hearing, space, extension.order, hash);
+            let hash = has_subscribers.then_some(hash);
+            set(&mut self.subscribers, space, extension.order, hash);
         }
     }
 }
@@ -106,8 +111,8 @@ impl Registry {
             self.refresh_for(client, hash);
         }
         if let Some(extension) = self.extensions.get(&hash) {
-            let hears = self.is_in_force(&hash, extension);
-            self.index.hear(hash, extension, hears);
+            let has_subscribers = self.is_in_force(&hash, extension);
+            self.index.hear(hash, extension, has_subscribers);
         }
     }
 
@@ -138,18 +143,18 @@ impl Registry {
         };
         let by_agreement = agreed.and_then(|here| here.values().rev().find_map(found));
         // Few spaces have any.
-        let imposed = self.imposed.get(space).into_iter().flatten();
-        let imposed = imposed.filter_map(found);
+        let attached = self.attached.get(space).into_iter().flatten();
+        let attached = attached.filter_map(found);
         by_agreement
             .into_iter()
-            .chain(imposed)
+            .chain(attached)
             .max_by_key(|found| found.extension.order)
     }
 
     /// What is to be asked before an operation in a space, in the order of registration.
     #[must_use]
     pub fn judges(&self, space: &SpaceName, operation: &Operation) -> Vec<Found<'_>> {
-        let Some(here) = self.imposed.get(space) else {
+        let Some(here) = self.attached.get(space) else {
             return Vec::new();
         };
         let kind = operation.kind();
@@ -163,14 +168,14 @@ impl Registry {
     }
 
     /// The first extension registered after the one at `after`, and not after the one at
-    /// `until`, that is to hear of an event.
+    /// `until`, that subscribes to an event.
     #[must_use]
-    pub fn hearer(&self, event: EventRef<'_>, after: u64, until: u64) -> Option<Found<'_>> {
+    pub fn subscriber(&self, event: EventRef<'_>, after: u64, until: u64) -> Option<Found<'_>> {
         if after >= until {
             return None;
         }
         let EventRef { space, kind, tuple } = event;
-        let here = self.index.hearing.get(space)?;
+        let here = self.index.subscribers.get(space)?;
         let means = |on: &Trigger| matches!(on, Trigger::Events(kinds) if kinds.contains(&kind));
         here.range(after.saturating_add(1)..=until)
             .find_map(|(_, hash)| {
@@ -178,10 +183,10 @@ impl Registry {
             })
     }
 
-    /// Whether anything hears of events anywhere.
+    /// Whether any extension subscribes to events.
     #[must_use]
-    pub fn hears(&self) -> bool {
-        !self.index.hearing.is_empty()
+    pub fn has_subscribers(&self) -> bool {
+        !self.index.subscribers.is_empty()
     }
 
     /// The first subscription of an extension that means something.

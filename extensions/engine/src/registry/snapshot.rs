@@ -14,8 +14,8 @@ use super::{Agreements, ClientKey, Line, Registry};
 use crate::check::check_extension;
 use crate::extension::{Extension, hash_of};
 use crate::limits::{
-    MAX_ACKNOWLEDGEMENTS, MAX_ACKNOWLEDGEMENTS_PER_CLIENT, MAX_EXTENSIONS,
-    MAX_EXTENSIONS_PER_OWNER, MAX_IMPOSED, MAX_IMPOSED_PER_SPACE, MAX_TOTAL_MODULE_BYTES,
+    MAX_ACKNOWLEDGEMENTS, MAX_ACKNOWLEDGEMENTS_PER_CLIENT, MAX_ATTACHED, MAX_ATTACHED_PER_SPACE,
+    MAX_EXTENSIONS, MAX_EXTENSIONS_PER_OWNER, MAX_TOTAL_MODULE_BYTES,
 };
 use crate::version::EngineVersion;
 
@@ -65,8 +65,8 @@ impl Registry {
             put_numbers(out, agreements.exactly.iter().map(number));
             put_numbers(out, agreements.lines.iter().copied());
         }
-        codec::put_varint(out, self.imposed.len() as u64);
-        for (space, here) in &self.imposed {
+        codec::put_varint(out, self.attached.len() as u64);
+        for (space, here) in &self.attached {
             codec::put_bytes(out, space.as_str().as_bytes());
             put_numbers(out, here.iter().map(number));
         }
@@ -102,7 +102,7 @@ impl Registry {
         }
         registry.decode_lines(&numbers, reader)?;
         registry.decode_agreements(&numbers, reader)?;
-        registry.decode_imposed(&numbers, reader)?;
+        registry.decode_attached(&numbers, reader)?;
         numbers
             .into_values()
             .for_each(|hash| registry.refresh(hash));
@@ -257,7 +257,7 @@ impl Registry {
         )
     }
 
-    fn decode_imposed(
+    fn decode_attached(
         &mut self,
         numbers: &Numbers,
         reader: &mut Reader<'_>,
@@ -266,23 +266,23 @@ impl Registry {
         for _ in 0..reader.length()? {
             let space = reader.text()?.parse::<SpaceName>();
             let space = space.map_err(|_| BadContent::Contradiction("a name that is none"))?;
-            let last = self.imposed.last_key_value();
+            let last = self.attached.last_key_value();
             BadContent::unless(
                 last.is_none_or(|(last, _)| *last < space),
-                "impositions out of order",
+                "attachments out of order",
             )?;
             let here = read_numbers(reader)?;
             let count = here.len();
             BadContent::unless(
-                (1..=MAX_IMPOSED_PER_SPACE).contains(&count),
-                "impositions of no number",
+                (1..=MAX_ATTACHED_PER_SPACE).contains(&count),
+                "attachments of no number",
             )?;
             all = all.saturating_add(count);
             let here = here.into_iter().map(|number| find(numbers, number));
             let here = here.collect::<Result<BTreeSet<_>, _>>()?;
-            self.imposed.insert(space, here);
+            self.attached.insert(space, here);
         }
-        BadContent::unless(all <= MAX_IMPOSED, "too many impositions")
+        BadContent::unless(all <= MAX_ATTACHED, "too many attachments")
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Every extension is the first of a line or was installed as a later version of one. One
 //! version of a line is in force: it applies to the owner and to whoever follows the line,
-//! and hears of events. Whoever acknowledged a version by its hash keeps that version,
+//! and subscribes to events. Whoever acknowledged a version by its hash keeps that version,
 //! whatever its owner does. What waits and what lives on a lease is in the spaces, so no
 //! change of version touches it.
 
@@ -24,7 +24,7 @@ pub(super) struct Line {
 
 /// How a version stands among the others of its line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct VersionStatus {
     /// Whether it is in force.
     pub in_force: bool,
     /// The version it took the place of.
@@ -78,8 +78,8 @@ impl Registry {
     /// may be installed already, as a version that was in force before.
     ///
     /// # Errors
-    /// As [`Registry::register`]; [`RegistryError::NoSuchExtension`]; [`RegistryError::Forbidden`] if it is
-    /// another client's, or the new content is an extension of its own.
+    /// As [`Registry::register`]; [`RegistryError::NoSuchExtension`]; [`RegistryError::Forbidden`]
+    /// if it is another client's, or the new content is an extension of its own.
     pub fn upgrade(
         &mut self,
         owner: [u8; 32],
@@ -183,10 +183,10 @@ impl Registry {
 
     /// How a version stands among the others of its line.
     #[must_use]
-    pub fn standing(&self, hash: &ExtensionHash) -> Option<Standing> {
+    pub fn version_status(&self, hash: &ExtensionHash) -> Option<VersionStatus> {
         let extension = self.extensions.get(hash)?;
         let line = self.lines.get(&extension.line)?;
-        Some(Standing {
+        Some(VersionStatus {
             in_force: line.active == *hash,
             replaces: extension.before,
             from: line.next.filter(|(_, next)| next == hash).map(|(at, _)| at),

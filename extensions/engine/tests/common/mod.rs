@@ -16,12 +16,12 @@ pub(crate) const WAITER: WaiterId = WaiterId {
 };
 
 /// A host over real spaces.
-pub(crate) struct Hands<'a> {
+pub(crate) struct HostContext<'a> {
     pub(crate) spaces: &'a mut Spaces,
     pub(crate) log: Vec<String>,
 }
 
-impl Host for Hands<'_> {
+impl Host for HostContext<'_> {
     fn apply(&mut self, space: &SpaceName, operation: Operation) -> Result<Outcome, Refusal> {
         match self.spaces.apply(Actor::SERVICE, space, &operation, None)? {
             Applied::Outcome(outcome) => Ok(outcome),
@@ -61,7 +61,7 @@ impl Host for Hands<'_> {
     }
 
     fn wake(&mut self, space: &SpaceName, tuple: &Tuple) -> Result<u64, Refusal> {
-        self.spaces.wake(space, tuple)
+        self.spaces.deliver_to_waiters(space, tuple)
     }
 
     fn log(&mut self, text: &str) {
@@ -195,7 +195,7 @@ impl Bench {
         let compiled = self.engine.compile(wasm).unwrap();
         let here = name("here");
         let before = self.spaces.savepoint();
-        let mut hands = Hands {
+        let mut host_context = HostContext {
             spaces: &mut self.spaces,
             log: Vec::new(),
         };
@@ -206,10 +206,10 @@ impl Bench {
                 &self.manifest,
                 "run",
                 invocation(&here, operation),
-                &mut hands,
+                &mut host_context,
             )
             .unwrap();
-        self.log.append(&mut hands.log);
+        self.log.append(&mut host_context.log);
         if report.result.is_err() {
             self.spaces.rollback(before);
         } else {

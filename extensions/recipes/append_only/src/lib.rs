@@ -1,6 +1,6 @@
 //! A policy: what was put stays.
 //!
-//! In a space whose administrator imposed it nothing is taken, replaced or put on a lease, by
+//! In a space whose administrator attached it nothing is taken, replaced or put on a lease, by
 //! anybody: what is there can be relied on. Refuses with 1.
 
 #![no_std]

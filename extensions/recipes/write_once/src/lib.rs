@@ -1,6 +1,6 @@
 //! A policy: a key has one value, and keeps it.
 //!
-//! In a space whose administrator imposed it `("config", KEY, VALUE)` can be put only if no such
+//! In a space whose administrator attached it `("config", KEY, VALUE)` can be put only if no such
 //! tuple with that key is there, and is not replaced. Refuses with 1.
 
 #![no_std]

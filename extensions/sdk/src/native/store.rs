@@ -109,7 +109,7 @@ impl Store {
     /// Hands a tuple to those who wait for one like it; how many got it.
     pub(super) fn wake(&self, handle: i32, tuple: &Tuple) -> u64 {
         let space = self.space(handle);
-        allowed(self.spaces.borrow_mut().wake(&space, tuple))
+        allowed(self.spaces.borrow_mut().deliver_to_waiters(&space, tuple))
     }
 
     /// Puts a tuple that belongs to nobody.
@@ -223,7 +223,7 @@ impl Store {
     pub(super) fn commit(&mut self) {
         let spaces = self.spaces.get_mut();
         spaces.commit();
-        let served = spaces.take_served().into_iter();
+        let served = spaces.take_deliveries().into_iter();
         self.served.extend(served.map(|served| served.tuple));
     }
 

@@ -8,7 +8,7 @@
 //! nothing is tried again.
 
 use std::{
-    sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread::{Builder, JoinHandle},
     time::{Duration, Instant},
 };
@@ -206,10 +206,7 @@ fn write_together(
                 tell(Completion::Done(Event::FirstStartUsed));
             }
         }
-        next = match more.try_recv() {
-            Ok(work) => Some(work),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        };
+        next = more.try_recv().ok();
     }
     if let Some(up_to) = wanted {
         let begun = Instant::now();
@@ -298,7 +295,7 @@ mod tests {
     }
 
     fn record() -> Record {
-        Record::Life(bezant_bft::ids::Life([1; 32]))
+        Record::IncarnationNonce(bezant_bft::ids::IncarnationNonce([1; 32]))
     }
 
     fn run(log: Noted, work: Vec<Work>) -> Vec<Completion> {

@@ -11,9 +11,9 @@ use bezant_bft::{
         Attach, ClientMessage, ReplicaMessage, Reply, ReplyClaim, Signed, SignedRequest,
         attach_body,
     },
-    misbehaviour::{Fault, Misbehaviour},
-    seal::Sealed,
+    misbehaviour::{Misbehaviour, Offence},
     service::{Admission, Replies, Service as _},
+    verification::Unverified,
 };
 
 use super::{Driver, Scratch};
@@ -49,7 +49,7 @@ impl Driver {
             Ok(ClientMessage::Attach(attach)) => self.attach(link, client, &attach, hook, actions),
             Ok(_) => {}
             Err(error) => {
-                let what = Fault::Undecodable(error);
+                let what = Offence::Undecodable(error);
                 let misbehaviour = Misbehaviour::new(Source::Client(client), what);
                 self.blame(misbehaviour, hook, actions);
             }
@@ -68,7 +68,7 @@ impl Driver {
         let request = &signed.request;
         match self.kernel.admit(request) {
             Admission::New if self.replica.has_room() => {
-                let message = Sealed::from_client(client, signed);
+                let message = Unverified::from_client(client, signed);
                 if hook.hear(&message) {
                     scratch.unverified.push(message);
                 }
@@ -106,7 +106,7 @@ impl Driver {
         self.counts.verifications += 1;
         if !self.checker.check(&[claim]).iter().all(|holds| *holds) {
             let who = Source::Client(link_key);
-            self.blame(Misbehaviour::new(who, Fault::BadSignature), hook, actions);
+            self.blame(Misbehaviour::new(who, Offence::BadSignature), hook, actions);
         } else if !self.routes.attach(attach.client, link) {
             actions.push(Action::Log(LogEvent::AttachRefused { link }));
         }

@@ -5,8 +5,8 @@ use bezant_bft::{
     ids::{ReplicaId, Source},
     message::PeerMessage,
     misbehaviour::Misbehaviour,
-    seal::{Batch, Sealed},
     service::{Admission, Service as _},
+    verification::{Batch, Unverified},
 };
 
 use super::{Driver, Scratch};
@@ -56,7 +56,7 @@ impl Driver {
         scratch: &mut Scratch,
         actions: &mut Vec<Action>,
     ) {
-        match Sealed::from_replica(from, frame) {
+        match Unverified::from_replica(from, frame) {
             Ok(message) if self.is_wanted(&message) && hook.hear(&message) => {
                 scratch.unverified.push(message);
             }
@@ -66,7 +66,7 @@ impl Driver {
     }
 
     /// Whether a message is worth the check of its signatures.
-    fn is_wanted(&self, message: &Sealed) -> bool {
+    fn is_wanted(&self, message: &Unverified) -> bool {
         let news = match message.peek() {
             // A request executed before is not ordered again.
             PeerMessage::Forward(signed) => {

@@ -6,10 +6,10 @@ use bezant_bft::{
     effects::{Durability, Effect, Input, To},
     ids::{ReplicaId, SeqNo},
     message::{PeerMessage, StatePart},
-    rejoin::{Lives, join_state, split_state},
-    seal::{CheckedProposal, check_commits},
+    rejoin::{IncarnationTable, join_state, split_state},
     service::{Replies, Service as _},
     state::State,
+    verification::{CheckedProposal, check_commits},
 };
 
 use super::{Driver, Saving, Scratch, or_at_once};
@@ -59,10 +59,17 @@ impl Driver {
                 self.gate.pass(or_at_once(after), action, actions);
             }
             Effect::Execute {
-                number,
+                seq_no,
                 proposal,
-                lives,
-            } => self.execute(number, &proposal, lives.as_ref(), hook, scratch, actions),
+                incarnations,
+            } => self.execute(
+                seq_no,
+                &proposal,
+                incarnations.as_ref(),
+                hook,
+                scratch,
+                actions,
+            ),
             Effect::CheckCommits(votes) => {
                 self.counts.verifications += votes.len() as u64;
                 self.counts.commits_checked += votes.len() as u64;
@@ -73,15 +80,15 @@ impl Driver {
                 let action = Action::Truncate(below);
                 self.gate.pass(self.gate.appended(), action, actions);
             }
-            Effect::Stable { number, serving } => {
-                let needed = |kept: &SeqNo| *kept >= number || serving.contains(kept);
+            Effect::Stable { seq_no, serving } => {
+                let needed = |kept: &SeqNo| *kept >= seq_no || serving.contains(kept);
                 self.snapshots.retain(|kept, _| needed(kept));
             }
-            Effect::SendState { to, number, offset } => {
-                self.serve_state(to, number, offset, actions);
+            Effect::SendState { to, seq_no, offset } => {
+                self.serve_state(to, seq_no, offset, actions);
             }
-            Effect::Install { number, state } => {
-                self.install(number, state, hook, scratch, actions)
+            Effect::Install { seq_no, state } => {
+                self.install(seq_no, state, hook, scratch, actions)
             }
             Effect::ViewChanged { view, primary } => {
                 actions.push(Action::Log(LogEvent::ViewEntered { view, primary }));
@@ -99,7 +106,7 @@ impl Driver {
         &mut self,
         seq_no: SeqNo,
         proposal: &Arc<CheckedProposal>,
-        lives: Option<&Lives>,
+        incarnations: Option<&IncarnationTable>,
         hook: &mut impl Hook,
         scratch: &mut Scratch,
         actions: &mut Vec<Action>,
@@ -119,9 +126,12 @@ impl Driver {
             return self.halt(reason, actions);
         }
         let (number, due) = (seq_no, self.kernel.due());
-        scratch.inputs.push_back(Input::Executed { number, due });
-        if let Some(lives) = lives {
-            let state = join_state(lives, self.kernel.snapshot());
+        scratch.inputs.push_back(Input::Executed {
+            seq_no: number,
+            due,
+        });
+        if let Some(incarnations) = incarnations {
+            let state = join_state(incarnations, self.kernel.snapshot());
             let saving = Saving::Checkpoint(state.digest());
             self.save(seq_no, state, saving, scratch, actions);
         }
@@ -151,8 +161,14 @@ impl Driver {
     pub(super) fn snapshot_saved(&mut self, seq_no: SeqNo, scratch: &mut Scratch) {
         let number = seq_no;
         let input = match self.saving.remove(&seq_no) {
-            Some(Saving::Checkpoint(state)) => Input::CheckpointSaved { number, state },
-            Some(Saving::Installed(due)) => Input::Installed { number, due },
+            Some(Saving::Checkpoint(state)) => Input::CheckpointSaved {
+                seq_no: number,
+                state,
+            },
+            Some(Saving::Installed(due)) => Input::Installed {
+                seq_no: number,
+                due,
+            },
             None => return,
         };
         scratch.inputs.push_back(input);
@@ -182,15 +198,15 @@ impl Driver {
     fn serve_state(
         &mut self,
         to: ReplicaId,
-        number: SeqNo,
+        seq_no: SeqNo,
         offset: u64,
         actions: &mut Vec<Action>,
     ) {
-        let Some(state) = self.snapshots.get(&number) else {
+        let Some(state) = self.snapshots.get(&seq_no) else {
             return;
         };
         let message = PeerMessage::State(StatePart {
-            number,
+            seq_no,
             total: state.encoded_len(),
             offset,
             bytes: state.read(offset, self.config.state_part_bytes),

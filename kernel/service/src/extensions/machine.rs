@@ -1,11 +1,11 @@
-//! Calls of extensions, and what is known of them at this replica alone.
+//! Runs calls of extensions, with this replica's compiled modules and counters.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use bezant_api::{ExtensionHash, FailureCode, Refused};
 use bezant_extensions::{CallReport, Engine, Found, Invocation};
 
-use super::{hands::Hands, trace::Traced};
+use super::{host_context::HostContext, trace::Traced};
 
 /// Most lines extensions may leave for the log between two collections; more are dropped.
 const MAX_LOG_LINES: usize = 256;
@@ -114,15 +114,15 @@ impl Machine {
         &mut self,
         found: Found<'_>,
         invocation: Invocation<'_>,
-        mut hands: Hands<'_>,
+        mut host_context: HostContext<'_>,
     ) -> Result<CallReport, Refused> {
         let compiled = self.engine.compiled(found.extension)?;
         let (manifest, entry) = (&found.extension.manifest, &found.subscription.entry);
-        hands.trace(self.trace.is_some());
+        host_context.trace(self.trace.is_some());
         let report = self
             .engine
-            .call(&compiled, manifest, entry, invocation, &mut hands);
-        let (said, steps) = (hands.take_said(), hands.take_steps());
+            .call(&compiled, manifest, entry, invocation, &mut host_context);
+        let (said, steps) = (host_context.take_said(), host_context.take_steps());
         let report = match report {
             Ok(report) => report,
             Err(exhausted) => {

@@ -101,7 +101,7 @@ impl Session {
                 Kept::Waiting => out.push(0),
                 Kept::Reply(reply) => {
                     out.push(1);
-                    codec::put_varint(out, reply.position.0);
+                    codec::put_varint(out, reply.seq_no.0);
                     codec::put_bytes(out, &reply.result);
                 }
             }
@@ -166,12 +166,12 @@ impl Session {
             BadContent::unless(number.0 < self.next, "a result before its request's turn")?;
             before = number;
             let kept = if reader.truth()? {
-                let position = SeqNo(reader.varint()?);
-                BadContent::unless(self.opened <= position, "a result older than its session")?;
+                let seq_no = SeqNo(reader.varint()?);
+                BadContent::unless(self.opened <= seq_no, "a result older than its session")?;
                 Kept::Reply(Reply {
                     session: id,
                     number,
-                    position,
+                    seq_no,
                     result: Bytes::copy_from_slice(reader.bytes()?),
                 })
             } else {

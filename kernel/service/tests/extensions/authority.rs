@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use bezant_api::{Answer, Audience, Call, Decree, EventKind, Group, Manifest, Trigger, Whom};
+use bezant_api::{
+    AdminCommand, Answer, Audience, Call, EventKind, Group, Manifest, Principal, Trigger,
+};
 use bezant_tuplespace::{Lease, Operation, OperationKind, Outcome, Quota};
 
 use crate::{
@@ -18,8 +20,8 @@ fn key_of(who: usize) -> [u8; 32] {
 }
 
 /// Ann puts a tuple that is there for one client only.
-fn put_for(town: &mut Town, whom: usize, text: &str) {
-    let only = || Some(BTreeSet::from([Whom::Client(key_of(whom))]));
+fn put_for(town: &mut Town, principal: usize, text: &str) {
+    let only = || Some(BTreeSet::from([Principal::Client(key_of(principal))]));
     let audience = Audience {
         readers: only(),
         takers: only(),
@@ -96,8 +98,8 @@ fn looked_upon() -> Town {
     put_for(&mut town, ANN, SECRET);
     let hash = town.install(ANN, onlooker());
     let space = space("a");
-    let imposed = town.ask(ANN, &Call::Impose { space, hash });
-    assert_eq!(imposed, Answer::Changed(true));
+    let attached = town.ask(ANN, &Call::Attach { space, hash });
+    assert_eq!(attached, Answer::Changed(true));
     town
 }
 
@@ -162,7 +164,7 @@ fn a_wait_through_an_extension_sees_what_its_client_sees() {
     put_for(&mut town, ANN, "(1)");
     assert_eq!(town.answer(waits), None, "come, but not for him");
     put_for(&mut town, BEN, "(1)");
-    assert_eq!(town.served(waits), Some("(1)".to_owned()));
+    assert_eq!(town.delivered(waits), Some("(1)".to_owned()));
 }
 
 /// What runs instead of an operation acts in the session and at the expense of whoever called
@@ -175,14 +177,16 @@ fn who_calls_an_extension_pays_and_for_an_event_its_owner_does() {
             tuples: 9,
             bytes: 9_999,
         };
-        let allot = Call::Decree(Decree::Allot(key_of(who), quota));
+        let allot = Call::AdminCommand(AdminCommand::Allot(key_of(who), quota));
         assert_eq!(town.as_operator(&allot), Answer::Changed(true));
     }
     let held = |town: &mut Town| {
-        [ANN, BEN].map(|who| match town.ask(who, &Call::Standing { after: None }) {
-            Answer::Standing(standing) => standing.account.unwrap().tuples,
-            other => panic!("{other:?}"),
-        })
+        [ANN, BEN].map(
+            |who| match town.ask(who, &Call::Permissions { after: None }) {
+                Answer::Permissions(permissions) => permissions.account.unwrap().tuples,
+                other => panic!("{other:?}"),
+            },
+        )
     };
     assert_eq!(town.op(BEN, "rdp", "(\"run\")"), None);
     assert_eq!(town.count("(\"seen\")"), 1);

@@ -1,6 +1,6 @@
-//! Extensions that hear of events: by whose rights, how deep, how many, and what a failure is.
+//! Extensions that subscribe to events: by whose rights, how deep, how many, and what a failure is.
 
-use bezant_api::{Answer, Call, EventKind, Lists, Manifest, Right, Trigger, Whom};
+use bezant_api::{Answer, Call, EventKind, Lists, Manifest, Principal, Right, Trigger};
 use bezant_bft::service::Service;
 use bezant_extensions::limits::MAX_CASCADE_EVENTS;
 
@@ -27,7 +27,7 @@ fn echo(name: &str, kind: EventKind, heard: &str, said: &[&str]) -> (Manifest, V
 }
 
 #[test]
-fn each_kind_of_event_is_heard_and_no_other() {
+fn each_kind_of_event_is_dispatched_and_no_other() {
     let mut town = Town::new();
     for kind in EventKind::ALL {
         let name = kind.name();
@@ -50,7 +50,7 @@ fn each_kind_of_event_is_heard_and_no_other() {
     heard(&mut town, &[]);
     let waits = town.start(CAT, "in", "(\"x\", _)");
     town.out(BEN, "(\"x\", 2)");
-    assert!(town.served(waits).is_some());
+    assert!(town.delivered(waits).is_some());
     heard(&mut town, &["inserted", "taken", "served"]);
     let leased = crate::fixture::leased("(\"x\", 3)", 500);
     town.ask(BEN, &leased);
@@ -73,7 +73,7 @@ fn each_kind_of_event_is_heard_and_no_other() {
 
 /// The one registered first hears first, whatever their hashes.
 #[test]
-fn all_hear_in_the_order_of_registration() {
+fn subscribers_are_told_in_the_order_of_registration() {
     for order in [["a", "b", "c", "d"], ["d", "c", "b", "a"]] {
         let mut town = Town::new();
         for name in order {
@@ -116,7 +116,7 @@ fn one_that_fails_hurts_nobody_else() {
 
 /// Whoever may not read in a space hears nothing of it, and does only what he may.
 #[test]
-fn it_hears_and_acts_by_its_owners_rights() {
+fn it_is_told_and_acts_by_its_owners_rights() {
     let mut town = Town::new();
     let closed = Call::CreateSpaceFor {
         space: space("b"),
@@ -142,7 +142,7 @@ fn it_hears_and_acts_by_its_owners_rights() {
     let grant = |right| Call::Grant {
         space: space("b"),
         right,
-        whom: Whom::Client(crate::fixture::client_id(number_of(BEN)).0),
+        principal: Principal::Client(crate::fixture::client_id(number_of(BEN)).0),
     };
     town.ask(ANN, &grant(Right::Read));
     put(&mut town);
@@ -264,7 +264,7 @@ fn a_client_waits_by_his_own_right() {
     let grant = Call::Grant {
         space: space("b"),
         right: Right::Read,
-        whom: Whom::Client(crate::fixture::client_id(number_of(BEN)).0),
+        principal: Principal::Client(crate::fixture::client_id(number_of(BEN)).0),
     };
     town.ask(ANN, &grant);
     let waits = town.start(BEN, "rd", "(\"wait\")");
@@ -273,7 +273,7 @@ fn a_client_waits_by_his_own_right() {
         panic!()
     };
     town.ask(ANN, &crate::fixture::on(space("b"), operation));
-    assert_eq!(town.served(waits), Some("(1)".to_owned()));
+    assert_eq!(town.delivered(waits), Some("(1)".to_owned()));
     // Whoever asks without waiting is not made to.
     let code = crate::recipes::refusal(&mut town, ANN, "rdp", "(\"wait\")");
     assert_eq!(code, bezant_api::FailureCode::BadReply);
@@ -326,13 +326,13 @@ fn keeper() -> (Manifest, Vec<u8>) {
 
 /// The tuple and who waits for it are as before, for those who agreed and for nobody else.
 #[test]
-fn an_answer_is_held_back_from_those_who_agreed() {
+fn a_delivery_is_revoked_of_those_who_agreed() {
     let mut town = Town::new();
     let hash = town.install(ANN, keeper());
     // He did not agree.
     let free = town.start(BEN, "in", "(\"x\", 1)");
     town.out(DAN, "(\"x\", 1)");
-    assert!(town.served(free).is_some());
+    assert!(town.delivered(free).is_some());
     assert_eq!(town.bench.kernel.tallied()[0].tally.failures, 1);
 
     town.ask(CAT, &Call::Acknowledge { hash });
@@ -347,13 +347,13 @@ fn an_answer_is_held_back_from_those_who_agreed() {
         town.op(BEN, "rdp", "(\"x\", 2)"),
         Some("(\"x\", 2)".to_owned())
     );
-    // Taken back, the next one is served.
+    // Taken back, the next one gets a delivery.
     assert_eq!(
         town.ask(CAT, &Call::Withdraw { hash }),
         Answer::Changed(true)
     );
     town.out(DAN, "(\"x\", 2)");
-    assert!(town.served(takes).is_some() && town.served(reads).is_some());
+    assert!(town.delivered(takes).is_some() && town.delivered(reads).is_some());
     assert_eq!(town.count("(\"x\", _)"), 1);
     assert_eq!(town.bench.kernel.waiting().count(), 0);
 }
@@ -368,14 +368,14 @@ fn a_failure_lets_the_answer_go() {
     town.install(ANN, written("fails", &[(on, "(\"x\")", "hear")], body));
     let waits = town.start(ANN, "in", "(\"x\")");
     town.out(BEN, "(\"x\")");
-    assert_eq!(town.served(waits), Some("(\"x\")".to_owned()));
+    assert_eq!(town.delivered(waits), Some("(\"x\")".to_owned()));
     assert_eq!(town.count("(\"x\")"), 0);
     assert_eq!(town.bench.kernel.waiting().count(), 0);
 }
 
-/// However slowly extensions hear, what waits to be heard has a bound.
+/// However slowly extensions hear, what waits for its dispatch has a bound.
 #[test]
-fn what_waits_to_be_heard_is_bounded() {
+fn pending_events_are_bounded() {
     let mut town = Town::new();
     // Each tuple that comes in wants all the fuel that an event may have.
     let on = Trigger::Events(vec![EventKind::Expired]);
@@ -395,7 +395,7 @@ fn what_waits_to_be_heard_is_bounded() {
     while town.bench.kernel.due().is_some() {
         town.tick(1);
     }
-    let room = u64::try_from(bezant_extensions::limits::MAX_UNHEARD_BYTES / 60_000).unwrap();
+    let room = u64::try_from(bezant_extensions::limits::MAX_PENDING_EVENT_BYTES / 60_000).unwrap();
     assert!(
         (room - 2..=room).contains(&calls(&town)),
         "{} of {room}",

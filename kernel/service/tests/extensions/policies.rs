@@ -1,7 +1,7 @@
 //! Policies: asked before an operation, of everyone, where the administrator wants it so.
 
 use bezant_api::{
-    Answer, Call, Condition, FailureCode, Group, Refused, Right, Step, Trigger, Whom,
+    Answer, Call, Condition, FailureCode, Group, Principal, Refused, Right, Step, Trigger,
 };
 use bezant_tuplespace::{OperationKind, Outcome, Refusal};
 
@@ -11,23 +11,23 @@ use crate::{
     town::{ANN, BEN, CAT, Town, number_of, on_a, waiting, written},
 };
 
-fn impose(town: &mut Town, who: usize, hash: bezant_api::ExtensionHash) -> Answer {
+fn attach(town: &mut Town, who: usize, hash: bezant_api::ExtensionHash) -> Answer {
     let space = space("a");
-    town.ask(who, &Call::Impose { space, hash })
+    town.ask(who, &Call::Attach { space, hash })
 }
 
 #[test]
-fn what_was_put_stays_for_everyone_where_it_is_imposed() {
+fn what_was_put_stays_for_everyone_where_it_is_attached() {
     let mut town = Town::new();
     let hash = town.install_recipe("append_only");
     town.out(BEN, "(1)");
-    assert!(town.op(CAT, "inp", "(1)").is_some(), "not imposed yet");
+    assert!(town.op(CAT, "inp", "(1)").is_some(), "not attached yet");
     assert_eq!(
-        impose(&mut town, BEN, hash),
+        attach(&mut town, BEN, hash),
         Answer::Refused(Refused::Space(Refusal::Forbidden))
     );
-    assert_eq!(impose(&mut town, ANN, hash), Answer::Changed(true));
-    assert_eq!(impose(&mut town, ANN, hash), Answer::Changed(false));
+    assert_eq!(attach(&mut town, ANN, hash), Answer::Changed(true));
+    assert_eq!(attach(&mut town, ANN, hash), Answer::Changed(false));
     town.out(BEN, "(1)");
     // Not even by who administers the space.
     for who in [ANN, BEN, CAT] {
@@ -43,12 +43,12 @@ fn what_was_put_stays_for_everyone_where_it_is_imposed() {
     assert!(town.op(BEN, "rdp", "(1)").is_some());
     // It cannot be taken away from under the space.
     let gone = town.ask(ANN, &Call::Unregister { hash });
-    assert_eq!(gone, Answer::Refused(Refused::Imposed));
-    let lift = Call::Lift {
+    assert_eq!(gone, Answer::Refused(Refused::Attached));
+    let detach = Call::Detach {
         space: space("a"),
         hash,
     };
-    assert_eq!(town.ask(ANN, &lift), Answer::Changed(true));
+    assert_eq!(town.ask(ANN, &detach), Answer::Changed(true));
     assert!(town.op(BEN, "inp", "(1)").is_some());
     assert_eq!(
         town.ask(ANN, &Call::Unregister { hash }),
@@ -60,7 +60,7 @@ fn what_was_put_stays_for_everyone_where_it_is_imposed() {
 fn a_key_is_written_once() {
     let mut town = Town::new();
     let hash = town.install_recipe("write_once");
-    impose(&mut town, ANN, hash);
+    attach(&mut town, ANN, hash);
     town.out(BEN, "(\"config\", \"port\", 80)");
     assert_eq!(
         refusal(&mut town, CAT, "out", "(\"config\", \"port\", 81)"),
@@ -87,7 +87,7 @@ fn a_key_is_written_once() {
     assert_eq!(town.count("(\"config\", \"new\", _)"), 0);
 }
 
-/// A policy that traps refuses all but who administers the space, who can lift it.
+/// A policy that traps refuses all but who administers the space, who can detach it.
 #[test]
 fn a_policy_that_fails_does_not_open_the_space() {
     let mut town = Town::new();
@@ -98,7 +98,7 @@ fn a_policy_that_fails_does_not_open_the_space() {
         "(memory (export \"memory\") 1) (func (export \"judge\") unreachable)",
     );
     let hash = town.install(BEN, broken);
-    impose(&mut town, ANN, hash);
+    attach(&mut town, ANN, hash);
     assert_eq!(refusal(&mut town, BEN, "rdp", "(1)"), FailureCode::Trap);
     assert_eq!(town.op(ANN, "rdp", "(1)"), None);
     // What it does not judge goes on.
@@ -135,7 +135,7 @@ fn a_policy_changes_nothing() {
         (func (export \"judge\") i32.const -1 i32.const 0 i32.const {length} call $out)"
     );
     let hash = town.install(ANN, written("writes", &[(on, "(_)", "judge")], &body));
-    impose(&mut town, ANN, hash);
+    attach(&mut town, ANN, hash);
     assert_eq!(
         refusal(&mut town, BEN, "rdp", "(7)"),
         FailureCode::Capability
@@ -149,7 +149,7 @@ fn no_extension_is_a_way_past_a_policy() {
     let mut town = Town::new();
     town.out(ANN, "(1)");
     let hash = town.install_recipe("append_only");
-    impose(&mut town, ANN, hash);
+    attach(&mut town, ANN, hash);
     let asks = bezant_tuple::codec::encode_template(&template("(?int)"));
     let escaped: String = asks.iter().map(|byte| format!("\\{byte:02x}")).collect();
     let length = asks.len();
@@ -168,16 +168,16 @@ fn no_extension_is_a_way_past_a_policy() {
 
 /// Where the administrator wants it, everybody's operations are the extension's.
 #[test]
-fn an_imposed_extension_runs_for_everyone() {
+fn an_attached_extension_runs_for_everyone() {
     let mut town = Town::new();
     let hash = town.install_recipe("counter");
     let add = "(\"increment\", \"hits\", 1)";
     assert_eq!(town.op(BEN, "inp", add), None);
-    impose(&mut town, ANN, hash);
+    attach(&mut town, ANN, hash);
     let one = Some("(\"counter\", \"hits\", 1)".to_owned());
     assert_eq!(town.op(BEN, "inp", add), one);
     let told = town.ask(BEN, &Call::Inspect { space: space("a") });
-    assert!(matches!(told, Answer::Space(info) if info.imposed == [hash]));
+    assert!(matches!(told, Answer::Space(info) if info.attached == [hash]));
     // It is gone with the space.
     town.op(BEN, "inp", "(\"counter\", _, _)");
     assert_eq!(
@@ -191,17 +191,17 @@ fn an_imposed_extension_runs_for_everyone() {
 }
 
 #[test]
-fn who_lost_the_right_to_administer_cannot_impose() {
+fn who_lost_the_right_to_administer_cannot_attach() {
     let mut town = Town::new();
     let hash = town.install_recipe("append_only");
-    let whom = Whom::Client(crate::fixture::client_id(number_of(BEN)).0);
+    let principal = Principal::Client(crate::fixture::client_id(number_of(BEN)).0);
     let grant = Call::Grant {
         space: space("a"),
         right: Right::Administer,
-        whom,
+        principal,
     };
     assert_eq!(town.ask(ANN, &grant), Answer::Changed(true));
-    assert_eq!(impose(&mut town, BEN, hash), Answer::Changed(true));
+    assert_eq!(attach(&mut town, BEN, hash), Answer::Changed(true));
     town.out(CAT, "(1)");
     assert_eq!(
         refusal(&mut town, CAT, "inp", "(1)"),
@@ -217,7 +217,7 @@ fn no_wait_is_a_way_past_a_policy() {
     let mut town = Town::new();
     town.out(ANN, "(1)");
     let hash = town.install_recipe("append_only");
-    impose(&mut town, ANN, hash);
+    attach(&mut town, ANN, hash);
     let body = waiting(-1, "(?int)", true);
     let on = Trigger::Operations(vec![OperationKind::Rd]);
     town.install(BEN, written("thief", &[(on, "(\"steal\")", "run")], &body));

@@ -18,11 +18,14 @@ fn a_barrier_lets_all_pass_when_the_last_has_come_and_serves_the_next_round() {
     for _round in 0..2 {
         let first = town.start(ANN, "rd", "(\"barrier\", \"b\", 3)");
         let second = town.start(BEN, "rd", "(\"barrier\", \"b\", 3)");
-        assert_eq!((town.served(first), town.served(second)), (None, None));
+        assert_eq!(
+            (town.delivered(first), town.delivered(second)),
+            (None, None)
+        );
         let all = Some("(\"barrier\", \"b\", 3)".to_owned());
         assert_eq!(town.op(CAT, "rd", "(\"barrier\", \"b\", 3)"), all);
         assert_eq!(
-            (town.served(first), town.served(second)),
+            (town.delivered(first), town.delivered(second)),
             (all.clone(), all)
         );
         assert_eq!(town.count("(\"came\", _)"), 0);
@@ -37,9 +40,9 @@ fn a_party_whose_session_ends_is_missing_at_the_barrier() {
     town.start(ANN, "rd", "(\"barrier\", \"b\", 2)");
     town.comes_back(ANN);
     let waits = town.start(BEN, "rd", "(\"barrier\", \"b\", 2)");
-    assert_eq!(town.served(waits), None);
+    assert_eq!(town.delivered(waits), None);
     town.start(CAT, "rd", "(\"barrier\", \"b\", 2)");
-    assert!(town.served(waits).is_some());
+    assert!(town.delivered(waits).is_some());
 }
 
 #[test]
@@ -54,21 +57,21 @@ fn leadership_goes_on_in_the_order_of_candidacy_whether_a_leader_steps_down_or_d
     let ben = campaign(&mut town, BEN, "ben");
     let cat = campaign(&mut town, CAT, "cat");
     let leads = |name: &str| Some(format!("(\"leader\", \"x\", \"{name}\")"));
-    assert_eq!(town.served(ann), leads("ann"));
-    assert_eq!((town.served(ben), town.served(cat)), (None, None));
+    assert_eq!(town.delivered(ann), leads("ann"));
+    assert_eq!((town.delivered(ben), town.delivered(cat)), (None, None));
     // She steps down.
     let stepped = town.op(ANN, "inp", "(\"candidate\", \"x\", \"ann\", _)");
     assert!(stepped.is_some());
-    assert_eq!(town.served(ben), leads("ben"));
-    assert_eq!(town.served(cat), None);
+    assert_eq!(town.delivered(ben), leads("ben"));
+    assert_eq!(town.delivered(cat), None);
     assert_eq!(says(&mut town), leads("ben"));
     // He dies.
     town.comes_back(BEN);
-    assert_eq!(town.served(cat), leads("cat"));
+    assert_eq!(town.delivered(cat), leads("cat"));
     assert_eq!(says(&mut town), leads("cat"));
     // Asking again changes nothing.
     let again = campaign(&mut town, CAT, "cat");
-    assert_eq!(town.served(again), leads("cat"));
+    assert_eq!(town.delivered(again), leads("cat"));
     assert_eq!(town.count("(\"candidate\", _, _, _)"), 1);
 }
 
@@ -82,17 +85,17 @@ fn a_lock_has_one_holder_and_its_fence_grows() {
     let ben = lock(&mut town, BEN, "ben");
     let cat = lock(&mut town, CAT, "cat");
     let held = |name: &str, fence| Some(format!("(\"lock\", \"l\", \"{name}\", {fence})"));
-    assert_eq!(town.served(ann), held("ann", 1));
-    assert_eq!((town.served(ben), town.served(cat)), (None, None));
+    assert_eq!(town.delivered(ann), held("ann", 1));
+    assert_eq!((town.delivered(ben), town.delivered(cat)), (None, None));
     // One who waits gives up: nobody gets the lock by that.
     town.op(BEN, "inp", "(\"lock line\", \"l\", \"ben\", _)");
-    assert_eq!((town.served(ben), town.served(cat)), (None, None));
+    assert_eq!((town.delivered(ben), town.delivered(cat)), (None, None));
     town.comes_back(ANN);
-    assert_eq!(town.served(cat), held("cat", 3));
+    assert_eq!(town.delivered(cat), held("cat", 3));
     let again = lock(&mut town, ANN, "ann");
-    assert_eq!(town.served(again), None);
+    assert_eq!(town.delivered(again), None);
     town.op(CAT, "inp", "(\"lock line\", \"l\", \"cat\", _)");
-    assert_eq!(town.served(again), held("ann", 4));
+    assert_eq!(town.delivered(again), held("ann", 4));
     assert_eq!(
         refusal(&mut town, ANN, "rd", "(\"lock\", \"l\", ?text, ?int)"),
         FailureCode::Refused(1)
@@ -110,15 +113,15 @@ fn readers_share_a_lock_and_nobody_is_overtaken() {
     let ben = ask(&mut town, BEN, read, "ben");
     let cat = ask(&mut town, CAT, write, "cat");
     let dan = ask(&mut town, DAN, read, "dan");
-    assert!(town.served(ann).is_some() && town.served(ben).is_some());
-    assert_eq!((town.served(cat), town.served(dan)), (None, None));
+    assert!(town.delivered(ann).is_some() && town.delivered(ben).is_some());
+    assert_eq!((town.delivered(cat), town.delivered(dan)), (None, None));
     town.op(ANN, "inp", "(\"rw line\", \"l\", \"ann\", _)");
-    assert_eq!(town.served(cat), None);
+    assert_eq!(town.delivered(cat), None);
     town.comes_back(BEN);
-    assert!(town.served(cat).is_some());
-    assert_eq!(town.served(dan), None, "who writes is alone");
+    assert!(town.delivered(cat).is_some());
+    assert_eq!(town.delivered(dan), None, "who writes is alone");
     town.op(CAT, "inp", "(\"rw line\", \"l\", \"cat\", _)");
-    assert!(town.served(dan).is_some());
+    assert!(town.delivered(dan).is_some());
 }
 
 #[test]
@@ -131,13 +134,13 @@ fn a_semaphore_has_so_many_permits() {
     let ben = ask(&mut town, BEN, "ben");
     let cat = ask(&mut town, CAT, "cat");
     let dan = ask(&mut town, DAN, "dan");
-    assert!(town.served(ann).is_some() && town.served(ben).is_some());
-    assert_eq!((town.served(cat), town.served(dan)), (None, None));
+    assert!(town.delivered(ann).is_some() && town.delivered(ben).is_some());
+    assert_eq!((town.delivered(cat), town.delivered(dan)), (None, None));
     town.op(BEN, "inp", "(\"permit line\", \"s\", \"ben\", _)");
-    assert!(town.served(cat).is_some());
-    assert_eq!(town.served(dan), None);
+    assert!(town.delivered(cat).is_some());
+    assert_eq!(town.delivered(dan), None);
     town.comes_back(ANN);
-    assert!(town.served(dan).is_some());
+    assert!(town.delivered(dan).is_some());
     for none in ["0", "257", "-1"] {
         let text = format!("(\"permit\", \"s\", \"ann\", {none})");
         assert_eq!(
@@ -158,30 +161,30 @@ fn a_double_barrier_keeps_rounds_apart() {
         town.start(who, "rd", &text)
     };
     let ann = enter(&mut town, ANN, "ann");
-    assert_eq!(town.served(ann), None);
+    assert_eq!(town.delivered(ann), None);
     let ben = enter(&mut town, BEN, "ben");
     let entered = |round| Some(format!("(\"entered\", \"b\", {round})"));
     assert_eq!(
-        (town.served(ann), town.served(ben)),
+        (town.delivered(ann), town.delivered(ben)),
         (entered(1), entered(1))
     );
     // Whoever comes now is of the next round.
     let cat = enter(&mut town, CAT, "cat");
-    assert_eq!(town.served(cat), None);
+    assert_eq!(town.delivered(cat), None);
     let out = leave(&mut town, ANN, "ann", 1);
-    assert_eq!(town.served(out), None);
+    assert_eq!(town.delivered(out), None);
     // The other one dies: all have left.
     town.comes_back(BEN);
-    assert_eq!(town.served(out), Some("(\"left\", \"b\", 1)".to_owned()));
-    assert_eq!(town.served(cat), None);
+    assert_eq!(town.delivered(out), Some("(\"left\", \"b\", 1)".to_owned()));
+    assert_eq!(town.delivered(cat), None);
     let dan = enter(&mut town, DAN, "dan");
     assert_eq!(
-        (town.served(cat), town.served(dan)),
+        (town.delivered(cat), town.delivered(dan)),
         (entered(2), entered(2))
     );
     let first = leave(&mut town, CAT, "cat", 2);
     let last = leave(&mut town, DAN, "dan", 2);
-    assert!(town.served(first).is_some() && town.served(last).is_some());
+    assert!(town.delivered(first).is_some() && town.delivered(last).is_some());
     assert_eq!(town.count("(\"in\", _, _, _)"), 0);
 }
 
@@ -234,7 +237,10 @@ fn members_are_as_their_sessions_and_views_are_numbered() {
     );
     let next = town.start(DAN, "rd", "(\"view\", \"g\", 3..)");
     town.comes_back(BEN);
-    assert_eq!(town.served(next), Some("(\"view\", \"g\", 3)".to_owned()));
+    assert_eq!(
+        town.delivered(next),
+        Some("(\"view\", \"g\", 3)".to_owned())
+    );
     town.op(ANN, "inp", "(\"member\", \"g\", \"ann\")");
     assert_eq!(view(&mut town), Some("(\"view\", \"g\", 4)".to_owned()));
     assert_eq!(town.count("(\"member\", _, _)"), 0);

@@ -65,7 +65,7 @@ impl Town {
         town.operator = (operator, 5);
         for (client, number) in (0..4).zip(1..) {
             let key = fixture::client_id(number_of(client)).0;
-            let enrol = Call::Decree(bezant_api::Decree::Enrol(key));
+            let enrol = Call::AdminCommand(bezant_api::AdminCommand::Enrol(key));
             town.bench.call((0, operator, number), &enrol);
             let session = town.open(client);
             town.inhabitants.push(Inhabitant { session, next: 1 });
@@ -176,7 +176,7 @@ impl Town {
     }
 
     /// What was answered to a request that waited, if it was.
-    pub(crate) fn served(&self, asked: Asked) -> Option<String> {
+    pub(crate) fn delivered(&self, asked: Asked) -> Option<String> {
         let answer = self.answer(asked)?;
         matched(answer).map(|tuple| tuple.to_string())
     }

@@ -166,7 +166,7 @@ fn a_version_comes_into_force_with_its_proposal_and_not_before() {
     assert_eq!(told(&mut town, ANN), some(TWO));
     assert_eq!(listed(&mut town, ANN)[1].from, None);
     town.out(CAT, "(\"late\")");
-    assert!(town.served(waits).is_some());
+    assert!(town.delivered(waits).is_some());
 
     // One that is to come is called off.
     let third = hash_of(&town.ask(ANN, &upgrade(first, 3, u64::MAX)));
@@ -204,7 +204,8 @@ fn an_extension_of_its_own_is_no_version_of_another() {
 #[test]
 fn prices_change_at_a_proposal() {
     let mut town = Town::with("queue");
-    let decree = |version, at| Call::Decree(bezant_api::Decree::Engine(version, at));
+    let admin_command =
+        |version, at| Call::AdminCommand(bezant_api::AdminCommand::Engine(version, at));
     let burnt = |town: &mut Town| {
         let before = town.bench.kernel.tallied()[0].tally.fuel;
         town.out(ANN, "(\"element\", 1, 1)");
@@ -212,16 +213,19 @@ fn prices_change_at_a_proposal() {
         town.bench.kernel.tallied()[0].tally.fuel - before
     };
     assert_eq!(
-        town.ask(ANN, &decree(2, 0)),
+        town.ask(ANN, &admin_command(2, 0)),
         Answer::Refused(Refused::NotOperator)
     );
     assert_eq!(
-        town.as_operator(&decree(9, 0)),
+        town.as_operator(&admin_command(9, 0)),
         Answer::Refused(Refused::NoSuchEngine)
     );
     let first = burnt(&mut town);
     let at = town.bench.number + 5;
-    assert_eq!(town.as_operator(&decree(2, at)), Answer::Changed(true));
+    assert_eq!(
+        town.as_operator(&admin_command(2, at)),
+        Answer::Changed(true)
+    );
     assert_eq!(burnt(&mut town), first);
     while town.bench.number + 1 < at {
         assert_eq!(town.bench.kernel.engine(), 1);
@@ -230,7 +234,13 @@ fn prices_change_at_a_proposal() {
     let second = burnt(&mut town);
     assert_eq!(town.bench.kernel.engine(), 2);
     assert!(second < first, "{second} and {first}");
-    assert_eq!(town.as_operator(&decree(2, 0)), Answer::Changed(false));
-    assert_eq!(town.as_operator(&decree(1, 0)), Answer::Changed(true));
+    assert_eq!(
+        town.as_operator(&admin_command(2, 0)),
+        Answer::Changed(false)
+    );
+    assert_eq!(
+        town.as_operator(&admin_command(1, 0)),
+        Answer::Changed(true)
+    );
     assert_eq!(burnt(&mut town), first);
 }

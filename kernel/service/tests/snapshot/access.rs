@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use bezant_api::{
-    Answer, Call, Condition, Decree, Group, GroupName, Lists, Refused, Right, SpaceInfo, Standing,
-    Whom,
-    limits::{MAX_LIST, MAX_STANDING_SPACES},
+    AdminCommand, Answer, Call, Condition, Group, GroupName, Lists, Permissions, Principal,
+    Refused, Right, SpaceInfo,
+    limits::{MAX_LIST, MAX_PERMISSION_SPACES},
 };
 use bezant_bft::{
     ids::{SeqNo, SessionId},
@@ -34,7 +34,7 @@ impl House {
         let mut bench = Bench::new();
         let mut sessions = vec![(OPERATOR, bench.open(OPERATOR, 1), 0)];
         for client in [ANN, BEN] {
-            let call = Call::Decree(Decree::Enrol(client_id(client).0));
+            let call = Call::AdminCommand(AdminCommand::Enrol(client_id(client).0));
             let (_, operator, number) = &mut sessions[0];
             *number += 1;
             let answers = bench.call((OPERATOR, *operator, *number), &call);
@@ -96,32 +96,32 @@ pub(crate) fn refused(why: Refusal) -> Answer {
     Answer::Refused(Refused::Space(why))
 }
 
-pub(crate) fn key(client: u8) -> Whom {
-    Whom::Client(client_id(client).0)
+pub(crate) fn key(client: u8) -> Principal {
+    Principal::Client(client_id(client).0)
 }
 
 fn team() -> GroupName {
     "team".parse().unwrap()
 }
 
-pub(crate) fn grant(right: Right, whom: Whom) -> Call {
+pub(crate) fn grant(right: Right, principal: Principal) -> Call {
     Call::Grant {
         space: space("a"),
         right,
-        whom,
+        principal,
     }
 }
 
-fn revoke(right: Right, whom: Whom) -> Call {
+fn revoke(right: Right, principal: Principal) -> Call {
     Call::Revoke {
         space: space("a"),
         right,
-        whom,
+        principal,
     }
 }
 
-pub(crate) fn decree(decree: Decree) -> Call {
-    Call::Decree(decree)
+pub(crate) fn admin_command(admin_command: AdminCommand) -> Call {
+    Call::AdminCommand(admin_command)
 }
 
 /// Every operation on `a`, with the rights it takes.
@@ -271,13 +271,13 @@ fn a_space_is_open_unless_it_is_made_for_somebody() {
         tuples: 0,
         bytes: 0,
         quota: Quota::NONE,
-        imposed: Vec::new(),
+        attached: Vec::new(),
     });
     assert_eq!(house.ask(BEN, &Call::Inspect { space: space("a") }), lists);
     // Open is not everybody's to govern.
-    house.forbids(BEN, &revoke(Right::Read, Whom::Anyone));
+    house.forbids(BEN, &revoke(Right::Read, Principal::Anyone));
     assert_eq!(
-        house.ask(ANN, &revoke(Right::Read, Whom::Anyone)),
+        house.ask(ANN, &revoke(Right::Read, Principal::Anyone)),
         Answer::Changed(true)
     );
     let look = on(
@@ -298,30 +298,30 @@ fn rights_come_by_key_by_group_or_to_anyone() {
             template: template("(_)"),
         },
     );
-    let join = decree(Decree::Join(team(), client_id(BEN).0));
-    let leave = decree(Decree::Leave(team(), client_id(BEN).0));
+    let join = admin_command(AdminCommand::Join(team(), client_id(BEN).0));
+    let leave = admin_command(AdminCommand::Leave(team(), client_id(BEN).0));
     let mut house = House::with_a_space_of_anns();
-    for whom in [key(BEN), Whom::Anyone] {
+    for principal in [key(BEN), Principal::Anyone] {
         house.forbids(BEN, &look);
         assert_eq!(
-            house.ask(ANN, &grant(Right::Read, whom.clone())),
+            house.ask(ANN, &grant(Right::Read, principal.clone())),
             Answer::Changed(true)
         );
         assert_eq!(
-            house.ask(ANN, &grant(Right::Read, whom.clone())),
+            house.ask(ANN, &grant(Right::Read, principal.clone())),
             Answer::Changed(false)
         );
         house.allows(BEN, &look);
         assert_eq!(
-            house.ask(ANN, &revoke(Right::Read, whom.clone())),
+            house.ask(ANN, &revoke(Right::Read, principal.clone())),
             Answer::Changed(true)
         );
         assert_eq!(
-            house.ask(ANN, &revoke(Right::Read, whom)),
+            house.ask(ANN, &revoke(Right::Read, principal)),
             Answer::Changed(false)
         );
     }
-    house.ask(ANN, &grant(Right::Read, Whom::Members(team())));
+    house.ask(ANN, &grant(Right::Read, Principal::Members(team())));
     house.forbids(BEN, &look);
     assert_eq!(house.ask(OPERATOR, &join), Answer::Changed(true));
     assert_eq!(house.ask(OPERATOR, &join), Answer::Changed(false));
@@ -343,13 +343,13 @@ fn operators_govern_every_space_and_nobody_else_clients() {
     let mut house = House::with_a_space_of_anns();
     for client in [ANN, BEN] {
         for word in [
-            Decree::Enrol([9; 32]),
-            Decree::Expel([9; 32]),
-            Decree::Join(team(), [9; 32]),
-            Decree::Leave(team(), [9; 32]),
-            Decree::Allot([9; 32], Quota::NONE),
+            AdminCommand::Enrol([9; 32]),
+            AdminCommand::Expel([9; 32]),
+            AdminCommand::Join(team(), [9; 32]),
+            AdminCommand::Leave(team(), [9; 32]),
+            AdminCommand::Allot([9; 32], Quota::NONE),
         ] {
-            let answer = house.ask(client, &decree(word));
+            let answer = house.ask(client, &admin_command(word));
             assert_eq!(answer, Answer::Refused(Refused::NotOperator));
         }
     }
@@ -360,8 +360,11 @@ fn operators_govern_every_space_and_nobody_else_clients() {
         Answer::Changed(true)
     );
     let operators: GroupName = GroupName::OPERATORS.parse().unwrap();
-    house.ask(OPERATOR, &decree(Decree::Join(operators, client_id(BEN).0)));
-    let answer = house.ask(BEN, &decree(Decree::Enrol([9; 32])));
+    house.ask(
+        OPERATOR,
+        &admin_command(AdminCommand::Join(operators, client_id(BEN).0)),
+    );
+    let answer = house.ask(BEN, &admin_command(AdminCommand::Enrol([9; 32])));
     assert_eq!(answer, Answer::Changed(true));
     // The service's own spaces are nobody's.
     house.ask(OPERATOR, &register(0));
@@ -369,7 +372,7 @@ fn operators_govern_every_space_and_nobody_else_clients() {
     let call = Call::Grant {
         space: own.clone(),
         right: Right::Insert,
-        whom: Whom::Anyone,
+        principal: Principal::Anyone,
     };
     assert_eq!(
         house.ask(OPERATOR, &call),
@@ -393,9 +396,12 @@ fn operators_govern_every_space_and_nobody_else_clients() {
 #[test]
 fn a_wait_that_is_no_longer_allowed_ends() {
     let mut house = House::with_a_space_of_anns();
-    house.ask(OPERATOR, &decree(Decree::Join(team(), client_id(BEN).0)));
+    house.ask(
+        OPERATOR,
+        &admin_command(AdminCommand::Join(team(), client_id(BEN).0)),
+    );
     house.ask(ANN, &grant(Right::Take, key(BEN)));
-    house.ask(ANN, &grant(Right::Read, Whom::Members(team())));
+    house.ask(ANN, &grant(Right::Read, Principal::Members(team())));
     let watch = on(
         space("a"),
         Operation::Watch {
@@ -413,7 +419,10 @@ fn a_wait_that_is_no_longer_allowed_ends() {
     let forbidden = refused(Refusal::Forbidden);
     let answers = house.all(ANN, &revoke(Right::Take, key(BEN)));
     assert_eq!(answers, [Answer::Changed(true), forbidden.clone()]);
-    let answers = house.all(OPERATOR, &decree(Decree::Leave(team(), client_id(BEN).0)));
+    let answers = house.all(
+        OPERATOR,
+        &admin_command(AdminCommand::Leave(team(), client_id(BEN).0)),
+    );
     assert_eq!(
         answers,
         [Answer::Changed(true), forbidden.clone(), forbidden]
@@ -509,7 +518,7 @@ fn a_group_takes_the_rights_of_its_steps_and_conditions() {
     let answer = house.ask(BEN, &Call::Group(both));
     assert_eq!(answer, Answer::GroupRefused { step: 1, why });
     assert_eq!(house.bench.kernel.figures().tuples, 0);
-    house.ask(ANN, &grant(Right::Read, Whom::Anyone));
+    house.ask(ANN, &grant(Right::Read, Principal::Anyone));
     let answer = house.ask(BEN, &Call::Group(look));
     assert!(
         matches!(answer, Answer::Group { unmet: None, .. }),
@@ -520,15 +529,15 @@ fn a_group_takes_the_rights_of_its_steps_and_conditions() {
 #[test]
 fn an_expelled_client_has_nothing_left_and_may_come_back() {
     let mut house = House::with_a_space_of_anns();
-    house.ask(ANN, &grant(Right::Insert, Whom::Anyone));
-    house.ask(ANN, &grant(Right::Take, Whom::Anyone));
+    house.ask(ANN, &grant(Right::Insert, Principal::Anyone));
+    house.ask(ANN, &grant(Right::Take, Principal::Anyone));
     let mine = Operation::Out {
         tuple: tuple("(\"ben\")"),
         lease: Lease::Session,
     };
     house.allows(BEN, &on(space("a"), mine));
     assert_eq!(house.all(BEN, &take("(7)")), []);
-    let expel = decree(Decree::Expel(client_id(BEN).0));
+    let expel = admin_command(AdminCommand::Expel(client_id(BEN).0));
     assert_eq!(house.all(OPERATOR, &expel), [Answer::Changed(true)]);
     assert_eq!(house.ask(OPERATOR, &expel), Answer::Changed(false));
     let figures = house.bench.kernel.figures();
@@ -543,17 +552,17 @@ fn an_expelled_client_has_nothing_left_and_may_come_back() {
     let not_enrolled = Answer::Refused(Refused::NotEnrolled);
     let replies = house.bench.execute(1, vec![opening(BEN, 2)]);
     assert_eq!(answer(&replies[0].1), not_enrolled);
-    // At the door, too, outside of the log.
+    // At admission, too, outside of the log.
     let Admission::Refuse(reply) = house.bench.kernel.admit(&opening(BEN, 2)) else {
         panic!("a stranger was let in");
     };
-    assert_eq!((reply.position, answer(&reply)), (SeqNo(0), not_enrolled));
-    let enrol = decree(Decree::Enrol(client_id(BEN).0));
+    assert_eq!((reply.seq_no, answer(&reply)), (SeqNo(0), not_enrolled));
+    let enrol = admin_command(AdminCommand::Enrol(client_id(BEN).0));
     assert_eq!(house.ask(OPERATOR, &enrol), Answer::Changed(true));
     assert_eq!(house.ask(OPERATOR, &enrol), Answer::Changed(false));
     house.bench.open(BEN, 3);
     // One of the genesis is no exception, and not even for itself.
-    let own = decree(Decree::Expel(client_id(OPERATOR).0));
+    let own = admin_command(AdminCommand::Expel(client_id(OPERATOR).0));
     assert_eq!(house.all(OPERATOR, &own), [Answer::Changed(true)]);
     let replies = house.bench.execute(1, vec![opening(OPERATOR, 2)]);
     assert_eq!(answer(&replies[0].1), Answer::Refused(Refused::NotEnrolled));
@@ -563,8 +572,11 @@ fn an_expelled_client_has_nothing_left_and_may_come_back() {
 #[test]
 fn a_client_is_told_what_it_may_do() {
     let mut house = House::with_a_space_of_anns();
-    house.ask(OPERATOR, &decree(Decree::Join(team(), client_id(BEN).0)));
-    house.ask(ANN, &grant(Right::Read, Whom::Members(team())));
+    house.ask(
+        OPERATOR,
+        &admin_command(AdminCommand::Join(team(), client_id(BEN).0)),
+    );
+    house.ask(ANN, &grant(Right::Read, Principal::Members(team())));
     house.ask(ANN, &grant(Right::Administer, key(BEN)));
     house.ask(
         ANN,
@@ -575,10 +587,10 @@ fn a_client_is_told_what_it_may_do() {
     );
     house.ask(ANN, &Call::CreateSpace { space: space("c") });
     let open = vec![Right::Insert, Right::Read, Right::Take];
-    let standing = |after: Option<&str>| Call::Standing {
+    let permissions = |after: Option<&str>| Call::Permissions {
         after: after.map(space),
     };
-    let expected = Standing {
+    let expected = Permissions {
         operator: false,
         groups: vec![team()],
         spaces: vec![
@@ -589,20 +601,23 @@ fn a_client_is_told_what_it_may_do() {
         account: None,
     };
     assert_eq!(
-        house.ask(BEN, &standing(None)),
-        Answer::Standing(expected.clone())
+        house.ask(BEN, &permissions(None)),
+        Answer::Permissions(expected.clone())
     );
-    let rest = Standing {
+    let rest = Permissions {
         spaces: vec![(space("c"), open)],
         ..expected
     };
-    assert_eq!(house.ask(BEN, &standing(Some("a"))), Answer::Standing(rest));
-    let Answer::Standing(operator) = house.ask(OPERATOR, &standing(None)) else {
-        panic!("no standing");
+    assert_eq!(
+        house.ask(BEN, &permissions(Some("a"))),
+        Answer::Permissions(rest)
+    );
+    let Answer::Permissions(operator) = house.ask(OPERATOR, &permissions(None)) else {
+        panic!("no permissions");
     };
     assert!(operator.operator && operator.spaces.len() == 3);
     // More than one answer holds.
-    for number in 0..MAX_STANDING_SPACES {
+    for number in 0..MAX_PERMISSION_SPACES {
         let name = format!("many/{number:05}");
         house.ask(
             ANN,
@@ -613,8 +628,8 @@ fn a_client_is_told_what_it_may_do() {
     }
     let (mut after, mut told) = (None, 0);
     loop {
-        let Answer::Standing(page) = house.ask(BEN, &Call::Standing { after }) else {
-            panic!("no standing");
+        let Answer::Permissions(page) = house.ask(BEN, &Call::Permissions { after }) else {
+            panic!("no permissions");
         };
         told += page.spaces.len();
         after = page.next;
@@ -622,28 +637,28 @@ fn a_client_is_told_what_it_may_do() {
             break;
         }
     }
-    assert_eq!(told, MAX_STANDING_SPACES + 2);
+    assert_eq!(told, MAX_PERMISSION_SPACES + 2);
 }
 
 #[test]
 fn lists_are_bounded() {
     let mut house = House::with_a_space_of_anns();
-    let whom = |number: usize| {
+    let principal = |number: usize| {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&number.to_le_bytes());
-        Whom::Client(key)
+        Principal::Client(key)
     };
     for number in 0..MAX_LIST {
-        house.ask(ANN, &grant(Right::Read, whom(number)));
+        house.ask(ANN, &grant(Right::Read, principal(number)));
     }
-    let answer = house.ask(ANN, &grant(Right::Read, whom(MAX_LIST)));
+    let answer = house.ask(ANN, &grant(Right::Read, principal(MAX_LIST)));
     assert_eq!(answer, Answer::Refused(Refused::TooManyGrants));
     // One that is there already is no more.
     assert_eq!(
-        house.ask(ANN, &grant(Right::Read, whom(0))),
+        house.ask(ANN, &grant(Right::Read, principal(0))),
         Answer::Changed(false)
     );
-    let read: BTreeSet<Whom> = (0..=MAX_LIST).map(whom).collect();
+    let read: BTreeSet<Principal> = (0..=MAX_LIST).map(principal).collect();
     let lists = Lists {
         read,
         ..Lists::closed()
@@ -696,9 +711,15 @@ fn an_extension_has_its_owners_rights() {
 #[test]
 fn rights_groups_and_enrolments_are_part_of_the_state() {
     let mut house = House::with_a_space_of_anns();
-    house.ask(OPERATOR, &decree(Decree::Join(team(), client_id(BEN).0)));
-    house.ask(OPERATOR, &decree(Decree::Expel(client_id(3).0)));
-    house.ask(ANN, &grant(Right::Read, Whom::Members(team())));
+    house.ask(
+        OPERATOR,
+        &admin_command(AdminCommand::Join(team(), client_id(BEN).0)),
+    );
+    house.ask(
+        OPERATOR,
+        &admin_command(AdminCommand::Expel(client_id(3).0)),
+    );
+    house.ask(ANN, &grant(Right::Read, Principal::Members(team())));
     house.ask(ANN, &grant(Right::Take, key(BEN)));
     let bench = house.bench.restored();
     assert_eq!(bench.snapshot(), house.bench.snapshot());

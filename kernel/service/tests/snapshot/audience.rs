@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use bezant_api::{
-    Answer, Audience, Call, Condition, Decree, Group, GroupName, Refused, Right, Whom,
+    AdminCommand, Answer, Audience, Call, Condition, Group, GroupName, Principal, Refused, Right,
 };
 use bezant_tuplespace::{Lease, Operation, Outcome, Refusal};
 
 use crate::{
-    access::{ANN, BEN, House, OPERATOR, decree, grant, key, refused},
+    access::{ANN, BEN, House, OPERATOR, admin_command, grant, key, refused},
     fixture::{client_id, inp, on, out, rd, space, take, template, tuple},
 };
 
@@ -17,15 +17,15 @@ fn team() -> GroupName {
 }
 
 fn join() -> Call {
-    decree(Decree::Join(team(), client_id(BEN).0))
+    admin_command(AdminCommand::Join(team(), client_id(BEN).0))
 }
 
 fn leave() -> Call {
-    decree(Decree::Leave(team(), client_id(BEN).0))
+    admin_command(AdminCommand::Leave(team(), client_id(BEN).0))
 }
 
-pub(crate) fn out_to(text: &str, whom: &Whom) -> Call {
-    let list = || Some(BTreeSet::from([whom.clone()]));
+pub(crate) fn out_to(text: &str, principal: &Principal) -> Call {
+    let list = || Some(BTreeSet::from([principal.clone()]));
     let audience = Audience {
         readers: list(),
         takers: list(),
@@ -60,7 +60,7 @@ fn house() -> House {
         house.ask(ANN, &grant(right, key(BEN)));
     }
     house.allows(ANN, &out_to("(1)", &key(ANN)));
-    house.allows(ANN, &out_to("(2)", &Whom::Members(team())));
+    house.allows(ANN, &out_to("(2)", &Principal::Members(team())));
     house
 }
 
@@ -82,7 +82,7 @@ fn who_is_in_a_group_decides_at_once_and_after_a_restart() {
     let revoke = Call::Revoke {
         space: space("a"),
         right: Right::Read,
-        whom: key(BEN),
+        principal: key(BEN),
     };
     house.ask(ANN, &revoke);
     assert_eq!(house.ask(BEN, &count()), refused(Refusal::Forbidden));
@@ -98,7 +98,7 @@ fn a_wait_ends_when_its_client_comes_into_the_group() {
     assert_eq!(house.all(ANN, &out_to("(3)", &key(ANN))).len(), 1);
     let answers = house.all(OPERATOR, &join());
     assert_eq!(answers, [Answer::Changed(true), found("(2)")]);
-    let answers = house.all(ANN, &out_to("(4)", &Whom::Members(team())));
+    let answers = house.all(ANN, &out_to("(4)", &Principal::Members(team())));
     assert_eq!(answers.len(), 2);
     assert_eq!(answers[1], found("(4)"));
 }

@@ -40,7 +40,7 @@ fn told(hash: ExtensionHash, version: u32, applies: bool) -> Installed {
         in_force: true,
         replaces: None,
         from: None,
-        imposed: Vec::new(),
+        attached: Vec::new(),
     }
 }
 

@@ -9,8 +9,8 @@ use bezant_bft::{
     ids::{ClientId, ClusterId, Epoch, OrderedTime, RequestNumber, SeqNo, SessionId},
     keyring::Keyring,
     message::{Reply, Request},
-    seal::{Batch, CheckedProposal, CheckedRequest, Sealed},
     service::{Replies, Service},
+    verification::{Batch, CheckedProposal, CheckedRequest, Unverified},
 };
 use bezant_kernel::Kernel;
 use bezant_tuple::{Template, Tuple};
@@ -44,13 +44,13 @@ pub(crate) fn client_id(client: u8) -> ClientId {
 }
 
 /// Makes what only a checked signature can make.
-pub(crate) struct Door {
+pub(crate) struct AdmissionCheck {
     keys: Vec<SigningKey>,
     keyring: Keyring,
     checker: Checker,
 }
 
-impl Door {
+impl AdmissionCheck {
     pub(crate) fn new() -> Self {
         let replicas = (0..4).map(|i| SigningKey::from_seed([i; 32]).public());
         Self {
@@ -66,8 +66,8 @@ impl Door {
         let key = keys.find(|key| key.client() == request.client).unwrap();
         let signed = request.sign(&CLUSTER, key);
         let mut batch = Batch::new(&self.keyring);
-        let sealed = Sealed::from_client(key.client(), signed);
-        batch.add(sealed, |_| None).unwrap();
+        let unverified = Unverified::from_client(key.client(), signed);
+        batch.add(unverified, |_| None).unwrap();
         match batch.check(&mut self.checker).pop() {
             Some(Ok(Input::Request { request, .. })) => Arc::clone(request.get()),
             other => panic!("{other:?}"),
@@ -78,7 +78,7 @@ impl Door {
 /// One kernel and the log that brought it here.
 pub(crate) struct Bench {
     pub(crate) kernel: Kernel,
-    pub(crate) door: Door,
+    pub(crate) admission_check: AdmissionCheck,
     pub(crate) number: u64,
 }
 
@@ -86,13 +86,16 @@ impl Bench {
     pub(crate) fn new() -> Self {
         Self {
             kernel: new_kernel(),
-            door: Door::new(),
+            admission_check: AdmissionCheck::new(),
             number: 0,
         }
     }
 
     pub(crate) fn execute(&mut self, time: u64, requests: Vec<Request>) -> Replies {
-        let requests = requests.into_iter().map(|r| self.door.check(r)).collect();
+        let requests = requests
+            .into_iter()
+            .map(|r| self.admission_check.check(r))
+            .collect();
         let proposal = Arc::new(CheckedProposal::new(OrderedTime(time), requests));
         self.number += 1;
         let mut replies = Replies::new();
@@ -145,7 +148,7 @@ impl Bench {
         );
         Self {
             kernel,
-            door: Door::new(),
+            admission_check: AdmissionCheck::new(),
             number: self.number,
         }
     }

@@ -174,7 +174,7 @@ fn a_group_has_bounds() {
 /// A waiter served by a group that is undone in the end waits on; one served by a group that
 /// stands has its answer.
 #[test]
-fn who_waits_is_served_only_by_a_group_that_stands() {
+fn deliveries_are_made_only_by_a_group_that_stands() {
     let (mut bench, session, _) = with(&[]);
     bench.call((0, session, 1), &out("(0)"));
     let other = bench.open(1, 1);

@@ -7,13 +7,14 @@ use std::{
 };
 
 use bezant_api::{
-    Answer, Audience, Call, Decree, ExtensionHash, GroupName, Lists, Refused, Right, Whom,
+    AdminCommand, Answer, Audience, Call, ExtensionHash, GroupName, Lists, Principal, Refused,
+    Right,
 };
 use bezant_bft::{
     ids::{ClientId, OrderedTime, RequestNumber, SeqNo, SessionId},
     message::{Reply, Request},
-    seal::{CheckedProposal, CheckedRequest},
     service::{Replies, Service},
+    verification::{CheckedProposal, CheckedRequest},
 };
 use bezant_kernel::{
     Kernel,
@@ -27,8 +28,8 @@ use proptest::{
 };
 
 use crate::fixture::{
-    Bench, Door, answer, ask, asking, client_id, new_kernel, on, opening, out, rd, register, space,
-    template, tuple,
+    AdmissionCheck, Bench, answer, ask, asking, client_id, new_kernel, on, opening, out, rd,
+    register, space, template, tuple,
 };
 
 /// What one request asks.
@@ -151,24 +152,24 @@ fn ruling() -> impl Strategy<Value = Call> {
     let name = || select(vec!["a", "b", "c"]).prop_map(space);
     let client = || (0u8..4).prop_map(|client| client_id(client).0);
     let team = || Just("team".parse::<GroupName>().unwrap());
-    let whom = || {
+    let principal = || {
         prop_oneof![
-            Just(Whom::Anyone),
-            client().prop_map(Whom::Client),
-            team().prop_map(Whom::Members)
+            Just(Principal::Anyone),
+            client().prop_map(Principal::Client),
+            team().prop_map(Principal::Members)
         ]
     };
     let right = || select(Right::ALL.to_vec());
     prop_oneof![
-        (name(), right(), whom()).prop_map(|(space, right, whom)| Call::Grant {
+        (name(), right(), principal()).prop_map(|(space, right, principal)| Call::Grant {
             space,
             right,
-            whom
+            principal
         }),
-        (name(), right(), whom()).prop_map(|(space, right, whom)| Call::Revoke {
+        (name(), right(), principal()).prop_map(|(space, right, principal)| Call::Revoke {
             space,
             right,
-            whom
+            principal
         }),
         name().prop_map(|space| Call::CreateSpaceFor {
             space,
@@ -176,8 +177,8 @@ fn ruling() -> impl Strategy<Value = Call> {
         }),
         name().prop_map(|space| Call::RemoveSpace { space }),
         (name(), 0u32..9).prop_map(|(space, limit)| Call::Purge { space, limit }),
-        (name(), whom(), any::<bool>()).prop_map(|(space, whom, takes)| {
-            let list = || Some([whom.clone()].into());
+        (name(), principal(), any::<bool>()).prop_map(|(space, principal, takes)| {
+            let list = || Some([principal.clone()].into());
             let audience = Audience {
                 readers: list(),
                 takers: if takes { list() } else { None },
@@ -199,15 +200,17 @@ fn ruling() -> impl Strategy<Value = Call> {
             } else {
                 Quota { tuples, bytes: 200 }
             };
-            Call::Decree(Decree::Allot(client, quota))
+            Call::AdminCommand(AdminCommand::Allot(client, quota))
         }),
         name().prop_map(|space| Call::Inspect { space }),
-        Just(Call::Standing { after: None }),
-        (team(), client()).prop_map(|(team, client)| Call::Decree(Decree::Join(team, client))),
-        (team(), client()).prop_map(|(team, client)| Call::Decree(Decree::Leave(team, client))),
+        Just(Call::Permissions { after: None }),
+        (team(), client())
+            .prop_map(|(team, client)| Call::AdminCommand(AdminCommand::Join(team, client))),
+        (team(), client())
+            .prop_map(|(team, client)| Call::AdminCommand(AdminCommand::Leave(team, client))),
         // Client 3 only, so that there is somebody to enrol it again.
-        Just(Call::Decree(Decree::Expel(client_id(3).0))),
-        Just(Call::Decree(Decree::Enrol(client_id(3).0))),
+        Just(Call::AdminCommand(AdminCommand::Expel(client_id(3).0))),
+        Just(Call::AdminCommand(AdminCommand::Enrol(client_id(3).0))),
     ]
 }
 
@@ -283,7 +286,7 @@ impl Session {
 /// Replicas that execute one log, and the clients that speak in it.
 struct World {
     kernels: Vec<Kernel>,
-    door: Door,
+    admission_check: AdmissionCheck,
     number: u64,
     time: u64,
     sessions: Vec<Session>,
@@ -293,9 +296,9 @@ struct World {
 
 /// The requests by which client 0 opens as many sessions as it may have.
 static CROWD: LazyLock<Vec<Arc<CheckedRequest>>> = LazyLock::new(|| {
-    let mut door = Door::new();
+    let mut admission_check = AdmissionCheck::new();
     (0..MAX_SESSIONS_PER_CLIENT as u64)
-        .map(|nonce| door.check(opening(0, 1_000 + nonce)))
+        .map(|nonce| admission_check.check(opening(0, 1_000 + nonce)))
         .collect()
 });
 
@@ -303,7 +306,7 @@ impl World {
     fn new() -> Self {
         Self {
             kernels: vec![new_kernel()],
-            door: Door::new(),
+            admission_check: AdmissionCheck::new(),
             number: 0,
             time: 0,
             sessions: Vec::new(),
@@ -323,7 +326,7 @@ impl World {
     fn step(&mut self, step: Step) {
         match step {
             Step::Open { client, nonce } => {
-                let request = self.door.check(opening(client, nonce));
+                let request = self.admission_check.check(opening(client, nonce));
                 self.execute(self.time, vec![request]);
             }
             Step::Crowd => self.execute(self.time, CROWD.clone()),
@@ -338,7 +341,7 @@ impl World {
                 }
                 let at = who.index(self.sessions.len());
                 let request = self.request(at, ahead, acks, what);
-                let request = self.door.check(request);
+                let request = self.admission_check.check(request);
                 self.execute(self.time, vec![request]);
             }
             Step::Flood(who) => {
@@ -352,7 +355,7 @@ impl World {
                         let number = session.first_unsent();
                         session.ask(number, false, &Call::ListSpaces)
                     })
-                    .map(|request| self.door.check(request))
+                    .map(|request| self.admission_check.check(request))
                     .collect();
                 self.execute(self.time, requests);
             }

@@ -1,7 +1,7 @@
 //! Bytes that are no state: refused as a whole, without a panic, and what is taken
 //! is the one spelling of a state.
 
-use bezant_api::{Call, Decree, GroupName, Right, Whom};
+use bezant_api::{AdminCommand, Call, GroupName, Principal, Right};
 use bezant_bft::{ids::SessionId, service::Service};
 use bezant_kernel::Kernel;
 use bezant_tuple::codec::put_varint;
@@ -37,20 +37,20 @@ fn something_of_everything() -> Bench {
     let team: GroupName = "t".parse().unwrap();
     let someone = client_id(4).0;
     let about_clients = [
-        Call::Decree(Decree::Enrol(someone)),
-        Call::Decree(Decree::Expel(client_id(3).0)),
-        Call::Decree(Decree::Join(team.clone(), someone)),
+        Call::AdminCommand(AdminCommand::Enrol(someone)),
+        Call::AdminCommand(AdminCommand::Expel(client_id(3).0)),
+        Call::AdminCommand(AdminCommand::Join(team.clone(), someone)),
         Call::Grant {
             space: space("a"),
             right: Right::Administer,
-            whom: Whom::Members(team),
+            principal: Principal::Members(team),
         },
         Call::Grant {
             space: space("a"),
             right: Right::Read,
-            whom: Whom::Client(someone),
+            principal: Principal::Client(someone),
         },
-        Call::Decree(Decree::Allot(
+        Call::AdminCommand(AdminCommand::Allot(
             client_id(0).0,
             Quota {
                 tuples: 9,
@@ -58,7 +58,7 @@ fn something_of_everything() -> Bench {
             },
         )),
         out("(5)"),
-        out_to("(6)", &Whom::Members("t".parse().unwrap())),
+        out_to("(6)", &Principal::Members("t".parse().unwrap())),
     ];
     for (call, number) in about_clients.iter().zip(7..) {
         bench.call(ann(number), call);
@@ -376,15 +376,15 @@ fn extensions_that_cannot_be_are_refused() {
         "could not be made": |s| s.acknowledgements[0] = (0, vec![], vec![1]);
         "could not be made": |s| s.acknowledgements[0].2 = vec![4];
         "out of order of clients": |s| s.acknowledgements[0].0 += 4;
-        "impositions out of order": |s| s.imposed.reverse();
-        "impositions of no number": |s| s.imposed[0].1.clear();
-        "an extension that is not there": |s| s.imposed[0].1 = vec![2];
-        "imposed in no space": |s| s.imposed[1].0 = "c";
+        "attachments out of order": |s| s.attached.reverse();
+        "attachments of no number": |s| s.attached[0].1.clear();
+        "an extension that is not there": |s| s.attached[0].1 = vec![2];
+        "attached in no space": |s| s.attached[1].0 = "c";
     }
 }
 
 #[test]
-fn events_that_nobody_could_hear_are_refused() {
+fn events_without_a_possible_subscriber_are_refused() {
     refused! {
         "a cascade of too many events": |s| s.heard[0].0 = 257;
         "a cascade of too many events": |s| s.heard[0].0 = u64::MAX;
@@ -392,9 +392,9 @@ fn events_that_nobody_could_hear_are_refused() {
         "a name that is none": |s| s.heard[0].1[0].0 = "A";
         "an event of no kind": |s| s.heard[0].1[0].1 = 5;
         "a key that is none": |s| s.heard[0].1[0].2 = vec![1];
-        "that nobody would hear of": |s| s.heard[0].1[0].3 = 4;
-        "that nobody would hear of": |s| s.heard[0].1[0].4 = 6;
-        "that nobody would hear of": |s| s.heard[0].1[0].5 = 6;
+        "without a subscriber": |s| s.heard[0].1[0].3 = 4;
+        "without a subscriber": |s| s.heard[0].1[0].4 = 6;
+        "without a subscriber": |s| s.heard[0].1[0].5 = 6;
     }
 }
 

@@ -3,8 +3,8 @@
 use bezant_api::{Answer, Call};
 use bezant_bft::{
     ids::{OrderedTime, RequestNumber, SeqNo, SessionId},
-    seal::CheckedProposal,
     service::{Replies, Service},
+    verification::CheckedProposal,
 };
 use bezant_kernel::limits::OUTAGE_MS;
 use bezant_tuplespace::{Operation, Outcome};

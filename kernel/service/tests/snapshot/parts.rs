@@ -4,7 +4,7 @@ use bezant_tuple::codec::{put_bytes, put_tuple, put_varint};
 
 use crate::fixture::{client_id, extension, template, tuple};
 
-/// Space, kind, who was served, depth, and the orders of who hears last and who heard it.
+/// Space, kind, who got a delivery, depth, and the orders of who hears last and who heard it.
 pub(crate) type Heard = (&'static str, u8, Vec<u8>, u8, u64, u64);
 
 pub(crate) type Rights = (&'static str, Vec<u8>, Vec<(u8, Vec<u8>)>);
@@ -47,7 +47,7 @@ pub(crate) struct Parts {
     pub(crate) lines: Vec<(u64, u64, u64)>,
     /// Clients, the orders of what they agreed to, and lines.
     pub(crate) acknowledgements: Vec<(u8, Vec<u64>, Vec<u64>)>,
-    pub(crate) imposed: Vec<(&'static str, Vec<u64>)>,
+    pub(crate) attached: Vec<(&'static str, Vec<u64>)>,
     /// How many more there may be, and the events.
     pub(crate) heard: Vec<(u64, Vec<Heard>)>,
 }
@@ -151,7 +151,7 @@ pub(crate) fn sound() -> Parts {
         extensions: vec![(0, 1, 1, 1, 0), (1, 2, 3, 3, 0), (0, 3, 4, 1, 1)],
         lines: vec![(1, 4, 1), (3, 3, 0)],
         acknowledgements: vec![(2, vec![1, 3], vec![1]), (3, vec![3], vec![])],
-        imposed: vec![("a", vec![1, 3]), ("b", vec![4])],
+        attached: vec![("a", vec![1, 3]), ("b", vec![4])],
         heard: vec![
             (
                 256,
@@ -319,8 +319,8 @@ impl Parts {
             numbers(put, exactly);
             numbers(put, lines);
         }
-        put_varint(put, self.imposed.len() as u64);
-        for (space, here) in &self.imposed {
+        put_varint(put, self.attached.len() as u64);
+        for (space, here) in &self.attached {
             put_bytes(put, space.as_bytes());
             numbers(put, here);
         }

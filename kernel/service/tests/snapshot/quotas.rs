@@ -1,10 +1,10 @@
 //! How much a space and a client may hold.
 
-use bezant_api::{Answer, Call, Decree, Refused, Right};
+use bezant_api::{AdminCommand, Answer, Call, Refused, Right};
 use bezant_tuplespace::{Account, Lease, MAX_ACCOUNTS, Operation, Quota, Refusal};
 
 use crate::{
-    access::{ANN, BEN, House, OPERATOR, decree, grant, key, refused},
+    access::{ANN, BEN, House, OPERATOR, admin_command, grant, key, refused},
     fixture::{client_id, inp, on, out, space, take, template, tuple},
 };
 
@@ -63,17 +63,18 @@ fn a_client_holds_what_its_quota_allows() {
     house.allows(BEN, &out("(0)"));
     let allot = |tuples, bytes| {
         let quota = Quota { tuples, bytes };
-        decree(Decree::Allot(client_id(BEN).0, quota))
+        admin_command(AdminCommand::Allot(client_id(BEN).0, quota))
     };
     assert_eq!(house.ask(OPERATOR, &allot(2, 100)), Answer::Changed(true));
     assert_eq!(house.ask(OPERATOR, &allot(2, 100)), Answer::Changed(false));
     // What it put before does not count.
     let account = |house: &mut House| {
-        let Answer::Standing(standing) = house.ask(BEN, &Call::Standing { after: None }) else {
-            panic!("no standing");
+        let Answer::Permissions(permissions) = house.ask(BEN, &Call::Permissions { after: None })
+        else {
+            panic!("no permissions");
         };
         let counted = |account: Account| (account.tuples, account.bytes);
-        standing.account.map(counted)
+        permissions.account.map(counted)
     };
     assert_eq!(account(&mut house), Some((0, 0)));
     let there = |tuple: &str| {
@@ -121,7 +122,7 @@ fn a_client_holds_what_its_quota_allows() {
     assert_eq!(account(&mut house), Some((0, 0)));
 }
 
-/// Refused, the decree leaves no trace, and the replica goes on.
+/// Refused, the admin command leaves no trace, and the replica goes on.
 #[test]
 fn not_more_clients_are_bounded_than_may_be() {
     let mut house = House::with_a_space_of_anns();
@@ -129,7 +130,7 @@ fn not_more_clients_are_bounded_than_may_be() {
         let mut client = [7; 32];
         client[..8].copy_from_slice(&number.to_be_bytes());
         let bytes = 100;
-        decree(Decree::Allot(client, Quota { tuples, bytes }))
+        admin_command(AdminCommand::Allot(client, Quota { tuples, bytes }))
     };
     for number in 0..MAX_ACCOUNTS {
         assert_eq!(

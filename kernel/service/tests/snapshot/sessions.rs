@@ -72,7 +72,7 @@ fn a_silent_session_ends_with_all_it_had() {
         assert_eq!(
             waiting.len(),
             2,
-            "the wait that is left is served: {waiting:?}"
+            "the wait that is left gets a delivery: {waiting:?}"
         );
     }
     assert!(bench.snapshot() == restored.snapshot());
@@ -158,10 +158,10 @@ fn what_was_kept_is_gone() {
     assert_eq!(SeqNo(bench.number), SeqNo(4));
 }
 
-/// What the door is told of a request: what would be ordered for nothing stays out, and all
+/// What admission is told of a request: what would be ordered for nothing stays out, and all
 /// else comes in.
 #[test]
-fn the_door_knows_what_was_ordered_before() {
+fn admission_knows_what_was_ordered_before() {
     let (mut bench, session) = bench(500);
     let request = |client, session, number| asking(client, session, number, &[], &out("(1)"));
     let is_new = |bench: &Bench, request| bench.kernel.admit(&request) == Admission::New;

@@ -106,7 +106,7 @@ fn a_kept_result_is_there_to_be_sent_again_and_counts_in_the_window() {
 }
 
 #[test]
-fn waiters_are_served_in_the_order_in_which_they_came() {
+fn waiters_get_deliveries_in_the_order_in_which_they_came() {
     let mut original = Bench::new();
     let sessions: Vec<SessionId> = (0..3).map(|client| original.open(client, 1)).collect();
     original.call((0, sessions[0], 1), &out("(0)"));

@@ -1,4 +1,4 @@
-//! Threads that do nothing but take processor time from everybody else.
+//! Busy loops that take processor time from the measurement.
 
 use std::{
     hint::black_box,

@@ -9,7 +9,7 @@
 mod busy;
 mod comparison;
 mod costs;
-mod ledger;
+mod inventory;
 mod pulse;
 mod recipes;
 mod simple;
@@ -33,7 +33,7 @@ use tokio::sync::watch;
 
 use self::{
     busy::Busy,
-    ledger::{Audit, Ledger},
+    inventory::{Audit, Inventory},
     pulse::Pulse,
 };
 pub use self::{
@@ -250,7 +250,7 @@ pub(crate) struct Tally {
     counts: Arc<Counts>,
     latencies: Histogram<u64>,
     errors: u64,
-    pub(crate) ledger: Ledger,
+    pub(crate) inventory: Inventory,
 }
 
 impl Tally {
@@ -262,7 +262,7 @@ impl Tally {
             counts,
             latencies,
             errors: 0,
-            ledger: Ledger::default(),
+            inventory: Inventory::default(),
         })
     }
 
@@ -376,18 +376,18 @@ async fn measure(
     let window = window(own, options, &counts, &clients).await?;
 
     let mut total = Tally::new(Arc::clone(&counts))?;
-    let mut ledgers = BTreeMap::new();
+    let mut inventories = BTreeMap::new();
     while let Some(ended) = tasks.join_next().await {
         let Ok((index, tally)) = ended else { continue };
         total.errors += tally.errors;
         // Both have the same bounds.
         let _same = total.latencies.add(&tally.latencies);
-        ledgers.insert(index, tally.ledger);
+        inventories.insert(index, tally.inventory);
     }
     let audit = match (options.op, &window.own) {
         (Op::Pair, Some(_)) => {
             let left = simple::left(first, options).await?;
-            Some(ledger::audit(&ledgers, left))
+            Some(inventory::audit(&inventories, left))
         }
         _ => None,
     };

@@ -1,4 +1,4 @@
-//! When operations complete, whoever's they are: how long nobody got an answer.
+//! Measures the longest time in which no operation of any client completed.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},

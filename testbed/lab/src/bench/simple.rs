@@ -9,7 +9,7 @@ use bezant_client::{
 
 use super::{
     BenchError, Op, Options, Tally,
-    ledger::{LoadTuple, Take},
+    inventory::{LoadTuple, Take},
 };
 
 /// Tuples each client can take at most in a measurement of `inp`, per second of it.
@@ -181,7 +181,7 @@ async fn out_and_inp(
                 Ok(good)
             })
             .await;
-        tally.ledger.settle(number, put, take);
+        tally.inventory.settle(number, put, take);
     }
 }
 
@@ -192,7 +192,7 @@ pub(super) async fn left(client: &Client, options: &Options) -> Result<Vec<LoadT
         let template = template!("bench", ?int, ?int, ?bytes);
         let page = client.rd_all(&options.space, template, PAGE, after).await?;
         let page = page.value;
-        // What no client could have put has a name that no ledger knows.
+        // What no client could have put has a name that no inventory knows.
         found.extend(page.tuples.iter().map(|tuple| LoadTuple {
             client: field(tuple, 1).unwrap_or(usize::MAX),
             number: field(tuple, 2).unwrap_or(u64::MAX),

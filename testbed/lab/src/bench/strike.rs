@@ -1,4 +1,4 @@
-//! Faults of whole processes in the middle of a measurement, and what came of them.
+//! Strikes whole processes during a measurement, and measures the recovery.
 
 use std::time::{Duration, Instant};
 

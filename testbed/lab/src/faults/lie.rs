@@ -1,4 +1,4 @@
-//! What a liar says: well-formed, plausible, wrong.
+//! Makes false replies: well-formed, plausible, wrong.
 
 use bezant_api::{Answer, Refused};
 use bezant_bft::message::Reply;
@@ -92,7 +92,7 @@ mod tests {
             let reply = Reply {
                 session: SessionId(1),
                 number: RequestNumber(2),
-                position: SeqNo(3),
+                seq_no: SeqNo(3),
                 result: Bytes::from(answer.encode()),
             };
             let lied = lie(&reply);

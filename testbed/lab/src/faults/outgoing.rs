@@ -1,4 +1,4 @@
-//! What goes wrong with messages to other replicas: late, lost, or not the same for all.
+//! Delays, drops or changes messages to other replicas, as a fault asks.
 
 use std::{
     collections::BTreeMap,
@@ -131,7 +131,7 @@ mod tests {
             replica: ReplicaId(from),
             incarnation: Incarnation(0),
             view: View(0),
-            number: SeqNo(1),
+            seq_no: SeqNo(1),
             digest: Digest([0; 32]),
         };
         let key = SigningKey::from_seed([1; 32]);

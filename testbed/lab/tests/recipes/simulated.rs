@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
-use bezant_client::{Brought, Carrier, Client, ClusterView, Network, ReplicaId, SigningKey};
+use bezant_client::{Brought, Client, ClusterView, Network, ReplicaId, SigningKey, Transport};
 use bezant_sim::{
     Trace, World,
+    external_clients::{ExternalClients, Sent},
     faults::Fault,
-    guests::{Guests, Sent},
     options::Options,
     report::{Outcome, Report},
     rng::Rng,
@@ -25,32 +25,32 @@ use tokio::{
 
 use crate::{DEADLINE, MANY, SPACE, programs};
 
-/// Frames that wait for a guest at most, within a millisecond.
+/// Frames that wait for an external client at most, within a millisecond.
 const INBOX: usize = 1024;
 
 /// Worlds with troubles each program is run in.
 const TROUBLED: usize = 3;
 
-/// What all guests sent since the world last looked, and their chance.
+/// What all external clients sent since the world last looked, and their chance.
 struct Outside {
     sent: Vec<Sent>,
     rng: Rng,
 }
 
-/// One guest's way out.
+/// One external client's way out.
 struct Wire {
-    guest: usize,
+    external_client: usize,
     outside: Arc<Mutex<Outside>>,
 }
 
-impl Carrier for Wire {
+impl Transport for Wire {
     fn carry(&self, to: ReplicaId, frame: Bytes) {
-        let guest = self.guest;
-        self.outside
-            .lock()
-            .unwrap()
-            .sent
-            .push(Sent { guest, to, frame });
+        let external_client = self.external_client;
+        self.outside.lock().unwrap().sent.push(Sent {
+            external_client,
+            to,
+            frame,
+        });
     }
 
     fn chance(&self, bytes: &mut [u8]) {
@@ -71,7 +71,7 @@ struct Programs {
     program: JoinHandle<()>,
 }
 
-impl Guests for Programs {
+impl ExternalClients for Programs {
     fn linked(&mut self, replica: ReplicaId) {
         for inbox in &self.inboxes {
             // Nobody is there to hear it once the program has ended.
@@ -79,9 +79,9 @@ impl Guests for Programs {
         }
     }
 
-    fn hear(&mut self, guest: usize, from: ReplicaId, frame: Bytes) {
+    fn hear(&mut self, external_client: usize, from: ReplicaId, frame: Bytes) {
         // What finds no room is lost, as anything may be.
-        let _lost = self.inboxes[guest].try_send(Brought::Frame(from, frame));
+        let _lost = self.inboxes[external_client].try_send(Brought::Frame(from, frame));
     }
 
     fn live(&mut self, now_us: u64) -> Vec<Sent> {
@@ -94,7 +94,7 @@ impl Guests for Programs {
 
     fn pending(&self) -> Option<String> {
         let over = self.program.is_finished();
-        (!over).then(|| "the guests' program has not ended".to_owned())
+        (!over).then(|| "the external clients' program has not ended".to_owned())
     }
 }
 
@@ -106,9 +106,12 @@ async fn clients(
     outside: Arc<Mutex<Outside>>,
 ) -> Vec<Client> {
     let mut clients = Vec::new();
-    for (guest, (key, inbox)) in keys.into_iter().zip(inboxes).enumerate() {
+    for (external_client, (key, inbox)) in keys.into_iter().zip(inboxes).enumerate() {
         let outside = Arc::clone(&outside);
-        let wire = Arc::new(Wire { guest, outside });
+        let wire = Arc::new(Wire {
+            external_client,
+            outside,
+        });
         let network = Network::carried(&view, key.clone(), wire, inbox).unwrap();
         let builder = Client::builder(view.clone())
             .identity(key)
@@ -133,7 +136,7 @@ fn run<F>(seed: u64, mut options: Options, many: usize, program: fn(Vec<Client>)
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    options.work.guests = u64::try_from(many).unwrap();
+    options.work.external_clients = u64::try_from(many).unwrap();
     let mut world = World::new(seed, options, Some(Trace::digesting()));
     let (id, replicas) = world.public();
     let replicas = replicas.into_iter().map(|key| (String::new(), key));
@@ -141,7 +144,7 @@ where
         id,
         replicas: replicas.collect(),
     };
-    let keys = world.guest_keys().to_vec();
+    let keys = world.external_client_keys().to_vec();
     let (inboxes, taken) = keys.iter().map(|_| channel(INBOX)).unzip();
     let outside = Arc::new(Mutex::new(Outside {
         sent: Vec::new(),

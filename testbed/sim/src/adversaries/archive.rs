@@ -1,4 +1,4 @@
-//! What a faulty replica remembers of what it said and heard, to use it against others.
+//! An archive of messages sent and received, for a faulty replica to reuse.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ const MEMORY: usize = 512;
 /// What a vote is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
-    number: SeqNo,
+    seq_no: SeqNo,
     view: View,
     digest: Digest,
 }
@@ -29,7 +29,7 @@ pub(super) struct Archive {
 
 const fn place(vote: &Vote) -> Place {
     Place {
-        number: vote.number,
+        seq_no: vote.seq_no,
         view: vote.view,
         digest: vote.digest,
     }
@@ -84,7 +84,7 @@ impl Archive {
     }
 
     fn note_checkpoint(&mut self, vote: Signed<CheckpointVote>) {
-        let key = (vote.body.number, vote.body.digest);
+        let key = (vote.body.seq_no, vote.body.digest);
         let votes = self.checkpoints.entry(key).or_default();
         votes.insert(vote.body.replica, vote);
         trim(&mut self.checkpoints);
@@ -98,8 +98,8 @@ impl Archive {
     ) -> Option<(SeqNo, Vec<Signed<CheckpointVote>>)> {
         let older = self.checkpoints.range(..(below, Digest([0; 32])));
         let mut proven = older.rev().filter(|(_, votes)| votes.len() >= strong);
-        let ((number, _), votes) = proven.next()?;
-        Some((*number, votes.values().take(strong).copied().collect()))
+        let ((seq_no, _), votes) = proven.next()?;
+        Some((*seq_no, votes.values().take(strong).copied().collect()))
     }
 
     /// Sound certificates for numbers in `above..=upto` of views below `below`, that of the
@@ -113,13 +113,13 @@ impl Archive {
     ) -> BTreeMap<SeqNo, PreparedCertificate> {
         let mut found = BTreeMap::new();
         for (place, pre_prepare) in &self.proposed {
-            let Place { number, view, .. } = *place;
+            let Place { seq_no, view, .. } = *place;
             let backups = self.prepares.get(place);
             let votes = backups.into_iter().flat_map(BTreeMap::values);
             let votes = votes.filter(|vote| vote.body.replica != pre_prepare.body.replica);
             let prepares: Vec<_> = votes.take(strong - 1).copied().collect();
-            if number > above && number <= upto && view < below && prepares.len() + 1 == strong {
-                found.entry(number).or_insert(PreparedCertificate {
+            if seq_no > above && seq_no <= upto && view < below && prepares.len() + 1 == strong {
+                found.entry(seq_no).or_insert(PreparedCertificate {
                     pre_prepare: *pre_prepare,
                     prepares,
                 });

@@ -23,7 +23,7 @@ impl Strategy for EarlyReplies {
         Some(Reply {
             session: request.session,
             number: request.number,
-            position: self.last.next(),
+            seq_no: self.last.next(),
             result: Bytes::from(Answer::Outcome(Outcome::Done).encode()),
         })
     }
@@ -35,7 +35,7 @@ impl Strategy for EarlyReplies {
         out: &mut Vec<(u64, ReplicaMessage)>,
     ) {
         if let ReplicaMessage::Reply { reply, .. } = &message {
-            self.last = self.last.max(reply.position);
+            self.last = self.last.max(reply.seq_no);
         }
         out.push((0, message));
     }

@@ -1,4 +1,4 @@
-//! A primary that tells some one proposal and others another at the same number.
+//! A primary that equivocates: two proposals at one sequence number.
 
 use bezant_bft::{ids::ReplicaId, message::PeerMessage};
 

@@ -35,8 +35,8 @@ impl Strategy for FalseDecided {
                 out.say(message);
                 if means.rng.chance(50) {
                     self.hits += 1;
-                    let number = SeqNo(vote.body.number.0 + means.rng.below(3));
-                    out.say(&PeerMessage::Decided(invented(number)));
+                    let seq_no = SeqNo(vote.body.seq_no.0 + means.rng.below(3));
+                    out.say(&PeerMessage::Decided(invented(seq_no)));
                 }
             }
             _ => out.say(message),
@@ -49,11 +49,11 @@ impl Strategy for FalseDecided {
 }
 
 /// A claim that depends on its number alone, so that liars agree.
-fn invented(number: SeqNo) -> Decided {
+fn invented(seq_no: SeqNo) -> Decided {
     Decided {
-        number,
+        seq_no,
         proposal: Proposal {
-            time: OrderedTime(number.0),
+            time: OrderedTime(seq_no.0),
             requests: Vec::new(),
             rejoins: Vec::new(),
         },
@@ -76,11 +76,11 @@ fn spoiled(means: &mut Means<'_>, mut decided: Decided) -> Decided {
                 decided.commits.fill(first);
             }
         }
-        4 => decided.number = decided.number.next(),
-        5 => decided = invented(decided.number),
+        4 => decided.seq_no = decided.seq_no.next(),
+        5 => decided = invented(decided.seq_no),
         _ => {
             alter(&mut decided.proposal);
-            let (number, digest) = (decided.number, digest_of(&decided.proposal));
+            let (seq_no, digest) = (decided.seq_no, digest_of(&decided.proposal));
             let view = decided.commits.first();
             let view = view.map_or(View(0), |vote| vote.body.view);
             let voters = means.quorum.members().take(means.quorum.strong());
@@ -89,7 +89,7 @@ fn spoiled(means: &mut Means<'_>, mut decided: Decided) -> Decided {
                 replica,
                 incarnation: Incarnation::default(),
                 view,
-                number,
+                seq_no,
                 digest,
             });
             decided.commits = votes.map(|vote| means.vote(vote, Domain::Commit)).collect();

@@ -2,7 +2,7 @@
 
 use bezant_bft::{
     crypto::Signature,
-    ids::{ClientId, Digest, Life, ReplicaId},
+    ids::{ClientId, Digest, IncarnationNonce, ReplicaId},
     message::{
         CheckpointVote, PeerMessage, PreparedCertificate, Proposal, Rejoin, Signed, SignedRequest,
         Vote,
@@ -101,7 +101,7 @@ pub(super) fn leaves(message: &mut PeerMessage) -> Vec<Leaf<'_>> {
             out.push(Leaf::Signature(&mut signed.signature));
         }
         PeerMessage::Decided(decided) => {
-            out.push(Leaf::Number(&mut decided.number.0));
+            out.push(Leaf::Number(&mut decided.seq_no.0));
             proposal(&mut decided.proposal, &mut out);
             for signed in &mut decided.commits {
                 vote(signed, &mut out);
@@ -113,15 +113,15 @@ pub(super) fn leaves(message: &mut PeerMessage) -> Vec<Leaf<'_>> {
             }
         }
         PeerMessage::Content(content) => {
-            out.push(Leaf::Number(&mut content.number.0));
+            out.push(Leaf::Number(&mut content.seq_no.0));
             proposal(&mut content.proposal, &mut out);
         }
         PeerMessage::AskState(ask) => out.extend([
-            Leaf::Number(&mut ask.number.0),
+            Leaf::Number(&mut ask.seq_no.0),
             Leaf::Number(&mut ask.offset),
         ]),
         PeerMessage::State(part) => out.extend([
-            Leaf::Number(&mut part.number.0),
+            Leaf::Number(&mut part.seq_no.0),
             Leaf::Number(&mut part.total),
             Leaf::Number(&mut part.offset),
             Leaf::Bytes(&mut part.bytes),
@@ -174,7 +174,7 @@ fn vote<'m>(signed: &'m mut Signed<Vote>, out: &mut Vec<Leaf<'m>>) {
         Leaf::Replica(&mut body.replica),
         Leaf::Number(&mut body.incarnation.0),
         Leaf::Number(&mut body.view.0),
-        Leaf::Number(&mut body.number.0),
+        Leaf::Number(&mut body.seq_no.0),
         Leaf::Digest(&mut body.digest.0),
         Leaf::Signature(&mut signed.signature),
     ]);
@@ -186,7 +186,7 @@ fn checkpoint<'m>(signed: &'m mut Signed<CheckpointVote>, out: &mut Vec<Leaf<'m>
         Leaf::Number(&mut body.epoch.0),
         Leaf::Replica(&mut body.replica),
         Leaf::Number(&mut body.incarnation.0),
-        Leaf::Number(&mut body.number.0),
+        Leaf::Number(&mut body.seq_no.0),
         Leaf::Digest(&mut body.digest.0),
         Leaf::Signature(&mut signed.signature),
     ]);
@@ -211,12 +211,12 @@ fn proposal<'m>(proposal: &'m mut Proposal, out: &mut Vec<Leaf<'m>>) {
 
 fn rejoin<'m>(signed: &'m mut Signed<Rejoin>, out: &mut Vec<Leaf<'m>>) {
     let body = &mut signed.body;
-    let Life(life) = &mut body.life;
+    let IncarnationNonce(nonce) = &mut body.nonce;
     out.extend([
         Leaf::Number(&mut body.epoch.0),
         Leaf::Replica(&mut body.replica),
         Leaf::Number(&mut body.incarnation.0),
-        Leaf::Digest(life),
+        Leaf::Digest(nonce),
         Leaf::Signature(&mut signed.signature),
     ]);
 }

@@ -6,8 +6,8 @@ use bezant_bft::{
     codec,
     crypto::Signature,
     ids::{
-        ClientId, Digest, Epoch, Incarnation, Life, OrderedTime, ReplicaId, RequestNumber, SeqNo,
-        SessionId, View,
+        ClientId, Digest, Epoch, Incarnation, IncarnationNonce, OrderedTime, ReplicaId,
+        RequestNumber, SeqNo, SessionId, View,
     },
     message::{
         AskProposals, AskState, CheckpointVote, Content, Decided, NewView, PeerMessage, PrePrepare,
@@ -21,14 +21,14 @@ use super::{Leaf, leaves, lists};
 
 const SIGNATURE: Signature = Signature([9; 64]);
 
-fn vote(number: u64) -> Signed<Vote> {
+fn vote(seq_no: u64) -> Signed<Vote> {
     Signed {
         body: Vote {
             epoch: Epoch(1),
             replica: ReplicaId(2),
             incarnation: Incarnation(3),
             view: View(4),
-            number: SeqNo(number),
+            seq_no: SeqNo(seq_no),
             digest: Digest([5; 32]),
         },
         signature: SIGNATURE,
@@ -41,7 +41,7 @@ fn checkpoint() -> Signed<CheckpointVote> {
             epoch: Epoch(1),
             replica: ReplicaId(2),
             incarnation: Incarnation(3),
-            number: SeqNo(4),
+            seq_no: SeqNo(4),
             digest: Digest([5; 32]),
         },
         signature: SIGNATURE,
@@ -66,7 +66,7 @@ fn rejoin() -> Signed<Rejoin> {
         epoch: Epoch(1),
         replica: ReplicaId(2),
         incarnation: Incarnation(3),
-        life: Life([4; 32]),
+        nonce: IncarnationNonce([4; 32]),
     };
     Signed {
         body,
@@ -132,7 +132,7 @@ fn samples() -> Vec<PeerMessage> {
             signature: SIGNATURE,
         }),
         PeerMessage::Decided(Decided {
-            number,
+            seq_no: number,
             proposal: proposal(),
             commits: vec![vote(8); 2],
         }),
@@ -140,12 +140,15 @@ fn samples() -> Vec<PeerMessage> {
             wanted: vec![(number, Digest([6; 32]))],
         }),
         PeerMessage::Content(Content {
-            number,
+            seq_no: number,
             proposal: proposal(),
         }),
-        PeerMessage::AskState(AskState { number, offset: 1 }),
+        PeerMessage::AskState(AskState {
+            seq_no: number,
+            offset: 1,
+        }),
         PeerMessage::State(StatePart {
-            number,
+            seq_no: number,
             total: 2,
             offset: 0,
             bytes: Bytes::from_static(b"ab"),
@@ -158,7 +161,7 @@ fn samples() -> Vec<PeerMessage> {
 fn change(leaf: Leaf<'_>) {
     match leaf {
         // The same length when encoded, so that bytes can be compared.
-        Leaf::Number(number) => *number ^= 0x40,
+        Leaf::Number(seq_no) => *seq_no ^= 0x40,
         Leaf::Replica(replica) => replica.0 ^= 0x80,
         Leaf::Flag(flag) => *flag = !*flag,
         Leaf::Digest(digest) => digest.fill(0xee),

@@ -1,4 +1,4 @@
-//! Leaving a view with certificates that prove nothing, among some that do.
+//! Sends view changes with invalid certificates among valid ones.
 
 use bezant_bft::{
     crypto::Domain,
@@ -79,9 +79,9 @@ fn spoil(means: &mut Means<'_>, certificate: &mut PreparedCertificate, kind: u64
     let digest = means.nonsense();
     match kind {
         // Something else was prepared there, says one key for all.
-        4 => *certificate = means.made_up(body.view, body.number, digest),
+        4 => *certificate = means.made_up(body.view, body.seq_no, digest),
         // In the very view that is asked for, or a later one.
-        5 => *certificate = means.made_up(View(view.0 + body.number.0 % 2), body.number, digest),
+        5 => *certificate = means.made_up(View(view.0 + body.seq_no.0 % 2), body.seq_no, digest),
         // One backup many times.
         6 => {
             let me = Vote {

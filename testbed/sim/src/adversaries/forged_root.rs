@@ -28,8 +28,8 @@ impl Strategy for ForgedRoot {
             PeerMessage::Stable(votes) => {
                 if let Some(first) = votes.first().filter(|_| means.rng.chance(500)) {
                     self.hits += 1;
-                    let number = first.body.number;
-                    let made_up = means.made_up_checkpoint(number, nonsense_of(number.0));
+                    let seq_no = first.body.seq_no;
+                    let made_up = means.made_up_checkpoint(seq_no, nonsense_of(seq_no.0));
                     out.say(&PeerMessage::Stable(made_up));
                 }
                 out.say(message);
@@ -41,21 +41,21 @@ impl Strategy for ForgedRoot {
             }
         };
         self.hits += 1;
-        let step = vote.number.0.saturating_sub(self.last.0);
-        self.last = self.last.max(vote.number);
-        let mut lie = |number: SeqNo| {
-            let digest = nonsense_of(number.0);
+        let step = vote.seq_no.0.saturating_sub(self.last.0);
+        self.last = self.last.max(vote.seq_no);
+        let mut lie = |seq_no: SeqNo| {
+            let digest = nonsense_of(seq_no.0);
             let body = CheckpointVote {
-                number,
+                seq_no,
                 digest,
                 ..vote
             };
             out.say(&PeerMessage::Checkpoint(means.checkpoint(body)));
         };
-        lie(vote.number);
+        lie(vote.seq_no);
         // Checkpoints lie as far apart as the last two did.
-        if step > 0 && vote.number.0 % 3 == 0 {
-            lie(SeqNo(vote.number.0 + step * (1 + vote.number.0 % 7)));
+        if step > 0 && vote.seq_no.0 % 3 == 0 {
+            lie(SeqNo(vote.seq_no.0 + step * (1 + vote.seq_no.0 % 7)));
         }
     }
 

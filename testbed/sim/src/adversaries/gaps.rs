@@ -38,10 +38,10 @@ impl Strategy for Gaps {
             out.say(message);
             return;
         };
-        let number = first.vote.body.number;
+        let seq_no = first.vote.body.seq_no;
         let fate = *self
             .fates
-            .entry(number)
+            .entry(seq_no)
             .or_insert_with(|| match means.rng.below(20) {
                 0 => Fate::Skipped,
                 1 => Fate::Moved,
@@ -52,8 +52,8 @@ impl Strategy for Gaps {
             Fate::Skipped => self.hits += 1,
             Fate::Moved => {
                 self.hits += 1;
-                let ahead = SeqNo(number.0 + means.rng.between(2, 200));
-                out.say(&means.reproposed(first, |_, vote| vote.number = ahead));
+                let ahead = SeqNo(seq_no.0 + means.rng.between(2, 200));
+                out.say(&means.reproposed(first, |_, vote| vote.seq_no = ahead));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! A primary whose time is not the others'.
+//! A primary whose clock is wrong.
 
 use bezant_bft::{
     ids::{OrderedTime, ReplicaId},
@@ -25,9 +25,9 @@ impl Strategy for HastyTime {
             return;
         };
         // One time for each number, so that what is proposed is one thing.
-        let number = first.vote.body.number.0;
+        let seq_no = first.vote.body.seq_no.0;
         let true_ms = first.proposal.time.0;
-        let time = match number.wrapping_mul(0x9e37_79b9) >> 3 & 0x1f {
+        let time = match seq_no.wrapping_mul(0x9e37_79b9) >> 3 & 0x1f {
             0 => u64::MAX,
             1 => 0,
             2 | 3 => true_ms.saturating_add(60_000),

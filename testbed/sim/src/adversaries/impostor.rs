@@ -1,4 +1,4 @@
-//! Speaking in the names of others, and as a primary that it is not.
+//! Impersonates other replicas, and acts as primary of views it does not lead.
 
 use bezant_bft::{
     ids::{ReplicaId, View},

@@ -22,9 +22,9 @@ impl Strategy for LateReplies {
             return;
         }
         self.hits += 1;
-        let delay_us = means.rng.below(means.patience_us);
+        let delay_us = means.rng.below(means.view_change_timeout_us);
         if means.rng.chance(200) {
-            let again_us = delay_us + means.rng.below(means.patience_us);
+            let again_us = delay_us + means.rng.below(means.view_change_timeout_us);
             out.push((again_us, message.clone()));
         }
         out.push((delay_us, message));

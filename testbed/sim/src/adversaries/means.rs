@@ -143,14 +143,14 @@ impl Means<'_> {
     }
 
     /// A certificate in which all votes bear the attacker's signature.
-    pub(super) fn made_up(&self, view: View, number: SeqNo, digest: Digest) -> PreparedCertificate {
+    pub(super) fn made_up(&self, view: View, seq_no: SeqNo, digest: Digest) -> PreparedCertificate {
         let primary = self.quorum.primary(view);
         let vote = |replica| Vote {
             epoch: Epoch(0),
             replica,
             incarnation: Incarnation::default(),
             view,
-            number,
+            seq_no,
             digest,
         };
         let backups = self.quorum.members().filter(|backup| *backup != primary);
@@ -166,7 +166,7 @@ impl Means<'_> {
     /// A proof of a checkpoint in which all votes bear the attacker's signature.
     pub(super) fn made_up_checkpoint(
         &self,
-        number: SeqNo,
+        seq_no: SeqNo,
         digest: Digest,
     ) -> Vec<Signed<CheckpointVote>> {
         let voters = self.quorum.members().take(self.quorum.strong());
@@ -174,7 +174,7 @@ impl Means<'_> {
             epoch: Epoch(0),
             replica,
             incarnation: Incarnation::default(),
-            number,
+            seq_no,
             digest,
         });
         votes.map(|vote| self.checkpoint(vote)).collect()

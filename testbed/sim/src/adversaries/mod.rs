@@ -23,7 +23,7 @@ mod hasty_time;
 mod impostor;
 mod late;
 mod lying;
-mod lying_height;
+mod lying_progress;
 mod means;
 mod mutation;
 mod oversized;
@@ -47,7 +47,7 @@ use bezant_bft::{
     ids::{ClusterId, ReplicaId},
     message::{PeerMessage, ReplicaMessage, Reply, Request},
     quorum::Quorum,
-    seal::Sealed,
+    verification::Unverified,
 };
 use bytes::Bytes;
 use serde::Serialize;
@@ -115,7 +115,8 @@ pub enum Kind {
     /// Sends states that never end.
     SlowStream,
     /// Lies about how far it is.
-    LyingHeight,
+    #[serde(rename = "lying-height")]
+    LyingProgress,
     /// Tells of decisions that nobody made.
     FalseDecided,
     /// Two replicas with one key, each heard by some.
@@ -154,7 +155,7 @@ impl Kind {
         Self::ForgedRoot,
         Self::PoisonedState,
         Self::SlowStream,
-        Self::LyingHeight,
+        Self::LyingProgress,
         Self::FalseDecided,
         Self::Twins,
     ];
@@ -190,7 +191,7 @@ impl Kind {
             Self::ForgedRoot => Box::<forged_root::ForgedRoot>::default(),
             Self::PoisonedState => Box::<poisoned::PoisonedState>::default(),
             Self::SlowStream => Box::<slow_stream::SlowStream>::default(),
-            Self::LyingHeight => Box::<lying_height::LyingHeight>::default(),
+            Self::LyingProgress => Box::<lying_progress::LyingProgress>::default(),
             Self::FalseDecided => Box::<false_decided::FalseDecided>::default(),
             Self::Twins | Self::FloodingClient => Box::<Honest>::default(),
         }
@@ -245,7 +246,7 @@ pub struct Means<'a> {
     /// Its quorums.
     pub quorum: Quorum,
     /// How long the others wait before they suspect a primary, in microseconds.
-    pub patience_us: u64,
+    pub view_change_timeout_us: u64,
     /// How long they wait before they ask again for what they lack, in microseconds.
     pub resend_us: u64,
     /// Chance.
@@ -291,7 +292,7 @@ pub trait Strategy: Send {
     }
 
     /// Hears a message that came in; says whether its own replica may hear it, too.
-    fn hear(&mut self, means: &mut Means<'_>, message: &Sealed) -> bool {
+    fn hear(&mut self, means: &mut Means<'_>, message: &Unverified) -> bool {
         let _ = (means, message);
         true
     }

@@ -47,7 +47,7 @@ fn spoiled(means: &mut Means<'_>, mut part: StatePart) -> StatePart {
         1 => part.total = *means.rng.pick(&[0, MAX_STATE_BYTES, u64::MAX]),
         2 => part.offset = part.offset.saturating_add(means.rng.between(1, 700)),
         3 => part.offset = means.rng.number(),
-        4 => part.number = SeqNo(part.number.0.saturating_sub(means.rng.between(1, 32))),
+        4 => part.seq_no = SeqNo(part.seq_no.0.saturating_sub(means.rng.between(1, 32))),
         5 => part.bytes = Bytes::new(),
         6 => {
             // More than it said there was.

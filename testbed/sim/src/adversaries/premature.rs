@@ -1,4 +1,4 @@
-//! Opening a view that nobody has left for yet.
+//! Opens a view that no other replica wants yet.
 
 use bezant_bft::{
     crypto::Domain,
@@ -28,13 +28,13 @@ impl PrematureNewView {
         let named = means.quorum.members().take(count);
         let view_changes = named.map(|who| (who, means.nonsense())).collect();
         let mut pre_prepares = Vec::new();
-        for number in 1..=means.rng.below(4) {
+        for seq_no in 1..=means.rng.below(4) {
             let vote = Vote {
                 epoch: Epoch(0),
                 replica: means.me,
                 incarnation: Incarnation::default(),
                 view,
-                number: SeqNo(number),
+                seq_no: SeqNo(seq_no),
                 digest: means.nonsense(),
             };
             pre_prepares.push(means.vote(vote, Domain::PrePrepare));

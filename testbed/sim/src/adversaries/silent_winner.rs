@@ -1,4 +1,4 @@
-//! Winning a view and saying nothing in it.
+//! Opens a view and then proposes nothing.
 
 use bezant_bft::{
     ids::{ReplicaId, View},

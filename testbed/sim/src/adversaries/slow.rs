@@ -4,7 +4,7 @@ use bezant_bft::{ids::ReplicaId, message::PeerMessage};
 
 use super::{Instead, Means, Strategy};
 
-/// Holds proposals back for most of the others' patience.
+/// Holds proposals back for most of the others' view-change timeout.
 #[derive(Debug, Default)]
 pub(super) struct Slow {
     hits: u64,
@@ -21,7 +21,7 @@ impl Strategy for Slow {
         match message {
             PeerMessage::PrePrepare(_) => {
                 self.hits += 1;
-                out.say_later(means.patience_us * 7 / 10, message);
+                out.say_later(means.view_change_timeout_us * 7 / 10, message);
             }
             _ => out.say(message),
         }

@@ -1,4 +1,4 @@
-//! Leaving for ever higher views, to which nobody else wants to go.
+//! Sends view changes for ever higher views that nobody else wants.
 
 use bezant_bft::{
     ids::{Epoch, Incarnation, ReplicaId, SeqNo, View},

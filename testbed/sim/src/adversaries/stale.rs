@@ -1,9 +1,9 @@
-//! Leaving a view with what was true once: an older checkpoint, certificates of older views.
+//! Sends view changes with stale content: an older checkpoint, certificates of older views.
 
 use bezant_bft::{
     ids::{ReplicaId, SeqNo},
     message::{PeerMessage, ViewChange},
-    seal::Sealed,
+    verification::Unverified,
 };
 
 use super::{Instead, Means, Strategy, archive::Archive};
@@ -28,16 +28,16 @@ impl StaleCertificate {
         let proof = self.archive.proof(below, strong);
         (then.stable, then.checkpoint) = proof.unwrap_or_default();
         let last = now.prepared.last();
-        let last = last.map_or(now.stable, |last| last.pre_prepare.body.number);
+        let last = last.map_or(now.stable, |last| last.pre_prepare.body.seq_no);
         let older = self
             .archive
             .certificates(then.stable, last, now.view, strong);
         // The lowest view that is on record for each number, as far as there is one.
         let mut prepared = older;
         for certificate in &now.prepared {
-            let number = certificate.pre_prepare.body.number;
+            let seq_no = certificate.pre_prepare.body.seq_no;
             prepared
-                .entry(number)
+                .entry(seq_no)
                 .or_insert_with(|| certificate.clone());
         }
         then.prepared = prepared.into_values().collect();
@@ -66,7 +66,7 @@ impl Strategy for StaleCertificate {
         out.say(&means.view_change(aged));
     }
 
-    fn hear(&mut self, _: &mut Means<'_>, message: &Sealed) -> bool {
+    fn hear(&mut self, _: &mut Means<'_>, message: &Unverified) -> bool {
         self.archive.note(message.peek());
         true
     }

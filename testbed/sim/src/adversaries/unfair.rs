@@ -1,6 +1,6 @@
 //! A primary that orders everything but one client's requests.
 
-use bezant_bft::{ids::ClientId, message::PeerMessage, seal::Sealed};
+use bezant_bft::{ids::ClientId, message::PeerMessage, verification::Unverified};
 
 use super::{Means, Strategy};
 
@@ -12,7 +12,7 @@ pub(super) struct Unfair {
 }
 
 impl Strategy for Unfair {
-    fn hear(&mut self, _: &mut Means<'_>, message: &Sealed) -> bool {
+    fn hear(&mut self, _: &mut Means<'_>, message: &Unverified) -> bool {
         let PeerMessage::Forward(signed) = message.peek() else {
             return true;
         };

@@ -1,4 +1,4 @@
-//! Leaving a view and keeping quiet about what was prepared in it.
+//! Sends view changes that withhold what was prepared.
 
 use bezant_bft::{
     ids::{ReplicaId, SeqNo},

@@ -1,10 +1,10 @@
-//! Opening a view with proposals that do not follow from its view changes.
+//! Opens a view with a plan that does not follow from its view changes.
 
 use bezant_bft::{
     crypto::Domain,
     ids::{ReplicaId, SeqNo},
     message::{NewView, PeerMessage, Vote},
-    seal::Sealed,
+    verification::Unverified,
 };
 
 use super::{Instead, Means, Strategy, archive::Archive};
@@ -36,7 +36,7 @@ impl WrongNewView {
             }
             3 if count > 0 => {
                 for at in 0..count {
-                    revote(means, body, at, |vote| vote.number = vote.number.next());
+                    revote(means, body, at, |vote| vote.seq_no = vote.seq_no.next());
                 }
             }
             4 => {
@@ -55,13 +55,13 @@ impl WrongNewView {
             5 if count > 0 => body.pre_prepares.clear(),
             6 => body.stable = SeqNo(means.rng.below(body.stable.0 + 40)),
             _ => {
-                let last = body.pre_prepares.last().map(|vote| vote.body.number);
+                let last = body.pre_prepares.last().map(|vote| vote.body.seq_no);
                 let vote = Vote {
                     epoch: body.epoch,
                     replica: body.replica,
                     incarnation: body.incarnation,
                     view: body.view,
-                    number: last.unwrap_or(SeqNo(means.rng.below(40))).next(),
+                    seq_no: last.unwrap_or(SeqNo(means.rng.below(40))).next(),
                     digest: means.nonsense(),
                 };
                 body.pre_prepares.push(means.vote(vote, Domain::PrePrepare));
@@ -112,7 +112,7 @@ impl Strategy for WrongNewView {
         }
     }
 
-    fn hear(&mut self, _: &mut Means<'_>, message: &Sealed) -> bool {
+    fn hear(&mut self, _: &mut Means<'_>, message: &Unverified) -> bool {
         self.archive.note(message.peek());
         true
     }

@@ -6,7 +6,7 @@ use bezant_tuplespace::{Lease, Operation};
 
 use crate::{
     rng::Rng,
-    stock::{self, PROGRAMS, Program, Stock},
+    test_extensions::{self, PROGRAMS, Program, TestExtension},
 };
 
 /// A program, the more often the more it shows.
@@ -23,10 +23,14 @@ fn template(text: &str) -> Template {
 
 /// A call about extensions, or an operation in their space.
 pub(super) fn draw(rng: &mut Rng, draining: bool) -> Call {
-    let space = stock::space();
+    let space = test_extensions::space();
     let hash = draw_program(rng).hash;
-    let of = |wanted: Stock| PROGRAMS.iter().find(|program| program.stock == wanted);
-    let judge = of(Stock::Judge).map_or(hash, |program| program.hash);
+    let of = |wanted: TestExtension| {
+        PROGRAMS
+            .iter()
+            .find(|program| program.test_extension == wanted)
+    };
+    let judge = of(TestExtension::Judge).map_or(hash, |program| program.hash);
     let key = format!("(\"k\", {}, {})", rng.below(2), rng.below(3));
     let lease = match rng.below(6) {
         0 => Lease::Ms(rng.between(1, 3_000)),
@@ -45,13 +49,13 @@ pub(super) fn draw(rng: &mut Rng, draining: bool) -> Call {
         7..=11 => return Call::Acknowledge { hash },
         12 => return Call::Withdraw { hash },
         13 => return Call::Unregister { hash },
-        14 => return Call::Impose { space, hash },
+        14 => return Call::Attach { space, hash },
         // Or soon nothing could be put there.
-        15 | 16 => return Call::Lift { space, hash: judge },
-        17 => return Call::Lift { space, hash },
+        15 | 16 => return Call::Detach { space, hash: judge },
+        17 => return Call::Detach { space, hash },
         18 => return Call::Extensions,
         19..=30 => Operation::Out {
-            tuple: stock::tuple(&key),
+            tuple: test_extensions::tuple(&key),
             lease,
         },
         31..=34 => Operation::Inp {

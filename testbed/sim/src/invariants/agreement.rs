@@ -20,7 +20,7 @@ impl Invariant for Agreement {
     fn observe(&mut self, fact: &Fact<'_>, _: &mut Common) -> Result<(), String> {
         let Fact::Executed {
             by,
-            number,
+            seq_no,
             proposal,
             ..
         } = fact
@@ -28,12 +28,12 @@ impl Invariant for Agreement {
             return Ok(());
         };
         let digest = proposal.digest();
-        let (first, who) = *self.decided.entry(*number).or_insert((digest, *by));
+        let (first, who) = *self.decided.entry(*seq_no).or_insert((digest, *by));
         if first == digest {
             return Ok(());
         }
         Err(format!(
-            "number {number} is {digest} at replica {by} and {first} at replica {who}"
+            "number {seq_no} is {digest} at replica {by} and {first} at replica {who}"
         ))
     }
 }

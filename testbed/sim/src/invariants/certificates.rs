@@ -32,7 +32,7 @@ impl Invariant for CertificateSoundness {
                 ..
             } => {
                 let body = &vote.body;
-                let key = (body.number, body.digest);
+                let key = (body.seq_no, body.digest);
                 let views = self.commits.entry(key).or_default();
                 views.entry(body.view).or_default().insert(*by);
                 prepared(&vote.body, prepares, common)
@@ -46,20 +46,20 @@ impl Invariant for CertificateSoundness {
                 .map_err(|what| format!("replica {by} records a stable checkpoint: {what}")),
             Fact::Executed {
                 by,
-                number,
+                seq_no,
                 proposal,
                 ..
-            } if *number > self.decided => {
-                self.decided = *number;
+            } if *seq_no > self.decided => {
+                self.decided = *seq_no;
                 let faulty = common.correct.iter().filter(|correct| !**correct).count();
                 let needed = common.keyring.quorum().strong().saturating_sub(faulty);
-                let views = self.commits.get(&(*number, proposal.digest()));
+                let views = self.commits.get(&(*seq_no, proposal.digest()));
                 let most = views.and_then(|views| views.values().map(BTreeSet::len).max());
                 if most.unwrap_or(0) >= needed {
                     return Ok(());
                 }
                 Err(format!(
-                    "replica {by} executes number {number}, to which {most:?} correct replicas committed in one view; {needed} are needed"
+                    "replica {by} executes number {seq_no}, to which {most:?} correct replicas committed in one view; {needed} are needed"
                 ))
             }
             _ => Ok(()),
@@ -83,7 +83,7 @@ fn prepared(vote: &Vote, prepares: &[Signed<Vote>], common: &mut Common) -> Resu
     let mut claims = Vec::with_capacity(prepares.len());
     for prepare in prepares {
         let body = &prepare.body;
-        if (body.view, body.number, body.digest) != (vote.view, vote.number, vote.digest)
+        if (body.view, body.seq_no, body.digest) != (vote.view, vote.seq_no, vote.digest)
             || body.replica == primary
         {
             return Err(format!("{body:?} is no prepare for it"));
@@ -106,9 +106,9 @@ fn stable(votes: &[Signed<CheckpointVote>], common: &mut Common) -> Result<(), S
     let mut claims = Vec::with_capacity(votes.len());
     let first = votes
         .first()
-        .map(|vote| (vote.body.number, vote.body.digest));
+        .map(|vote| (vote.body.seq_no, vote.body.digest));
     for vote in votes {
-        if Some((vote.body.number, vote.body.digest)) != first {
+        if Some((vote.body.seq_no, vote.body.digest)) != first {
             return Err("its votes differ".to_owned());
         }
         voters.insert(vote.body.replica);

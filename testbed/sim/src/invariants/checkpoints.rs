@@ -21,23 +21,23 @@ impl Invariant for CheckpointEquality {
     }
 
     fn observe(&mut self, fact: &Fact<'_>, _: &mut Common) -> Result<(), String> {
-        let (by, number, state) = match fact {
-            Fact::Checkpointed { by, number, state } | Fact::Installed { by, number, state } => {
-                (*by, *number, *state)
+        let (by, seq_no, state) = match fact {
+            Fact::Checkpointed { by, seq_no, state } | Fact::Installed { by, seq_no, state } => {
+                (*by, *seq_no, *state)
             }
             Fact::Sent {
                 by,
                 message: PeerMessage::Checkpoint(vote),
                 ..
-            } if vote.body.replica == *by => (*by, vote.body.number, vote.body.digest),
+            } if vote.body.replica == *by => (*by, vote.body.seq_no, vote.body.digest),
             _ => return Ok(()),
         };
-        let (first, who) = *self.states.entry(number).or_insert((state, by));
+        let (first, who) = *self.states.entry(seq_no).or_insert((state, by));
         if first == state {
             return Ok(());
         }
         Err(format!(
-            "after number {number} replica {by} has state {state} and replica {who} had {first}"
+            "after number {seq_no} replica {by} has state {state} and replica {who} had {first}"
         ))
     }
 }

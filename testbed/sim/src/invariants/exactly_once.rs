@@ -47,7 +47,7 @@ impl Invariant for ExactlyOnce {
                 Some(first) => {
                     return Err(format!(
                         "replica {by} answers request {} of session {} at number {} although it was answered at number {}",
-                        reply.number, reply.session, reply.position, first.position
+                        reply.number, reply.session, reply.seq_no, first.seq_no
                     ));
                 }
                 None if is_no_execution(reply) => {}

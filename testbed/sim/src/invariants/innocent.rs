@@ -1,7 +1,7 @@
 //! No correct replica is held guilty of what only a faulty one does, and what is said to
 //! be proof convicts.
 
-use bezant_bft::{evidence::Evidence, ids::Source, misbehaviour::Fault};
+use bezant_bft::{evidence::Evidence, ids::Source, misbehaviour::Offence};
 
 use super::{Common, Fact, Invariant};
 
@@ -10,10 +10,10 @@ use super::{Common, Fact, Invariant};
 pub(super) struct Innocent;
 
 /// Whether clocks, delays and losses alone can lead to it.
-const fn happens_to_the_innocent(fault: &Fault) -> bool {
+const fn happens_to_the_innocent(offence: &Offence) -> bool {
     matches!(
-        fault,
-        Fault::WrongView { .. } | Fault::TimeOutOfBounds { .. } | Fault::BeyondWindow { .. }
+        offence,
+        Offence::WrongView { .. } | Offence::TimeOutOfBounds { .. } | Offence::BeyondWindow { .. }
     )
 }
 

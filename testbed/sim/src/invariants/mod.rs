@@ -1,4 +1,4 @@
-//! What must hold of the correct replicas at all times, one rule a file.
+//! Invariants of the correct replicas, one rule a file.
 //!
 //! The world tells every [`Fact`] about correct replicas as it happens, and
 //! each [`Invariant`] keeps of it what it needs to refuse the next one. They
@@ -24,7 +24,7 @@ use bezant_bft::{
     keyring::Keyring,
     message::{PeerMessage, Reply, Vote},
     misbehaviour::Misbehaviour,
-    seal::CheckedProposal,
+    verification::CheckedProposal,
 };
 use bezant_kernel::Kernel;
 
@@ -56,7 +56,7 @@ pub enum Fact<'a> {
         /// By whom.
         by: ReplicaId,
         /// The number.
-        number: SeqNo,
+        seq_no: SeqNo,
         /// What was executed.
         proposal: &'a CheckedProposal,
         /// What it answered.
@@ -80,7 +80,7 @@ pub enum Fact<'a> {
         /// Who.
         by: ReplicaId,
         /// After which number.
-        number: SeqNo,
+        seq_no: SeqNo,
         /// The digest.
         state: Digest,
     },
@@ -120,7 +120,7 @@ pub enum Fact<'a> {
         /// Who.
         by: ReplicaId,
         /// After which number.
-        number: SeqNo,
+        seq_no: SeqNo,
         /// The digest of the state.
         state: Digest,
     },

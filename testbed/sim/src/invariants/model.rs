@@ -12,7 +12,7 @@ fn alike(expected: &Reply, given: &Reply) -> bool {
     if expected == given {
         return true;
     }
-    let place = |reply: &Reply| (reply.session, reply.number, reply.position);
+    let place = |reply: &Reply| (reply.session, reply.number, reply.seq_no);
     let told = |reply: &Reply| {
         let answer = Answer::decode(&reply.result).ok()?;
         Some(without_fuel(&answer))
@@ -31,7 +31,7 @@ impl Invariant for ReplyEqualsModel {
 
     fn observe(&mut self, fact: &Fact<'_>, common: &mut Common) -> Result<(), String> {
         if let Fact::Accepted { reply } = fact {
-            let expected = common.oracle.at(reply.position);
+            let expected = common.oracle.at(reply.seq_no);
             let given =
                 expected.is_some_and(|e| e.replies.iter().any(|(_, said)| alike(said, reply)));
             return if given {
@@ -44,16 +44,16 @@ impl Invariant for ReplyEqualsModel {
         }
         let Fact::Executed {
             by,
-            number,
+            seq_no,
             replies,
             ..
         } = fact
         else {
             return Ok(());
         };
-        let Some(expected) = common.oracle.at(*number) else {
+        let Some(expected) = common.oracle.at(*seq_no) else {
             return Err(format!(
-                "replica {by} executed number {number}, but nobody executed the numbers before"
+                "replica {by} executed number {seq_no}, but nobody executed the numbers before"
             ));
         };
         let same = |((to, said), (client, reply)): (&(ClientId, Reply), &(ClientId, Reply))| {
@@ -66,7 +66,7 @@ impl Invariant for ReplyEqualsModel {
         let mut pairs = expected.replies.iter().zip(*replies);
         let differs = pairs.find(|pair| !same(*pair));
         Err(format!(
-            "replica {by} at number {number} gives {} answers, the model {}; first difference (model, replica): {differs:?}",
+            "replica {by} at number {seq_no} gives {} answers, the model {}; first difference (model, replica): {differs:?}",
             replies.len(),
             expected.replies.len()
         ))

@@ -20,20 +20,20 @@ impl Invariant for NoGap {
 
     fn observe(&mut self, fact: &Fact<'_>, _: &mut Common) -> Result<(), String> {
         match fact {
-            Fact::Executed { by, number, .. } => {
+            Fact::Executed { by, seq_no, .. } => {
                 let last = self.executed.entry(*by).or_default();
-                if *number != last.next() {
+                if *seq_no != last.next() {
                     return Err(format!(
-                        "replica {by} executes number {number} after number {last}"
+                        "replica {by} executes number {seq_no} after number {last}"
                     ));
                 }
-                *last = *number;
+                *last = *seq_no;
             }
-            Fact::Installed { by, number, .. } => {
-                let last = self.executed.insert(*by, *number).unwrap_or_default();
-                if last >= *number {
+            Fact::Installed { by, seq_no, .. } => {
+                let last = self.executed.insert(*by, *seq_no).unwrap_or_default();
+                if last >= *seq_no {
                     return Err(format!(
-                        "replica {by} goes back from number {last} to a state after number {number}"
+                        "replica {by} goes back from number {last} to a state after number {seq_no}"
                     ));
                 }
             }

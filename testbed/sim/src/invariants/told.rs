@@ -42,18 +42,18 @@ impl Invariant for DurableBeforeTold {
         match fact {
             Fact::Executed {
                 by,
-                number,
+                seq_no,
                 recorded,
                 ..
             } => {
                 let known = self.rests_on.entry(*by).or_default();
-                known.insert(*number, *recorded);
+                known.insert(*seq_no, *recorded);
                 if known.len() > REMEMBERED {
                     known.pop_first();
                 }
                 Ok(())
             }
-            Fact::Answered { by, reply, durable } => self.tells(*by, reply.position, *durable),
+            Fact::Answered { by, reply, durable } => self.tells(*by, reply.seq_no, *durable),
             Fact::Sent {
                 by,
                 message,
@@ -61,7 +61,7 @@ impl Invariant for DurableBeforeTold {
             } => match message {
                 PeerMessage::Status(status) => self.tells(*by, status.executed, *durable),
                 PeerMessage::Checkpoint(vote) if vote.body.replica == *by => {
-                    self.tells(*by, vote.body.number, *durable)
+                    self.tells(*by, vote.body.seq_no, *durable)
                 }
                 _ => Ok(()),
             },

@@ -11,7 +11,7 @@ use super::{Common, Fact, Invariant};
 
 /// What is known of one replica.
 #[derive(Debug, Default)]
-struct Standing {
+struct ViewState {
     /// The view it is in.
     now: View,
     /// The highest it voted in before its last restart, with a durable record.
@@ -23,7 +23,7 @@ struct Standing {
 /// The views of all replicas.
 #[derive(Debug, Default)]
 pub(super) struct ViewMonotonicity {
-    standings: BTreeMap<ReplicaId, Standing>,
+    view_states: BTreeMap<ReplicaId, ViewState>,
 }
 
 impl Invariant for ViewMonotonicity {
@@ -34,12 +34,12 @@ impl Invariant for ViewMonotonicity {
     fn observe(&mut self, fact: &Fact<'_>, _: &mut Common) -> Result<(), String> {
         match fact {
             Fact::Stepped { by, view, .. } => {
-                let standing = self.standings.entry(*by).or_default();
-                if *view < standing.now {
-                    let now = standing.now;
+                let view_state = self.view_states.entry(*by).or_default();
+                if *view < view_state.now {
+                    let now = view_state.now;
                     return Err(format!("replica {by} falls from view {now} to {view}"));
                 }
-                standing.now = *view;
+                view_state.now = *view;
             }
             // What is sent may have waited long for storage, or repeat what is old; what is
             // new is recorded first.
@@ -48,9 +48,9 @@ impl Invariant for ViewMonotonicity {
                 else {
                     return Ok(());
                 };
-                let standing = self.standings.entry(*by).or_default();
-                let since = standing.since.last().map(|(_, view)| *view);
-                let highest = since.unwrap_or(standing.before);
+                let view_state = self.view_states.entry(*by).or_default();
+                let since = view_state.since.last().map(|(_, view)| *view);
+                let highest = since.unwrap_or(view_state.before);
                 if vote.view < highest {
                     return Err(format!(
                         "replica {by} votes in view {} after it voted in view {highest}",
@@ -58,21 +58,21 @@ impl Invariant for ViewMonotonicity {
                     ));
                 }
                 if since != Some(vote.view) {
-                    standing.since.push((*id, vote.view));
+                    view_state.since.push((*id, vote.view));
                 }
             }
-            // What a life without a memory says of views binds only itself: see "one-vote".
+            // What an incarnation without a memory says of views binds only itself: see "one-vote".
             Fact::Forgot { by } => {
-                self.standings.remove(by);
+                self.view_states.remove(by);
             }
             Fact::Restarted {
                 by, view, durable, ..
             } => {
-                let standing = self.standings.entry(*by).or_default();
-                let since = std::mem::take(&mut standing.since);
+                let view_state = self.view_states.entry(*by).or_default();
+                let since = std::mem::take(&mut view_state.since);
                 let kept = since.iter().rev().find(|(id, _)| id <= durable);
-                let kept = kept.map_or(standing.before, |(_, view)| *view);
-                (standing.now, standing.before) = (*view, kept);
+                let kept = kept.map_or(view_state.before, |(_, view)| *view);
+                (view_state.now, view_state.before) = (*view, kept);
                 if *view < kept {
                     return Err(format!(
                         "replica {by} comes back in view {view} and had voted in view {kept}"

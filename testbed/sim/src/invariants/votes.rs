@@ -17,7 +17,7 @@ struct Place {
     replica: ReplicaId,
     phase: Phase,
     view: View,
-    number: SeqNo,
+    seq_no: SeqNo,
 }
 
 impl Place {
@@ -26,7 +26,7 @@ impl Place {
             replica,
             phase,
             view: vote.view,
-            number: vote.number,
+            seq_no: vote.seq_no,
         }
     }
 }
@@ -52,14 +52,14 @@ impl OneVote {
         if first != vote.digest {
             return Err(format!(
                 "replica {} votes for {} at {phase:?} {} {} and voted for {first} before",
-                vote.replica, vote.digest, vote.view, vote.number
+                vote.replica, vote.digest, vote.view, vote.seq_no
             ));
         }
         match known.recorded {
             Some((digest, id)) if digest == vote.digest && id <= durable => Ok(()),
             found => Err(format!(
                 "replica {} says {phase:?} {} {} {} with {durable:?} durable and recorded {found:?}",
-                vote.replica, vote.view, vote.number, vote.digest
+                vote.replica, vote.view, vote.seq_no, vote.digest
             )),
         }
     }

@@ -19,14 +19,14 @@ impl Invariant for WaitingListEquality {
     fn observe(&mut self, fact: &Fact<'_>, common: &mut Common) -> Result<(), String> {
         let Fact::Executed {
             by,
-            number,
+            seq_no,
             service,
             ..
         } = fact
         else {
             return Ok(());
         };
-        let Some(expected) = common.oracle.at(*number) else {
+        let Some(expected) = common.oracle.at(*seq_no) else {
             return Ok(());
         };
         let figures = service.figures();
@@ -35,11 +35,11 @@ impl Invariant for WaitingListEquality {
         let model = (expected.waits.len(), expected.tuples, expected.sessions);
         if here != model {
             return Err(format!(
-                "after number {number} replica {by} has (waiting, tuples, sessions) {here:?}, the model {model:?}"
+                "after number {seq_no} replica {by} has (waiting, tuples, sessions) {here:?}, the model {model:?}"
             ));
         }
         same_waits(service, &expected.waits)
-            .map_err(|what| format!("after number {number} at replica {by} {what}"))
+            .map_err(|what| format!("after number {seq_no} at replica {by} {what}"))
     }
 }
 

@@ -14,7 +14,7 @@
 //!
 //! An operation without an answer may have happened or not; if a later one of its
 //! session was answered, it did happen. A waiting `rd` or `in` has two moments:
-//! its turn, and when it is served or cancelled, which must precede its answer.
+//! its turn, and when it gets a delivery or is cancelled, which must precede its answer.
 //!
 //! The history is searched as a whole and not space by space. Linearizability is
 //! local to objects (Herlihy and Wing, TOPLAS 1990; Horn and Kroening,
@@ -104,7 +104,7 @@ struct Entry<'h> {
     seen: &'h Seen,
     /// No operation asked later than this may take its turn before this one.
     deadline: u64,
-    /// When somebody first told that he took what is put here.
+    /// When somebody first told that it took what is put here.
     taken: u64,
 }
 

@@ -81,7 +81,7 @@ pub fn check(history: &History, order: &[Performed], times: &[Passed]) -> Result
         {
             return Err(Anomaly::SessionOrder(session, number));
         }
-        while let Some(passed) = times.next_if(|passed| passed.position <= performed.position) {
+        while let Some(passed) = times.next_if(|passed| passed.seq_no <= performed.seq_no) {
             replay.pass(passed);
         }
         let decoded = Call::decode(&performed.op).ok();

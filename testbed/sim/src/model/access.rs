@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bezant_api::{
-    Answer, Call, Decree, GroupName, Lists, Refused, Right, SpaceInfo, Standing, Whom,
+    AdminCommand, Answer, Call, GroupName, Lists, Permissions, Principal, Refused, Right, SpaceInfo,
 };
 use bezant_tuplespace::{Account, Operation, Outcome, Quota, Refusal, SpaceName, Wants};
 
@@ -52,7 +52,7 @@ impl Spaces {
         let Some(rights) = rights.find(|rights| rights.space == *space) else {
             return true;
         };
-        let is_meant = |whom: &Whom| self.model.means(whom, Some(client));
+        let is_meant = |principal: &Principal| self.model.means(principal, Some(client));
         rights.creator == client
             || rights.lists.of(right).iter().any(is_meant)
             || (right == Right::Administer && self.is_operator(client))
@@ -150,15 +150,21 @@ impl Spaces {
             Call::CreateSpaceFor { space, lists } => self
                 .create(session, space, lists.clone())
                 .map(|()| Answer::Created),
-            Call::Grant { space, right, whom } => self.entitle(session, space, *right, whom, true),
-            Call::Revoke { space, right, whom } => {
-                self.entitle(session, space, *right, whom, false)
-            }
+            Call::Grant {
+                space,
+                right,
+                principal,
+            } => self.entitle(session, space, *right, principal, true),
+            Call::Revoke {
+                space,
+                right,
+                principal,
+            } => self.entitle(session, space, *right, principal, false),
             Call::RemoveSpace { space } => self.remove(session, space),
             Call::Purge { space, limit } => self.purge(session, space, *limit),
             Call::Inspect { space } => self.inspect(space),
-            Call::Standing { after } => Ok(self.standing(session, after.as_ref())),
-            Call::Decree(decree) => self.decree(session, decree),
+            Call::Permissions { after } => Ok(self.permissions(session, after.as_ref())),
+            Call::AdminCommand(admin_command) => self.admin_command(session, admin_command),
             Call::SetQuota { space, quota } => self.set_quota(session, space, *quota),
             other => return self.install(session, other),
         })
@@ -169,7 +175,7 @@ impl Spaces {
         session: u64,
         space: &SpaceName,
         right: Right,
-        whom: &Whom,
+        principal: &Principal,
         has: bool,
     ) -> Result<Answer, Refused> {
         self.administer(session, space)?;
@@ -178,9 +184,9 @@ impl Spaces {
         let rights = rights.find(|rights| rights.space == *space);
         let list = rights.ok_or(Refusal::Forbidden)?.lists.of_mut(right);
         let changed = if has {
-            list.insert(whom.clone())
+            list.insert(principal.clone())
         } else {
-            list.remove(whom)
+            list.remove(principal)
         };
         if changed && !has {
             self.end_forbidden_waits();
@@ -240,12 +246,12 @@ impl Spaces {
             tuples: here.tuples,
             bytes: here.bytes,
             quota: self.model.quota(space),
-            // The space in which anything is imposed is not asked about.
-            imposed: Vec::new(),
+            // The space in which anything is attached is not asked about.
+            attached: Vec::new(),
         }))
     }
 
-    fn standing(&self, session: u64, after: Option<&SpaceName>) -> Answer {
+    fn permissions(&self, session: u64, after: Option<&SpaceName>) -> Answer {
         let client = self.access.client(session).unwrap_or_default();
         let groups = self.model.members().iter();
         let mine = groups.filter(|(_, member)| *member == client);
@@ -261,7 +267,7 @@ impl Spaces {
                 spaces.push((name, rights));
             }
         }
-        Answer::Standing(Standing {
+        Answer::Permissions(Permissions {
             operator: self.is_operator(client),
             groups,
             spaces,
@@ -279,20 +285,24 @@ impl Spaces {
 
     /// Where anybody is a client, enrolling changes nothing. Nobody is expelled here: that is
     /// for the service's own tests.
-    fn decree(&mut self, session: u64, decree: &Decree) -> Result<Answer, Refused> {
+    fn admin_command(
+        &mut self,
+        session: u64,
+        admin_command: &AdminCommand,
+    ) -> Result<Answer, Refused> {
         let client = self.access.client(session).unwrap_or_default();
         if !self.is_operator(client) {
             return Err(Refused::NotOperator);
         }
-        let (group, client, joins) = match decree {
-            Decree::Allot(client, quota) => {
+        let (group, client, joins) = match admin_command {
+            AdminCommand::Allot(client, quota) => {
                 let before = self.model.allot(*client, *quota);
                 return Ok(Answer::Changed(before != *quota));
             }
-            Decree::Enrol(_) => return Ok(Answer::Changed(false)),
-            Decree::Expel(_) | Decree::Engine(..) => return Err(Refused::Malformed),
-            Decree::Join(group, client) => (group, *client, true),
-            Decree::Leave(group, client) => (group, *client, false),
+            AdminCommand::Enrol(_) => return Ok(Answer::Changed(false)),
+            AdminCommand::Expel(_) | AdminCommand::Engine(..) => return Err(Refused::Malformed),
+            AdminCommand::Join(group, client) => (group, *client, true),
+            AdminCommand::Leave(group, client) => (group, *client, false),
         };
         let changed = self.model.set_member(group, client, joins);
         if changed && !joins {

@@ -1,5 +1,5 @@
-//! Extensions, on the dumb spaces: what each of the [stock](crate::stock) is to do, written
-//! once more in plain words; what fails is undone by keeping a copy of everything.
+//! Extensions, on the dumb spaces: what each of the [test extensions](crate::test_extensions) is to
+//! do, written once more in plain words; what fails is undone by keeping a copy of everything.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -11,7 +11,7 @@ use bezant_tuple::{Field, Kind, Template, Tuple, Value};
 use bezant_tuplespace::{Change, Lease, Operation, Outcome, Refusal, SpaceName};
 
 use super::Spaces;
-use crate::stock::{self, PROGRAMS, Program, Stock};
+use crate::test_extensions::{self, PROGRAMS, Program, TestExtension};
 
 type ClientKey = [u8; 32];
 
@@ -25,30 +25,33 @@ const DEPTH: u8 = 4;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Programs {
     /// In the order of registration, with their owners.
-    installed: Vec<(Stock, ClientKey)>,
-    agreed: Vec<(ClientKey, Stock)>,
+    installed: Vec<(TestExtension, ClientKey)>,
+    agreed: Vec<(ClientKey, TestExtension)>,
     /// In the one space that they are for.
-    imposed: Vec<Stock>,
+    attached: Vec<TestExtension>,
 }
 
 /// What a part of a request failed with.
 type Failed = FailureCode;
 
 impl Programs {
-    fn owner(&self, stock: Stock) -> Option<ClientKey> {
+    fn owner(&self, test_extension: TestExtension) -> Option<ClientKey> {
         let mut installed = self.installed.iter();
-        let found = installed.find(|(other, _)| *other == stock);
+        let found = installed.find(|(other, _)| *other == test_extension);
         found.map(|(_, owner)| *owner)
     }
 
-    fn applies(&self, client: ClientKey, stock: Stock) -> bool {
-        self.owner(stock) == Some(client) || self.agreed.contains(&(client, stock))
+    fn applies(&self, client: ClientKey, test_extension: TestExtension) -> bool {
+        self.owner(test_extension) == Some(client)
+            || self.agreed.contains(&(client, test_extension))
     }
 }
 
 /// A failure, whose fuel the model does not know.
-fn failure(stock: Stock, code: FailureCode) -> Refused {
-    let program = PROGRAMS.iter().find(|program| program.stock == stock);
+fn failure(test_extension: TestExtension, code: FailureCode) -> Refused {
+    let program = PROGRAMS
+        .iter()
+        .find(|program| program.test_extension == test_extension);
     Refused::Extension(ExtensionFailure {
         code,
         name: program.map_or_else(String::new, |program| program.manifest.name.clone()),
@@ -106,50 +109,60 @@ impl Spaces {
     /// Carries out a call about extensions; `None` if it is about something else.
     pub(super) fn install(&mut self, session: u64, call: &Call) -> Option<Result<Answer, Refused>> {
         let client = self.access.client(session).unwrap_or_default();
-        let known = |hash: &ExtensionHash| stock::find(*hash);
+        let known = |hash: &ExtensionHash| test_extensions::find(*hash);
         Some(match call {
             Call::Register { manifest, module } => {
                 let hash = bezant_extensions::content_hash(manifest, module);
                 let program = known(&hash)?;
                 let registered = Ok(Answer::Registered { hash });
-                if self.programs.owner(program.stock).is_some() {
-                    self.agree(client, program.stock);
+                if self.programs.owner(program.test_extension).is_some() {
+                    self.agree(client, program.test_extension);
                     return Some(registered);
                 }
                 let programs = Arc::make_mut(&mut self.programs);
-                programs.installed.push((program.stock, client));
+                programs.installed.push((program.test_extension, client));
                 self.show(program, client);
                 registered
             }
-            Call::Acknowledge { hash } => self.about(*hash, |spaces, stock| {
-                spaces.agree(client, stock);
+            Call::Acknowledge { hash } => self.about(*hash, |spaces, test_extension| {
+                spaces.agree(client, test_extension);
                 Ok(Answer::Acknowledged)
             }),
-            Call::Withdraw { hash } => self.about(*hash, |spaces, stock| {
+            Call::Withdraw { hash } => self.about(*hash, |spaces, test_extension| {
                 let programs = Arc::make_mut(&mut spaces.programs);
                 let before = programs.agreed.len();
-                programs.agreed.retain(|other| *other != (client, stock));
+                programs
+                    .agreed
+                    .retain(|other| *other != (client, test_extension));
                 Ok(Answer::Changed(programs.agreed.len() < before))
             }),
-            Call::Unregister { hash } => self.about(*hash, |spaces, stock| {
-                if spaces.programs.owner(stock) != Some(client) && !spaces.is_operator(client) {
+            Call::Unregister { hash } => self.about(*hash, |spaces, test_extension| {
+                if spaces.programs.owner(test_extension) != Some(client)
+                    && !spaces.is_operator(client)
+                {
                     return Err(Refusal::Forbidden.into());
                 }
-                if spaces.programs.imposed.contains(&stock) {
-                    return Err(Refused::Imposed);
+                if spaces.programs.attached.contains(&test_extension) {
+                    return Err(Refused::Attached);
                 }
                 let programs = Arc::make_mut(&mut spaces.programs);
-                programs.installed.retain(|(other, _)| *other != stock);
-                programs.agreed.retain(|(_, other)| *other != stock);
-                spaces.hide(stock);
+                programs
+                    .installed
+                    .retain(|(other, _)| *other != test_extension);
+                programs
+                    .agreed
+                    .retain(|(_, other)| *other != test_extension);
+                spaces.hide(test_extension);
                 Ok(Answer::Changed(true))
             }),
-            Call::Impose { space, hash } => self
-                .administer(session, space)
-                .and_then(|()| self.about(*hash, |spaces, stock| Ok(spaces.impose(stock, true)))),
-            Call::Lift { space, hash } => self.administer(session, space).map(|()| {
+            Call::Attach { space, hash } => self.administer(session, space).and_then(|()| {
+                self.about(*hash, |spaces, test_extension| {
+                    Ok(spaces.attach(test_extension, true))
+                })
+            }),
+            Call::Detach { space, hash } => self.administer(session, space).map(|()| {
                 known(hash).map_or(Answer::Changed(false), |program| {
-                    self.impose(program.stock, false)
+                    self.attach(program.test_extension, false)
                 })
             }),
             Call::Extensions => Ok(self.listed(client)),
@@ -160,51 +173,57 @@ impl Spaces {
     fn about(
         &mut self,
         hash: ExtensionHash,
-        then: impl FnOnce(&mut Self, Stock) -> Result<Answer, Refused>,
+        then: impl FnOnce(&mut Self, TestExtension) -> Result<Answer, Refused>,
     ) -> Result<Answer, Refused> {
-        let installed = stock::find(hash).filter(|program| {
-            let owner = self.programs.owner(program.stock);
+        let installed = test_extensions::find(hash).filter(|program| {
+            let owner = self.programs.owner(program.test_extension);
             owner.is_some()
         });
         let program = installed.ok_or(Refused::NoSuchExtension)?;
-        then(self, program.stock)
+        then(self, program.test_extension)
     }
 
-    fn agree(&mut self, client: ClientKey, stock: Stock) {
-        if !self.programs.applies(client, stock) {
+    fn agree(&mut self, client: ClientKey, test_extension: TestExtension) {
+        if !self.programs.applies(client, test_extension) {
             Arc::make_mut(&mut self.programs)
                 .agreed
-                .push((client, stock));
+                .push((client, test_extension));
         }
     }
 
-    fn impose(&mut self, stock: Stock, imposes: bool) -> Answer {
-        let changed = self.programs.imposed.contains(&stock) != imposes;
-        let imposed = &mut Arc::make_mut(&mut self.programs).imposed;
-        if imposes && changed {
-            imposed.push(stock);
+    fn attach(&mut self, test_extension: TestExtension, attached_to: bool) -> Answer {
+        let changed = self.programs.attached.contains(&test_extension) != attached_to;
+        let attached = &mut Arc::make_mut(&mut self.programs).attached;
+        if attached_to && changed {
+            attached.push(test_extension);
         } else if changed {
-            imposed.retain(|other| *other != stock);
+            attached.retain(|other| *other != test_extension);
         }
         Answer::Changed(changed)
     }
 
     fn listed(&self, client: ClientKey) -> Answer {
-        let all = self.programs.installed.iter().filter_map(|(stock, owner)| {
-            let program = PROGRAMS.iter().find(|program| program.stock == *stock)?;
-            let imposed = self.programs.imposed.contains(stock);
-            Some(Installed {
-                hash: program.hash,
-                owner: *owner,
-                name: program.manifest.name.clone(),
-                version: program.manifest.version,
-                applies: self.programs.applies(client, *stock),
-                in_force: true,
-                replaces: None,
-                from: None,
-                imposed: imposed.then(stock::space).into_iter().collect(),
-            })
-        });
+        let all = self
+            .programs
+            .installed
+            .iter()
+            .filter_map(|(test_extension, owner)| {
+                let program = PROGRAMS
+                    .iter()
+                    .find(|program| program.test_extension == *test_extension)?;
+                let attached = self.programs.attached.contains(test_extension);
+                Some(Installed {
+                    hash: program.hash,
+                    owner: *owner,
+                    name: program.manifest.name.clone(),
+                    version: program.manifest.version,
+                    applies: self.programs.applies(client, *test_extension),
+                    in_force: true,
+                    replaces: None,
+                    from: None,
+                    attached: attached.then(test_extensions::space).into_iter().collect(),
+                })
+            });
         Answer::Extensions(all.collect())
     }
 
@@ -226,8 +245,10 @@ impl Spaces {
         }
     }
 
-    fn hide(&mut self, stock: Stock) {
-        let program = PROGRAMS.iter().find(|program| program.stock == stock);
+    fn hide(&mut self, test_extension: TestExtension) {
+        let program = PROGRAMS
+            .iter()
+            .find(|program| program.test_extension == test_extension);
         let hash = program.map(|program| Value::from(program.hash.0.to_vec()));
         self.model.withdraw(|placed| {
             placed.space.as_str() == OBJECTS && placed.tuple.get(3) == hash.as_ref()
@@ -237,14 +258,14 @@ impl Spaces {
     /// What policies say to an operation.
     pub(super) fn judge(&self, space: &SpaceName, operation: &Operation) -> Result<(), Refused> {
         if self.is_judged(space, operation) {
-            return Err(failure(Stock::Judge, FailureCode::Refused(7)));
+            return Err(failure(TestExtension::Judge, FailureCode::Refused(7)));
         }
         Ok(())
     }
 
     fn is_judged(&self, space: &SpaceName, operation: &Operation) -> bool {
-        space.as_str() == stock::SPACE
-            && self.programs.imposed.contains(&Stock::Judge)
+        space.as_str() == test_extensions::SPACE
+            && self.programs.attached.contains(&TestExtension::Judge)
             && matches!(operation, Operation::Out { tuple, .. } if is_key(tuple))
     }
 
@@ -255,44 +276,48 @@ impl Spaces {
         space: &SpaceName,
         operation: &Operation,
     ) -> Option<Result<Option<Outcome>, Refused>> {
-        if space.as_str() != stock::SPACE {
+        if space.as_str() != test_extensions::SPACE {
             return None;
         }
         let client = self.access.client(who.0).unwrap_or_default();
         let asked = operation.template().map(exact).unwrap_or_default();
-        let stock = match (operation, &asked[..]) {
+        let test_extension = match (operation, &asked[..]) {
             (Operation::Inp { .. }, [Value::Text(word), Value::Text(_), Value::Int(_)])
                 if word == "increment" =>
             {
-                Stock::Counter
+                TestExtension::Counter
             }
             (Operation::Rd { .. }, [Value::Text(word), Value::Text(_), Value::Int(_)])
                 if word == "barrier" =>
             {
-                Stock::Barrier
+                TestExtension::Barrier
             }
-            (Operation::Inp { .. }, [Value::Text(word)]) if word == "steal" => Stock::Thief,
-            (Operation::Inp { .. }, [Value::Text(word)]) if word == "smuggle" => Stock::Smuggler,
-            (Operation::Inp { .. }, [Value::Text(word)]) if word == "eat" => Stock::Glutton,
+            (Operation::Inp { .. }, [Value::Text(word)]) if word == "steal" => TestExtension::Thief,
+            (Operation::Inp { .. }, [Value::Text(word)]) if word == "smuggle" => {
+                TestExtension::Smuggler
+            }
+            (Operation::Inp { .. }, [Value::Text(word)]) if word == "eat" => TestExtension::Glutton,
             _ => return None,
         };
-        if !self.programs.applies(client, stock) && !self.programs.imposed.contains(&stock) {
+        if !self.programs.applies(client, test_extension)
+            && !self.programs.attached.contains(&test_extension)
+        {
             return None;
         }
         let before = self.clone();
-        let done = match stock {
-            Stock::Counter => self.count_on(who, space, &asked),
-            Stock::Barrier => self.pass(who, space, operation, &asked),
-            Stock::Thief => self
+        let done = match test_extension {
+            TestExtension::Counter => self.count_on(who, space, &asked),
+            TestExtension::Barrier => self.pass(who, space, operation, &asked),
+            TestExtension::Thief => self
                 .says(who, space, "(\"heard\", \"t\")")
                 .and(Err(FailureCode::Trap)),
             // Unless there is no room even for the first one.
-            Stock::Glutton => self.glut(who, space),
+            TestExtension::Glutton => self.glut(who, space),
             _ => self.smuggle(who, space),
         };
         Some(done.map_err(|code| {
             *self = before;
-            failure(stock, code)
+            failure(test_extension, code)
         }))
     }
 
@@ -306,7 +331,7 @@ impl Spaces {
 
     /// Puts a tuple for whoever has this session.
     fn says(&mut self, who: (u64, u64), space: &SpaceName, text: &str) -> Result<(), Failed> {
-        self.puts(who, space, stock::tuple(text), Lease::Forever)
+        self.puts(who, space, test_extensions::tuple(text), Lease::Forever)
     }
 
     fn puts(
@@ -339,7 +364,7 @@ impl Spaces {
             _ => 0,
         };
         let value = value.checked_add(*by).ok_or(FailureCode::Refused(2))?;
-        let counter = stock::tuple(&format!("(\"counter\", \"{name}\", {value})"));
+        let counter = test_extensions::tuple(&format!("(\"counter\", \"{name}\", {value})"));
         self.puts(who, space, counter.clone(), Lease::Forever)?;
         Ok(Some(Outcome::Match(Some(counter))))
     }
@@ -361,12 +386,12 @@ impl Spaces {
         let is_here = |placed: &Placed| placed.space == *space && came.matches(&placed.tuple);
         let there = self.model.sum(is_here).tuples;
         if i64::try_from(there).unwrap_or(i64::MAX) + 1 < *parties {
-            let tuple = stock::tuple(&format!("(\"came\", \"{name}\")"));
+            let tuple = test_extensions::tuple(&format!("(\"came\", \"{name}\")"));
             self.puts(who, space, tuple, Lease::Session)?;
             return self.apply(who, space, operation).map_err(code_of);
         }
         while self.model.withdraw(is_here).is_some() {}
-        let passed = stock::tuple(&format!("(\"barrier\", \"{name}\", {parties})"));
+        let passed = test_extensions::tuple(&format!("(\"barrier\", \"{name}\", {parties})"));
         let woken = self.model.wake(space, &passed);
         woken.map_err(|refusal| FailureCode::Space(refusal.code()))?;
         Ok(Some(Outcome::Match(Some(passed))))
@@ -374,16 +399,19 @@ impl Spaces {
 
     fn smuggle(&mut self, who: (u64, u64), space: &SpaceName) -> Result<Option<Outcome>, Failed> {
         let put = Operation::Out {
-            tuple: stock::tuple("(\"k\", 1, 1)"),
+            tuple: test_extensions::tuple("(\"k\", 1, 1)"),
             lease: Lease::Forever,
         };
-        let owner = self.programs.owner(Stock::Smuggler).unwrap_or_default();
+        let owner = self
+            .programs
+            .owner(TestExtension::Smuggler)
+            .unwrap_or_default();
         let governs = self
             .session_of(owner)
             .is_some_and(|session| self.demand(session, space, Right::Administer).is_ok());
         if self.is_judged(space, &put)
             && !governs
-            && !self.programs.imposed.contains(&Stock::Smuggler)
+            && !self.programs.attached.contains(&TestExtension::Smuggler)
         {
             return Err(FailureCode::Space(Refusal::Forbidden.code()));
         }
@@ -396,12 +424,12 @@ impl Spaces {
         self.access.session(client)
     }
 
-    /// What happened since events were published last is heard by extensions.
-    pub(super) fn react(&mut self) {
+    /// What happened since events were published last is dispatched to extensions.
+    pub(super) fn dispatch(&mut self) {
         let mut events: VecDeque<Heard> = self.heard(Counts::default(), 0);
         while let Some(heard) = events.pop_front() {
-            for (stock, owner) in self.programs.installed.clone() {
-                let Some(text) = says_of(stock, &heard) else {
+            for (test_extension, owner) in self.programs.installed.clone() {
+                let Some(text) = says_of(test_extension, &heard) else {
                     continue;
                 };
                 let Some(session) = self.session_of(owner) else {
@@ -410,10 +438,10 @@ impl Spaces {
                 let before = self.clone();
                 let counts = Counts {
                     happened: self.model.happening().len(),
-                    served: self.model.served().len(),
+                    deliveries: self.model.deliveries().len(),
                 };
-                let said = self.says((session, 0), &stock::space(), text);
-                if said.is_err() || stock == Stock::Spoiler {
+                let said = self.says((session, 0), &test_extensions::space(), text);
+                if said.is_err() || test_extension == TestExtension::Spoiler {
                     *self = before;
                     continue;
                 }
@@ -428,20 +456,22 @@ impl Spaces {
             return VecDeque::new();
         }
         let happened = self.model.happening().iter().skip(counts.happened);
-        let happened = happened.filter(|happened| happened.placed.space.as_str() == stock::SPACE);
+        let happened =
+            happened.filter(|happened| happened.placed.space.as_str() == test_extensions::SPACE);
         let happened = happened.map(|happened| Heard {
             what: Event::Happened(happened.change),
             tuple: happened.placed.tuple.clone(),
             depth,
         });
-        let served = self.model.served().iter().skip(counts.served);
-        let served = served.filter(|served| served.space.as_str() == stock::SPACE);
-        let served = served.map(|served| Heard {
-            what: Event::Served,
-            tuple: served.tuple.clone(),
+        let deliveries = self.model.deliveries().iter().skip(counts.deliveries);
+        let deliveries =
+            deliveries.filter(|deliveries| deliveries.space.as_str() == test_extensions::SPACE);
+        let deliveries = deliveries.map(|deliveries| Heard {
+            what: Event::Delivery,
+            tuple: deliveries.tuple.clone(),
             depth,
         });
-        happened.chain(served).collect()
+        happened.chain(deliveries).collect()
     }
 }
 
@@ -450,7 +480,7 @@ impl Spaces {
 enum Event {
     Happened(Change),
     /// Somebody who waited got the tuple.
-    Served,
+    Delivery,
 }
 
 /// An event on its way to the extensions.
@@ -462,28 +492,32 @@ struct Heard {
     depth: u8,
 }
 
-/// How much happened since events were published last, and how many were served.
+/// How much happened since events were published last, and how many got a delivery.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
     happened: usize,
-    served: usize,
+    deliveries: usize,
 }
 
 /// The tuple that an extension puts because of an event, if it hears of it.
-fn says_of(stock: Stock, heard: &Heard) -> Option<&'static str> {
+fn says_of(test_extension: TestExtension, heard: &Heard) -> Option<&'static str> {
     let came = matches!(heard.what, Event::Happened(Change::Inserted));
     let went = matches!(heard.what, Event::Happened(Change::Taken));
-    let was_got = matches!(heard.what, Event::Served);
-    match stock {
-        Stock::EchoA if (came || went) && is_key(&heard.tuple) => Some("(\"heard\", \"a\")"),
-        Stock::EchoB if (came || was_got) && is_key(&heard.tuple) => Some("(\"heard\", \"b\")"),
-        Stock::Spoiler if came && is_key(&heard.tuple) => Some("(\"heard\", \"s\")"),
-        Stock::EchoAgain if came && is_heard(&heard.tuple) => Some("(\"again\")"),
+    let was_got = matches!(heard.what, Event::Delivery);
+    match test_extension {
+        TestExtension::EchoA if (came || went) && is_key(&heard.tuple) => {
+            Some("(\"heard\", \"a\")")
+        }
+        TestExtension::EchoB if (came || was_got) && is_key(&heard.tuple) => {
+            Some("(\"heard\", \"b\")")
+        }
+        TestExtension::Spoiler if came && is_key(&heard.tuple) => Some("(\"heard\", \"s\")"),
+        TestExtension::EchoAgain if came && is_marker(&heard.tuple) => Some("(\"again\")"),
         _ => None,
     }
 }
 
-fn is_heard(tuple: &Tuple) -> bool {
+fn is_marker(tuple: &Tuple) -> bool {
     let fields = tuple.fields();
     fields.len() == 2
         && fields.first() == Some(&Value::from("heard"))

@@ -22,7 +22,7 @@ pub struct Performed {
     /// Whose.
     pub client: ClientId,
     /// The number of the log.
-    pub position: SeqNo,
+    pub seq_no: SeqNo,
     /// What was asked.
     pub op: Bytes,
 }
@@ -31,7 +31,7 @@ pub struct Performed {
 #[derive(Clone, Debug)]
 pub struct Passed {
     /// The number.
-    pub position: SeqNo,
+    pub seq_no: SeqNo,
     /// The time proposed.
     pub time: u64,
     /// How much later everything ends, since an outage took so long.
@@ -109,21 +109,21 @@ impl Service {
     /// must be replied.
     pub fn execute<'a>(
         &mut self,
-        position: SeqNo,
+        seq_no: SeqNo,
         time: Option<u64>,
         requests: impl Iterator<Item = &'a Request>,
     ) -> Replies {
         let mut replies = Replies::new();
         if let Some(time) = time {
-            self.pass_time(position, time, &mut replies);
+            self.pass_time(seq_no, time, &mut replies);
         }
         for request in requests {
-            self.request(request, position, &mut replies);
+            self.request(request, seq_no, &mut replies);
         }
         replies
     }
 
-    fn pass_time(&mut self, position: SeqNo, time: u64, replies: &mut Replies) {
+    fn pass_time(&mut self, seq_no: SeqNo, time: u64, replies: &mut Replies) {
         let sessions = self.sessions.iter().filter_map(|session| session.due);
         let due = sessions.chain(self.spaces.due()).min();
         let granted = self.spaces.outage(time, due);
@@ -131,7 +131,7 @@ impl Service {
             session.due = session.due.map(|due| due + granted);
         }
         for (wait, nothing) in self.spaces.pass_time(time, granted) {
-            self.end_wait(wait, &nothing, position, replies);
+            self.end_wait(wait, &nothing, seq_no, replies);
         }
         let now = self.spaces.now();
         let is_over = |session: &Session| session.due.is_some_and(|due| due <= now);
@@ -142,25 +142,25 @@ impl Service {
             self.spaces.end_owner(*session);
             self.spaces.publish();
         }
-        self.tell(position, replies);
+        self.tell(seq_no, replies);
         self.times.push(Passed {
-            position,
+            seq_no,
             time,
             granted,
             ended,
         });
     }
 
-    /// Answers those who were served, and those who watched.
-    fn tell(&mut self, position: SeqNo, replies: &mut Replies) {
+    /// Answers those who got a delivery, and those who watched.
+    fn tell(&mut self, seq_no: SeqNo, replies: &mut Replies) {
         for (wait, answer) in self.spaces.take_answers() {
-            self.end_wait(wait, &answer, position, replies);
+            self.end_wait(wait, &answer, seq_no, replies);
         }
     }
 
-    fn request(&mut self, request: &Request, position: SeqNo, replies: &mut Replies) {
+    fn request(&mut self, request: &Request, seq_no: SeqNo, replies: &mut Replies) {
         if request.session == SessionId::NONE {
-            let (at, answer) = self.open(request, position);
+            let (at, answer) = self.open(request, seq_no);
             replies.push((request.client, reply(request, at, &answer)));
             return;
         }
@@ -169,7 +169,7 @@ impl Service {
             .filter(|s| s.owner == request.client)
         else {
             let answer = Refused::NoSession.into();
-            replies.push((request.client, reply(request, position, &answer)));
+            replies.push((request.client, reply(request, seq_no, &answer)));
             return;
         };
         let number = request.number.0;
@@ -180,7 +180,7 @@ impl Service {
             || (number == session.next && !session.take_turn(request))
         {
             let answer = Refused::WindowExceeded.into();
-            replies.push((request.client, reply(request, position, &answer)));
+            replies.push((request.client, reply(request, seq_no, &answer)));
         } else if number > session.next {
             if session
                 .parked
@@ -192,27 +192,27 @@ impl Service {
             return;
         } else {
             session.next = number.saturating_add(1);
-            self.run(request, position, replies);
+            self.run(request, seq_no, replies);
         }
         while let Some(parked) = self.unpark(request.session.0) {
-            self.run(&parked, position, replies);
+            self.run(&parked, seq_no, replies);
         }
     }
 
     /// The answer to an opening, and where it was opened first.
-    fn open(&mut self, request: &Request, position: SeqNo) -> (SeqNo, Answer) {
+    fn open(&mut self, request: &Request, seq_no: SeqNo) -> (SeqNo, Answer) {
         let (nonce, ttl) = match Call::decode(&request.op) {
             Ok(Call::OpenSession { nonce, ttl_ms }) if nonce == request.number.0 => (nonce, ttl_ms),
-            _ => return (position, Refused::Malformed.into()),
+            _ => return (seq_no, Refused::Malformed.into()),
         };
         if ttl.is_some_and(|ms| !(MIN_SESSION_MS..=MAX_LEASE_MS).contains(&ms)) {
-            return (position, Refused::TtlOutOfRange.into());
+            return (seq_no, Refused::TtlOutOfRange.into());
         }
         let known = self
             .sessions
             .iter()
             .find(|s| s.owner == request.client && s.nonce == nonce);
-        let first = (self.last + 1, position);
+        let first = (self.last + 1, seq_no);
         let (id, opened) = known.map_or(first, |session| (session.id, session.opened));
         if known.is_none() {
             self.last = id;
@@ -256,13 +256,13 @@ impl Service {
         Some(request)
     }
 
-    fn run(&mut self, request: &Request, position: SeqNo, replies: &mut Replies) {
+    fn run(&mut self, request: &Request, seq_no: SeqNo, replies: &mut Replies) {
         let (session, number) = (request.session.0, request.number.0);
         self.performed.push(Performed {
             session: request.session,
             number: request.number,
             client: request.client,
-            position,
+            seq_no,
             op: request.op.clone(),
         });
         self.spaces.introduce(session, request.client.0);
@@ -277,19 +277,17 @@ impl Service {
         self.keep(
             session,
             number,
-            answer
-                .as_ref()
-                .map(|answer| reply(request, position, answer)),
+            answer.as_ref().map(|answer| reply(request, seq_no, answer)),
         );
         if let Some(answer) = answer {
-            replies.push((request.client, reply(request, position, &answer)));
-            self.after(request, &answer, position, replies);
+            replies.push((request.client, reply(request, seq_no, &answer)));
+            self.after(request, &answer, seq_no, replies);
         }
         for (wait, answer) in self.spaces.take_refused() {
-            self.end_wait(wait, &answer, position, replies);
+            self.end_wait(wait, &answer, seq_no, replies);
         }
         self.spaces.publish();
-        self.tell(position, replies);
+        self.tell(seq_no, replies);
     }
 
     fn call(&mut self, who: (u64, u64), call: &Call) -> Option<Answer> {
@@ -340,13 +338,7 @@ impl Service {
         Ok(outcome.map(Answer::Outcome))
     }
 
-    fn after(
-        &mut self,
-        request: &Request,
-        answer: &Answer,
-        position: SeqNo,
-        replies: &mut Replies,
-    ) {
+    fn after(&mut self, request: &Request, answer: &Answer, seq_no: SeqNo, replies: &mut Replies) {
         let session = request.session.0;
         match answer {
             Answer::Closed => {
@@ -357,20 +349,14 @@ impl Service {
                 if let Ok(Call::Cancel { number }) = Call::decode(&request.op) {
                     let ended = Answer::Refused(Refused::Cancelled);
                     let owner = session;
-                    self.end_wait(WaiterId { owner, number }, &ended, position, replies);
+                    self.end_wait(WaiterId { owner, number }, &ended, seq_no, replies);
                 }
             }
             _ => {}
         }
     }
 
-    fn end_wait(
-        &mut self,
-        wait: WaiterId,
-        answer: &Answer,
-        position: SeqNo,
-        replies: &mut Replies,
-    ) {
+    fn end_wait(&mut self, wait: WaiterId, answer: &Answer, seq_no: SeqNo, replies: &mut Replies) {
         let (session, number) = (wait.owner, wait.number);
         let Some(owner) = self.session(session).map(|session| session.owner) else {
             return;
@@ -378,7 +364,7 @@ impl Service {
         let reply = Reply {
             session: SessionId(session),
             number: RequestNumber(number),
-            position,
+            seq_no,
             result: Bytes::from(answer.encode()),
         };
         self.keep(session, number, Some(reply.clone()));
@@ -403,11 +389,11 @@ impl Session {
     }
 }
 
-fn reply(request: &Request, position: SeqNo, answer: &Answer) -> Reply {
+fn reply(request: &Request, seq_no: SeqNo, answer: &Answer) -> Reply {
     Reply {
         session: request.session,
         number: request.number,
-        position,
+        seq_no,
         result: Bytes::from(answer.encode()),
     }
 }

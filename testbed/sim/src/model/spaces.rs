@@ -165,10 +165,10 @@ impl Spaces {
         self.model.end_owner(session);
     }
 
-    /// What the present request did is heard by extensions and becomes events, and those who
+    /// What the present request did is dispatched to extensions and becomes events, and those who
     /// watch are told.
     pub fn publish(&mut self) {
-        self.react();
+        self.dispatch();
         self.model.publish();
     }
 
@@ -183,11 +183,12 @@ impl Spaces {
     /// The waits that ended with a tuple since the last call, then the watches that ended with
     /// events, each in order.
     pub fn take_answers(&mut self) -> Vec<(WaiterId, Answer)> {
-        let served = self.model.take_served().into_iter();
-        let served = served.map(|served| (served.waiter, Outcome::Match(Some(served.tuple))));
+        let deliveries = self.model.take_deliveries().into_iter();
+        let deliveries = deliveries
+            .map(|deliveries| (deliveries.waiter, Outcome::Match(Some(deliveries.tuple))));
         let told = self.model.take_told().into_iter();
         let told = told.map(|told| (told.waiter, told.outcome));
-        let all = served.chain(told);
+        let all = deliveries.chain(told);
         all.map(|(wait, outcome)| (wait, Answer::Outcome(outcome)))
             .collect()
     }

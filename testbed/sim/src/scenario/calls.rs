@@ -1,4 +1,4 @@
-//! Calls and answers as a page spells them.
+//! Calls and answers as a script spells them.
 
 use bezant_api::{Answer, Call};
 use bezant_tuple::{Template, Tuple};
@@ -124,7 +124,7 @@ fn groups(text: &str) -> Vec<&str> {
     groups
 }
 
-/// How a page spells a call.
+/// How a script spells a call.
 pub(super) fn describe(call: &Call) -> String {
     let Call::Space { space, operation } = call else {
         return match call {
@@ -162,7 +162,7 @@ pub(super) fn describe(call: &Call) -> String {
     }
 }
 
-/// How a page spells an answer.
+/// How a script spells an answer.
 pub(super) fn answer(bytes: &[u8]) -> String {
     match Answer::decode(bytes) {
         Err(error) => format!("what is no answer: {error}"),

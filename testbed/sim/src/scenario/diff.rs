@@ -1,4 +1,4 @@
-//! What differs between a page and how it was played, for people.
+//! What differs between a script and how it was played, for people.
 
 /// Lines shown around a difference.
 const AROUND: usize = 3;

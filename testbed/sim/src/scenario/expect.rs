@@ -1,4 +1,4 @@
-//! What a page waits for, and what it insists on.
+//! What a script waits for, and what it insists on.
 
 use bezant_bft::ids::{ReplicaId, RequestNumber, SeqNo, View};
 
@@ -20,7 +20,7 @@ impl Stage {
             ["quiet"] => Box::new(World::is_quiet),
             ["decided", last] => {
                 let last = SeqNo(number(last)?);
-                Box::new(move |world| world.oracle().height() >= last)
+                Box::new(move |world| world.oracle().progress() >= last)
             }
             ["executed", last, by @ ..] => {
                 let (last, by) = (SeqNo(number(last)?), self.by(by)?);
@@ -61,7 +61,7 @@ impl Stage {
                 let condition = self.condition(words)?;
                 !condition(&self.world)
             }
-            // What stands in a page is what is meant: this view and no later one.
+            // What stands in a script is what is meant: this view and no later one.
             ["view", view, by @ ..] => {
                 let view = View(number(view)?);
                 let mut by = self.by(by)?.into_iter();
@@ -80,10 +80,10 @@ impl Stage {
                     .count()
                     == 1
             }
-            ["no", "blames"] => self.scribe.notes(|notes| notes.blames.is_empty()),
+            ["no", "blames"] => self.recorder.notes(|notes| notes.blames.is_empty()),
             ["blamed", replica, text @ ..] => {
                 let (replica, text) = (self.replica(replica)?, text.join(" "));
-                self.scribe.notes(|notes| {
+                self.recorder.notes(|notes| {
                     notes.blames.iter().any(|blame| {
                         let is_meant = |who: ReplicaId| usize::from(who.0) == replica;
                         blame.who.is_some_and(is_meant) && blame.what.contains(&text)
@@ -95,7 +95,7 @@ impl Stage {
             }
             ["installs", wanted] => {
                 let wanted = number(wanted)?;
-                self.scribe.notes(|notes| notes.installs == wanted)
+                self.recorder.notes(|notes| notes.installs == wanted)
             }
             ["open", client, wanted] => {
                 let open = self.world.outstanding(self.client(client)?);
@@ -116,7 +116,7 @@ impl Stage {
     /// The requests at a number of the agreed log: whose, and their numbers.
     fn holds(&self, at: &str) -> Result<Vec<(usize, RequestNumber)>, String> {
         let at = SeqNo(number(at)?);
-        self.scribe.notes(|notes| {
+        self.recorder.notes(|notes| {
             let held = notes.log.get(&at);
             let held = held.ok_or_else(|| format!("nobody executed number {at}"))?;
             Ok(self.named(held))
@@ -124,7 +124,7 @@ impl Stage {
     }
 
     fn all(&self) -> Vec<(usize, RequestNumber)> {
-        self.scribe.notes(|notes| {
+        self.recorder.notes(|notes| {
             notes
                 .log
                 .values()
@@ -133,7 +133,7 @@ impl Stage {
         })
     }
 
-    fn named(&self, held: &[super::scribe::Logged]) -> Vec<(usize, RequestNumber)> {
+    fn named(&self, held: &[super::recorder::Logged]) -> Vec<(usize, RequestNumber)> {
         let known = held.iter().filter_map(|logged| {
             let client = self.world.client_of_key(&logged.client)?;
             Some((client, logged.number))

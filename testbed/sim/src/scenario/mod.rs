@@ -1,11 +1,11 @@
-//! Scenarios as text: a corner case of the protocol as a page anybody can read.
+//! Scenarios: corner cases of the protocol as scripts.
 //!
-//! A page is a dialogue: commands, a line `----`, and what they answer, up to an
+//! A script is a dialogue: commands, a line `----`, and what they answer, up to an
 //! empty line. Lines that begin with `#` tell the reader why. The commands drive
 //! a whole cluster in the simulator (the table lists them), real
 //! replicas with their real service and real client sessions, under virtual time
-//! and without any chance: the same page gives the same answers. [`play`] gives
-//! the page back with the answers it got; a difference is a failed test. Pages
+//! and without any chance: the same script gives the same answers. [`play`] gives
+//! the script back with the answers it got; a difference is a failed test. Scripts
 //! hold `expect` besides, which no update of the answers makes pass.
 //!
 //! | command | what it does |
@@ -20,33 +20,33 @@
 //! | `lift` | ends all `drop` and `hold`; what is held is lost |
 //! | `partition 0 1 a \| 2 3`, `heal` | cuts groups off; ends cuts, `drop` and `hold`, with new links |
 //! | `crash 1`, `restart 1`, `freeze 1`, `thaw 1` | power and its return; standing still |
-//! | `forget 1` | power and the disk are gone; `restart 1` begins a new life |
+//! | `forget 1` | power and the disk are gone; `restart 1` begins a new incarnation |
 //! | `clock 2 +20s` | moves a replica's time of day |
 //! | `adversary 0 equivocation` | makes a replica faulty, as the seeds do |
 //! | `show replicas`, `show log 2`, `show blames`, `show open` | |
-//! | `expect CONDITION`, `expect null 3`, `expect holds 3 a 1`, `expect once a 1`, `expect blamed 0 TEXT`, `expect no blames`, `expect messages at most 20` (between replicas, in the last `run`), `expect installs 1`, `expect open a 1`, `expect not CONDITION` | fails the page unless it is so; `expect view 1` means no other |
+//! | `expect CONDITION`, `expect null 3`, `expect holds 3 a 1`, `expect once a 1`, `expect blamed 0 TEXT`, `expect no blames`, `expect messages at most 20` (between replicas, in the last `run`), `expect installs 1`, `expect open a 1`, `expect not CONDITION` | fails the script unless it is so; `expect view 1` means no other |
 //! | `settle` | ends all trouble; all work must get done and all replicas agree |
 
 mod calls;
 mod diff;
 mod expect;
-mod page;
 mod player;
-mod scribe;
+mod recorder;
+mod script;
 mod wire;
 
 pub use diff::diff;
-pub(crate) use scribe::Scribe;
+pub(crate) use recorder::Recorder;
 pub(crate) use wire::{Filter, Wire};
 
-use page::Page;
 use player::Player;
+use script::Script;
 
-/// Why a page could not be played to its end.
+/// Why a script could not be played to its end.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}: {what}")]
 pub struct Failure {
-    /// The page.
+    /// The script.
     pub file: String,
     /// The line of the command.
     pub line: usize,
@@ -54,7 +54,7 @@ pub struct Failure {
     pub what: String,
 }
 
-/// Plays a page; the same page with the answers it got.
+/// Plays a script; the same script with the answers it got.
 ///
 /// # Errors
 /// A command that is none, cannot be carried out, broke a rule of the simulator, or
@@ -65,9 +65,9 @@ pub fn play(file: &str, text: &str) -> Result<String, Failure> {
         line,
         what,
     };
-    let mut page = Page::parse(text).map_err(fail)?;
+    let mut script = Script::parse(text).map_err(fail)?;
     let mut player = Player::default();
-    for block in page.blocks() {
+    for block in script.blocks() {
         let mut answers = Vec::new();
         for (line, command) in &block.commands {
             let answer = player
@@ -77,5 +77,5 @@ pub fn play(file: &str, text: &str) -> Result<String, Failure> {
         }
         block.answers = answers;
     }
-    Ok(page.to_string())
+    Ok(script.to_string())
 }

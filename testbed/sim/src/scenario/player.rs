@@ -1,4 +1,4 @@
-//! Carries out the commands of a page.
+//! Carries out the commands of a script.
 
 use bezant_api::Call;
 use bezant_bft::{
@@ -6,7 +6,7 @@ use bezant_bft::{
     message::Reply,
 };
 
-use super::{Filter, Scribe, Wire, calls, scribe::Blame};
+use super::{Filter, Recorder, Wire, calls, recorder::Blame};
 use crate::{
     adversaries::Kind,
     options::{MS, SECOND},
@@ -14,19 +14,19 @@ use crate::{
 };
 
 /// How long a condition is waited for.
-const PATIENCE_US: u64 = 60 * SECOND;
+const TIMEOUT_US: u64 = 60 * SECOND;
 
-/// Most replicas and clients of a page: small enough to read.
+/// Most replicas and clients of a script: small enough to read.
 const MAX_CLUSTER: u64 = 13;
 const MAX_CLIENTS: u64 = 5;
 
 /// What a command answers, line by line.
 type Lines = Result<Vec<String>, String>;
 
-/// The cluster of a page.
+/// The cluster of a script.
 pub(super) struct Stage {
     pub(super) world: World,
-    pub(super) scribe: Scribe,
+    pub(super) recorder: Recorder,
     /// Messages between replicas when the last command that lets time pass began.
     pub(super) messages_before: u64,
 }
@@ -48,7 +48,7 @@ impl Player {
             return self.cluster(rest);
         }
         let Some(stage) = &mut self.stage else {
-            return Err("a page begins with a cluster: cluster n=4".to_owned());
+            return Err("a script begins with a cluster: cluster n=4".to_owned());
         };
         let mut lines = stage.command(word, rest)?;
         lines.extend(stage.answers());
@@ -70,23 +70,23 @@ impl Player {
                 _ => return Err(wrong()),
             }
         }
-        let scribe = Scribe::default();
+        let recorder = Recorder::default();
         let n = u8::try_from(n).unwrap_or(4);
-        let mut world = World::scripted(n, interval, clients, gather, Box::new(scribe.clone()));
+        let mut world = World::scripted(n, interval, clients, gather, Box::new(recorder.clone()));
         let ready = |world: &World| world.is_answered() && world.is_quiet();
-        if !world.advance(PATIENCE_US, &ready)? {
+        if !world.advance(TIMEOUT_US, &ready)? {
             return Err("the sessions do not open".to_owned());
         }
-        scribe.notes(|notes| notes.answers.clear());
+        recorder.notes(|notes| notes.answers.clear());
         let names: Vec<String> = (0..world.clients()).map(client_name).collect();
         let line = format!(
             "{n} replicas; sessions of {}; number {} executed",
             names.join(", "),
-            world.oracle().height()
+            world.oracle().progress()
         );
         self.stage = Some(Stage {
             world,
-            scribe,
+            recorder,
             messages_before: 0,
         });
         Ok(vec![line])
@@ -139,8 +139,8 @@ impl Stage {
             ("settle", []) => {
                 self.begin();
                 self.world.settle()?;
-                let height = self.world.oracle().height();
-                Ok(vec![format!("all agree on {height} numbers")])
+                let progress = self.world.oracle().progress();
+                Ok(vec![format!("all agree on {progress} numbers")])
             }
             _ => Err(format!("\"{word} {rest}\" is no command")),
         }
@@ -189,12 +189,12 @@ impl Stage {
     fn call(&mut self, text: &str) -> Lines {
         let (client, number) = self.ask(text)?;
         self.begin();
-        let until = self.world.now + PATIENCE_US;
+        let until = self.world.now + TIMEOUT_US;
         let answered = |world: &World| !world.awaits(client, number);
         if self.world.advance(until, &answered)? {
             return Ok(Vec::new());
         }
-        let seconds = PATIENCE_US / SECOND;
+        let seconds = TIMEOUT_US / SECOND;
         Err(format!(
             "no answer within {seconds} s\n{}",
             self.world.stand_now()
@@ -208,18 +208,18 @@ impl Stage {
         for number in 1..=count {
             self.call(&format!("{client} out {space} (\"fill\", {number})"))?;
         }
-        self.scribe.notes(|notes| notes.answers.clear());
+        self.recorder.notes(|notes| notes.answers.clear());
         Ok(Vec::new())
     }
 
     fn run_until(&mut self, condition: &[&str]) -> Lines {
         self.begin();
-        let until = self.world.now + PATIENCE_US;
+        let until = self.world.now + TIMEOUT_US;
         let condition_is = self.condition(condition)?;
         if self.world.advance(until, &condition_is)? {
             return Ok(Vec::new());
         }
-        let seconds = PATIENCE_US / SECOND;
+        let seconds = TIMEOUT_US / SECOND;
         let condition = condition.join(" ");
         let stand = self.world.stand_now();
         Err(format!("not {condition} within {seconds} s\n{stand}"))
@@ -288,7 +288,7 @@ impl Stage {
     /// What clients were told since the last command.
     fn answers(&self) -> Vec<String> {
         let answers = self
-            .scribe
+            .recorder
             .notes(|notes| std::mem::take(&mut notes.answers));
         let told = answers
             .iter()
@@ -299,7 +299,7 @@ impl Stage {
     fn answer(&self, reply: &Reply) -> String {
         let client = self.world.client_of(reply.session);
         let client = client.map_or_else(|| "?".to_owned(), client_name);
-        let (number, position) = (reply.number, reply.position);
+        let (number, position) = (reply.number, reply.seq_no);
         let answer = calls::answer(&reply.result);
         format!("{client} {number}: {answer}, at {position}")
     }
@@ -313,7 +313,7 @@ impl Stage {
                 let replica = self.replica(replica)?;
                 Ok(self.log(replica))
             }
-            ["blames"] => Ok(self.scribe.notes(|notes| {
+            ["blames"] => Ok(self.recorder.notes(|notes| {
                 let line = |Blame { by, who, what }: &Blame| {
                     let who = who.map_or("a client".to_owned(), |who| format!("replica {who}"));
                     format!("replica {by}: {who} {what}")
@@ -348,10 +348,10 @@ impl Stage {
 
     fn log(&self, replica: usize) -> Vec<String> {
         let id = self.world.machine(replica).id;
-        self.scribe.notes(|notes| {
+        self.recorder.notes(|notes| {
             let executed = notes.executed.get(&id).into_iter().flatten();
-            let line = |number: &SeqNo| {
-                let held = notes.log.get(number).map(Vec::as_slice).unwrap_or_default();
+            let line = |seq_no: &SeqNo| {
+                let held = notes.log.get(seq_no).map(Vec::as_slice).unwrap_or_default();
                 let held: Vec<String> = held
                     .iter()
                     .map(|logged| {
@@ -369,9 +369,9 @@ impl Stage {
                     })
                     .collect();
                 if held.is_empty() {
-                    format!("{number}  null")
+                    format!("{seq_no}  null")
                 } else {
-                    format!("{number}  {}", held.join("; "))
+                    format!("{seq_no}  {}", held.join("; "))
                 }
             };
             executed.map(line).collect()

@@ -1,4 +1,4 @@
-//! What a scenario does to messages on their way between machines.
+//! Drops, holds and passes messages, as a script says.
 
 use bezant_bft::{codec, ids::ReplicaId, message::PeerMessage};
 use bytes::Bytes;
@@ -93,22 +93,22 @@ impl Wire {
 /// A message's kind, and the number of the log it is about.
 fn describe(message: &PeerMessage) -> (&'static str, Option<u64>) {
     match message {
-        PeerMessage::PrePrepare(message) => ("pre-prepare", Some(message.vote.body.number.0)),
-        PeerMessage::Prepare(vote) => ("prepare", Some(vote.body.number.0)),
-        PeerMessage::Commit(vote) => ("commit", Some(vote.body.number.0)),
-        PeerMessage::Checkpoint(vote) => ("checkpoint", Some(vote.body.number.0)),
+        PeerMessage::PrePrepare(message) => ("pre-prepare", Some(message.vote.body.seq_no.0)),
+        PeerMessage::Prepare(vote) => ("prepare", Some(vote.body.seq_no.0)),
+        PeerMessage::Commit(vote) => ("commit", Some(vote.body.seq_no.0)),
+        PeerMessage::Checkpoint(vote) => ("checkpoint", Some(vote.body.seq_no.0)),
         PeerMessage::Forward(_) => ("forward", None),
         PeerMessage::Status(_) => ("status", None),
         PeerMessage::ViewChange(_) => ("view-change", None),
         PeerMessage::NewView(_) => ("new-view", None),
-        PeerMessage::Decided(message) => ("decided", Some(message.number.0)),
+        PeerMessage::Decided(message) => ("decided", Some(message.seq_no.0)),
         PeerMessage::AskProposals(_) => ("ask-proposals", None),
-        PeerMessage::Content(message) => ("content", Some(message.number.0)),
-        PeerMessage::AskState(message) => ("ask-state", Some(message.number.0)),
-        PeerMessage::State(message) => ("state", Some(message.number.0)),
+        PeerMessage::Content(message) => ("content", Some(message.seq_no.0)),
+        PeerMessage::AskState(message) => ("ask-state", Some(message.seq_no.0)),
+        PeerMessage::State(message) => ("state", Some(message.seq_no.0)),
         PeerMessage::Stable(votes) => {
-            let number = votes.first().map(|vote| vote.body.number.0);
-            ("stable", number)
+            let seq_no = votes.first().map(|vote| vote.body.seq_no.0);
+            ("stable", seq_no)
         }
         PeerMessage::Rejoin(_) => ("rejoin", None),
         _ => ("other", None),

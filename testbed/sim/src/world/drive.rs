@@ -15,9 +15,9 @@ use bezant_bft::{
     message::{ClientMessage, PeerMessage, ReplicaMessage, Reply, Request},
     misbehaviour::Misbehaviour,
     quorum::Quorum,
-    seal::Sealed,
     service::{Admission, Service as _},
     state::State,
+    verification::Unverified,
 };
 use bezant_replica::{Action, Executed, HaltReason, Hook, LinkId, LogEvent};
 use bytes::Bytes;
@@ -60,7 +60,7 @@ impl Observer<'_> {
 }
 
 impl Hook for Observer<'_> {
-    fn hear(&mut self, message: &Sealed) -> bool {
+    fn hear(&mut self, message: &Unverified) -> bool {
         match &mut self.strategy {
             Some(strategy) => strategy.hear(&mut self.means, message),
             None => true,
@@ -79,7 +79,11 @@ impl Hook for Observer<'_> {
 
     fn installed(&mut self, seq_no: SeqNo, state: &State) {
         let (by, number, state) = (self.by, seq_no, state.digest());
-        self.fact(&Fact::Installed { by, number, state });
+        self.fact(&Fact::Installed {
+            by,
+            seq_no: number,
+            state,
+        });
     }
 
     fn executed(&mut self, executed: &Executed<'_>) {
@@ -90,7 +94,7 @@ impl Hook for Observer<'_> {
         self.common.oracle.learn(executed.seq_no, executed.proposal);
         self.fact(&Fact::Executed {
             by,
-            number: executed.seq_no,
+            seq_no: executed.seq_no,
             proposal: executed.proposal,
             replies: executed.replies,
             service: executed.service,
@@ -431,13 +435,13 @@ impl World {
         }
         if let PeerMessage::Checkpoint(vote) = message
             && vote.body.replica == me
-            && vote.body.number > machine.replica().stable()
+            && vote.body.seq_no > machine.replica().stable()
             && machine.disk.durability() == Durability::Reported
-            && !machine.disk.has(vote.body.number)
+            && !machine.disk.has(vote.body.seq_no)
         {
-            let number = vote.body.number;
+            let seq_no = vote.body.seq_no;
             let what = format!(
-                "replica {me} votes on a state after number {number} that a crash would take"
+                "replica {me} votes on a state after number {seq_no} that a crash would take"
             );
             self.violate("durable-state", what);
         }
@@ -521,10 +525,10 @@ impl World {
             ReplicaMessage::SignedReply(signed) => &signed.body.reply,
             _ => return,
         };
-        let carrier = client_of(link);
+        let link_owner = client_of(link);
         let is_carried = |owner: &ClientId| {
             let client = self.clients.get(owner);
-            client.is_some_and(|client| self.carrier(*client) == carrier)
+            client.is_some_and(|client| self.link_owner(*client) == link_owner)
         };
         let owners: Vec<ClientId> = self.common.oracle.owners_of(reply).collect();
         if let Some(first) = owners.first()
@@ -589,7 +593,7 @@ fn means<'a>(
         cluster,
         n: options.n,
         quorum,
-        patience_us: options.tuning.suspect_after_us,
+        view_change_timeout_us: options.tuning.suspect_after_us,
         resend_us: options.tuning.resend_after_us,
         rng,
     }

@@ -1,8 +1,8 @@
-//! Trouble from outside: cuts, machines that stand still or fall, and the end of it.
+//! The nemesis: cuts the network, freezes and crashes machines, and stops.
 
 use bezant_bft::{
     effects::{PersistId, Record},
-    ids::{Life, SeqNo},
+    ids::{IncarnationNonce, SeqNo},
 };
 use bezant_replica::{Memory, memory};
 
@@ -186,11 +186,14 @@ impl World {
             Memory::NeverRan => {}
             Memory::Whole => machine.disk.use_first_start(),
             Memory::Lost => {
-                let mut life = [0; 32];
-                for (to, from) in life.iter_mut().zip(self.rng.below(u64::MAX).to_le_bytes()) {
+                let mut nonce = [0; 32];
+                for (to, from) in nonce.iter_mut().zip(self.rng.below(u64::MAX).to_le_bytes()) {
                     *to = from;
                 }
-                machine.disk.append(PersistId(0), Record::Life(Life(life)));
+                machine.disk.append(
+                    PersistId(0),
+                    Record::IncarnationNonce(IncarnationNonce(nonce)),
+                );
             }
         }
         let kept = machine.disk.kept();

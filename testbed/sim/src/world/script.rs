@@ -10,7 +10,7 @@ use bezant_bft::{
 use super::{Event, World, nemesis::Trouble};
 use crate::{
     adversaries::Kind,
-    client::Wishes,
+    client::ActorOutput,
     invariants::Invariant,
     machine::Machine,
     options::{MS, Network, Options, SECOND, Work},
@@ -27,7 +27,7 @@ impl World {
         interval: u64,
         clients: u64,
         gather: usize,
-        scribe: Box<dyn Invariant>,
+        recorder: Box<dyn Invariant>,
     ) -> Self {
         let mut options = Options::calm(0);
         options.n = n;
@@ -44,7 +44,7 @@ impl World {
         options.volatile = false;
         options.work = Work {
             clients,
-            guests: 0,
+            external_clients: 0,
             sessions: 1,
             operations: 0,
             pipeline: 1,
@@ -56,9 +56,9 @@ impl World {
         };
         // Never, and there is room to add to it.
         options.heal_at_us = u64::MAX / 4;
-        options.patience_us = 60 * SECOND;
+        options.view_change_timeout_us = 60 * SECOND;
         let mut world = Self::new(0, options, None);
-        world.rules.push(scribe);
+        world.rules.push(recorder);
         world
     }
 
@@ -98,11 +98,11 @@ impl World {
 
     /// A client asks; the number of its request.
     pub(crate) fn script_call(&mut self, client: usize, call: Call) -> Option<RequestNumber> {
-        let (mut events, mut wishes) = (Vec::new(), Wishes::default());
+        let (mut events, mut output) = (Vec::new(), ActorOutput::default());
         let actor = &mut self.actors[client];
         let number = actor.begin(self.now, call, None, &mut events);
-        actor.absorb(self.now, events, &mut self.rng, &mut wishes);
-        self.grant(client, wishes);
+        actor.absorb(self.now, events, &mut self.rng, &mut output);
+        self.grant(client, output);
         number
     }
 
@@ -141,11 +141,11 @@ impl World {
 
     /// Whether all correct replicas that run have come as far as any, and hold nothing.
     pub(crate) fn is_quiet(&self) -> bool {
-        let height = self.oracle().height();
+        let progress = self.oracle().progress();
         let mut running = self.machines.iter().filter(|machine| machine.runs());
         running.all(|machine| {
             !machine.is_correct()
-                || (machine.executed() == height && machine.replica().pooled() == 0)
+                || (machine.executed() == progress && machine.replica().pooled() == 0)
         })
     }
 
@@ -229,7 +229,7 @@ impl World {
             }
         }
         self.mend();
-        let until = self.now + self.options.patience_us;
+        let until = self.now + self.options.view_change_timeout_us;
         self.advance(until, &|world| world.pending().is_none())?;
         match self.rest() {
             Outcome::Passed => Ok(()),

@@ -64,7 +64,11 @@ impl World {
         let machine = &self.machines[m];
         if machine.is_correct() {
             let (by, number, state) = (machine.id, seq_no, state.digest());
-            self.fact(&Fact::Checkpointed { by, number, state });
+            self.fact(&Fact::Checkpointed {
+                by,
+                seq_no: number,
+                state,
+            });
         }
         let took = 3 * self.disk_us();
         let disk = &mut self.machines[m].disk;

@@ -1,4 +1,4 @@
-//! Twins: a faulty replica that is two machines with one key, each heard by a camp.
+//! Twins: a faulty replica run as two machines with one key, each connected to a camp.
 //!
 //! Both follow the protocol, both sign as the same replica, and neither knows of
 //! the other. Every other machine belongs to a camp: it is connected to the first
@@ -91,12 +91,12 @@ impl World {
         let sender = self.machines[from].id;
         // A twin is heard by its camp.
         if let Some(second) = self.camps.second(sender) {
-            let unheard = if from == second {
+            let pending = if from == second {
                 Camp::First
             } else {
                 Camp::Second
             };
-            if self.camps.of(first) == unheard {
+            if self.camps.of(first) == pending {
                 self.camps.hits += 1;
                 return Vec::new();
             }

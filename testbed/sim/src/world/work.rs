@@ -13,8 +13,8 @@ use bytes::Bytes;
 
 use super::{Event, World};
 use crate::{
-    client::{Actor, Wishes},
-    guests::Guests,
+    client::{Actor, ActorOutput},
+    external_clients::ExternalClients,
     invariants::Fact,
     machine::Arrival,
     options::MS,
@@ -43,9 +43,9 @@ impl World {
     }
 
     pub(super) fn act(&mut self, actor: usize) {
-        let mut wishes = Wishes::default();
-        self.actors[actor].act(self.now, &mut self.rng, &mut wishes);
-        self.grant(actor, wishes);
+        let mut output = ActorOutput::default();
+        self.actors[actor].act(self.now, &mut self.rng, &mut output);
+        self.grant(actor, output);
     }
 
     pub(super) fn actor_timer(&mut self, actor: usize) {
@@ -54,31 +54,31 @@ impl World {
             return;
         }
         one.timer = None;
-        let (mut events, mut wishes) = (Vec::new(), Wishes::default());
+        let (mut events, mut output) = (Vec::new(), ActorOutput::default());
         if one
             .session
             .next_timeout()
             .is_some_and(|due| due.0 <= self.now)
         {
             one.session.on_tick(Instant(self.now), &mut events);
-            one.absorb(self.now, events, &mut self.rng, &mut wishes);
+            one.absorb(self.now, events, &mut self.rng, &mut output);
         }
-        self.grant(actor, wishes);
+        self.grant(actor, output);
     }
 
-    /// Lets `guests` live here, who have [these keys](Self::guest_keys).
-    pub fn host(&mut self, guests: Box<dyn Guests>) {
-        self.guests = Some(guests);
-        self.queue.push(2, Event::Guests);
+    /// Lets `external_clients` live here, who have [these keys](Self::external_client_keys).
+    pub fn host(&mut self, external_clients: Box<dyn ExternalClients>) {
+        self.external_clients = Some(external_clients);
+        self.queue.push(2, Event::ExternalClients);
         for replica in self.quorum.members() {
-            self.relink_guests(replica);
+            self.relink_external_clients(replica);
         }
     }
 
-    /// As many keys as the options say, with which guests may sign.
+    /// As many keys as the options say, with which external clients may sign.
     #[must_use]
-    pub fn guest_keys(&self) -> &[SigningKey] {
-        &self.guest_keys
+    pub fn external_client_keys(&self) -> &[SigningKey] {
+        &self.external_client_keys
     }
 
     /// The cluster's identity and the keys of its replicas, as clients know them.
@@ -88,63 +88,63 @@ impl World {
         (self.cluster, keys.collect())
     }
 
-    /// The client number of the first guest.
-    pub(super) fn first_guest(&self) -> usize {
+    /// The client number of the first external client.
+    pub(super) fn first_external_client(&self) -> usize {
         let actors = usize::try_from(self.options.work.clients).unwrap_or(0);
         // Behind the one that floods.
         actors + 1
     }
 
     pub(super) fn live(&mut self) {
-        let Some(guests) = &mut self.guests else {
+        let Some(external_clients) = &mut self.external_clients else {
             return;
         };
-        for sent in guests.live(self.now) {
-            let client = self.first_guest() + sent.guest;
+        for sent in external_clients.live(self.now) {
+            let client = self.first_external_client() + sent.external_client;
             self.transfer(client, usize::from(sent.to.0), sent.frame);
         }
-        self.queue.push(self.now + MS, Event::Guests);
+        self.queue.push(self.now + MS, Event::ExternalClients);
     }
 
-    fn relink_guests(&mut self, replica: ReplicaId) {
-        for guest in 0..self.guest_keys.len() {
-            self.link_client(self.first_guest() + guest, replica);
+    fn relink_external_clients(&mut self, replica: ReplicaId) {
+        for external_client in 0..self.external_client_keys.len() {
+            self.link_client(self.first_external_client() + external_client, replica);
         }
-        if let Some(guests) = &mut self.guests {
-            guests.linked(replica);
+        if let Some(external_clients) = &mut self.external_clients {
+            external_clients.linked(replica);
         }
     }
 
     /// A replica's message reaches a client, and with it all of its sessions.
     pub(super) fn told(&mut self, client: usize, from: ReplicaId, bytes: &Bytes) {
-        let first_guest = self.first_guest();
-        if let Some(guest) = client.checked_sub(first_guest) {
-            if let Some(guests) = &mut self.guests {
-                guests.hear(guest, from, bytes.clone());
+        let first_external_client = self.first_external_client();
+        if let Some(external_client) = client.checked_sub(first_external_client) {
+            if let Some(external_clients) = &mut self.external_clients {
+                external_clients.hear(external_client, from, bytes.clone());
             }
             return;
         }
         let Ok(message) = codec::decode::<ReplicaMessage>(bytes) else {
             return;
         };
-        let carrier_of: Vec<usize> = (self.actors.iter())
-            .map(|actor| self.carrier(actor.client))
+        let owners: Vec<usize> = (self.actors.iter())
+            .map(|actor| self.link_owner(actor.client))
             .collect();
-        for actor in 0..self.actors.len() {
-            let one = &mut self.actors[actor];
-            if carrier_of[actor] != client {
+        for (actor, owner) in owners.into_iter().enumerate() {
+            if owner != client {
                 continue;
             }
-            let (mut events, mut wishes) = (Vec::new(), Wishes::default());
+            let one = &mut self.actors[actor];
+            let (mut events, mut output) = (Vec::new(), ActorOutput::default());
             one.session
                 .on_message(Instant(self.now), from, message.clone(), &mut events);
-            one.absorb(self.now, events, &mut self.rng, &mut wishes);
-            self.grant(actor, wishes);
+            one.absorb(self.now, events, &mut self.rng, &mut output);
+            self.grant(actor, output);
         }
     }
 
     /// The client over whose link a client's messages go: its own, or the one that all share.
-    pub(super) fn carrier(&self, client: usize) -> usize {
+    pub(super) fn link_owner(&self, client: usize) -> usize {
         let is_actor = client < self.client_keys.len();
         if is_actor && self.options.work.shares_links {
             0
@@ -153,10 +153,10 @@ impl World {
         }
     }
 
-    /// All clients but guests have new links to a replica.
+    /// All clients but external clients have new links to a replica.
     pub(super) fn link_clients(&mut self, replica: ReplicaId) {
-        for client in 0..self.first_guest() {
-            if self.carrier(client) == client {
+        for client in 0..self.first_external_client() {
+            if self.link_owner(client) == client {
                 self.link_client(client, replica);
             }
         }
@@ -210,26 +210,26 @@ impl World {
     /// Every session has new links and repeats what is open.
     pub(super) fn relink_clients(&mut self, replica: ReplicaId) {
         self.link_clients(replica);
-        self.relink_guests(replica);
+        self.relink_external_clients(replica);
         for actor in 0..self.actors.len() {
-            let (mut events, mut wishes) = (Vec::new(), Wishes::default());
+            let (mut events, mut output) = (Vec::new(), ActorOutput::default());
             let one = &mut self.actors[actor];
             one.session.on_link(replica, true, &mut events);
-            one.absorb(self.now, events, &mut self.rng, &mut wishes);
-            self.grant(actor, wishes);
+            one.absorb(self.now, events, &mut self.rng, &mut output);
+            self.grant(actor, output);
         }
     }
 
-    pub(super) fn grant(&mut self, actor: usize, wishes: Wishes) {
+    pub(super) fn grant(&mut self, actor: usize, output: ActorOutput) {
         let client = self.actors[actor].client;
-        for reply in &wishes.accepted {
+        for reply in &output.accepted {
             self.figures.answers += 1;
             self.fact(&Fact::Accepted { reply });
         }
-        for (to, message) in wishes.sends {
+        for (to, message) in output.sends {
             self.ask(client, to, &message);
         }
-        if let Some(at) = wishes.act_at {
+        if let Some(at) = output.act_at {
             self.queue.push(at, Event::Act(actor));
         }
         let one = &mut self.actors[actor];
@@ -297,7 +297,7 @@ impl World {
 
     /// Puts a client's frame on its way, on which it may be lost.
     fn transfer(&mut self, client: usize, to: usize, bytes: Bytes) {
-        let client = self.carrier(client);
+        let client = self.link_owner(client);
         let link = self.machines[to].client_link(client);
         let arrival = self
             .links

@@ -158,7 +158,7 @@ fn a_reordered_session_is_rejected() {
 }
 
 #[test]
-fn a_wait_is_served_between_its_turn_and_its_answer() {
+fn a_delivery_is_between_its_turn_and_its_answer() {
     let told = [
         (BEN, 1, take(), found(1), 0, 40),
         (ANN, 1, out(7), DONE, 0, 3),
@@ -363,7 +363,7 @@ fn some_order_fits(history: &History, order: &mut Vec<Performed>) -> bool {
             session: seen.session,
             number: seen.number,
             client: ClientId([0; 32]),
-            position: SeqNo(1),
+            seq_no: SeqNo(1),
             op: Bytes::from(seen.call.encode()),
         });
         if some_order_fits(history, order) {

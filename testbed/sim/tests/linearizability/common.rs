@@ -71,7 +71,7 @@ pub(crate) fn history(
         session: *session,
         number: RequestNumber(*number),
         client: ClientId([0; 32]),
-        position: SeqNo(1),
+        seq_no: SeqNo(1),
         op: Bytes::from(call.encode()),
     });
     (seen.collect(), order.collect())

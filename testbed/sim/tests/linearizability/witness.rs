@@ -112,9 +112,9 @@ fn another_call_than_the_clients_own_is_rejected() {
     );
 }
 
-/// A wait takes effect when it is served, long after its own turn.
+/// A wait takes effect when it gets a delivery, long after its own turn.
 #[test]
-fn a_wait_is_placed_where_it_was_served() {
+fn a_wait_is_placed_where_its_delivery_was() {
     let told = [
         (BEN, 1, take(), found(1), 0, 40),
         (ANN, 1, rdp(), NOTHING, 10, 20),

@@ -256,13 +256,16 @@ fn arrows_of_this_workspace_are_seen() {
         modules.resolve(from, &path, 0)
     };
     // Through a re-export, and from a child.
-    let verified = Some("crate::seal::verified".to_owned());
-    assert_eq!(seen("crate::slot", "crate::seal::Verified"), verified);
+    let verified = Some("crate::verification::verified".to_owned());
+    assert_eq!(
+        seen("crate::slot", "crate::verification::Verified"),
+        verified
+    );
     let replica = Some("crate::replica".to_owned());
     assert_eq!(seen("crate::replica::agree", "super::Replica"), replica);
     assert_eq!(seen("crate::slot", "std::sync::Arc"), None);
     let graph = modules.graph("bft/core");
     let inside = |names: [&'static str; 2]| graph.inside(&BTreeSet::from(names));
-    assert!(inside(["crate::seal::batch", "crate::effects"]).contains("Input"));
+    assert!(inside(["crate::verification::batch", "crate::effects"]).contains("Input"));
     assert!(inside(["crate::replica", "crate::message"]).contains("PeerMessage"));
 }

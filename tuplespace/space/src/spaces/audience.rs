@@ -1,5 +1,5 @@
-//! Who is in which group, what follows when somebody comes to see more than before, and the one way to
-//! take what is for others.
+//! Who is in which group, what follows when somebody comes to see more than before, and the one way
+//! to take what is for others.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ impl Spaces {
     }
 
     /// Looks again for what a client waits for, in order of arrival, because it may see more
-    /// now than when it came: it is served as if that had just arrived. Watches are told of
+    /// now than when it came: it gets a delivery as if that had just arrived. Watches are told of
     /// what happens from now on only. A wait that would have to look at too much goes on.
     pub fn reconsider(&mut self, client: &ClientKey) {
         for arrival in self.waiting.of_client(client) {
@@ -53,7 +53,7 @@ impl Spaces {
             let arity = tuple.arity();
             self.let_go(&waiter.space, arity, id, Happening::Taken).ties
         });
-        self.serve(arrival, id, tuple, took);
+        self.deliver(arrival, id, tuple, took);
     }
 
     /// Takes up to a page of tuples out of a space, whoever they are for, by their number of

@@ -1,4 +1,4 @@
-//! What happened to tuples and may still be undone: what extensions hear of before anybody
+//! What happened to tuples and may still be undone: what subscribers are told of before anybody
 //! else does.
 //!
 //! Changes become events for those who watch with the commit. Before it they stand here, in
@@ -98,7 +98,7 @@ impl Spaces {
     ///
     /// # Errors
     /// [`Refusal::NoSuchSpace`].
-    pub fn wake(&mut self, space: &SpaceName, tuple: &Tuple) -> Result<u64, Refusal> {
+    pub fn deliver_to_waiters(&mut self, space: &SpaceName, tuple: &Tuple) -> Result<u64, Refusal> {
         if !self.contains(space) {
             return Err(Refusal::NoSuchSpace);
         }
@@ -111,16 +111,16 @@ impl Spaces {
         let matched = self
             .waiting
             .matching(space, offer, &keys_of(tuple), examined);
-        let served = matched.readers.into_iter().chain(matched.taker);
-        let served: Vec<_> = served.collect();
-        if served.is_empty() {
+        let deliveries = matched.readers.into_iter().chain(matched.taker);
+        let deliveries: Vec<_> = deliveries.collect();
+        if deliveries.is_empty() {
             return Ok(0);
         }
         self.last.0 += 1;
         self.undo.record(|| Undo::Numbered);
-        let (id, count) = (self.last, served.len() as u64);
-        for arrival in served {
-            self.serve(arrival, id, tuple.clone(), None);
+        let (id, count) = (self.last, deliveries.len() as u64);
+        for arrival in deliveries {
+            self.deliver(arrival, id, tuple.clone(), None);
         }
         Ok(count)
     }

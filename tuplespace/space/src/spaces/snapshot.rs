@@ -53,11 +53,11 @@ impl BadContent {
 }
 
 impl Spaces {
-    /// Appends the whole content but agreed time: spaces, tuples with their places in the
-    /// order of insertion, leases with their ends, who waits, and what happened lately. Says how many tuples had to be encoded, because they or
-    /// their neighbours changed since the last time.
+    /// Appends the whole content but agreed time: spaces, tuples with their places in the order of
+    /// insertion, leases with their ends, who waits, and what happened lately. Says how many tuples
+    /// had to be encoded, because they or their neighbours changed since the last time.
     ///
-    /// Waiters served and not yet [taken](Spaces::take_served), and savepoints, are of the
+    /// Waiters served and not yet [taken](Spaces::take_deliveries), and savepoints, are of the
     /// operation under way and no part of the content.
     pub fn encode_into(&self, parts: &mut Parts) -> u64 {
         let out = parts.open();

@@ -2,8 +2,8 @@
 
 use bezant_tuple::{Field, Kind, Template, Tuple, Value, codec::Reader};
 use bezant_tuplespace::{
-    Audience, Cursor, GroupName, Lease, Limits, MAX_AUDIENCE, MAX_LEASE_MS, Operation, Parts,
-    Served, SpaceName, Spaces, TupleId, Whom,
+    Audience, Cursor, Delivery, GroupName, Lease, Limits, MAX_AUDIENCE, MAX_LEASE_MS, Operation,
+    Parts, Principal, SpaceName, Spaces, TupleId,
 };
 use proptest::{prelude::*, sample::select};
 
@@ -38,11 +38,11 @@ pub(crate) fn name(text: &str) -> SpaceName {
     SpaceName::new(text).unwrap()
 }
 
-/// The whole content, and who was served.
-pub(crate) fn content(spaces: &Spaces) -> (Vec<u8>, Vec<Served>) {
+/// The whole content, and who got a delivery.
+pub(crate) fn content(spaces: &Spaces) -> (Vec<u8>, Vec<Delivery>) {
     let mut parts = Parts::default();
     spaces.encode_into(&mut parts);
-    (parts.content(), spaces.served().to_vec())
+    (parts.content(), spaces.deliveries().to_vec())
 }
 
 /// Spaces that were given the content of `spaces`.
@@ -125,16 +125,20 @@ pub(crate) fn group() -> impl Strategy<Value = GroupName> {
 
 /// Some of the clients and groups that there are, or more than can be named.
 fn audience() -> impl Strategy<Value = Audience> {
-    let whom = || {
+    let principal = || {
         prop_oneof![
-            1 => Just(Whom::Anyone),
-            6 => (0u8..3).prop_map(|client| Whom::Client([client; 32])),
-            6 => group().prop_map(Whom::Members),
+            1 => Just(Principal::Anyone),
+            6 => (0u8..3).prop_map(|client| Principal::Client([client; 32])),
+            6 => group().prop_map(Principal::Members),
         ]
     };
-    let some = || prop::collection::btree_set(whom(), 0..3);
-    let many = (MAX_AUDIENCE..MAX_AUDIENCE + 2)
-        .prop_map(|count| (0u8..).take(count).map(|n| Whom::Client([n; 32])).collect());
+    let some = || prop::collection::btree_set(principal(), 0..3);
+    let many = (MAX_AUDIENCE..MAX_AUDIENCE + 2).prop_map(|count| {
+        (0u8..)
+            .take(count)
+            .map(|n| Principal::Client([n; 32]))
+            .collect()
+    });
     let list = || prop::option::weighted(0.7, prop_oneof![30 => some(), 1 => many.clone()]);
     (list(), list()).prop_map(|(readers, takers)| Audience { readers, takers })
 }

@@ -16,8 +16,8 @@ use std::sync::Arc;
 use bezant_model::{Caller, Model, Sum};
 use bezant_tuple::Tuple;
 use bezant_tuplespace::{
-    Account, Actor, ClientKey, Ended, GroupName, Groups, Lease, Limits, Operation, Quota,
-    Savepoint, Served, SpaceName, Spaces, WaiterId,
+    Account, Actor, ClientKey, Delivery, Ended, GroupName, Groups, Lease, Limits, Operation, Quota,
+    Savepoint, SpaceName, Spaces, WaiterId,
 };
 use common::{TIGHT, WIDE, content, group, name, operation, restored, space, tuple};
 use proptest::{prelude::*, sample::Index};
@@ -36,7 +36,7 @@ enum Step {
     /// Cancels a wait, or what is none.
     Cancel(Index),
     EndOwner(u64),
-    TakeServed,
+    TakeDeliveries,
     /// Time goes on by so much.
     Advance(u64),
     /// Every lease is extended by so much.
@@ -66,7 +66,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(space, operation, owner)| Step::Apply(space, operation, owner)),
         2 => any::<Index>().prop_map(Step::Cancel),
         1 => (0u64..3).prop_map(Step::EndOwner),
-        2 => Just(Step::TakeServed),
+        2 => Just(Step::TakeDeliveries),
         3 => prop_oneof![4 => 0u64..40, 1 => 0u64..300].prop_map(Step::Advance),
         1 => (0u64..60).prop_map(Step::Extend),
         3 => Just(Step::Savepoint),
@@ -113,7 +113,7 @@ fn belong(
 struct Saved {
     savepoint: Savepoint,
     model: Model,
-    content: (Vec<u8>, Vec<Served>),
+    content: (Vec<u8>, Vec<Delivery>),
     done: usize,
 }
 
@@ -200,8 +200,8 @@ impl Twins {
                 let ended = self.model.end_owner(*owner);
                 assert_eq!(self.spaces.end_owner(*owner), ended);
             }
-            Step::TakeServed => {
-                assert_eq!(self.spaces.take_served(), self.model.take_served());
+            Step::TakeDeliveries => {
+                assert_eq!(self.spaces.take_deliveries(), self.model.take_deliveries());
             }
             Step::Advance(by) => {
                 // Time is not undone.
@@ -287,7 +287,7 @@ impl Twins {
 
     fn compare(&self) {
         let Self { spaces, model, .. } = self;
-        assert_eq!(spaces.served(), model.served());
+        assert_eq!(spaces.deliveries(), model.deliveries());
         assert_eq!(spaces.waiters(), model.waits().len());
         let mut waits = model.waits().iter();
         assert!(waits.all(|wait| spaces.is_waiting(wait.id)));
@@ -352,7 +352,7 @@ impl Twins {
                 }
                 Step::Cancel(_) => drop(other.cancel(waiter.unwrap())),
                 Step::EndOwner(owner) => drop(other.end_owner(*owner)),
-                Step::TakeServed => drop(other.take_served()),
+                Step::TakeDeliveries => drop(other.take_deliveries()),
                 Step::Advance(by) => {
                     now += by;
                     other.advance(now);
@@ -368,7 +368,7 @@ impl Twins {
         other.commit();
         assert_eq!(content(&self.spaces), content(&other));
         // Those served meanwhile are no part of the content.
-        assert_eq!(self.spaces.take_served(), other.take_served());
+        assert_eq!(self.spaces.take_deliveries(), other.take_deliveries());
         let mut given = restored(&self.spaces, self.model.limits(), self.model.now_ms());
         given.know(Arc::new(groups));
         for ((space, operation), owner) in probes

@@ -1,4 +1,4 @@
-//! Fabrics on loopback, and waiting for events with a deadline.
+//! Endpoints on loopback, and waiting for events with a deadline.
 
 pub(crate) mod raw;
 
@@ -8,7 +8,7 @@ use bezant_bft::{
     crypto::SigningKey,
     ids::{ClusterId, Epoch, ReplicaId},
 };
-use bezant_quic::{Config, Event, Fabric, Inbox, LinkId, Peer, ReplicaAddress, Role};
+use bezant_quic::{Config, Endpoint, Event, Inbox, LinkId, Peer, ReplicaAddress, Role};
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
@@ -63,9 +63,9 @@ pub(crate) fn client_config(number: u8, known: &[(u8, SocketAddr)]) -> Config {
     config
 }
 
-/// A fabric and its inbox, with what was received and not asked for yet.
+/// An endpoint and its inbox, with what was received and not asked for yet.
 pub(crate) struct Node {
-    pub(crate) fabric: Fabric,
+    pub(crate) endpoint: Endpoint,
     pub(crate) inbox: Inbox,
     seen: Vec<Event>,
 }
@@ -76,9 +76,9 @@ pub(crate) fn any_port() -> Option<SocketAddr> {
 
 impl Node {
     pub(crate) fn bind(config: Config, listen: Option<SocketAddr>) -> Self {
-        let (fabric, inbox) = Fabric::bind(config, listen).unwrap();
+        let (endpoint, inbox) = Endpoint::bind(config, listen).unwrap();
         Self {
-            fabric,
+            endpoint,
             inbox,
             seen: Vec::new(),
         }
@@ -94,7 +94,7 @@ impl Node {
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.fabric.local_address()
+        self.endpoint.local_address()
     }
 
     /// Waits for the first event that `pick` wants; the others are kept for later calls.

@@ -10,7 +10,7 @@ mod starter;
 use bezant_codec::hex::to_hex;
 use std::path::{Path, PathBuf};
 
-use bezant_api::{Answer, Call, Decree, ExtensionHash, Installed, Trigger};
+use bezant_api::{AdminCommand, Answer, Call, ExtensionHash, Installed, Trigger};
 use bezant_extensions::check;
 use bezant_tuplespace::{OperationKind, SpaceName};
 use clap::Subcommand;
@@ -33,17 +33,18 @@ use crate::{
 /// The commands of `bezant ext`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Ext {
-    /// Make a folder with a small extension that works, to be changed; asks nobody
+    /// Make a folder with a small working extension, to be changed; needs no cluster
     New {
         /// Its name, and the folder's: 1 to 64 of a-z 0-9 . _ -
         name: String,
     },
-    /// Check a manifest with its module, or a module alone, as every replica would; asks nobody
+    /// Check a manifest with its module, or a module alone, as every replica would; needs no
+    /// cluster
     Check {
         /// A manifest (.toml) or a module (.wasm, or .wat in the text format)
         file: PathBuf,
     },
-    /// Run a script of calls on four replicas that crash and are restored; asks nobody
+    /// Run a script of calls on four replicas that crash and are restored; needs no cluster
     Test {
         /// A manifest
         manifest: PathBuf,
@@ -73,16 +74,16 @@ pub(crate) enum Ext {
     },
     /// List what is installed, in that order
     Ls,
-    /// What each extension did at each replica since that started: calls, failures, fuel
+    /// Show each extension's calls, failures and fuel at each replica since it started
     Stat(Admin),
-    /// What extensions logged lately at each replica since that started
+    /// Show what extensions logged lately at each replica since it started
     Logs {
         /// Only this extension's, by name or hash
         extension: Option<String>,
         #[command(flatten)]
         admin: Admin,
     },
-    /// Agree that another client's extension applies to this one
+    /// Acknowledge another client's extension, so that it applies to this client
     Ack {
         /// Its hash, whole: what is agreed to is this content and no other
         hash: ExtensionHash,
@@ -96,7 +97,7 @@ pub(crate) enum Ext {
         hash: ExtensionHash,
     },
     /// Install a new version of an extension; it takes the place of the one in force for this
-    /// client and for whoever follows him
+    /// client and for whoever follows it
     Upgrade {
         /// Any version so far
         hash: ExtensionHash,
@@ -120,16 +121,18 @@ pub(crate) enum Ext {
         #[arg(long, default_value_t = 0)]
         at: u64,
     },
-    /// Make an extension apply to everyone in a space: its policies, and what it runs instead
-    /// of (who administers the space only)
-    Impose {
+    /// Attach an extension to a space: it applies to everyone there (administrators of the
+    /// space only)
+    #[command(name = "impose")]
+    Attach {
         /// The space
         space: SpaceName,
         /// The extension
         hash: ExtensionHash,
     },
     /// Take that back
-    Lift {
+    #[command(name = "lift")]
+    Detach {
         /// The space
         space: SpaceName,
         /// The extension
@@ -178,9 +181,9 @@ impl Ext {
                 }
             }
             Self::Rollback { hash } => Call::Rollback { hash },
-            Self::Engine { number, at } => Call::Decree(Decree::Engine(number, at)),
-            Self::Impose { space, hash } => Call::Impose { space, hash },
-            Self::Lift { space, hash } => Call::Lift { space, hash },
+            Self::Engine { number, at } => Call::AdminCommand(AdminCommand::Engine(number, at)),
+            Self::Attach { space, hash } => Call::Attach { space, hash },
+            Self::Detach { space, hash } => Call::Detach { space, hash },
             Self::Ack {
                 hash,
                 any_version: true,
@@ -378,7 +381,7 @@ fn listed(all: &[Installed], me: &[u8; 32], said: &Said, printer: &Printer) -> R
             "in_force": one.in_force,
             "replaces": one.replaces.map(|hash| hash.to_string()),
             "from": one.from,
-            "imposed": one.imposed,
+            "imposed": one.attached,
         })
     };
     match printer.format {
@@ -405,13 +408,13 @@ fn listed(all: &[Installed], me: &[u8; 32], said: &Said, printer: &Printer) -> R
                     (false, Some(from)) => format!("from {from}"),
                     (false, None) => "no".to_owned(),
                 };
-                let imposed: Vec<&str> = one.imposed.iter().map(SpaceName::as_str).collect();
+                let attached: Vec<&str> = one.attached.iter().map(SpaceName::as_str).collect();
                 vec![
                     one.name.clone(),
                     one.version.to_string(),
                     in_force,
                     applies.to_owned(),
-                    imposed.join(" "),
+                    attached.join(" "),
                     one.hash.to_string(),
                 ]
             });
@@ -421,7 +424,7 @@ fn listed(all: &[Installed], me: &[u8; 32], said: &Said, printer: &Printer) -> R
                     "version",
                     "in force",
                     "applies",
-                    "imposed in",
+                    "attached in",
                     "hash",
                 ],
                 rows.collect(),

@@ -55,7 +55,7 @@ enum Line {
         name: String,
     },
     Agree,
-    Impose {
+    Attach {
         space: String,
     },
     Tick {
@@ -239,7 +239,7 @@ impl Test<'_> {
                 space: name(space)?,
             },
             Line::Agree => Call::Acknowledge { hash },
-            Line::Impose { space } => Call::Impose {
+            Line::Attach { space } => Call::Attach {
                 space: name(space)?,
                 hash,
             },

@@ -1,4 +1,4 @@
-//! What a word of the shell may become: a command, a flag, or the name of a space.
+//! Completes words of the shell: commands, flags, names of spaces.
 
 use std::{cell::RefCell, time::Duration};
 
@@ -11,7 +11,7 @@ use super::words;
 use crate::{connect::Service, event_loop::with_links, flags::Global};
 
 /// How long a person waits for the names of spaces.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Knows the commands, and which spaces there are.
 pub(super) struct Completion {
@@ -71,7 +71,7 @@ impl Completion {
 
     fn ask(&self) -> Option<Vec<String>> {
         let global = Global {
-            timeout: PATIENCE,
+            timeout: TIMEOUT,
             ..self.global.clone()
         };
         let asked = with_links(async {

@@ -34,7 +34,7 @@ pub(crate) struct Commands {
     pub(crate) run: fn(Vec<OsString>) -> Result<Exit, Failure>,
 }
 
-/// Type commands one after the other, without `bezant` and without quotes around tuples
+/// Read commands line by line, without `bezant` and without quotes around tuples
 ///
 /// The tab key completes commands, flags and names of spaces; what was typed is kept beside
 /// the contexts. From a file or a pipe it ends with the first command that fails, with that
@@ -55,7 +55,7 @@ impl Shell {
         if let Some(history) = &history
             && let Err(error) = editor.load_history(history)
         {
-            tracing::debug!(%error, "no history");
+            tracing::debug!(%error, "shell history not loaded");
         }
         if person {
             printer.note("commands as after bezant, tuples without quotes; help lists them, exit or Ctrl-D ends");

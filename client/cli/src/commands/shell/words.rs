@@ -1,4 +1,4 @@
-//! A line, cut into words: as a shell does it, but that a tuple needs no quotes.
+//! Splits a line into words like a shell; a tuple needs no quotes.
 
 /// What is not closed at the end of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,7 +25,7 @@ use std::{
 use bezant_bft::{
     effects::Record,
     ids::SeqNo,
-    record::{Lifetime, Standing},
+    record::{Lifetime, RecordKind},
     state::State,
 };
 use bezant_replica::Kept;
@@ -69,7 +69,7 @@ struct Pending {
     bytes: Vec<u8>,
     records: usize,
     newest: SeqNo,
-    standing: Vec<(Standing, Vec<u8>)>,
+    latest: Vec<(RecordKind, Vec<u8>)>,
 }
 
 impl Pending {
@@ -78,7 +78,7 @@ impl Pending {
         self.records += 1;
         match record.lifetime() {
             Lifetime::Number(number) => self.newest = self.newest.max(number),
-            Lifetime::Latest(standing) => self.standing.push((standing, bytes)),
+            Lifetime::Latest(latest) => self.latest.push((latest, bytes)),
         }
         Ok(())
     }
@@ -93,7 +93,7 @@ struct Log {
     newest: SeqNo,
     records: usize,
     /// Where the replica stands, in the order it came there: what a new segment begins with.
-    standing: Vec<(Standing, Vec<u8>)>,
+    latest: Vec<(RecordKind, Vec<u8>)>,
 }
 
 impl Log {
@@ -101,9 +101,9 @@ impl Log {
     fn note(&mut self, batch: Pending) {
         self.newest = self.newest.max(batch.newest);
         self.records += batch.records;
-        for (kind, bytes) in batch.standing {
-            self.standing.retain(|(other, _)| *other != kind);
-            self.standing.push((kind, bytes));
+        for (kind, bytes) in batch.latest {
+            self.latest.retain(|(other, _)| *other != kind);
+            self.latest.push((kind, bytes));
         }
     }
 
@@ -112,7 +112,7 @@ impl Log {
     fn carried(&self) -> io::Result<Vec<u8>> {
         let mut records = Vec::new();
         add_record(&mut records, &[])?;
-        for (_, bytes) in &self.standing {
+        for (_, bytes) in &self.latest {
             add_record(&mut records, bytes)?;
         }
         Ok(records)
@@ -173,7 +173,7 @@ impl Journal {
 
     /// The newest checkpoint of which both the records and a snapshot speak.
     fn anchor(&self) -> Option<SeqNo> {
-        let known = |number: &&SeqNo| self.stable.contains(number);
+        let known = |seq_no: &&SeqNo| self.stable.contains(seq_no);
         self.snapshots.iter().rev().find(known).copied()
     }
 
@@ -205,17 +205,17 @@ impl Journal {
 
     /// The states at checkpoints above `number`, for peers. The replica itself comes back
     /// without them and writes them again when it gets there, so one that is damaged goes.
-    fn later_than(&mut self, number: SeqNo) -> Result<Vec<(SeqNo, State)>, StorageError> {
+    fn later_than(&mut self, seq_no: SeqNo) -> Result<Vec<(SeqNo, State)>, StorageError> {
         let mut later = Vec::new();
-        for number in self.snapshots.split_off(&number.next()) {
-            match snapshot::read(&self.folder, number) {
+        for seq_no in self.snapshots.split_off(&seq_no.next()) {
+            match snapshot::read(&self.folder, seq_no) {
                 Ok(state) => {
-                    self.snapshots.insert(number);
-                    later.push((number, state));
+                    self.snapshots.insert(seq_no);
+                    later.push((seq_no, state));
                 }
                 Err(StorageError::Damaged { file, .. }) => {
-                    warn!(file = %file.display(), "a state that nobody starts from is damaged and goes");
-                    self.folder.remove(&snapshot::name(number), None)?;
+                    warn!(file = %file.display(), "damaged snapshot removed; not needed for restart");
+                    self.folder.remove(&snapshot::name(seq_no), None)?;
                 }
                 Err(error) => return Err(error),
             }
@@ -322,8 +322,8 @@ impl Journal {
     }
 
     /// Takes note of a state that its [`SnapshotWriter`] has written.
-    pub fn snapshot_saved(&mut self, number: SeqNo) {
-        self.snapshots.insert(number);
+    pub fn snapshot_saved(&mut self, seq_no: SeqNo) {
+        self.snapshots.insert(seq_no);
     }
 
     /// Lets go of records about numbers up to `below`, as far as a durable snapshot
@@ -403,7 +403,7 @@ fn read_log(folder: &Folder) -> Result<(Log, Vec<Record>), StorageError> {
         active,
         newest: SeqNo(0),
         records: 0,
-        standing: Vec::new(),
+        latest: Vec::new(),
     };
     take_in(folder, &mut log, contents, true, &mut records)?;
     for number in first + 1..=last {
@@ -447,7 +447,7 @@ fn open_segment(folder: &Folder, number: u64) -> Result<(Segment, Contents), Sto
         },
     })?;
     if contents.torn {
-        warn!(file = %path.display(), at = contents.len, "a write that a crash cut short is dropped");
+        warn!(file = %path.display(), at = contents.len, "incomplete write at end of journal dropped");
     }
     let mut segment =
         Segment::resume(file, sealer, contents.len).map_err(StorageError::unusable(&path))?;

@@ -1,4 +1,5 @@
-//! What was synced comes back, what was not may be lost, and nothing else passes for it.
+//! Tests that synced records come back, that others may be lost, and that nothing else is taken for
+//! a record.
 
 use std::fs;
 
@@ -14,10 +15,10 @@ use super::*;
 
 impl Journal {
     /// Everything appended and this state are durable.
-    fn save_snapshot(&mut self, number: SeqNo, state: &State) -> Result<(), StorageError> {
+    fn save_snapshot(&mut self, seq_no: SeqNo, state: &State) -> Result<(), StorageError> {
         self.sync()?;
-        self.snapshot_writer().write(number, state)?;
-        self.snapshot_saved(number);
+        self.snapshot_writer().write(seq_no, state)?;
+        self.snapshot_saved(seq_no);
         Ok(())
     }
 }
@@ -41,13 +42,13 @@ fn signed<B>(body: B) -> Signed<B> {
     Signed { body, signature }
 }
 
-fn vote(number: u64) -> Signed<Vote> {
+fn vote(seq_no: u64) -> Signed<Vote> {
     signed(Vote {
         epoch: Epoch(0),
         replica: ReplicaId(2),
         incarnation: Incarnation(0),
         view: View(0),
-        number: SeqNo(number),
+        seq_no: SeqNo(seq_no),
         digest: Digest([1; 32]),
     })
 }
@@ -64,12 +65,12 @@ fn commit(number: u64, votes: usize) -> Record {
     }
 }
 
-fn stable(number: u64) -> Record {
+fn stable(seq_no: u64) -> Record {
     Record::Stable(vec![signed(CheckpointVote {
         epoch: Epoch(0),
         replica: ReplicaId(2),
         incarnation: Incarnation(0),
-        number: SeqNo(number),
+        seq_no: SeqNo(seq_no),
         digest: Digest([1; 32]),
     })])
 }
@@ -458,15 +459,15 @@ fn where_a_replica_stands_outlives_its_segment() {
     let mut journal = place.open().unwrap();
     write(&mut journal, &[prepare(1), left(1), entered(1), left(2)]);
     write(&mut journal, &[entered(2), left(3)]);
-    let standing = encoded(&[left(1), entered(1), left(2), entered(2), left(3)]);
+    let latest = encoded(&[left(1), entered(1), left(2), entered(2), left(3)]);
     let views = |records: &[Vec<u8>]| -> Vec<Vec<u8>> {
-        let views = records.iter().filter(|record| standing.contains(record));
+        let views = records.iter().filter(|record| latest.contains(record));
         views.cloned().collect()
     };
     turns(40).iter().for_each(|turn| write(&mut journal, turn));
     drop(journal);
     // Copies in later segments are none while the first is there.
-    assert_eq!(views(&place.records()), standing);
+    assert_eq!(views(&place.records()), latest);
 
     let mut journal = place.open().unwrap();
     write(&mut journal, &[stable(32)]);
@@ -622,14 +623,14 @@ fn a_truncation_makes_durable_what_was_appended_before() {
 fn a_long_run_stays_small_and_comes_back() {
     let place = Place::new();
     let mut journal = place.open().unwrap();
-    for number in 1..=400 {
-        write(&mut journal, &[prepare(number), commit(number, 3)]);
-        if number % 8 == 0 {
-            journal.append(&stable(number)).unwrap();
+    for seq_no in 1..=400 {
+        write(&mut journal, &[prepare(seq_no), commit(seq_no, 3)]);
+        if seq_no % 8 == 0 {
+            journal.append(&stable(seq_no)).unwrap();
             journal
-                .save_snapshot(SeqNo(number), &state(&number.to_le_bytes()))
+                .save_snapshot(SeqNo(seq_no), &state(&seq_no.to_le_bytes()))
                 .unwrap();
-            journal.truncate(SeqNo(number.saturating_sub(16))).unwrap();
+            journal.truncate(SeqNo(seq_no.saturating_sub(16))).unwrap();
         }
         assert!(place.logs().len() < 7, "{:?}", place.logs());
     }
