@@ -402,6 +402,7 @@ async fn prepare(
         strategy: None,
         failure: None,
         followed: Vec::new(),
+        actions: Vec::new(),
         end: None,
     };
     Ok((node, inbox, admin_address))

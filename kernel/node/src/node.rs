@@ -90,6 +90,8 @@ pub(crate) struct Node {
     pub(crate) failure: Option<StorageError>,
     /// What performing actions brought about, for the next turn.
     pub(crate) followed: Vec<Event>,
+    /// Empty between turns, kept for its capacity.
+    pub(crate) actions: Vec<Action>,
     pub(crate) end: Option<End>,
 }
 
@@ -194,7 +196,7 @@ impl Node {
 
     /// One turn of the driver, and those that its actions make necessary at once.
     fn turn(&mut self, events: &mut Vec<Event>) {
-        let mut actions = Vec::new();
+        let mut actions = mem::take(&mut self.actions);
         loop {
             let clock = self.clocks.now();
             self.driver
@@ -207,6 +209,7 @@ impl Node {
             }
             mem::swap(events, &mut self.followed);
         }
+        self.actions = actions;
         self.release();
     }
 
