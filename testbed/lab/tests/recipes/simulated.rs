@@ -204,7 +204,7 @@ fn a_seed_gives_the_same_run() {
 #[test]
 fn a_watch_goes_on_over_view_changes_restarts_and_lost_links() {
     let mut reports = Vec::new();
-    for seed in 1..=8 {
+    for seed in 1..=24 {
         let options = Options::draw(seed);
         if options.n == 4 {
             reports.push(run(seed, options, 6, programs::watch));
