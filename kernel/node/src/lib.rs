@@ -295,6 +295,8 @@ fn run(
     commands: mpsc::Receiver<Control>,
     started: &std_mpsc::SyncSender<Started>,
 ) -> Result<Ended, NodeError> {
+    // Several replicas may share a process and its log: each line says whose it is.
+    let _lines = tracing::error_span!("replica", id = %config.replica).entered();
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -314,9 +316,8 @@ fn run(
             }
         };
         let endpoint = node.endpoint.clone();
-        let replica = config.replica;
         let _starter_gone = started.send(Ok((endpoint.local_address(), admin_address)));
-        info!(%replica, address = %endpoint.local_address(), "replica started");
+        info!(address = %endpoint.local_address(), "replica started");
         let end = node.run(inbox, commands).await;
         endpoint.close("the replica stops").await;
         match end {
@@ -484,8 +485,9 @@ fn begin(
             journal.sync()?;
         }
         kept.records.push(nonce);
-        let replica = config.replica;
-        warn!(%replica, "found no records of an earlier run; asking the others for a new incarnation before voting");
+        warn!(
+            "found no records of an earlier run; asking the others for a new incarnation before voting"
+        );
     }
     Ok(Start {
         journal,

@@ -1,6 +1,6 @@
-//! What an operator reads: one line a fact, the event first, then its fields.
+//! Writes the driver's events to the log: one line a fact, the event first, then its fields.
 //!
-//! The texts are stable, so that they can be searched for and alarmed on.
+//! The texts are stable, so that they can be searched for and alarmed on; docs/logs.md lists them.
 
 use bezant_replica::LogEvent;
 use tracing::{info, warn};
