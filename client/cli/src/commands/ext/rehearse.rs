@@ -55,6 +55,7 @@ enum Line {
         name: String,
     },
     Agree,
+    #[command(name = "impose")]
     Attach {
         space: String,
     },
