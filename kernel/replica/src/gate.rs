@@ -145,3 +145,121 @@ const fn is_vote(action: &Action) -> bool {
             | PeerMessage::NewView(_)
     )
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may stop"
+)]
+mod tests {
+    use bezant_bft::{
+        crypto::{Domain, SigningKey},
+        effects::To,
+        ids::{ClusterId, Digest, Epoch, Incarnation, IncarnationNonce, ReplicaId, SeqNo, View},
+        message::{Signed, Status, Vote},
+    };
+
+    use super::*;
+
+    fn sent(message: PeerMessage) -> Action {
+        Action::SendPeers {
+            to: To::Others,
+            message,
+        }
+    }
+
+    fn vote() -> Action {
+        let body = Vote {
+            epoch: Epoch(0),
+            replica: ReplicaId(0),
+            incarnation: Incarnation(0),
+            view: View(0),
+            seq_no: SeqNo(1),
+            digest: Digest([0; 32]),
+        };
+        let key = SigningKey::from_seed([1; 32]);
+        let cluster = ClusterId([0; 32]);
+        sent(PeerMessage::Prepare(Signed::new(
+            body,
+            Domain::Prepare,
+            &cluster,
+            &key,
+        )))
+    }
+
+    fn status() -> Action {
+        sent(PeerMessage::Status(Status {
+            epoch: Epoch(0),
+            view: View(0),
+            active: true,
+            executed: SeqNo(0),
+            wants: false,
+        }))
+    }
+
+    fn record(gate: &mut Gate, id: u64, actions: &mut Vec<Action>) {
+        let nonce = Record::IncarnationNonce(IncarnationNonce([0; 32]));
+        gate.append(PersistId(id), nonce, actions);
+        gate.sync(actions);
+        actions.clear();
+    }
+
+    fn sends(actions: &[Action]) -> usize {
+        let sends = |action: &&Action| matches!(action, Action::SendPeers { .. });
+        actions.iter().filter(sends).count()
+    }
+
+    #[test]
+    fn what_waits_leaves_in_order_when_its_record_is_durable() {
+        let (mut gate, mut out) = (Gate::new(Durability::Reported, false), Vec::new());
+        for id in 1..=3 {
+            record(&mut gate, id, &mut out);
+            gate.pass(PersistId(id), vote(), &mut out);
+        }
+        gate.pass(PersistId(0), status(), &mut out);
+        assert_eq!((sends(&out), gate.waiting()), (1, 3));
+        gate.durable(PersistId(2), &mut out);
+        assert_eq!((sends(&out), gate.waiting()), (3, 1));
+        gate.durable(PersistId(1), &mut out);
+        assert_eq!(gate.waiting(), 1, "durability never goes back");
+        gate.close();
+        gate.durable(PersistId(3), &mut out);
+        assert_eq!(sends(&out), 3, "nothing leaves after the end");
+    }
+
+    #[test]
+    fn no_vote_leaves_before_the_leave_of_a_first_start_is_used_up() {
+        let (mut gate, mut out) = (Gate::new(Durability::Reported, true), Vec::new());
+        gate.pass(PersistId(0), status(), &mut out);
+        assert_eq!(sends(&out), 1, "what binds nobody need not wait");
+        record(&mut gate, 1, &mut out);
+        gate.pass(PersistId(1), vote(), &mut out);
+        gate.durable(PersistId(1), &mut out);
+        assert!(matches!(out[..], [Action::UseFirstStart]), "{out:?}");
+        gate.durable(PersistId(1), &mut out);
+        assert_eq!(out.len(), 1, "once");
+        gate.first_start_used(&mut out);
+        assert_eq!(sends(&out), 1);
+    }
+
+    /// A vote on a checkpoint that came from peers may be the first thing a replica ever says.
+    #[test]
+    fn a_vote_without_a_record_uses_the_leave_up_too() {
+        let (mut gate, mut out) = (Gate::new(Durability::Reported, true), Vec::new());
+        gate.pass(PersistId(0), vote(), &mut out);
+        assert!(matches!(out[..], [Action::UseFirstStart]), "{out:?}");
+        gate.first_start_used(&mut out);
+        assert_eq!(sends(&out), 1);
+    }
+
+    /// In memory nothing waits, but for the leave of a first start.
+    #[test]
+    fn in_memory_a_record_is_durable_at_once() {
+        let (mut gate, mut out) = (Gate::new(Durability::Immediate, false), Vec::new());
+        record(&mut gate, 1, &mut out);
+        gate.pass(PersistId(1), vote(), &mut out);
+        assert_eq!(sends(&out), 1);
+    }
+}

@@ -11,9 +11,9 @@ pub(crate) mod world;
 
 use bezant_bft::{
     crypto::{Domain, SigningKey},
-    effects::{Durability, Record},
+    effects::{Durability, Effects, Input, Record},
     ids::{
-        ClusterId, Digest, Epoch, Incarnation, OrderedTime, ReplicaId, RequestNumber, SeqNo,
+        Clock, ClusterId, Digest, Epoch, Incarnation, OrderedTime, ReplicaId, RequestNumber, SeqNo,
         SessionId, View,
     },
     keyring::Keyring,
@@ -151,6 +151,21 @@ impl Cluster {
             rejoins: Vec::new(),
         }
     }
+}
+
+/// One step of a replica, seen by its watch: the only way to step one here.
+pub(crate) fn step(
+    replica: &mut Replica,
+    clock: Clock,
+    input: Input,
+    watch: Option<&mut watch::Watch>,
+) -> Effects {
+    let mut out = Effects::new();
+    replica.step(clock, input, &mut out);
+    if let Some(watch) = watch {
+        watch.observe(&out);
+    }
+    out
 }
 
 /// Client number `i`.

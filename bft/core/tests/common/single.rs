@@ -28,9 +28,18 @@ impl Single {
         Self::with(4, me, 4, Tuning::default())
     }
 
+    /// The same, but it is told what is durable.
+    pub(crate) fn reported(me: u8) -> Self {
+        Self::made(4, me, 4, Tuning::default(), Durability::Reported)
+    }
+
     pub(crate) fn with(n: u8, me: u8, interval: u64, tuning: Tuning) -> Self {
+        Self::made(n, me, interval, tuning, Durability::Immediate)
+    }
+
+    fn made(n: u8, me: u8, interval: u64, tuning: Tuning, durability: Durability) -> Self {
         let cluster = Cluster::new(n);
-        let replica = cluster.replica(me, interval, tuning, Durability::Immediate);
+        let replica = cluster.replica(me, interval, tuning, durability);
         let watch = Watch::new(ReplicaId(me));
         Self {
             cluster,
@@ -45,10 +54,7 @@ impl Single {
             monotonic: Instant(self.now_us),
             wall: OrderedTime(DAWN_MS + self.now_us / 1000),
         };
-        let mut out = Effects::new();
-        self.replica.step(clock, input, &mut out);
-        self.watch.observe(&out);
-        out
+        super::step(&mut self.replica, clock, input, Some(&mut self.watch))
     }
 
     /// Time passes.

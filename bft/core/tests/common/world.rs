@@ -10,7 +10,7 @@ use std::{
 use bezant_bft::{
     codec,
     crypto::Checker,
-    effects::{Durability, Effect, Effects, Input, PersistId, Record, To},
+    effects::{Durability, Effect, Input, PersistId, Record, To},
     ids::{Clock, Digest, IncarnationNonce, Instant, OrderedTime, ReplicaId, SeqNo, View},
     invariants::Violation,
     limits,
@@ -424,11 +424,8 @@ impl World {
             monotonic: Instant(self.now_us),
             wall: OrderedTime(wall_ms),
         };
-        let mut out = Effects::new();
-        node.replica.step(clock, input, &mut out);
-        if node.faulty.is_none() {
-            node.watch.observe(&out);
-        }
+        let watch = node.faulty.is_none().then_some(&mut node.watch);
+        let out = super::step(&mut node.replica, clock, input, watch);
         for effect in out {
             self.carry_out(i, effect);
         }

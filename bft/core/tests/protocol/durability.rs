@@ -2,15 +2,15 @@
 //! test ([`crate::common::watch`]); here are the ways around it.
 
 use bezant_bft::{
-    effects::{Effect, PersistId, Record},
+    effects::{Effect, Input, PersistId, Record},
     ids::{Digest, SeqNo},
     message::PeerMessage,
     replica::Tuning,
 };
 
 use crate::common::{
-    client, digest_of,
-    single::{Single, conditions, sent},
+    Cluster, client, digest_of,
+    single::{Single, commits, conditions, executes, prepares, sent},
     status,
     world::World,
 };
@@ -61,6 +61,27 @@ fn a_vote_asked_for_waits_for_its_record_like_the_first_copy() {
             .iter()
             .all(|after| after.is_some_and(|after| after >= record))
     );
+}
+
+/// A crash would take it back: others may then have been decided for without it.
+#[test]
+fn an_own_vote_counts_when_its_record_is_durable() {
+    let cluster = Cluster::new(4);
+    let mut single = Single::reported(1);
+    let proposal = cluster.proposal(1);
+    let digest = digest_of(&proposal);
+    let mut out = single.hear(0, &cluster.pre_prepare(1, proposal));
+    out.extend(single.hear(2, &cluster.prepare(2, 1, digest)));
+    out.extend(single.hear(0, &cluster.commit(0, 1, digest)));
+    out.extend(single.hear(2, &cluster.commit(2, 1, digest)));
+    // Primary and one backup prepared: the own prepare is the third.
+    assert_eq!((prepares(&out), commits(&out)), (1, 0), "{out:?}");
+    let out = single.step(Input::Durable(last_record(&out)));
+    assert_eq!(commits(&out), 1, "{out:?}");
+    // And so for the own commit.
+    assert!(executes(&out).is_empty(), "{out:?}");
+    let out = single.step(Input::Durable(last_record(&out)));
+    assert_eq!(executes(&out), [1]);
 }
 
 /// A restarted replica can prove that it was prepared: the record has the whole certificate.
