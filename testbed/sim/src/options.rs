@@ -254,7 +254,7 @@ fn draw_tuning(rng: &mut Rng, network: &Network) -> Tuning {
         suspect_after_us: rng.between(60, 200) * trip,
         resend_after_us: rng.between(8, 30) * trip,
         heartbeat_after_us: 50 * trip,
-        max_pooled: *rng.pick(&[3, 64, 256, 1024, 4096]),
+        max_pooled: *rng.pick(&[16, 64, 256, 1024, 4096]),
         ..Tuning::default()
     }
 }

@@ -204,9 +204,12 @@ fn a_seed_gives_the_same_run() {
 #[test]
 fn a_watch_goes_on_over_view_changes_restarts_and_lost_links() {
     let mut reports = Vec::new();
-    for seed in 1..=24 {
-        let options = Options::draw(seed);
+    for seed in 1..=8 {
+        let mut options = Options::draw(seed);
         if options.n == 4 {
+            // Somebody falls behind for so long that the others drop what it lacks.
+            options.cut_off = Some((3, options.heal_at_us / 2));
+            options.interval = 4;
             reports.push(run(seed, options, 6, programs::watch));
         }
     }
