@@ -11,10 +11,20 @@ use std::collections::VecDeque;
 
 use bezant_bft::{
     effects::{Durability, PersistId, Record},
-    message::PeerMessage,
+    message::{PeerMessage, ReplicaMessage},
 };
 
 use crate::action::Action;
+
+/// Most bytes of answers that wait for storage. A client that asks again and again while the
+/// disk stands still must not fill the memory; what is dropped it asks for once more.
+const MAX_WAITING_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
+/// Most messages to replicas that wait for storage. Their senders repeat what they miss.
+const MAX_WAITING_MESSAGES: usize = 16 * 1024;
+
+/// What an answer takes beside its result, in bytes.
+const ANSWER_BYTES: usize = 256;
 
 /// The leave to vote without a memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +46,8 @@ pub(crate) struct Gate {
     durable: PersistId,
     /// In order: no one waits for an earlier record than one before it.
     waiting: VecDeque<(PersistId, Action)>,
+    waiting_answer_bytes: usize,
+    waiting_messages: usize,
 }
 
 impl Gate {
@@ -50,6 +62,8 @@ impl Gate {
             appended: PersistId(0),
             durable: PersistId(0),
             waiting: VecDeque::new(),
+            waiting_answer_bytes: 0,
+            waiting_messages: 0,
         }
     }
 
@@ -85,6 +99,16 @@ impl Gate {
             if after <= self.durable {
                 self.end_first_start(actions);
             }
+            self.wait(after, action);
+        }
+    }
+
+    /// Holds `action` back, if there is room for it.
+    fn wait(&mut self, after: PersistId, action: Action) {
+        let bytes = self.waiting_answer_bytes + answer_bytes(&action);
+        let messages = self.waiting_messages + usize::from(is_message(&action));
+        if bytes <= MAX_WAITING_ANSWER_BYTES && messages <= MAX_WAITING_MESSAGES {
+            (self.waiting_answer_bytes, self.waiting_messages) = (bytes, messages);
             self.waiting.push_back((after, action));
         }
     }
@@ -119,14 +143,36 @@ impl Gate {
         while let Some((after, action)) = self.waiting.front()
             && self.is_open(*after, action)
         {
-            actions.extend(self.waiting.pop_front().map(|(_, action)| action));
+            if let Some((_, action)) = self.waiting.pop_front() {
+                self.waiting_answer_bytes -= answer_bytes(&action);
+                self.waiting_messages -= usize::from(is_message(&action));
+                actions.push(action);
+            }
         }
     }
 
     /// Storage failed, or the replica ends: what waits never leaves.
     pub(crate) fn close(&mut self) {
         self.waiting.clear();
+        (self.waiting_answer_bytes, self.waiting_messages) = (0, 0);
     }
+}
+
+/// What an answer to a client takes while it waits.
+fn answer_bytes(action: &Action) -> usize {
+    let Action::SendClient { message, .. } = action else {
+        return 0;
+    };
+    let result = match message {
+        ReplicaMessage::Reply { reply, .. } => reply.result.len(),
+        ReplicaMessage::SignedReply(signed) => signed.body.reply.result.len(),
+        _ => 0,
+    };
+    ANSWER_BYTES + result
+}
+
+const fn is_message(action: &Action) -> bool {
+    matches!(action, Action::SendPeers { .. })
 }
 
 /// Whether this is a vote, which binds this replica although no record of it may be needed: a
@@ -157,11 +203,16 @@ mod tests {
     use bezant_bft::{
         crypto::{Domain, SigningKey},
         effects::To,
-        ids::{ClusterId, Digest, Epoch, Incarnation, IncarnationNonce, ReplicaId, SeqNo, View},
-        message::{Signed, Status, Vote},
+        ids::{
+            ClusterId, Digest, Epoch, Incarnation, IncarnationNonce, ReplicaId, RequestNumber,
+            SeqNo, SessionId, View,
+        },
+        message::{Reply, Signed, Status, Vote},
     };
+    use bytes::Bytes;
 
     use super::*;
+    use crate::event::LinkId;
 
     fn sent(message: PeerMessage) -> Action {
         Action::SendPeers {
@@ -252,6 +303,32 @@ mod tests {
         assert!(matches!(out[..], [Action::UseFirstStart]), "{out:?}");
         gate.first_start_used(&mut out);
         assert_eq!(sends(&out), 1);
+    }
+
+    /// A disk that stands still while clients ask again and again and peers talk on.
+    #[test]
+    fn what_waits_is_bounded_in_bytes() {
+        let (mut gate, mut out) = (Gate::new(Durability::Reported, false), Vec::new());
+        record(&mut gate, 1, &mut out);
+        let answer = || Action::SendClient {
+            link: LinkId(1),
+            message: ReplicaMessage::Reply {
+                view: View(0),
+                reply: Reply {
+                    session: SessionId(1),
+                    number: RequestNumber(1),
+                    seq_no: SeqNo(1),
+                    result: Bytes::from(vec![0; 1024 * 1024]),
+                },
+            },
+        };
+        (0..200).for_each(|_| gate.pass(PersistId(1), answer(), &mut out));
+        assert_eq!(gate.waiting(), 63);
+        (0..2 * MAX_WAITING_MESSAGES).for_each(|_| gate.pass(PersistId(1), vote(), &mut out));
+        assert_eq!(gate.waiting(), 63 + MAX_WAITING_MESSAGES);
+        gate.durable(PersistId(1), &mut out);
+        assert_eq!(out.len(), 63 + MAX_WAITING_MESSAGES);
+        assert_eq!((gate.waiting_answer_bytes, gate.waiting_messages), (0, 0));
     }
 
     /// In memory nothing waits, but for the leave of a first start.
