@@ -14,7 +14,7 @@ use bezant_bft::{
 };
 use proptest::{collection::vec, prelude::*};
 
-use crate::generate::peer_message;
+use crate::{common, generate::peer_message};
 
 fn replica() -> Replica {
     let keys: Vec<_> = (1..=4).map(|i| SigningKey::from_seed([i; 32])).collect();
@@ -47,7 +47,7 @@ fn hear(replica: &mut Replica, from: u8, bytes: &[u8]) -> Effects {
     };
     for checked in batch.check(&mut bezant_bft::crypto::Checker::new()) {
         match checked {
-            Ok(input) => replica.step(clock, input, &mut out),
+            Ok(input) => out.extend(common::step(replica, clock, input, None)),
             Err(misbehaviour) => out.push(Effect::Blame(misbehaviour)),
         }
     }

@@ -8,6 +8,10 @@
     reason = "a test may stop"
 )]
 
+/// The one harness of the state machine, of which these stories need the step alone.
+#[path = "../common/mod.rs"]
+#[allow(dead_code, reason = "the other stories use the rest")]
+mod common;
 mod generate;
 mod hostile;
 mod records;
