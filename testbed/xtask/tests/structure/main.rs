@@ -18,6 +18,7 @@ mod graph;
 mod modules;
 mod paths;
 mod source;
+mod steps;
 
 use std::path::{Path, PathBuf};
 
