@@ -216,12 +216,12 @@ impl Node {
     fn perform(&mut self, action: Action) {
         match action {
             Action::Append { record, .. } => {
-                if let Storage::Disk(threads) = &self.storage {
+                if let Storage::Disk(threads) = &mut self.storage {
                     threads.append(record);
                 }
             }
             Action::Sync(id) => {
-                if let Storage::Disk(threads) = &self.storage {
+                if let Storage::Disk(threads) = &mut self.storage {
                     threads.sync(id);
                 }
             }

@@ -320,11 +320,17 @@ fn notices_what_is_wrong(seen: Vec<Seen>) {
         changed[last].answer = answer;
     });
     wrong("a session's second comes before its first", &|changed| {
-        let session = changed[first].session;
-        // One without an answer may have come whenever it likes.
-        let is_meant = |seen: &&mut Seen| seen.session == session && seen.returned.is_some();
-        let mut of_it = changed.iter_mut().filter(is_meant);
-        let (one, other) = (of_it.next().unwrap(), of_it.next().unwrap());
-        std::mem::swap(&mut one.number, &mut other.number);
+        // One answered before the other began: with two that were under way together, either
+        // order may explain what was seen.
+        let pairs = (0..changed.len()).flat_map(|one| (0..changed.len()).map(move |o| (one, o)));
+        let is_meant = |(one, other): &(usize, usize)| {
+            let (one, other) = (&changed[*one], &changed[*other]);
+            let in_turn = one.returned.is_some_and(|at| at < other.invoked);
+            one.session == other.session && in_turn && other.returned.is_some()
+        };
+        let (one, other) = pairs.into_iter().find(is_meant).unwrap();
+        let number = changed[one].number;
+        changed[one].number = changed[other].number;
+        changed[other].number = number;
     });
 }

@@ -78,8 +78,8 @@ impl Log for Journal {
 
 /// What the log's thread is handed.
 enum Work {
-    Append(Record),
-    Sync(PersistId),
+    /// Write these records, and make everything up to the named one durable.
+    Write(Vec<Record>, PersistId),
     Truncate(SeqNo),
     SnapshotSaved(SeqNo),
     UseFirstStart(FirstStart),
@@ -89,6 +89,8 @@ enum Work {
 #[derive(Debug)]
 pub(crate) struct StorageThreads {
     log: Option<SyncSender<Work>>,
+    /// Records of this turn: they are handed over with its sync, so that the thread wakes once.
+    records: Vec<Record>,
     states: Option<SyncSender<(SeqNo, State)>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -117,6 +119,7 @@ impl StorageThreads {
         ];
         let this = Self {
             log: Some(log),
+            records: Vec::new(),
             states: Some(states),
             threads,
         };
@@ -131,13 +134,14 @@ impl StorageThreads {
     }
 
     /// Writes a record behind those before.
-    pub(crate) fn append(&self, record: Record) {
-        self.hand(Work::Append(record));
+    pub(crate) fn append(&mut self, record: Record) {
+        self.records.push(record);
     }
 
     /// Makes everything up to the record `id` durable.
-    pub(crate) fn sync(&self, id: PersistId) {
-        self.hand(Work::Sync(id));
+    pub(crate) fn sync(&mut self, id: PersistId) {
+        let records = std::mem::take(&mut self.records);
+        self.hand(Work::Write(records, id));
     }
 
     /// Lets go of records about numbers up to `below`.
@@ -197,8 +201,10 @@ fn write_together(
     let mut next = Some(first);
     while let Some(work) = next {
         match work {
-            Work::Append(record) => log.append(&record)?,
-            Work::Sync(id) => wanted = Some(id),
+            Work::Write(records, id) => {
+                records.iter().try_for_each(|record| log.append(record))?;
+                wanted = Some(id);
+            }
             Work::Truncate(below) => log.truncate(below)?,
             Work::SnapshotSaved(seq_no) => log.snapshot_saved(seq_no),
             Work::UseFirstStart(leave) => {
@@ -315,11 +321,8 @@ mod tests {
     fn records_are_durable_when_the_sync_after_them_is_done() {
         let (log, did) = Noted::new(0);
         let work = vec![
-            Work::Append(record()),
-            Work::Sync(PersistId(1)),
-            Work::Append(record()),
-            Work::Append(record()),
-            Work::Sync(PersistId(3)),
+            Work::Write(vec![record()], PersistId(1)),
+            Work::Write(vec![record(), record()], PersistId(3)),
         ];
         let told = run(log, work);
         assert!(
@@ -339,7 +342,7 @@ mod tests {
     #[test]
     fn nothing_is_written_or_told_after_a_failure() {
         let (log, did) = Noted::new(1);
-        let told = run(log, vec![Work::Append(record()), Work::Sync(PersistId(1))]);
+        let told = run(log, vec![Work::Write(vec![record()], PersistId(1))]);
         assert!(matches!(told[..], [Completion::Failed(_)]), "{told:?}");
         assert_eq!(*did.lock().unwrap(), [Did::Append]);
     }
