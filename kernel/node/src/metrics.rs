@@ -110,7 +110,7 @@ pub(crate) fn encode(status: &NodeStatus) -> String {
             "Messages for which their sender was blamed",
             status.blames,
         ),
-        ("records", "Records made durable", status.records),
+        ("records", "Records written", status.records),
         (
             "syncs",
             "Times records were made durable, many together",

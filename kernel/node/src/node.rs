@@ -306,7 +306,7 @@ impl Node {
             return;
         };
         let mut frames = Frames::new();
-        if !strategy.send_peer(to, message, Instant::now(), &mut frames) {
+        if !strategy.send_peer(to, message, &mut frames) {
             self.traffic.frames_dropped += 1;
         }
         self.transmit_all(frames);

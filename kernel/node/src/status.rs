@@ -133,7 +133,7 @@ pub struct NodeStatus {
     pub blames: u64,
     /// Pieces of evidence that are kept, those of earlier starts included.
     pub evidence: usize,
-    /// Records made durable since the start.
+    /// Records written since the start.
     pub records: u64,
     /// Syncs that took since the start.
     pub syncs: u64,

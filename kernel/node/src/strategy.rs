@@ -36,13 +36,7 @@ pub type Frames = Vec<(ReplicaId, Bytes)>;
 pub trait Strategy: Send {
     /// What is sent now in place of `message` to `to` goes into `frames`; false if the
     /// message is lost.
-    fn send_peer(
-        &mut self,
-        to: ReplicaId,
-        message: &PeerMessage,
-        now: Instant,
-        frames: &mut Frames,
-    ) -> bool;
+    fn send_peer(&mut self, to: ReplicaId, message: &PeerMessage, frames: &mut Frames) -> bool;
 
     /// What a client is sent in place of `message`; `None` for nothing.
     fn send_client(&mut self, message: ReplicaMessage) -> Option<ReplicaMessage>;

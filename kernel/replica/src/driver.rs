@@ -254,8 +254,3 @@ impl Scratch {
         self.replies.clear();
     }
 }
-
-/// The last record that a message waits for; the first of all is durable from the beginning.
-fn or_at_once(after: Option<PersistId>) -> PersistId {
-    after.unwrap_or_default()
-}

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use bezant_bft::{
     effects::{Durability, PersistId, Record},
-    message::{PeerMessage, ReplicaMessage},
+    message::{PeerMessage, Proposal, ReplicaMessage},
 };
 
 use crate::action::Action;
@@ -20,11 +20,13 @@ use crate::action::Action;
 /// disk stands still must not fill the memory; what is dropped it asks for once more.
 const MAX_WAITING_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
-/// Most messages to replicas that wait for storage. Their senders repeat what they miss.
-const MAX_WAITING_MESSAGES: usize = 16 * 1024;
+/// Most bytes of messages to replicas that wait for storage: a peer may ask for proposals again
+/// and again meanwhile. Whoever misses a message asks for it once more.
+const MAX_WAITING_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 
-/// What an answer takes beside its result, in bytes.
-const ANSWER_BYTES: usize = 256;
+/// What an answer takes beside its result, and a vote or a request beside its content, in bytes:
+/// no less than they do.
+const ENVELOPE_BYTES: usize = 256;
 
 /// The leave to vote without a memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +49,7 @@ pub(crate) struct Gate {
     /// In order: no one waits for an earlier record than one before it.
     waiting: VecDeque<(PersistId, Action)>,
     waiting_answer_bytes: usize,
-    waiting_messages: usize,
+    waiting_message_bytes: usize,
 }
 
 impl Gate {
@@ -63,7 +65,7 @@ impl Gate {
             durable: PersistId(0),
             waiting: VecDeque::new(),
             waiting_answer_bytes: 0,
-            waiting_messages: 0,
+            waiting_message_bytes: 0,
         }
     }
 
@@ -106,9 +108,9 @@ impl Gate {
     /// Holds `action` back, if there is room for it.
     fn wait(&mut self, after: PersistId, action: Action) {
         let bytes = self.waiting_answer_bytes + answer_bytes(&action);
-        let messages = self.waiting_messages + usize::from(is_message(&action));
-        if bytes <= MAX_WAITING_ANSWER_BYTES && messages <= MAX_WAITING_MESSAGES {
-            (self.waiting_answer_bytes, self.waiting_messages) = (bytes, messages);
+        let messages = self.waiting_message_bytes + message_bytes(&action);
+        if bytes <= MAX_WAITING_ANSWER_BYTES && messages <= MAX_WAITING_MESSAGE_BYTES {
+            (self.waiting_answer_bytes, self.waiting_message_bytes) = (bytes, messages);
             self.waiting.push_back((after, action));
         }
     }
@@ -145,7 +147,7 @@ impl Gate {
         {
             if let Some((_, action)) = self.waiting.pop_front() {
                 self.waiting_answer_bytes -= answer_bytes(&action);
-                self.waiting_messages -= usize::from(is_message(&action));
+                self.waiting_message_bytes -= message_bytes(&action);
                 actions.push(action);
             }
         }
@@ -154,7 +156,7 @@ impl Gate {
     /// Storage failed, or the replica ends: what waits never leaves.
     pub(crate) fn close(&mut self) {
         self.waiting.clear();
-        (self.waiting_answer_bytes, self.waiting_messages) = (0, 0);
+        (self.waiting_answer_bytes, self.waiting_message_bytes) = (0, 0);
     }
 }
 
@@ -168,11 +170,36 @@ fn answer_bytes(action: &Action) -> usize {
         ReplicaMessage::SignedReply(signed) => signed.body.reply.result.len(),
         _ => 0,
     };
-    ANSWER_BYTES + result
+    ENVELOPE_BYTES + result
 }
 
-const fn is_message(action: &Action) -> bool {
-    matches!(action, Action::SendPeers { .. })
+/// What a message to replicas takes while it waits.
+fn message_bytes(action: &Action) -> usize {
+    let Action::SendPeers { message, .. } = action else {
+        return 0;
+    };
+    let of_proposal = |proposal: &Proposal| {
+        let requests = proposal.requests.iter();
+        let requests = requests.map(|signed| ENVELOPE_BYTES + signed.request.op.len());
+        requests.sum::<usize>() + ENVELOPE_BYTES * proposal.rejoins.len()
+    };
+    let content = match message {
+        PeerMessage::PrePrepare(message) => of_proposal(&message.proposal),
+        PeerMessage::Content(message) => of_proposal(&message.proposal),
+        PeerMessage::Decided(message) => {
+            of_proposal(&message.proposal) + ENVELOPE_BYTES * message.commits.len()
+        }
+        PeerMessage::Forward(signed) => signed.request.op.len(),
+        PeerMessage::Stable(votes) => ENVELOPE_BYTES * votes.len(),
+        PeerMessage::NewView(message) => ENVELOPE_BYTES * message.body.pre_prepares.len(),
+        PeerMessage::ViewChange(message) => {
+            let certificates = message.body.prepared.iter();
+            let votes = certificates.map(|certificate| 1 + certificate.prepares.len());
+            ENVELOPE_BYTES * votes.sum::<usize>()
+        }
+        _ => 0,
+    };
+    ENVELOPE_BYTES + content
 }
 
 /// Whether this is a vote, which binds this replica although no record of it may be needed: a
@@ -204,10 +231,10 @@ mod tests {
         crypto::{Domain, SigningKey},
         effects::To,
         ids::{
-            ClusterId, Digest, Epoch, Incarnation, IncarnationNonce, ReplicaId, RequestNumber,
-            SeqNo, SessionId, View,
+            ClusterId, Digest, Epoch, Incarnation, IncarnationNonce, OrderedTime, ReplicaId,
+            RequestNumber, SeqNo, SessionId, View,
         },
-        message::{Reply, Signed, Status, Vote},
+        message::{Content, Reply, Request, Signed, Status, Vote},
     };
     use bytes::Bytes;
 
@@ -324,11 +351,33 @@ mod tests {
         };
         (0..200).for_each(|_| gate.pass(PersistId(1), answer(), &mut out));
         assert_eq!(gate.waiting(), 63);
-        (0..2 * MAX_WAITING_MESSAGES).for_each(|_| gate.pass(PersistId(1), vote(), &mut out));
-        assert_eq!(gate.waiting(), 63 + MAX_WAITING_MESSAGES);
+        let key = SigningKey::from_seed([1; 32]);
+        let request = Request {
+            client: key.client(),
+            session: SessionId(1),
+            number: RequestNumber(1),
+            acked: Vec::new(),
+            op: Bytes::from(vec![0; 1024 * 1024]),
+        };
+        let request = request.sign(&ClusterId([0; 32]), &key);
+        let content = || {
+            sent(PeerMessage::Content(Content {
+                seq_no: SeqNo(1),
+                proposal: Proposal {
+                    time: OrderedTime(1),
+                    requests: vec![request.clone()],
+                    rejoins: Vec::new(),
+                },
+            }))
+        };
+        (0..200).for_each(|_| gate.pass(PersistId(1), content(), &mut out));
+        assert_eq!(gate.waiting(), 63 + 63);
         gate.durable(PersistId(1), &mut out);
-        assert_eq!(out.len(), 63 + MAX_WAITING_MESSAGES);
-        assert_eq!((gate.waiting_answer_bytes, gate.waiting_messages), (0, 0));
+        assert_eq!(out.len(), 63 + 63);
+        assert_eq!(
+            (gate.waiting_answer_bytes, gate.waiting_message_bytes),
+            (0, 0)
+        );
     }
 
     /// In memory nothing waits, but for the leave of a first start.

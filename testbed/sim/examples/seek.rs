@@ -57,12 +57,7 @@ fn main() -> ExitCode {
                     let Some((name, what)) = broken(&report.outcome) else {
                         continue;
                     };
-                    let first = what.lines().next().unwrap_or_default();
-                    let what = if std::env::var("SEEK_ALL").is_ok() {
-                        what
-                    } else {
-                        first
-                    };
+                    let what = what.lines().next().unwrap_or_default();
                     let line = format!("seed {seed} breaks {name}: {what}");
                     lines
                         .lock()

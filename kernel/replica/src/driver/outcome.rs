@@ -12,7 +12,7 @@ use bezant_bft::{
     verification::{CheckedProposal, check_commits},
 };
 
-use super::{Driver, Saving, Scratch, or_at_once};
+use super::{Driver, Saving, Scratch};
 use crate::{
     action::{Action, HaltReason, LogEvent},
     hook::{Executed, Hook},
@@ -56,7 +56,8 @@ impl Driver {
             }
             Effect::Send { to, message, after } => {
                 let action = Action::SendPeers { to, message };
-                self.gate.pass(or_at_once(after), action, actions);
+                // Without a record to wait for it names the first, which is durable from the beginning.
+                self.gate.pass(after.unwrap_or_default(), action, actions);
             }
             Effect::Execute {
                 seq_no,

@@ -172,13 +172,7 @@ impl Committing {
 }
 
 impl Strategy for Committing {
-    fn send_peer(
-        &mut self,
-        to: ReplicaId,
-        message: &PeerMessage,
-        _now: Instant,
-        frames: &mut Frames,
-    ) -> bool {
+    fn send_peer(&mut self, to: ReplicaId, message: &PeerMessage, frames: &mut Frames) -> bool {
         let lost = match self.fault {
             Fault::Silent => return true,
             Fault::Drop(percent) => self.dice.falls(percent),
