@@ -7,11 +7,14 @@
 use std::sync::Arc;
 
 use crate::{
-    ids::{Digest, IncarnationNonce, OrderedTime, ReplicaId, SeqNo, View},
+    ids::{
+        ClientId, Digest, IncarnationNonce, OrderedTime, ReplicaId, RequestNumber, SeqNo,
+        SessionId, View,
+    },
     invariants::Violation,
     message::{
-        AskProposals, AskState, CheckpointVote, NewView, PeerMessage, Rejoin, Signed, StatePart,
-        Status, ViewChange, Vote,
+        AskProposals, AskState, CheckpointVote, NewView, PeerMessage, Rejoin, Share, Signed,
+        StatePart, Status, ViewChange, Vote,
     },
     misbehaviour::Misbehaviour,
     rejoin::IncarnationTable,
@@ -99,6 +102,11 @@ pub enum Input {
     },
     /// All records up to this one are durable (see [`Durability`]).
     Durable(PersistId),
+    /// The answer to [`Effect::CheckAdmission`].
+    AdmissionChecked {
+        /// Those that will never be executed any more.
+        refused: Vec<Digest>,
+    },
     /// Time passed; see [`crate::replica::Replica::next_timeout`].
     Tick,
 }
@@ -183,6 +191,21 @@ pub enum Effect {
         /// ([`crate::rejoin::join_state`]).
         incarnations: Option<IncarnationTable>,
     },
+    /// Tell a client over the links that carry its replies that its request was not taken in.
+    Busy {
+        /// Whose request.
+        client: ClientId,
+        /// The session.
+        session: SessionId,
+        /// The request.
+        number: RequestNumber,
+        /// What is used up.
+        share: Share,
+    },
+    /// Ask the service again about these requests, which wait for so long that the primary is
+    /// about to be suspected, and answer with [`Input::AdmissionChecked`] in the same turn:
+    /// what was executed or decided since may have made an end of them.
+    CheckAdmission(Vec<Arc<CheckedRequest>>),
     /// Check these signatures when convenient and answer with [`Input::CommitsChecked`]
     /// (see [`crate::verification::check_commits`]).
     CheckCommits(Vec<Signed<Vote>>),

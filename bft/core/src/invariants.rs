@@ -29,6 +29,16 @@ pub enum Violation {
         /// Its bound.
         bound: usize,
     },
+    /// An account is not what counting gives.
+    #[error("counted {counted} as {what}, but there are {is}")]
+    Miscounted {
+        /// What is counted.
+        what: &'static str,
+        /// The account.
+        counted: usize,
+        /// What counting anew gives.
+        is: usize,
+    },
     /// A commit was sent without a prepared certificate.
     #[error("sent a commit at number {seq_no} of view {view} without being prepared")]
     CommitUnprepared {

@@ -42,6 +42,30 @@ pub const MAX_POOL_BYTES_PER_CLIENT: usize = 4 * 1024 * 1024;
 /// Most requests of one client waiting to be ordered at one replica: its fair share.
 pub const MAX_POOL_REQUESTS_PER_CLIENT: usize = 256;
 
+/// One client may have no more in the pool than this part of what is left of it. When k clients
+/// take all they can one after the other, (16/17)^k of the pool is left for others: a third of
+/// it beside sixteen, a fiftieth beside sixty-four, where requests above 80 KiB are refused.
+/// The last places go one to each client.
+pub const POOL_LEFT_PER_CLIENT: usize = 16;
+
+/// A replica that is stepped later than it asked for by more, in microseconds, stood still
+/// itself: what it did not run is counted against nobody.
+pub const LATE_US: u64 = 50_000;
+
+/// How often the requests that wait are reviewed at most, in microseconds.
+pub const REVIEW_INTERVAL_US: u64 = 20_000;
+
+/// A client of which more requests were proposed while one waited is not starved.
+pub const MAX_PROPOSED_OF_STARVED: u64 = 128;
+
+/// Most full proposals that a fair primary makes before it serves a client whose request it
+/// has: every other request in its pool may be another client's. A full one holds the most
+/// requests a proposal may have, or had no room for one more of the largest.
+pub const MAX_FULL_PROPOSALS_A_ROUND: u64 = (MAX_POOL_REQUESTS / MAX_REQUESTS_PER_PROPOSAL
+    + MAX_POOL_BYTES / (MAX_PROPOSAL_BYTES - MAX_OP_BYTES - 1024))
+    as u64
+    + 10;
+
 /// Requests a session may have open above its lowest unfinished one.
 pub const SESSION_WINDOW: u64 = 64;
 

@@ -419,6 +419,16 @@ impl Attach {
     }
 }
 
+/// What of a replica's room for requests is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Share {
+    /// All of it.
+    All,
+    /// What the client may have at the moment.
+    Client,
+}
+
 /// What the service answered.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Reply {
@@ -466,5 +476,7 @@ pub enum ReplicaMessage {
         session: SessionId,
         /// The request.
         number: RequestNumber,
+        /// What is used up.
+        share: Share,
     },
 }

@@ -1,9 +1,16 @@
-//! The pool: verified requests that are not executed yet, in order of arrival.
+//! The pool: verified requests that are not executed yet.
 //!
-//! The primary proposes from the front; every replica keeps what it knows, so
-//! that a request dropped by the primary is noticed and its signature is never
-//! checked twice. Bounded in all, in bytes, and per client: a client that
-//! floods fills its own share only.
+//! The primary proposes for one client after the other, each client's oldest request
+//! first; every replica keeps what it knows, so that a request dropped by the primary
+//! is noticed and its signature is never checked twice. Bounded in all, in bytes, and
+//! per client: what one client may have here shrinks with what is left, so that however
+//! many are greedy there is room for the others.
+//!
+//! Whether the primary is fair is judged here, too ([`Pool::review`]). A correct primary
+//! leaves no request out of a proposal that has room for it, and when all its proposals
+//! are full it serves every client that waits once before it serves one again. Neither
+//! depends on when it got the others' requests, which nobody else knows: clients ask the
+//! primary alone.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -14,6 +21,7 @@ use crate::{
     ids::{ClientId, Digest, Instant, RequestNumber, SessionId},
     invariants::Violation,
     limits,
+    message::Share,
     verification::verified::CheckedRequest,
 };
 
@@ -22,8 +30,8 @@ use crate::{
 pub enum Refusal {
     /// It is here already.
     Known,
-    /// The pool, or its client's share of it, is full.
-    Full,
+    /// There is no room.
+    Full(Share),
 }
 
 #[derive(Debug)]
@@ -33,6 +41,25 @@ struct Entry {
     proposed: bool,
     /// Passed on to the primary, which proposed younger ones.
     passed_on: bool,
+    /// Left out once of a proposal that had room for it.
+    left_out: Option<LeftOut>,
+}
+
+/// A request that waited for long was left out of a proposal with room for it.
+#[derive(Clone, Copy, Debug)]
+struct LeftOut {
+    at: Instant,
+    /// How many of its client's requests had been proposed by then.
+    proposed: u64,
+}
+
+/// What to do about the requests that wait.
+#[derive(Debug, Default)]
+pub struct Review {
+    /// To be passed on to the primary, which may not have them.
+    pub pass_on: Vec<Arc<CheckedRequest>>,
+    /// A client waits although the primary had to serve it.
+    pub is_unfair: bool,
 }
 
 /// Where a request stands: only one of each place is ever executed.
@@ -53,28 +80,71 @@ fn place(request: &CheckedRequest) -> Place {
 }
 
 /// What one client has in the pool.
-#[derive(Clone, Copy, Debug, Default)]
-struct Share {
+#[derive(Debug, Default)]
+struct Holding {
     requests: usize,
     bytes: usize,
+    /// Digests not in a proposal, in order of arrival; some may be gone or proposed by now.
+    waiting: VecDeque<Digest>,
+    unproposed: usize,
+    /// Its place in [`Pool::turns`] while something of it waits.
+    turn: Option<u64>,
+    /// How many of its requests were proposed while it had something here.
+    proposed: u64,
+    /// How many full proposals there had been when it was last served, or began to wait.
+    full_proposals: u64,
 }
 
 /// The pool.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Pool {
     entries: BTreeMap<Digest, Entry>,
     /// Digests in order of arrival; some may be gone or proposed by now.
     queue: VecDeque<Digest>,
     /// Requests by their place in their session: a faulty client signs several for one.
     places: BTreeMap<Place, Vec<Digest>>,
-    per_client: BTreeMap<ClientId, Share>,
+    clients: BTreeMap<ClientId, Holding>,
+    /// Clients of which something waits, in the order in which they were last served.
+    turns: BTreeMap<u64, ClientId>,
+    next_turn: u64,
     bytes: usize,
     unproposed: usize,
     /// When the youngest of all that was proposed came in.
     youngest_proposed: Instant,
+    /// Proposals seen that had no room for every request.
+    full_proposals: u64,
+    /// When the requests that wait were last reviewed.
+    reviewed: Instant,
+    /// Most requests that are kept.
+    most: usize,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self::new(limits::MAX_POOL_REQUESTS)
+    }
 }
 
 impl Pool {
+    /// An empty pool for `most` requests, [`limits::MAX_POOL_REQUESTS`] at most.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            queue: VecDeque::new(),
+            places: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            turns: BTreeMap::new(),
+            next_turn: 0,
+            bytes: 0,
+            unproposed: 0,
+            youngest_proposed: Instant::default(),
+            full_proposals: 0,
+            reviewed: Instant::default(),
+            most: most.min(limits::MAX_POOL_REQUESTS),
+        }
+    }
+
     /// Takes a request in.
     ///
     /// # Errors
@@ -84,20 +154,12 @@ impl Pool {
         if self.entries.contains_key(&digest) {
             return Err(Refusal::Known);
         }
-        let client = request.request().client;
-        let mut share = self.per_client.get(&client).copied().unwrap_or_default();
-        share.requests += 1;
-        share.bytes += request.cost_bytes();
-        if share.requests > limits::MAX_POOL_REQUESTS_PER_CLIENT
-            || share.bytes > limits::MAX_POOL_BYTES_PER_CLIENT
-            || self.entries.len() >= limits::MAX_POOL_REQUESTS
-            || self.bytes + request.cost_bytes() > limits::MAX_POOL_BYTES
-        {
-            return Err(Refusal::Full);
-        }
-        self.per_client.insert(client, share);
-        self.bytes += request.cost_bytes();
-        self.unproposed += 1;
+        let (client, bytes) = (request.request().client, request.cost_bytes());
+        self.room_for(&client, bytes).map_err(Refusal::Full)?;
+        let holding = self.clients.entry(client).or_default();
+        holding.requests += 1;
+        holding.bytes += bytes;
+        self.bytes += bytes;
         self.queue.push_back(digest);
         self.places.entry(place(&request)).or_default().push(digest);
         self.entries.insert(
@@ -107,9 +169,81 @@ impl Pool {
                 since: now,
                 proposed: false,
                 passed_on: false,
+                left_out: None,
             },
         );
+        self.wait(client, digest);
         Ok(())
+    }
+
+    /// Whether a request of so many bytes would be taken in. One client may have what
+    /// [`limits`] says of a client, and never more than a part of what is left, so that
+    /// however many take all they can there is room for one more.
+    ///
+    /// # Errors
+    /// The share that is used up.
+    pub fn room_for(&self, client: &ClientId, bytes: usize) -> Result<(), Share> {
+        let left = self.most.saturating_sub(self.entries.len());
+        let left_bytes = limits::MAX_POOL_BYTES.saturating_sub(self.bytes);
+        if left == 0 || bytes > left_bytes {
+            return Err(Share::All);
+        }
+        let holding = self.clients.get(client);
+        let (requests, held) = holding.map_or((0, 0), |has| (has.requests, has.bytes));
+        // Its first request is taken in as long as there is any room, if it is not large.
+        let most = (left / limits::POOL_LEFT_PER_CLIENT).max(1);
+        let most_bytes = left_bytes / limits::POOL_LEFT_PER_CLIENT;
+        let fits = requests < most.min(limits::MAX_POOL_REQUESTS_PER_CLIENT)
+            && held + bytes <= most_bytes.min(limits::MAX_POOL_BYTES_PER_CLIENT);
+        if fits { Ok(()) } else { Err(Share::Client) }
+    }
+
+    /// Something of a client waits to be proposed.
+    fn wait(&mut self, client: ClientId, digest: Digest) {
+        self.unproposed += 1;
+        let holding = self.clients.entry(client).or_default();
+        holding.waiting.push_back(digest);
+        holding.unproposed += 1;
+        if holding.turn.is_none() {
+            holding.turn = Some(self.next_turn);
+            holding.full_proposals = self.full_proposals;
+            self.turns.insert(self.next_turn, client);
+            self.next_turn += 1;
+        }
+    }
+
+    /// One request of a client waits no more. If it was proposed, others' turns come first.
+    fn served(&mut self, client: &ClientId, proposed: bool) {
+        self.unproposed -= 1;
+        let Some(holding) = self.clients.get_mut(client) else {
+            return;
+        };
+        holding.unproposed -= 1;
+        let entries = &self.entries;
+        let waits = |digest: &Digest| entries.get(digest).is_some_and(|entry| !entry.proposed);
+        while holding
+            .waiting
+            .pop_front_if(|front| !waits(front))
+            .is_some()
+        {}
+        // Holes in the middle are bounded by what the client may have here.
+        if holding.waiting.len() > 2 * holding.unproposed + 8 {
+            holding.waiting.retain(waits);
+        }
+        let is_over = holding.unproposed == 0;
+        if (is_over || proposed)
+            && let Some(turn) = holding.turn.take()
+        {
+            self.turns.remove(&turn);
+        }
+        if proposed {
+            holding.full_proposals = self.full_proposals;
+        }
+        if !is_over && holding.turn.is_none() {
+            holding.turn = Some(self.next_turn);
+            self.turns.insert(self.next_turn, *client);
+            self.next_turn += 1;
+        }
     }
 
     /// A request authenticated before.
@@ -153,23 +287,77 @@ impl Pool {
         self.entries.is_empty()
     }
 
-    /// Requests older by `view_change_timeout_us` than one that was proposed before them: the
-    /// primary may not have them. Each is named once.
-    pub fn overtaken(&mut self, view_change_timeout_us: u64) -> Vec<Arc<CheckedRequest>> {
-        let mut overtaken = Vec::new();
+    /// Looks at the requests that wait, the primary having made a proposal now, which `had_room`
+    /// for any of them or not. A request younger by `forward_after_us` than one that was
+    /// proposed is to be passed on once, since the primary may not have it. So is one that
+    /// waits for `timeout_us` and was left out although there was room; left out again
+    /// `timeout_us` later, by a primary that proposed no more than a few of its client's
+    /// meanwhile, it shows that the primary is unfair. (A client that floods fills its share at
+    /// the primary, which then must refuse what others pass on of it.)
+    ///
+    /// The primary is unfair, too, if a client waits for `timeout_us` and for more full
+    /// proposals than it takes to serve all that the pool of a primary can hold.
+    ///
+    /// Looks at most once in [`limits::REVIEW_INTERVAL_US`], whatever a primary proposes.
+    pub fn review(
+        &mut self,
+        had_room: bool,
+        now: Instant,
+        forward_after_us: u64,
+        timeout_us: u64,
+    ) -> Review {
+        let mut review = Review::default();
+        self.full_proposals += u64::from(!had_room);
+        if now < self.reviewed.after_us(limits::REVIEW_INTERVAL_US) || self.unproposed == 0 {
+            return review;
+        }
+        self.reviewed = now;
         for digest in &self.queue {
             let Some(entry) = self.entries.get_mut(digest) else {
                 continue;
             };
-            if entry.since.after_us(view_change_timeout_us) > self.youngest_proposed {
+            if now < entry.since.after_us(forward_after_us) {
                 break;
             }
-            if !entry.proposed && !entry.passed_on {
+            if entry.proposed {
+                continue;
+            }
+            let is_overtaken = entry.since.after_us(forward_after_us) <= self.youngest_proposed;
+            if is_overtaken && !entry.passed_on {
                 entry.passed_on = true;
-                overtaken.push(Arc::clone(&entry.request));
+                review.pass_on.push(Arc::clone(&entry.request));
+            }
+            if !had_room || now < entry.since.after_us(timeout_us) {
+                continue;
+            }
+            let holding = self.clients.get(&entry.request.request().client);
+            let proposed = holding.map_or(0, |holding| holding.proposed);
+            match entry.left_out {
+                Some(before) if now < before.at.after_us(timeout_us) => {}
+                Some(before) if proposed - before.proposed <= limits::MAX_PROPOSED_OF_STARVED => {
+                    review.is_unfair = true;
+                }
+                _ => {
+                    entry.left_out = Some(LeftOut { at: now, proposed });
+                    review.pass_on.push(Arc::clone(&entry.request));
+                }
             }
         }
-        overtaken
+        review.is_unfair |= self.is_a_turn_skipped(now, timeout_us);
+        review
+    }
+
+    /// Whether the client whose turn it is waits for longer than a fair primary can take.
+    fn is_a_turn_skipped(&self, now: Instant, timeout_us: u64) -> bool {
+        let first = self.turns.values().next();
+        let Some(holding) = first.and_then(|client| self.clients.get(client)) else {
+            return false;
+        };
+        let oldest = holding.waiting.front();
+        let oldest = oldest.and_then(|digest| self.entries.get(digest));
+        let skipped = self.full_proposals - holding.full_proposals;
+        skipped > limits::MAX_FULL_PROPOSALS_A_ROUND
+            && oldest.is_some_and(|entry| now >= entry.since.after_us(timeout_us))
     }
 
     /// When the oldest request not in any proposal came in.
@@ -193,58 +381,117 @@ impl Pool {
             .map(|entry| entry.since)
     }
 
-    /// The requests of the next proposal, oldest first, within the bounds of one.
+    /// The requests of the next proposal, within the bounds of one: of each client that waits
+    /// its oldest, beginning with the client that was not served for the longest time, and so
+    /// on while there is room.
     pub fn take_for_proposal(&mut self) -> Vec<Arc<CheckedRequest>> {
         let mut taken = Vec::new();
         let mut bytes = 0;
-        for digest in &self.queue {
-            let Some(entry) = self.entries.get_mut(digest) else {
-                continue;
+        while taken.len() < limits::MAX_REQUESTS_PER_PROPOSAL {
+            let Some(digest) = self.next_in_turn() else {
+                break;
             };
-            if entry.proposed {
-                continue;
-            }
+            let Some(entry) = self.entries.get_mut(&digest) else {
+                break;
+            };
             bytes += entry.request.cost_bytes();
-            if taken.len() >= limits::MAX_REQUESTS_PER_PROPOSAL
-                || bytes > limits::MAX_PROPOSAL_BYTES
-            {
+            if bytes > limits::MAX_PROPOSAL_BYTES {
                 break;
             }
             entry.proposed = true;
-            taken.push(Arc::clone(&entry.request));
+            let request = Arc::clone(&entry.request);
+            self.served(&request.request().client, true);
+            taken.push(request);
         }
-        self.unproposed -= taken.len();
         taken
     }
 
-    /// Marks a request as ordered by somebody's proposal.
-    pub fn mark_proposed(&mut self, digest: &Digest) {
-        if let Some(entry) = self.entries.get_mut(digest)
-            && !entry.proposed
-        {
-            entry.proposed = true;
-            self.unproposed -= 1;
-            self.youngest_proposed = self.youngest_proposed.max(entry.since);
+    /// The oldest request of the client whose turn it is.
+    fn next_in_turn(&self) -> Option<Digest> {
+        let client = self.turns.values().next()?;
+        // Its front waits: what is gone or proposed is dropped at once.
+        self.clients.get(client)?.waiting.front().copied()
+    }
+
+    /// Notes a request that stands in the primary's proposal. One that this replica has not
+    /// heard of came in at this moment.
+    pub fn mark_proposed(&mut self, request: &CheckedRequest, now: Instant) {
+        let client = request.request().client;
+        if let Some(holding) = self.clients.get_mut(&client) {
+            holding.proposed += 1;
         }
+        let since = match self.entries.get_mut(&request.digest()) {
+            Some(entry) if entry.proposed => return,
+            Some(entry) => {
+                entry.proposed = true;
+                let since = entry.since;
+                self.served(&client, true);
+                since
+            }
+            None => now,
+        };
+        self.youngest_proposed = self.youngest_proposed.max(since);
     }
 
     /// A new view begins: nothing is proposed in it yet, and its primary gets its time.
     pub fn forget_proposals(&mut self, now: Instant) {
+        self.youngest_proposed = Instant::default();
+        self.full_proposals = 0;
+        self.reviewed = now;
+        self.unproposed = 0;
+        self.turns.clear();
+        for holding in self.clients.values_mut() {
+            holding.waiting.clear();
+            holding.unproposed = 0;
+            holding.turn = None;
+            holding.full_proposals = 0;
+        }
         for entry in self.entries.values_mut() {
+            entry.proposed = true;
+        }
+        for digest in std::mem::take(&mut self.queue) {
+            // What was gone for a while stands in the queue twice.
+            let waits_not_yet = self.entries.get_mut(&digest).filter(|entry| entry.proposed);
+            let Some(entry) = waits_not_yet else {
+                continue;
+            };
             entry.since = now;
             entry.proposed = false;
             entry.passed_on = false;
+            entry.left_out = None;
+            let client = entry.request.request().client;
+            self.queue.push_back(digest);
+            self.wait(client, digest);
         }
-        self.unproposed = self.entries.len();
-        self.youngest_proposed = Instant::default();
     }
 
-    /// Whether a request waits that is older by `view_change_timeout_us` than one proposed before
-    /// it.
-    #[must_use]
-    pub fn is_passed_over(&self, view_change_timeout_us: u64) -> bool {
-        self.waits_since()
-            .is_some_and(|since| since.after_us(view_change_timeout_us) <= self.youngest_proposed)
+    /// The requests that wait for `wait_us` and longer, the oldest first.
+    pub fn waiting_for(
+        &self,
+        wait_us: u64,
+        now: Instant,
+    ) -> impl Iterator<Item = &Arc<CheckedRequest>> {
+        let entries = self
+            .queue
+            .iter()
+            .filter_map(|digest| self.entries.get(digest));
+        let old = entries.take_while(move |entry| entry.since.after_us(wait_us) <= now);
+        old.map(|entry| &entry.request)
+    }
+
+    /// Forgets a request that will never be admitted.
+    pub fn forget(&mut self, digest: &Digest) {
+        let Some(entry) = self.entries.get(digest) else {
+            return;
+        };
+        let place = place(&entry.request);
+        if let Some(digests) = self.places.get_mut(&place) {
+            digests.retain(|other| other != digest);
+            if digests.is_empty() {
+                self.places.remove(&place);
+            }
+        }
+        self.remove(digest);
     }
 
     /// Forgets an executed request, and all others for its place: none of them will be
@@ -259,16 +506,16 @@ impl Pool {
         let Some(entry) = self.entries.remove(digest) else {
             return;
         };
+        let client = entry.request.request().client;
         if !entry.proposed {
-            self.unproposed -= 1;
+            self.served(&client, false);
         }
         self.bytes -= entry.request.cost_bytes();
-        let client = entry.request.request().client;
-        if let Some(share) = self.per_client.get_mut(&client) {
-            share.requests -= 1;
-            share.bytes -= entry.request.cost_bytes();
-            if share.requests == 0 {
-                self.per_client.remove(&client);
+        if let Some(holding) = self.clients.get_mut(&client) {
+            holding.requests -= 1;
+            holding.bytes -= entry.request.cost_bytes();
+            if holding.requests == 0 {
+                self.clients.remove(&client);
             }
         }
         while let Some(front) = self.queue.front()
@@ -289,15 +536,16 @@ impl Pool {
     /// [`Violation`] naming what does not.
     pub fn invariants(&self) -> Result<(), Violation> {
         let bounds = [
-            ("pool", self.entries.len(), limits::MAX_POOL_REQUESTS),
+            ("pool", self.entries.len(), self.most),
             ("pool bytes", self.bytes, limits::MAX_POOL_BYTES),
             (
                 "pool queue",
                 self.queue.len(),
                 2 * limits::MAX_POOL_REQUESTS + 64,
             ),
-            ("pool clients", self.per_client.len(), self.entries.len()),
+            ("pool clients", self.clients.len(), self.entries.len()),
             ("pool unproposed", self.unproposed, self.entries.len()),
+            ("pool turns", self.turns.len(), self.clients.len()),
         ];
         for (what, len, bound) in bounds {
             if len > bound {
@@ -306,177 +554,54 @@ impl Pool {
         }
         Ok(())
     }
+
+    /// Counts everything anew: shares sum to what is here. Slow; for the simulator and tests,
+    /// and for the moments at which all shares change.
+    ///
+    /// # Errors
+    /// [`Violation`] naming the account that is wrong.
+    pub fn audit(&self) -> Result<(), Violation> {
+        let entries = self.entries.values();
+        let waiting = entries.clone().filter(|entry| !entry.proposed).count();
+        let bytes: usize = entries.map(|entry| entry.request.cost_bytes()).sum();
+        let holdings = || self.clients.values();
+        let accounts = [
+            ("bytes of the pool", self.bytes, bytes),
+            ("requests not proposed", self.unproposed, waiting),
+            (
+                "requests of all clients",
+                holdings().map(|holding| holding.requests).sum(),
+                self.entries.len(),
+            ),
+            (
+                "bytes of all clients",
+                holdings().map(|holding| holding.bytes).sum(),
+                bytes,
+            ),
+            (
+                "waiting requests of all clients",
+                holdings().map(|holding| holding.unproposed).sum(),
+                waiting,
+            ),
+            (
+                "clients whose turn comes",
+                self.turns.len(),
+                holdings().filter(|holding| holding.unproposed > 0).count(),
+            ),
+            (
+                "requests by place",
+                self.places.values().map(Vec::len).sum(),
+                self.entries.len(),
+            ),
+        ];
+        for (what, counted, is) in accounts {
+            if counted != is {
+                return Err(Violation::Miscounted { what, counted, is });
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use super::*;
-    use crate::{
-        crypto::Signature,
-        ids::{RequestNumber, SessionId},
-        message::{Request, SignedRequest},
-    };
-
-    fn request(client: u64, number: u64, op: &Bytes) -> Arc<CheckedRequest> {
-        let mut key = [0; 32];
-        key[..8].copy_from_slice(&client.to_le_bytes());
-        let request = Request {
-            client: ClientId(key),
-            session: SessionId(1),
-            number: RequestNumber(number),
-            acked: Vec::new(),
-            op: op.clone(),
-        };
-        let signed = SignedRequest {
-            request,
-            signature: Signature([0; 64]),
-        };
-        Arc::new(CheckedRequest::unchecked(signed))
-    }
-
-    fn numbers(requests: &[Arc<CheckedRequest>]) -> Vec<u64> {
-        requests
-            .iter()
-            .map(|request| request.request().number.0)
-            .collect()
-    }
-
-    /// Many clients, each within its share, fill the pool to its bound and no further.
-    #[test]
-    fn the_pool_holds_so_many_requests() {
-        let mut pool = Pool::default();
-        for i in 0..limits::MAX_POOL_REQUESTS as u64 {
-            assert_eq!(
-                pool.add(request(i / 64, i, &Bytes::new()), Instant(i)),
-                Ok(())
-            );
-        }
-        let one_more = request(u64::MAX, 1, &Bytes::new());
-        assert_eq!(
-            pool.add(Arc::clone(&one_more), Instant(0)),
-            Err(Refusal::Full)
-        );
-        assert_eq!(pool.len(), limits::MAX_POOL_REQUESTS);
-        assert_eq!(pool.invariants(), Ok(()));
-        pool.settle(&request(3, 3 * 64, &Bytes::new()));
-        assert_eq!(pool.add(one_more, Instant(0)), Ok(()));
-    }
-
-    #[test]
-    fn the_pool_holds_so_many_bytes() {
-        let mut pool = Pool::default();
-        let op = Bytes::from(vec![0; limits::MAX_OP_BYTES]);
-        let cost = request(0, 0, &op).cost_bytes();
-        let fit = limits::MAX_POOL_BYTES / cost;
-        for i in 0..fit as u64 {
-            assert_eq!(pool.add(request(i % 32, i, &op), Instant(0)), Ok(()));
-        }
-        assert_eq!(
-            pool.add(request(99, 1, &op), Instant(0)),
-            Err(Refusal::Full)
-        );
-        assert_eq!(pool.add(request(99, 1, &Bytes::new()), Instant(0)), Ok(()));
-        assert_eq!(pool.invariants(), Ok(()));
-    }
-
-    /// Large operations use a share up before the number of requests does.
-    #[test]
-    fn a_client_holds_so_many_bytes() {
-        let mut pool = Pool::default();
-        let op = Bytes::from(vec![0; limits::MAX_OP_BYTES]);
-        let fit = limits::MAX_POOL_BYTES_PER_CLIENT / request(0, 0, &op).cost_bytes();
-        for i in 0..fit as u64 {
-            assert_eq!(pool.add(request(1, i, &op), Instant(0)), Ok(()));
-        }
-        assert_eq!(
-            pool.add(request(1, 999, &op), Instant(0)),
-            Err(Refusal::Full)
-        );
-        assert_eq!(pool.add(request(2, 999, &op), Instant(0)), Ok(()));
-        pool.settle(&request(1, 0, &op));
-        assert_eq!(pool.add(request(1, 999, &op), Instant(0)), Ok(()));
-    }
-
-    #[test]
-    fn a_request_is_overtaken_once_by_what_came_much_later() {
-        let (mut pool, op) = (Pool::default(), Bytes::new());
-        for number in [1, 2, 3, 20, 30] {
-            pool.add(request(1, number, &op), Instant(number)).unwrap();
-        }
-        pool.mark_proposed(&request(1, 2, &op).digest());
-        pool.mark_proposed(&request(1, 3, &op).digest());
-        assert!(pool.overtaken(10).is_empty());
-        assert_eq!(pool.waits_since(), Some(Instant(1)));
-        pool.mark_proposed(&request(1, 30, &op).digest());
-        assert_eq!(numbers(&pool.overtaken(10)), [1, 20]);
-        assert!(pool.overtaken(10).is_empty(), "once");
-        pool.take_for_proposal();
-        assert_eq!(pool.waits_since(), None);
-    }
-
-    #[test]
-    fn requests_are_proposed_in_order_of_arrival_and_once() {
-        let (mut pool, op) = (Pool::default(), Bytes::new());
-        for number in 1..=5 {
-            pool.add(request(1, number, &op), Instant(number)).unwrap();
-        }
-        assert_eq!(
-            pool.add(request(1, 2, &op), Instant(9)),
-            Err(Refusal::Known)
-        );
-        pool.mark_proposed(&request(1, 3, &op).digest());
-        pool.settle(&request(1, 1, &op));
-        assert_eq!(pool.oldest(), Some(Instant(2)));
-        assert_eq!(pool.unproposed(), 3);
-        assert_eq!(
-            numbers(&pool.waiting().cloned().collect::<Vec<_>>()),
-            [2, 4, 5]
-        );
-        assert_eq!(numbers(&pool.take_for_proposal()), [2, 4, 5]);
-        assert!(pool.take_for_proposal().is_empty());
-        assert_eq!((pool.len(), pool.unproposed()), (4, 0));
-        assert!(pool.is_proposed(&request(1, 5, &op).digest()));
-    }
-
-    /// Whatever order things come and go in, the counts are what counting gives and the
-    /// queue does not outgrow the pool.
-    #[test]
-    fn the_counts_are_right_after_any_history() {
-        let (mut pool, op) = (Pool::default(), Bytes::from_static(b"op"));
-        let mut chance = 7_u64;
-        for step in 0..20_000_u64 {
-            chance = chance
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            let number = (chance >> 33) % 300;
-            let any = request(number % 3, number, &op);
-            match (chance >> 20) % 5 {
-                0 | 1 => drop(pool.add(any, Instant(step))),
-                2 => pool.mark_proposed(&any.digest()),
-                3 if step % 50 == 0 => drop(pool.take_for_proposal()),
-                _ => pool.settle(&any),
-            }
-            assert_eq!(pool.invariants(), Ok(()));
-            assert_eq!(
-                pool.waiting()
-                    .map(|r| r.digest())
-                    .collect::<std::collections::BTreeSet<_>>()
-                    .len(),
-                pool.unproposed()
-            );
-            let bytes: usize = pool
-                .entries
-                .values()
-                .map(|entry| entry.request.cost_bytes())
-                .sum();
-            assert_eq!(bytes, pool.bytes);
-            let shares = pool.per_client.values();
-            let (requests, in_shares) =
-                shares.fold((0, 0), |(r, b), s| (r + s.requests, b + s.bytes));
-            assert_eq!((requests, in_shares), (pool.len(), bytes));
-            assert!(pool.queue.len() <= 2 * 300 + 64);
-        }
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@
 //! stays open until f+1 replicas agree on its answer or its deadline passes;
 //! then whether it was executed is unknown, and the session says so.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use bezant_bft::{
     crypto::{Domain, SigningKey},
@@ -12,7 +12,9 @@ use bezant_bft::{
     ids::{Instant, ReplicaId, RequestNumber, SessionId, View},
     keyring::Keyring,
     limits::SESSION_WINDOW,
-    message::{ClientMessage, ReplicaMessage, Reply, ReplyClaim, Request, Signed, SignedRequest},
+    message::{
+        ClientMessage, ReplicaMessage, Reply, ReplyClaim, Request, Share, Signed, SignedRequest,
+    },
     quorum::Quorum,
 };
 use bytes::Bytes;
@@ -115,6 +117,8 @@ pub enum Failure {
     Busy {
         /// Replicas that said so.
         replicas: usize,
+        /// What is used up, as more than f of them say; all their room if they differ.
+        share: Share,
     },
     /// Nobody answered in time.
     TimedOut,
@@ -141,8 +145,8 @@ struct Open {
     /// The driver was told that it failed. It is sent on all the same until it is
     /// answered: a number that never arrives would hold up all that follow it.
     reported: bool,
-    /// Replicas that had no room for it.
-    busy: BTreeSet<ReplicaId>,
+    /// Replicas that had no room for it, and what was used up.
+    busy: BTreeMap<ReplicaId, Share>,
     /// When f+1 replicas agreed.
     accepted_at: Option<Instant>,
 }
@@ -310,7 +314,7 @@ impl Session {
             retry_at: now.after_us(retry_us),
             retry_us,
             reported: false,
-            busy: BTreeSet::new(),
+            busy: BTreeMap::new(),
             accepted_at: None,
         };
         self.open.insert(number, open);
@@ -356,18 +360,18 @@ impl Session {
                 self.on_reply(now, from, reply, out);
             }
             ReplicaMessage::SignedReply(signed) => self.on_signed(from, signed, out),
-            ReplicaMessage::Busy { number, .. } => self.on_busy(from, number),
+            ReplicaMessage::Busy { number, share, .. } => self.on_busy(from, number, share),
             _ => {}
         }
     }
 
     /// The retry, with its growing distance, is the answer to a busy replica. If nothing
     /// comes of that, the driver learns why.
-    fn on_busy(&mut self, from: ReplicaId, number: RequestNumber) {
+    fn on_busy(&mut self, from: ReplicaId, number: RequestNumber, share: Share) {
         if let Some(open) = self.open.get_mut(&number)
             && self.quorum.is_member(from)
         {
-            open.busy.insert(from);
+            open.busy.insert(from, share);
         }
     }
 
@@ -526,7 +530,13 @@ impl Session {
         let answered = open.ballot.answered();
         let (busy, weak) = (open.busy.len(), self.quorum.weak());
         let failure = if answered == 0 && busy >= weak {
-            Failure::Busy { replicas: busy }
+            let own = open.busy.values().filter(|share| **share == Share::Client);
+            let is_own = own.count() >= weak;
+            let share = if is_own { Share::Client } else { Share::All };
+            Failure::Busy {
+                replicas: busy,
+                share,
+            }
         } else if answered == 0 {
             Failure::TimedOut
         } else {

@@ -16,7 +16,7 @@ use bezant_bft::{
     },
     keyring::Keyring,
     limits::SESSION_WINDOW,
-    message::{ClientMessage, ReplicaMessage, Reply, ReplyClaim, Signed, SignedRequest},
+    message::{ClientMessage, ReplicaMessage, Reply, ReplyClaim, Share, Signed, SignedRequest},
 };
 use bezant_session::{Config, Event, Failure, Session, Submit, Target};
 use bytes::Bytes;
@@ -177,19 +177,35 @@ fn a_deadline_with_one_answer_is_no_quorum_and_with_none_a_timeout() {
     }
 }
 
+fn busy_with(replicas: usize, share: Share) -> Failure {
+    Failure::Busy { replicas, share }
+}
+
 /// One replica alone may be lying about its load.
 #[test]
 fn a_service_is_busy_if_more_than_f_replicas_say_so() {
     for (busy, expected) in [
         (&[0][..], Failure::TimedOut),
         (&[0, 0, 9], Failure::TimedOut),
-        (&[0, 2], Failure::Busy { replicas: 2 }),
+        (&[0, 2], busy_with(2, Share::All)),
+        (&[1, 3], busy_with(2, Share::Client)),
+        (&[0, 1, 2], busy_with(3, Share::All)),
     ] {
         let mut world = world(Config::default());
         let number = world.submit(0, Some(100));
         for replica in busy {
             let (session, number) = (SESSION, RequestNumber(number));
-            let message = ReplicaMessage::Busy { session, number };
+            // Those with odd numbers say that the client's own share is used up.
+            let share = if replica % 2 == 1 {
+                Share::Client
+            } else {
+                Share::All
+            };
+            let message = ReplicaMessage::Busy {
+                session,
+                number,
+                share,
+            };
             let from = ReplicaId(*replica);
             world
                 .session

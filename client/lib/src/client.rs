@@ -222,8 +222,9 @@ impl Client {
                 needed,
                 of,
             }),
-            Ok(Err(Failure::Busy { replicas })) => Err(Error::Busy {
+            Ok(Err(Failure::Busy { replicas, share })) => Err(Error::Busy {
                 replicas,
+                share,
                 within: self.inner.timeout,
             }),
             Ok(Err(Failure::TimedOut)) => Err(Error::TimedOut(self.inner.timeout)),

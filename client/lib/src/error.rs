@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bezant_api::Refused;
+use bezant_bft::message::Share;
 use bezant_quic::BindError;
 use bezant_tuplespace::NameError;
 
@@ -27,12 +28,18 @@ pub enum Error {
     },
     /// Nobody answered in time, and more than f replicas had no room for the operation.
     #[error(
-        "the service is busy: {replicas} replicas had no room for the operation within {within:?}; \
-         try again later, or with fewer clients"
+        "the service is busy: {replicas} replicas had no room for the operation within {within:?}, \
+         {}",
+        match share {
+            Share::Client => "since this client's share is used up; wait for its open operations",
+            _ => "since all of it is used up; try again later, or with fewer clients",
+        }
     )]
     Busy {
         /// Replicas that said so.
         replicas: usize,
+        /// What is used up.
+        share: Share,
         /// How long was waited.
         within: Duration,
     },

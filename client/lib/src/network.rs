@@ -499,7 +499,9 @@ impl Shared {
             ReplicaMessage::SignedReply(signed) => {
                 (signed.body.reply.session, signed.body.reply.number)
             }
-            ReplicaMessage::Busy { session, number } => (*session, *number),
+            ReplicaMessage::Busy {
+                session, number, ..
+            } => (*session, *number),
             _ => return,
         };
         let mut state = self.state();

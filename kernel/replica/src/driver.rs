@@ -187,10 +187,15 @@ impl Driver {
         if scratch.inputs.is_empty() {
             scratch.inputs.push_back(Input::Tick);
         }
+        // Time is judged, and a proposal made, when all that came was heard.
         while !self.halted && !scratch.inputs.is_empty() {
-            for input in scratch.inputs.drain(..) {
-                self.replica.step(clock, input, &mut scratch.effects);
+            while !self.halted && !scratch.inputs.is_empty() {
+                for input in scratch.inputs.drain(..) {
+                    self.replica.hear(clock, input, &mut scratch.effects);
+                }
+                self.carry_out(hook, &mut scratch, actions);
             }
+            self.replica.conclude(&mut scratch.effects);
             self.carry_out(hook, &mut scratch, actions);
         }
         if !self.halted {

@@ -50,10 +50,7 @@ impl Replica {
                 return Some(vote.seq_no);
             }
         }
-        for request in message.proposal.requests() {
-            self.pool.mark_proposed(&request.digest());
-        }
-        self.forward_overtaken(out);
+        self.review_waiting(&message.proposal, out);
         self.advance(vote.seq_no, out);
         Some(vote.seq_no)
     }

@@ -1,7 +1,7 @@
 //! The replica: PBFT's normal case as one pure step function.
 //!
-//! [`Replica::step`] takes the time and one [`Input`] and fills a list of
-//! [`Effect`]s. Each phase is a file of its own: [`propose`] (the primary's
+//! [`Replica::hear`] takes the time and one [`Input`] and fills a list of
+//! [`Effect`]s; [`Replica::conclude`] ends a turn, once all that came together was heard. Each phase is a file of its own: [`propose`] (the primary's
 //! part), [`agree`] (the three phases), [`execute`] (decisions in order,
 //! checkpoints), [`recover`] (what was lost on the way; its bookkeeping is
 //! [`catch_up`]), [`view_change`] (another
@@ -148,10 +148,19 @@ pub struct Replica {
     durable: PersistId,
     /// Own votes that do not count yet, by the record that each waits for, in order.
     uncounted: VecDeque<(PersistId, SeqNo)>,
+    /// How long this replica did not run although it should have. All times here are of the
+    /// time in which it ran.
+    stood_still_us: u64,
+    /// Whether it was late for the timer that is due next.
+    was_late: bool,
     now: Instant,
     clock: Clock,
     catch_up: CatchUp,
     counters: Counters,
+    /// When the service was last asked about requests that wait for long.
+    admission_checked: Option<Instant>,
+    /// Whether something was heard since the last turn ended.
+    heard: bool,
     halted: bool,
 }
 
@@ -183,7 +192,7 @@ impl Replica {
             ticker: Ticker::default(),
             rejoining: Rejoining::default(),
             checkpoints: Checkpoints::new(checkpoint_interval),
-            pool: Pool::default(),
+            pool: Pool::new(tuning.max_pooled),
             proposed: SeqNo(0),
             proposed_time: OrderedTime(0),
             delivered: SeqNo(0),
@@ -193,10 +202,14 @@ impl Replica {
             durability,
             durable: PersistId(0),
             uncounted: VecDeque::new(),
+            stood_still_us: 0,
+            was_late: false,
             now: Instant(0),
             clock: Clock::default(),
             catch_up: CatchUp::default(),
             counters: Counters::default(),
+            admission_checked: None,
+            heard: false,
             halted: false,
         })
     }
@@ -306,8 +319,16 @@ impl Replica {
         vote.view == self.view || (vote.view > self.view && self.has_room_for_early(vote.replica))
     }
 
-    /// Takes one input and appends what must be done to `out`.
+    /// Takes one input that came alone: [`Self::hear`] and [`Self::conclude`].
     pub fn step(&mut self, clock: Clock, input: Input, out: &mut Effects) {
+        self.hear(clock, input, out);
+        self.conclude(out);
+    }
+
+    /// Takes one of the inputs that came together and appends what must be done to `out`.
+    /// Nothing is judged by the time that passed and nothing is proposed before
+    /// [`Self::conclude`], which must follow the last of them.
+    pub fn hear(&mut self, clock: Clock, input: Input, out: &mut Effects) {
         if self.halted {
             return;
         }
@@ -318,13 +339,52 @@ impl Replica {
             self.durable = self.durable.max(record);
             return;
         }
-        self.now = self.now.max(clock.monotonic);
-        self.clock = clock;
+        let clock = self.pass_time(clock);
         if self.is_void(&input, out) {
             return;
         }
         let was_lacking = self.is_lacking();
-        let touched = match input {
+        let touched = self.take(clock, input, out);
+        // What was lost is missed from the moment its absence shows.
+        if !self.halted && !was_lacking && self.is_lacking() {
+            self.catch_up.began_to_lack(self.now);
+        }
+        self.check(touched, out);
+    }
+
+    /// Time passes: that in which this replica ran.
+    ///
+    /// A replica that is stepped long after the time it asked for did not run meanwhile: its
+    /// process or machine stood still. What others did it has yet to hear, so that this time
+    /// counts against nobody. The first turn afterwards stops short of the timer that was due,
+    /// since not all that arrived may be in that turn; if the timer is late a second time it
+    /// fires, or a machine that is always late would suspect nobody ever.
+    fn pass_time(&mut self, clock: Clock) -> Clock {
+        let mut at = Instant(clock.monotonic.0.saturating_sub(self.stood_still_us));
+        if !self.heard {
+            self.heard = true;
+            let due = self.next_due().unwrap_or(at);
+            let is_late = at > due.after_us(limits::LATE_US);
+            if is_late {
+                let grace_us = if self.was_late { 0 } else { limits::LATE_US };
+                let ran_until = Instant(due.0.saturating_sub(grace_us)).max(self.now);
+                self.stood_still_us += at.since_us(ran_until);
+                at = ran_until;
+                self.was_late = grace_us > 0;
+            } else if at >= due {
+                self.was_late = false;
+            }
+        }
+        self.now = self.now.max(at);
+        self.clock = Clock {
+            monotonic: self.now,
+            ..clock
+        };
+        self.clock
+    }
+
+    fn take(&mut self, clock: Clock, input: Input, out: &mut Effects) -> Option<SeqNo> {
+        match input {
             Input::Request { request, from } => self.on_request(&request, from, out),
             Input::PrePrepare(message) => self.on_pre_prepare(message.get(), clock, out),
             Input::Prepare(vote) => self.on_prepare(*vote.get(), out),
@@ -354,14 +414,25 @@ impl Replica {
                 self.on_installed(seq_no, out)
             }
             Input::Rejoin(rejoin) => self.on_rejoin(*rejoin.get(), out),
+            Input::AdmissionChecked { refused } => {
+                self.on_admission_checked(&refused);
+                None
+            }
             Input::Tick => None,
-        };
+        }
+    }
+
+    /// Ends a turn: now that everything that came was heard, proposes, asks for what lacks
+    /// and judges the time that passed.
+    pub fn conclude(&mut self, out: &mut Effects) {
         // A replica that has just halted neither proposes nor asks for anything.
-        if self.halted {
+        if self.halted || !std::mem::take(&mut self.heard) {
             return;
         }
+        let clock = self.clock;
+        let was_lacking = self.is_lacking();
         self.propose(clock, out);
-        // What was lost is missed from the moment its absence shows.
+        // Its own proposal is undecided from now on.
         if !was_lacking && self.is_lacking() {
             self.catch_up.began_to_lack(self.now);
         }
@@ -372,6 +443,13 @@ impl Replica {
         // The primary of a view that opened just now has not proposed in it yet.
         if self.view != view && !self.halted {
             self.propose(clock, out);
+        }
+        self.check(None, out);
+    }
+
+    fn check(&mut self, touched: Option<SeqNo>, out: &mut Effects) {
+        if self.halted {
+            return;
         }
         if let Err(violation) = self.invariants(touched) {
             self.halt(violation, out);
@@ -384,6 +462,12 @@ impl Replica {
         if self.halted {
             return None;
         }
+        let due = self.next_due()?;
+        Some(due.after_us(self.stood_still_us))
+    }
+
+    /// The same in the time in which this replica ran.
+    fn next_due(&self) -> Option<Instant> {
         self.awaited().chain(self.heartbeat_due()).min()
     }
 

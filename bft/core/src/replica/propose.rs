@@ -14,15 +14,14 @@ use crate::{
     effects::{Effect, Effects, Record, To},
     ids::{Clock, ReplicaId, SeqNo},
     limits,
-    message::{PeerMessage, Rejoin, Signed},
+    message::{PeerMessage, Rejoin, Request, Share, Signed},
     pool::Refusal,
     slot::Slot,
     verification::verified::{CheckedPrePrepare, CheckedProposal, CheckedRequest, Verified},
 };
 
 impl Replica {
-    /// A request became known. A full pool drops it: the driver saw [`Replica::has_room`]
-    /// or the client's share is used up, and the client asks again.
+    /// A request became known. If there is no room its client is told, and asks again.
     pub(super) fn on_request(
         &mut self,
         request: &Verified<Arc<CheckedRequest>>,
@@ -33,7 +32,17 @@ impl Replica {
         let known = match self.pool.add(Arc::clone(request), self.now) {
             Ok(()) => false,
             Err(Refusal::Known) => true,
-            Err(Refusal::Full) => return None,
+            Err(Refusal::Full(share)) => {
+                let of_client = from.is_none();
+                let request = request.request();
+                out.extend(of_client.then(|| Effect::Busy {
+                    client: request.client,
+                    session: request.session,
+                    number: request.number,
+                    share,
+                }));
+                return None;
+            }
         };
         // A client comes to a backup when it cannot reach the primary or got no answer, and
         // again while no proposal holds its request.
@@ -44,11 +53,24 @@ impl Replica {
         None
     }
 
-    /// Passes on what the primary seems not to have: it proposes what came much later.
-    pub(super) fn forward_overtaken(&mut self, out: &mut Effects) {
-        for request in self.pool.overtaken(self.tuning.forward_after_us) {
-            self.forward(&request, out);
+    /// Looks at the requests that wait when the primary makes a proposal: what it seems not to
+    /// have is passed on, and whether it leaves somebody out is noted.
+    pub(super) fn review_waiting(&mut self, proposal: &CheckedProposal, out: &mut Effects) {
+        for request in proposal.requests() {
+            self.pool.mark_proposed(request, self.now);
         }
+        let room = limits::MAX_PROPOSAL_BYTES - limits::MAX_OP_BYTES - 1024;
+        let had_room = proposal.requests().len() < limits::MAX_REQUESTS_PER_PROPOSAL
+            && proposal.cost_bytes() <= room;
+        let (forward_after_us, timeout_us) =
+            (self.tuning.forward_after_us, self.view_change_timeout_us());
+        let review = self
+            .pool
+            .review(had_room, self.now, forward_after_us, timeout_us);
+        for request in &review.pass_on {
+            self.forward(request, out);
+        }
+        self.views.is_unfair |= review.is_unfair;
     }
 
     pub(super) fn forward(&self, request: &CheckedRequest, out: &mut Effects) {
@@ -59,10 +81,12 @@ impl Replica {
         });
     }
 
-    /// Whether the pool would take one more request.
-    #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.pool.len() < self.tuning.max_pooled.min(limits::MAX_POOL_REQUESTS)
+    /// Whether this request would be taken in, were its signature good.
+    ///
+    /// # Errors
+    /// The share that is used up.
+    pub fn room_for(&self, request: &Request) -> Result<(), Share> {
+        self.pool.room_for(&request.client, request.op.len())
     }
 
     /// Proposes while the rules allow it: requests, or the time alone when it is due.

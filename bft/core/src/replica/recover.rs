@@ -11,7 +11,7 @@
 use super::Replica;
 use crate::{
     effects::{Effect, Effects, To},
-    ids::{Instant, ReplicaId, SeqNo, View},
+    ids::{Digest, Instant, ReplicaId, SeqNo, View},
     limits,
     message::{Decided, PeerMessage, Status},
     slot::Slot,
@@ -290,6 +290,10 @@ impl Replica {
             self.rejoin_waits_since(),
         ];
         let oldest = waiting.into_iter().flatten().min();
+        // Others judge a primary; it waits for nobody but itself.
+        if self.is_primary() {
+            return None;
+        }
         // Somebody is silent until more is ordered: that is waited for, too.
         let silent = self.is_somebody_silent().then(Instant::default);
         let oldest = oldest.or(silent)?;
@@ -298,12 +302,13 @@ impl Replica {
         active.then(|| since.after_us(self.view_change_timeout_us()))
     }
 
-    /// Whether the primary leaves somebody's request out and proposes later ones.
+    /// Whether the primary leaves somebody out and proposes for others.
     fn is_unfair(&self) -> bool {
         let view_change_timeout_us = 2 * self.view_change_timeout_us();
         self.views.is_active()
             && self.votes()
-            && (self.pool.is_passed_over(view_change_timeout_us)
+            && !self.is_primary()
+            && (self.views.is_unfair
                 || self.is_a_rejoin_request_passed_over(view_change_timeout_us))
     }
 
@@ -329,8 +334,36 @@ impl Replica {
         self.rejoin_on_time(out);
         if self.new_view_due().is_some_and(|due| self.now >= due) {
             self.give_up(out);
-        } else if self.suspicion_due().is_some_and(|due| self.now >= due) || self.is_unfair() {
+        } else if (self.suspicion_due().is_some_and(|due| self.now >= due) || self.is_unfair())
+            && self.is_admission_checked(out)
+        {
             self.suspect(out);
         }
+    }
+
+    /// Whether the service was asked just now which of the requests that wait for long can still
+    /// be executed; asks it if not. A request whose client was expelled meanwhile is one that a
+    /// correct primary, which is ahead, refuses.
+    fn is_admission_checked(&mut self, out: &mut Effects) -> bool {
+        if self.admission_checked == Some(self.now) {
+            return true;
+        }
+        self.admission_checked = Some(self.now);
+        let wait_us = self.view_change_timeout_us();
+        let waiting: Vec<_> = self.pool.waiting_for(wait_us, self.now).cloned().collect();
+        if waiting.is_empty() {
+            return true;
+        }
+        out.push(Effect::CheckAdmission(waiting));
+        false
+    }
+
+    /// The service refuses these, or has done them.
+    pub(super) fn on_admission_checked(&mut self, refused: &[Digest]) {
+        for digest in refused {
+            self.pool.forget(digest);
+        }
+        // Perhaps it was one of these that was left out; any other is left out again.
+        self.views.is_unfair &= refused.is_empty();
     }
 }

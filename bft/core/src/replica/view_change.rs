@@ -62,6 +62,8 @@ pub(super) struct Views {
     /// The checkpoint this view began with. What was decided up to it need not be known here,
     /// and is not in the new view: to vote there might help to decide something else.
     pub(super) floor: SeqNo,
+    /// Whether the primary of this view was seen to leave a client out.
+    pub(super) is_unfair: bool,
     /// The highest view each peer was heard to be in.
     heard: BTreeMap<ReplicaId, View>,
     /// The highest view about which each replica was found to equivocate.
@@ -436,6 +438,7 @@ impl Replica {
         self.views.since = self.now;
         self.views.began_at = self.delivered;
         self.views.floor = stable;
+        self.views.is_unfair = false;
         self.catch_up.break_silence(self.now);
         self.views.changes.retain(|_, change| change.view() > view);
         let quorum = self.quorum;
@@ -464,7 +467,7 @@ impl Replica {
             // service knows it no more, and this number is not executed again.
             let ahead = here.iter().filter(|_| seq_no > self.delivered);
             for request in ahead.flat_map(|proposal| proposal.requests()) {
-                self.pool.mark_proposed(&request.digest());
+                self.pool.mark_proposed(request, self.now);
             }
             slot.accept_vote(*vote, here);
         }
@@ -526,7 +529,7 @@ impl Replica {
         for seq_no in &numbers {
             let ahead = *seq_no > self.delivered;
             for request in proposal.requests().iter().filter(|_| ahead) {
-                self.pool.mark_proposed(&request.digest());
+                self.pool.mark_proposed(request, self.now);
             }
             if self.is_primary() {
                 self.record_proposal(*seq_no, out);

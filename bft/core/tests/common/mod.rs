@@ -11,7 +11,7 @@ pub(crate) mod world;
 
 use bezant_bft::{
     crypto::{Domain, SigningKey},
-    effects::{Durability, Effects, Input, Record},
+    effects::{Durability, Effect, Effects, Input, Record},
     ids::{
         Clock, ClusterId, Digest, Epoch, Incarnation, OrderedTime, ReplicaId, RequestNumber, SeqNo,
         SessionId, View,
@@ -23,6 +23,7 @@ use bezant_bft::{
     },
     rejoin::IncarnationTable,
     replica::{Replica, Tuning},
+    verification::CheckedRequest,
 };
 use bytes::Bytes;
 
@@ -153,15 +154,32 @@ impl Cluster {
     }
 }
 
-/// One step of a replica, seen by its watch: the only way to step one here.
-pub(crate) fn step(
+/// One turn of a replica, seen by its watch: the only way to step one here. `admits` is what
+/// the service says of a request.
+pub(crate) fn turn(
     replica: &mut Replica,
     clock: Clock,
-    input: Input,
+    inputs: impl IntoIterator<Item = Input>,
+    admits: impl Fn(&CheckedRequest) -> bool,
     watch: Option<&mut watch::Watch>,
 ) -> Effects {
     let mut out = Effects::new();
-    replica.step(clock, input, &mut out);
+    for input in inputs {
+        replica.hear(clock, input, &mut out);
+    }
+    replica.conclude(&mut out);
+    while let Some(at) = out
+        .iter()
+        .position(|effect| matches!(effect, Effect::CheckAdmission(_)))
+    {
+        let Effect::CheckAdmission(requests) = out.remove(at) else {
+            unreachable!("found so just now");
+        };
+        let refused = requests.iter().filter(|request| !admits(request));
+        let refused = refused.map(|request| request.digest()).collect();
+        replica.hear(clock, Input::AdmissionChecked { refused }, &mut out);
+        replica.conclude(&mut out);
+    }
     if let Some(watch) = watch {
         watch.observe(&out);
     }

@@ -9,7 +9,7 @@ use bezant_bft::{
     message::{PeerMessage, SignedRequest},
     misbehaviour::{Misbehaviour, Offence},
     replica::{Replica, Tuning},
-    verification::{Batch, Unverified, check_commits},
+    verification::{Batch, CheckedRequest, Unverified, check_commits},
 };
 
 use super::{Cluster, DAWN_MS, watch::Watch};
@@ -19,6 +19,8 @@ pub(crate) struct Single {
     pub(crate) cluster: Cluster,
     pub(crate) replica: Replica,
     pub(crate) now_us: u64,
+    /// What the service says of a request when it is asked again.
+    pub(crate) admits: fn(&CheckedRequest) -> bool,
     watch: Watch,
 }
 
@@ -45,6 +47,7 @@ impl Single {
             cluster,
             replica,
             now_us: 0,
+            admits: |_| true,
             watch,
         }
     }
@@ -54,13 +57,39 @@ impl Single {
             monotonic: Instant(self.now_us),
             wall: OrderedTime(DAWN_MS + self.now_us / 1000),
         };
-        super::step(&mut self.replica, clock, input, Some(&mut self.watch))
+        self.turn_at(clock, [input])
     }
 
-    /// Time passes.
+    fn turn_at(&mut self, clock: Clock, inputs: impl IntoIterator<Item = Input>) -> Effects {
+        let watch = Some(&mut self.watch);
+        super::turn(&mut self.replica, clock, inputs, self.admits, watch)
+    }
+
+    /// Time passes, and the replica is stepped whenever it asked to be.
     pub(crate) fn tick(&mut self, us: u64) -> Effects {
-        self.now_us += us;
-        self.step(Input::Tick)
+        let end = self.now_us + us;
+        let mut out = Effects::new();
+        while let Some(at) = self.replica.next_timeout().filter(|at| at.0 < end) {
+            self.now_us = self.now_us.max(at.0);
+            out.extend(self.step(Input::Tick));
+        }
+        self.now_us = end;
+        out.extend(self.step(Input::Tick));
+        out
+    }
+
+    /// The replica is stepped whenever it asked to be, for `us` at most, until it says something;
+    /// what it says.
+    pub(crate) fn tick_until_sent(&mut self, us: u64) -> Effects {
+        let end = self.now_us + us;
+        let mut out = Effects::new();
+        while sent(&out).is_empty()
+            && let Some(at) = self.replica.next_timeout().filter(|at| at.0 <= end)
+        {
+            self.now_us = self.now_us.max(at.0);
+            out.extend(self.step(Input::Tick));
+        }
+        out
     }
 
     /// A message arrives over the link of `from`. A refusal of unverified bytes is a blame, too.

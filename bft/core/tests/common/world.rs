@@ -11,7 +11,10 @@ use bezant_bft::{
     codec,
     crypto::Checker,
     effects::{Durability, Effect, Input, PersistId, Record, To},
-    ids::{Clock, Digest, IncarnationNonce, Instant, OrderedTime, ReplicaId, SeqNo, View},
+    ids::{
+        Clock, Digest, IncarnationNonce, Instant, OrderedTime, ReplicaId, RequestNumber, SeqNo,
+        View,
+    },
     invariants::Violation,
     limits,
     message::{PeerMessage, Reply, Signed, SignedRequest, StatePart, Vote},
@@ -20,7 +23,7 @@ use bezant_bft::{
     replica::{Replica, Tuning},
     service::{Admission, Replies, Service},
     state::State,
-    verification::{Batch, CheckedProposal, Unverified, check_commits},
+    verification::{Batch, CheckedProposal, CheckedRequest, Unverified, check_commits},
 };
 
 use super::{Cluster, DAWN_MS, rng::Rng, service::Log, watch::Watch};
@@ -110,6 +113,8 @@ pub(crate) struct Node {
     pub(crate) faulty: Option<Strategy>,
     pub(crate) halted: Option<Violation>,
     pub(crate) blames: Vec<Misbehaviour>,
+    /// Requests whose clients were told "busy".
+    pub(crate) busy: Vec<RequestNumber>,
     pub(crate) suspected: Vec<View>,
     /// Numbers and digests handed to the service.
     pub(crate) decided: BTreeMap<SeqNo, Digest>,
@@ -139,6 +144,7 @@ impl Node {
             faulty: None,
             halted: None,
             blames: Vec::new(),
+            busy: Vec::new(),
             suspected: Vec::new(),
             decided: BTreeMap::new(),
             proposed: Vec::new(),
@@ -167,6 +173,11 @@ pub(crate) struct World {
     pub(crate) conditions: Conditions,
     pub(crate) hits: Hits,
     pub(crate) rng: Rng,
+    /// Until when a machine stands still: what comes waits, and its timers do.
+    pub(crate) stalled: BTreeMap<u8, u64>,
+    /// What follows from a turn that is under way.
+    is_stepping: bool,
+    followed: VecDeque<(u8, Input)>,
     /// Kinds of messages that are lost.
     pub(crate) swallow: Option<fn(&PeerMessage) -> bool>,
     /// Links cut, from and to.
@@ -196,6 +207,9 @@ impl World {
             conditions: Conditions::CALM,
             hits: Hits::default(),
             rng: Rng::new(seed),
+            stalled: BTreeMap::new(),
+            is_stepping: false,
+            followed: VecDeque::new(),
             swallow: None,
             cut: BTreeSet::new(),
             interval,
@@ -300,8 +314,12 @@ impl World {
 
     fn timer(&self) -> Option<(u64, u8)> {
         let due = (0_u8..).zip(&self.nodes).filter(|(_, node)| node.runs());
-        due.filter_map(|(i, node)| Some((node.replica.next_timeout()?.0.max(self.now_us), i)))
-            .min()
+        let at = due.filter_map(|(i, node)| {
+            let until = self.stalled.get(&i).copied().unwrap_or_default();
+            let at = node.replica.next_timeout()?.0;
+            Some((at.max(self.now_us).max(until), i))
+        });
+        at.min()
     }
 
     /// Nothing is on its way or awaited; replicas send heartbeats now and then all the same.
@@ -337,6 +355,10 @@ impl World {
         let Some((key, (to, first))) = self.queue.pop_first() else {
             return;
         };
+        if let Some(until) = self.stalled.get(&to).filter(|until| **until > key.0) {
+            self.queue.insert((*until, key.1), (to, first));
+            return;
+        }
         self.now_us = key.0;
         let mut unverified = Vec::new();
         self.happen(to, first, &mut unverified);
@@ -406,15 +428,38 @@ impl World {
                 node.blames.push(misbehaviour);
             }
         }
+        let mut inputs = Vec::new();
         for checked in batch.check(&mut Checker::new()) {
             match checked {
-                Ok(input) => self.step(to, input),
+                Ok(input) => inputs.push(input),
                 Err(misbehaviour) => self.nodes[usize::from(to)].blames.push(misbehaviour),
             }
+        }
+        if !inputs.is_empty() {
+            self.step_all(to, inputs);
         }
     }
 
     fn step(&mut self, i: u8, input: Input) {
+        self.step_all(i, [input]);
+    }
+
+    /// One turn, and those that follow from it: what effects bring about is heard when all of
+    /// them are carried out, as by the driver.
+    fn step_all(&mut self, i: u8, inputs: impl IntoIterator<Item = Input>) {
+        if self.is_stepping {
+            let followed = inputs.into_iter().map(|input| (i, input));
+            return self.followed.extend(followed);
+        }
+        self.is_stepping = true;
+        self.turn_of(i, inputs);
+        while let Some((i, input)) = self.followed.pop_front() {
+            self.turn_of(i, [input]);
+        }
+        self.is_stepping = false;
+    }
+
+    fn turn_of(&mut self, i: u8, inputs: impl IntoIterator<Item = Input>) {
         let node = &mut self.nodes[usize::from(i)];
         if !node.runs() {
             return;
@@ -425,7 +470,9 @@ impl World {
             wall: OrderedTime(wall_ms),
         };
         let watch = node.faulty.is_none().then_some(&mut node.watch);
-        let out = super::step(&mut node.replica, clock, input, watch);
+        let log = &node.log;
+        let admits = |request: &CheckedRequest| log.admit(request.request()) == Admission::New;
+        let out = super::turn(&mut node.replica, clock, inputs, admits, watch);
         for effect in out {
             self.carry_out(i, effect);
         }
@@ -471,6 +518,9 @@ impl World {
                 };
                 self.schedule(delay, i, event);
             }
+            Effect::Busy { number, .. } => node.busy.push(number),
+            // Answered in the same turn.
+            Effect::CheckAdmission(_) => {}
             Effect::CheckCommits(votes) => {
                 self.schedule(self.conditions.check_us, i, Event::Check(votes));
             }

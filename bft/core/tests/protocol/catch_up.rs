@@ -243,7 +243,7 @@ fn an_idle_cluster_is_silent() {
     // A tick finds nothing to do but such a heartbeat, which asks for nothing.
     let mut single = Single::new(1);
     single.decide(1);
-    let out = single.tick(3_600_000 * MS);
+    let out = single.tick_until_sent(3_600_000 * MS);
     assert!(matches!(sent(&out)[..], [PeerMessage::Status(status)] if !status.wants));
     assert!(single.replica.is_quiet());
     // Where nothing was ever ordered there is nothing to report.

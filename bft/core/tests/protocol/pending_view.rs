@@ -391,13 +391,13 @@ fn what_a_new_view_proposes_and_is_not_here_is_asked_for() {
         single.hear(by, &single.cluster.leaves(by, 2, vec![certificate.clone()]));
     }
     let wanted = [(SeqNo(1), digest)];
-    assert_eq!(asked(&single.tick(T)), wanted);
+    assert_eq!(asked(&single.tick_until_sent(T)), wanted);
     let content = |proposal| {
         let seq_no = SeqNo(1);
         PeerMessage::Content(Content { seq_no, proposal })
     };
     single.hear(0, &content(other));
-    assert_eq!(asked(&single.tick(2 * T)), wanted);
+    assert_eq!(asked(&single.tick_until_sent(2 * T)), wanted);
     single.hear(0, &content(proposal));
     assert_eq!(asked(&single.tick(4 * T)), []);
 }

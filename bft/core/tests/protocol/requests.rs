@@ -138,11 +138,12 @@ fn a_backup_forwards_a_request_that_was_overtaken() {
     single.ask(&first.requests[0]);
     let out = single.hear(0, &single.cluster.pre_prepare(1, first));
     assert!(forwards(&out).is_empty());
-    single.now_us += 1;
+    single.now_us += limits::REVIEW_INTERVAL_US;
     single.ask(&second.requests[0]);
     let out = single.hear(0, &single.cluster.pre_prepare(2, second));
     assert_eq!(forwards(&out), [&lost]);
     let third = single.cluster.proposal(3);
+    single.now_us += limits::REVIEW_INTERVAL_US;
     single.ask(&third.requests[0]);
     let out = single.hear(0, &single.cluster.pre_prepare(3, third));
     assert!(forwards(&out).is_empty(), "once");

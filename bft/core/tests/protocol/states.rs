@@ -24,9 +24,9 @@ fn vouch(single: &mut Single, by: u8, number: u64, state: Digest) -> Vec<Effect>
     single.hear(by, &single.cluster.checkpoint(by, number, state))
 }
 
-/// Long enough for every timer that is running.
+/// Until the next thing it says when no message comes.
 fn wait(single: &mut Single) -> Vec<Effect> {
-    single.tick(60_000_000)
+    single.tick_until_sent(60_000_000)
 }
 
 /// Whom it asks for the state.

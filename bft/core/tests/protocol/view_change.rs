@@ -212,6 +212,8 @@ fn a_new_view_that_does_not_follow_is_refused() {
     world.swallow = Some(|message| matches!(message, PeerMessage::Commit(_)));
     world.run_for(100_000);
     world.nodes[0].down = true;
+    // What is prepared is not decided before the primary is suspected.
+    world.run_for(T);
     world.swallow = None;
     world.run_for(10 * T);
     for i in [2, 3] {

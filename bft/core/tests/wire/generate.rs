@@ -9,7 +9,7 @@ use bezant_bft::{
     message::{
         AskProposals, AskState, Attach, CheckpointVote, ClientMessage, Content, Decided, NewView,
         PeerMessage, PrePrepare, PreparedCertificate, Proposal, Rejoin, ReplicaMessage, Reply,
-        ReplyClaim, Request, Signed, SignedRequest, StatePart, Status, ViewChange, Vote,
+        ReplyClaim, Request, Share, Signed, SignedRequest, StatePart, Status, ViewChange, Vote,
     },
 };
 use bytes::Bytes;
@@ -258,10 +258,13 @@ pub(crate) fn replica_message() -> impl Strategy<Value = ReplicaMessage> {
         view: View(view),
         reply,
     });
-    let busy = (number(), number()).prop_map(|(session, number)| ReplicaMessage::Busy {
-        session: SessionId(session),
-        number: RequestNumber(number),
-    });
+    let share = prop_oneof![Just(Share::All), Just(Share::Client)];
+    let busy =
+        (number(), number(), share).prop_map(|(session, number, share)| ReplicaMessage::Busy {
+            session: SessionId(session),
+            number: RequestNumber(number),
+            share,
+        });
     prop_oneof![
         answer,
         signed(claim()).prop_map(ReplicaMessage::SignedReply),

@@ -47,7 +47,7 @@ fn hear(replica: &mut Replica, from: u8, bytes: &[u8]) -> Effects {
     };
     for checked in batch.check(&mut bezant_bft::crypto::Checker::new()) {
         match checked {
-            Ok(input) => out.extend(common::step(replica, clock, input, None)),
+            Ok(input) => out.extend(common::turn(replica, clock, [input], |_| true, None)),
             Err(misbehaviour) => out.push(Effect::Blame(misbehaviour)),
         }
     }

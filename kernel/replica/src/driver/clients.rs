@@ -8,7 +8,7 @@ use bezant_bft::{
     crypto::{Claim, Domain},
     ids::{ClientId, RequestNumber, SessionId, Source},
     message::{
-        Attach, ClientMessage, ReplicaMessage, Reply, ReplyClaim, Signed, SignedRequest,
+        Attach, ClientMessage, ReplicaMessage, Reply, ReplyClaim, Share, Signed, SignedRequest,
         attach_body,
     },
     misbehaviour::{Misbehaviour, Offence},
@@ -67,23 +67,54 @@ impl Driver {
     ) {
         let request = &signed.request;
         match self.kernel.admit(request) {
-            Admission::New if self.replica.has_room() => {
-                let message = Unverified::from_client(client, signed);
-                if hook.hear(&message) {
-                    scratch.unverified.push(message);
+            Admission::New => match self.replica.room_for(request) {
+                Ok(()) => {
+                    let message = Unverified::from_client(client, signed);
+                    if hook.hear(&message) {
+                        scratch.unverified.push(message);
+                    }
                 }
-            }
-            // This tells of no state: it waits for nothing.
-            Admission::New => {
-                let (session, number) = (request.session, request.number);
-                let message = ReplicaMessage::Busy { session, number };
-                actions.push(Action::SendClient { link, message });
-            }
+                Err(share) => {
+                    let (session, number) = (request.session, request.number);
+                    Self::busy(link, session, number, share, actions);
+                }
+            },
             Admission::Done(reply) if self.routes.carries(link, &request.client) => {
                 self.send_reply(link, reply, actions);
             }
             Admission::Refuse(reply) => self.send_reply(link, reply, actions),
             Admission::Done(_) | Admission::Silent => {}
+        }
+    }
+
+    /// Tells a client that its request was not taken in. This tells of no state: it waits for
+    /// nothing.
+    fn busy(
+        link: LinkId,
+        session: SessionId,
+        number: RequestNumber,
+        share: Share,
+        actions: &mut Vec<Action>,
+    ) {
+        let message = ReplicaMessage::Busy {
+            session,
+            number,
+            share,
+        };
+        actions.push(Action::SendClient { link, message });
+    }
+
+    /// Tells a client so over every link that carries its replies.
+    pub(super) fn busy_everywhere(
+        &self,
+        client: &ClientId,
+        session: SessionId,
+        number: RequestNumber,
+        share: Share,
+        actions: &mut Vec<Action>,
+    ) {
+        for link in self.routes.of(client) {
+            Self::busy(link, session, number, share, actions);
         }
     }
 

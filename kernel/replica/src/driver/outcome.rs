@@ -7,7 +7,7 @@ use bezant_bft::{
     ids::{ReplicaId, SeqNo},
     message::{PeerMessage, StatePart},
     rejoin::{IncarnationTable, join_state, split_state},
-    service::{Replies, Service as _},
+    service::{Admission, Replies, Service as _},
     state::State,
     verification::{CheckedProposal, check_commits},
 };
@@ -71,6 +71,23 @@ impl Driver {
                 scratch,
                 actions,
             ),
+            Effect::Busy {
+                client,
+                session,
+                number,
+                share,
+            } => self.busy_everywhere(&client, session, number, share, actions),
+            Effect::CheckAdmission(requests) => {
+                let mut refused = Vec::new();
+                for request in requests {
+                    if !matches!(self.kernel.admit(request.request()), Admission::New) {
+                        refused.push(request.digest());
+                    }
+                }
+                scratch
+                    .inputs
+                    .push_back(Input::AdmissionChecked { refused });
+            }
             Effect::CheckCommits(votes) => {
                 self.counts.verifications += votes.len() as u64;
                 self.counts.commits_checked += votes.len() as u64;

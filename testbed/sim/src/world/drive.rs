@@ -269,7 +269,7 @@ impl World {
     /// Requests in this turn for which there is no room: each is owed the word "busy".
     fn owed_busy(&self, m: usize, inbox: &[Arrival]) -> Vec<(LinkId, ReplicaMessage)> {
         let machine = &self.machines[m];
-        if !machine.is_correct() || machine.replica().has_room() {
+        if !machine.is_correct() {
             return Vec::new();
         }
         let owed = inbox.iter().filter_map(|arrival| {
@@ -284,12 +284,18 @@ impl World {
             let Ok(ClientMessage::Request(signed)) = codec::decode(frame) else {
                 return None;
             };
+            let share = machine.replica().room_for(&signed.request).err()?;
             let (session, number) = (signed.request.session, signed.request.number);
             let is_new = matches!(
                 machine.driver.kernel().admit(&signed.request),
                 Admission::New
             );
-            is_new.then_some((*link, ReplicaMessage::Busy { session, number }))
+            let busy = ReplicaMessage::Busy {
+                session,
+                number,
+                share,
+            };
+            is_new.then_some((*link, busy))
         });
         owed.collect()
     }
