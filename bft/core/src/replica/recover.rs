@@ -302,6 +302,15 @@ impl Replica {
         active.then(|| since.after_us(self.view_change_timeout_us()))
     }
 
+    /// For how long the oldest request that is in no proposal has waited in this view, in
+    /// microseconds; nothing at one that lacks something or is between views.
+    #[must_use]
+    pub fn longest_wait_us(&self) -> Option<u64> {
+        let takes_part = self.views.is_active() && self.votes() && !self.is_lacking();
+        let since = self.pool.waits_since().filter(|_| takes_part)?;
+        Some(self.now.since_us(since))
+    }
+
     /// Whether the primary leaves somebody out and proposes for others.
     fn is_unfair(&self) -> bool {
         let view_change_timeout_us = 2 * self.view_change_timeout_us();

@@ -120,7 +120,8 @@ impl Replica {
     }
 
     /// How long the primary may take: longer after each view that failed (PBFT §4.5.2).
-    pub(super) fn view_change_timeout_us(&self) -> u64 {
+    #[must_use]
+    pub fn view_change_timeout_us(&self) -> u64 {
         self.tuning.suspect_after_us << self.views.doublings
     }
 

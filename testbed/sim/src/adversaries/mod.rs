@@ -12,6 +12,7 @@ mod archive;
 mod bad_request;
 mod double_votes;
 mod early;
+mod empty_proposals;
 mod equivocation;
 mod false_decided;
 mod fields;
@@ -84,6 +85,8 @@ pub enum Kind {
     Mutation,
     /// A primary that orders everything but one client's requests.
     Unfair,
+    /// A primary that decides numbers and serves nobody.
+    EmptyProposals,
     /// A primary whose proposals are too large.
     Oversized,
     /// A primary that puts a bad request among good ones.
@@ -127,7 +130,7 @@ pub enum Kind {
 
 impl Kind {
     /// What a replica can be.
-    pub const REPLICAS: [Self; 30] = [
+    pub const REPLICAS: [Self; 31] = [
         Self::LyingReplies,
         Self::Silence,
         Self::SilentToSome,
@@ -140,6 +143,7 @@ impl Kind {
         Self::Impostor,
         Self::Mutation,
         Self::Unfair,
+        Self::EmptyProposals,
         Self::Oversized,
         Self::BadRequest,
         Self::HastyTime,
@@ -176,6 +180,7 @@ impl Kind {
             Self::Impostor => Box::<impostor::Impostor>::default(),
             Self::Mutation => Box::<mutation::Mutation>::default(),
             Self::Unfair => Box::<unfair::Unfair>::default(),
+            Self::EmptyProposals => Box::<empty_proposals::EmptyProposals>::default(),
             Self::Oversized => Box::<oversized::Oversized>::default(),
             Self::BadRequest => Box::<bad_request::BadRequest>::default(),
             Self::HastyTime => Box::<hasty_time::HastyTime>::default(),
@@ -205,6 +210,7 @@ impl Kind {
             | Self::Slow
             | Self::Gaps
             | Self::Unfair
+            | Self::EmptyProposals
             | Self::Oversized
             | Self::BadRequest
             | Self::HastyTime => Occasion::Proposing,

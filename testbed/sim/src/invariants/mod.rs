@@ -12,6 +12,7 @@ mod exactly_once;
 mod innocent;
 mod model;
 mod no_gap;
+mod starvation;
 mod told;
 mod views;
 mod votes;
@@ -98,6 +99,8 @@ pub enum Fact<'a> {
         snapshots: usize,
         /// Records it keeps.
         records: usize,
+        /// How long a request waits here while links are good.
+        wait: Option<Wait>,
     },
     /// A replica lost everything that was not durable and was built anew.
     Restarted {
@@ -136,6 +139,15 @@ pub enum Fact<'a> {
         /// Of what, and whom.
         misbehaviour: &'a Misbehaviour,
     },
+}
+
+/// How long a request waits at a replica that is in its view and lacks nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Wait {
+    /// For so long, in microseconds, in this view and since links are good.
+    pub us: u64,
+    /// How long the replica gives its primary.
+    pub timeout_us: u64,
 }
 
 /// What every rule may look at.
@@ -199,6 +211,7 @@ pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
         Box::<model::ReplyEqualsModel>::default(),
         Box::<waiting::WaitingListEquality>::default(),
         Box::<bounded::BoundedMemory>::default(),
+        Box::<starvation::NobodyStarves>::default(),
         Box::<innocent::Innocent>::default(),
         Box::<told::DurableBeforeTold>::default(),
     ]

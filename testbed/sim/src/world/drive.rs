@@ -26,7 +26,8 @@ use super::{Event, World};
 use crate::{
     adversaries::{Instead, Means, Strategy},
     faults::Fault,
-    invariants::{self, Common, Fact, Invariant},
+    invariants::{self, Common, Fact, Invariant, Wait},
+    machine::Machine,
     machine::{Arrival, client_of},
     options::Options,
     rng::Rng,
@@ -212,6 +213,7 @@ impl World {
                 held: machine.driver.waiting(),
                 snapshots: machine.driver.snapshots(),
                 records: machine.disk.len(),
+                wait: self.wait_of(machine),
             };
             self.fact(&fact);
         }
@@ -259,6 +261,15 @@ impl World {
             let what = format!("a timer of replica {id} that fired is due again");
             self.violate("timers-end", what);
         }
+    }
+
+    fn wait_of(&self, machine: &Machine) -> Option<Wait> {
+        let good_for_us = self.healed.then(|| self.now - self.options.heal_at_us)?;
+        let replica = machine.replica();
+        Some(Wait {
+            us: replica.longest_wait_us()?.min(good_for_us),
+            timeout_us: replica.view_change_timeout_us(),
+        })
     }
 
     fn is_due(&self, m: usize) -> bool {
