@@ -39,10 +39,10 @@ impl Replica {
         let (weak, max_drift_ms) = (self.quorum.weak(), self.tuning.max_drift_ms);
         let slot = self.slot_for(primary, &vote, out)?;
         match slot.accept(message.clone()) {
-            // What somebody correct committed is not judged by this replica's clock again.
-            Ok(true) if slot.commits_for(vote.digest) >= weak => {}
             // The null request has no time.
             Ok(true) if message.proposal.is_null() => {}
+            // What somebody correct committed is not judged by this replica's clock again.
+            Ok(true) if slot.commits_for(vote.digest) >= weak => {}
             Ok(true) if proposed.0.abs_diff(here.0) > max_drift_ms => {
                 slot.untimely = true;
                 self.blame(primary, Offence::TimeOutOfBounds { proposed, here }, out);

@@ -69,6 +69,8 @@ impl Replica {
             Record::IncarnationNonce(_) => {}
             Record::ViewChange(signed) => self.left(signed),
             Record::NewView(signed) => {
+                let new_view = CheckedNewView::own(signed.clone());
+                self.views.new_view_proof = Some(NewViewProof::new(new_view));
                 let NewView {
                     view,
                     stable,
@@ -76,7 +78,6 @@ impl Replica {
                     ..
                 } = &signed.body;
                 self.begin(*view, pre_prepares, *stable);
-                self.views.new_view_proof = Some(NewViewProof::new(CheckedNewView::own(signed)));
             }
             Record::NamedViewChanges(changes) => {
                 if let Some(proof) = &mut self.views.new_view_proof {

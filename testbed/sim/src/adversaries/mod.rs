@@ -20,6 +20,7 @@ mod forged;
 mod forged_root;
 mod gaps;
 mod hasty_time;
+mod hoarding;
 mod impostor;
 mod late;
 mod lying;
@@ -100,6 +101,8 @@ pub enum Kind {
     ForgedCertificate,
     /// Leaves a view and keeps quiet about what was prepared.
     WithheldCertificate,
+    /// Keeps its prepares to itself, and shows what they prove when a view changes.
+    Hoarding,
     /// Leaves for ever higher views.
     ViewChangeSpam,
     /// Opens views that nobody has left for.
@@ -127,7 +130,7 @@ pub enum Kind {
 
 impl Kind {
     /// What a replica can be.
-    pub const REPLICAS: [Self; 30] = [
+    pub const REPLICAS: [Self; 31] = [
         Self::LyingReplies,
         Self::Silence,
         Self::SilentToSome,
@@ -148,6 +151,7 @@ impl Kind {
         Self::StaleCertificate,
         Self::ForgedCertificate,
         Self::WithheldCertificate,
+        Self::Hoarding,
         Self::ViewChangeSpam,
         Self::PrematureNewView,
         Self::WrongNewView,
@@ -184,6 +188,7 @@ impl Kind {
             Self::StaleCertificate => Box::<stale::StaleCertificate>::default(),
             Self::ForgedCertificate => Box::<forged::ForgedCertificate>::default(),
             Self::WithheldCertificate => Box::<withheld::WithheldCertificate>::default(),
+            Self::Hoarding => Box::<hoarding::Hoarding>::default(),
             Self::ViewChangeSpam => Box::<spam::ViewChangeSpam>::default(),
             Self::PrematureNewView => Box::<premature::PrematureNewView>::default(),
             Self::WrongNewView => Box::<wrong_new_view::WrongNewView>::default(),
@@ -208,9 +213,10 @@ impl Kind {
             | Self::Oversized
             | Self::BadRequest
             | Self::HastyTime => Occasion::Proposing,
-            Self::StaleCertificate | Self::ForgedCertificate | Self::WithheldCertificate => {
-                Occasion::Leaving
-            }
+            Self::StaleCertificate
+            | Self::ForgedCertificate
+            | Self::WithheldCertificate
+            | Self::Hoarding => Occasion::Leaving,
             Self::PrematureNewView | Self::WrongNewView | Self::SilentWinner => Occasion::Winning,
             Self::PoisonedState | Self::SlowStream | Self::FalseDecided => Occasion::Helping,
             _ => Occasion::Any,
