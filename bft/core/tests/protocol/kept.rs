@@ -2,9 +2,11 @@
 //! it votes for nothing that it has no room to keep.
 
 use bezant_bft::{
+    crypto::Domain,
+    effects::{Effect, Effects, To},
     ids::{OrderedTime, SeqNo, View},
     limits,
-    message::{AskProposals, PeerMessage, Proposal},
+    message::{AskProposals, Content, PeerMessage, Proposal},
     replica::Tuning,
 };
 
@@ -55,6 +57,11 @@ fn supplies(single: &mut Single, number: u64, proposal: &Proposal) -> bool {
 
 /// Backups leave for `view` and its primary opens it with these votes.
 fn open(single: &mut Single, view: u64, proposed: &[(u64, &Proposal)]) -> Vec<u64> {
+    entered(&opened(single, view, proposed))
+}
+
+/// The same, with everything that comes of it.
+fn opened(single: &mut Single, view: u64, proposed: &[(u64, &Proposal)]) -> Effects {
     let cluster = single.cluster.clone();
     let certificates: Vec<_> = proposed
         .iter()
@@ -70,12 +77,12 @@ fn open(single: &mut Single, view: u64, proposed: &[(u64, &Proposal)]) -> Vec<u6
         .collect();
     let primary = cluster.primary(view);
     let new_view = cluster.new_view(view, &changes, &votes);
-    let mut out = Vec::new();
+    let mut out = Effects::new();
     for (by, change) in (0..).zip(&changes) {
         out.extend(single.hear(by, change));
     }
     out.extend(single.hear(primary, &cluster.sign_new_view(primary, new_view)));
-    entered(&out)
+    out
 }
 
 #[test]
@@ -95,6 +102,13 @@ fn what_was_voted_for_is_supplied_until_its_number_is_decided() {
     assert!(supplies(&mut single, 1, &first));
     let out = single.hear(1, &cluster.pre_prepare_in(1, 1, second.clone()));
     assert_eq!(prepares(&out), 1);
+    // Its certificate is of a higher view, and no reason to let the first go.
+    for by in [0, 2] {
+        let vote = vote_in(by, 1, 1, digest_of(&second));
+        let prepare = cluster.sign(by, vote, Domain::Prepare);
+        single.hear(by, &PeerMessage::Prepare(prepare));
+    }
+    assert!(single.replica.slot(SeqNo(1)).unwrap().has_own_commit());
     assert_eq!(open(&mut single, 2, &[]), [2]);
     assert!(supplies(&mut single, 1, &first) && supplies(&mut single, 1, &second));
     // A view that names the first needs to ask nobody for it.
@@ -103,16 +117,55 @@ fn what_was_voted_for_is_supplied_until_its_number_is_decided() {
     assert_eq!((slot.lacks(), slot.has_own_prepare()), (None, true));
     let digest = digest_of(&first);
     for by in 0..3 {
-        let commit = cluster.sign(
-            by,
-            vote_in(by, 4, 1, digest),
-            bezant_bft::crypto::Domain::Commit,
-        );
+        let commit = cluster.sign(by, vote_in(by, 4, 1, digest), Domain::Commit);
         single.hear(by, &PeerMessage::Commit(commit));
     }
     assert!(supplies(&mut single, 1, &first), "it was decided");
-    assert!(!supplies(&mut single, 1, &second));
-    assert_eq!(single.replica.kept_bytes(), 0);
+    assert_eq!(single.replica.kept_bytes(), 0, "in the log, once");
+}
+
+/// A question may be lost, and so may an answer: it is asked again and again, after ever longer
+/// times, and all are asked, since one of them voted for it.
+#[test]
+fn what_a_new_view_names_is_asked_of_all_until_it_comes() {
+    let mut single = Single::new(ME);
+    let cluster = single.cluster.clone();
+    let named = cluster.proposal(1);
+    let wanted = vec![(SeqNo(1), digest_of(&named))];
+    let asks = |out: &Effects| {
+        let asks = out.iter().filter(|effect| match effect {
+            Effect::Send { to, message, .. } => {
+                *message
+                    == PeerMessage::AskProposals(AskProposals {
+                        wanted: wanted.clone(),
+                    })
+                    && *to == To::Others
+            }
+            _ => false,
+        });
+        asks.count()
+    };
+    let out = opened(&mut single, 1, &[(1, &named)]);
+    assert_eq!((entered(&out), asks(&out)), (vec![1], 1));
+    let mut asked_at = Vec::new();
+    for ms in 1..8_000_u64 {
+        if asks(&single.tick(1000)) > 0 {
+            asked_at.push(ms);
+        }
+    }
+    let waits = asked_at.windows(2).map(|two| two[1] - two[0]);
+    let waits: Vec<u64> = waits.collect();
+    assert!(asked_at.len() >= 3, "{asked_at:?}");
+    assert!(
+        waits.is_sorted() && waits.first() < waits.last(),
+        "{asked_at:?}"
+    );
+    let content = Content {
+        seq_no: SeqNo(1),
+        proposal: named.clone(),
+    };
+    let out = single.hear(2, &PeerMessage::Content(content));
+    assert_eq!(prepares(&out), 1);
 }
 
 /// It votes only for what it can keep; a decision makes room, and what was refused is voted
@@ -156,7 +209,7 @@ fn without_room_carried_proposals_are_voted_for() {
     let named = [(1, &proposals[3]), (2, &proposals[1]), (3, &proposals[2])];
     assert_eq!(open(&mut single, 1, &named), [1]);
     for (number, proposal) in [(1, &proposals[3]), (3, &proposals[2])] {
-        let content = bezant_bft::message::Content {
+        let content = Content {
             seq_no: SeqNo(number),
             proposal: proposal.clone(),
         };
