@@ -146,6 +146,9 @@ pub enum Record {
     ViewChange(Signed<ViewChange>),
     /// It entered a view.
     NewView(Signed<NewView>),
+    /// The view changes that the new view before it names, if they are not too long: what leads
+    /// others into the view after a restart.
+    NamedViewChanges(Vec<Signed<ViewChange>>),
     /// This replica began without a memory: the nonce of its incarnation since.
     IncarnationNonce(IncarnationNonce),
 }
@@ -210,7 +213,7 @@ pub enum Effect {
     /// (see [`crate::verification::check_commits`]).
     CheckCommits(Vec<Signed<Vote>>),
     /// Records of numbers up to this one are no longer needed, but for the newest
-    /// [`Record::ViewChange`] and [`Record::NewView`], once all records handed over before
+    /// [`Record::ViewChange`], [`Record::NewView`] and [`Record::NamedViewChanges`], once all records handed over before
     /// are durable: one of them says what takes their place.
     Truncate(SeqNo),
     /// A checkpoint is stable: the states at lower ones are no longer needed, but for some.

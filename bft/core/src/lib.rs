@@ -25,6 +25,7 @@ pub mod effects;
 pub mod evidence;
 pub mod ids;
 pub mod invariants;
+pub mod kept;
 pub mod keyring;
 pub mod limits;
 pub mod message;

@@ -19,6 +19,19 @@ pub const MAX_REJOINS_PER_PROPOSAL: usize = 8;
 /// Largest encoded proposal, in bytes. A primary that sends a larger one is blamed.
 pub const MAX_PROPOSAL_BYTES: usize = 1024 * 1024;
 
+/// What the proposals that a replica voted for and that are not decided may be charged for, in
+/// bytes, before it votes for no fresh one. Carried ones come on top: each of them was voted
+/// for by more than f correct replicas as a fresh one, so they are less than twice as much.
+pub const MAX_KEPT_BYTES: usize = 64 * 1024 * 1024;
+
+/// The least that [`MAX_KEPT_BYTES`] may be tuned to: twice the largest proposal with what it is
+/// charged for on top.
+pub const MIN_KEPT_BYTES: usize = 2 * (MAX_PROPOSAL_BYTES + 4096);
+
+/// Longest record of the view changes that a new view names, in bytes. It is written again with
+/// each segment of a journal while the view lasts. A replica that finds more restarts without.
+pub const MAX_NAMED_VIEW_CHANGES_BYTES: usize = 8 * 1024 * 1024;
+
 /// Largest encoded message between replicas, in bytes: a view change of the largest cluster
 /// with a certificate for every number between the watermarks.
 pub const MAX_PEER_MESSAGE_BYTES: usize = 4 * 1024 * 1024 - 4096;
@@ -154,6 +167,14 @@ const _: () = assert!(
 const _: () = assert!(
     2 * MAX_PEER_MESSAGE_BYTES + 4096 <= MAX_EVIDENCE_BYTES,
     "two of the largest messages must fit a piece of evidence"
+);
+const _: () = assert!(
+    32 * MAX_PROPOSAL_BYTES <= MAX_KEPT_BYTES,
+    "a few failed views of full proposals must not keep a replica from voting"
+);
+const _: () = assert!(
+    MAX_PEER_MESSAGE_BYTES <= MAX_NAMED_VIEW_CHANGES_BYTES,
+    "the largest view change must fit the record of those that a new view names"
 );
 const _: () = assert!(
     WATERMARK_INTERVALS >= 2,

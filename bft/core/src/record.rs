@@ -52,6 +52,8 @@ pub enum RecordKind {
     Left,
     /// The view it entered.
     Entered,
+    /// The view changes that led it there.
+    Named,
     /// The nonce of its incarnation.
     Alive,
 }
@@ -66,6 +68,7 @@ impl Record {
             Self::Stable(_) => self.stable().unwrap_or_default(),
             Self::ViewChange(_) => return Lifetime::Latest(RecordKind::Left),
             Self::NewView(_) => return Lifetime::Latest(RecordKind::Entered),
+            Self::NamedViewChanges(_) => return Lifetime::Latest(RecordKind::Named),
             Self::IncarnationNonce(_) => return Lifetime::Latest(RecordKind::Alive),
         })
     }
@@ -100,6 +103,7 @@ impl Record {
             Self::ViewChange(signed) => Written::ViewChange(signed),
             Self::NewView(signed) => Written::NewView(signed),
             Self::IncarnationNonce(nonce) => Written::IncarnationNonce(nonce),
+            Self::NamedViewChanges(changes) => Written::NamedViewChanges(changes),
         })
     }
 
@@ -121,6 +125,7 @@ impl Record {
             Read::ViewChange(signed) => Self::ViewChange(signed),
             Read::NewView(signed) => Self::NewView(signed),
             Read::IncarnationNonce(nonce) => Self::IncarnationNonce(nonce),
+            Read::NamedViewChanges(changes) => Self::NamedViewChanges(changes),
         })
     }
 }
@@ -146,6 +151,7 @@ enum Written<'a> {
     ViewChange(&'a Signed<ViewChange>),
     NewView(&'a Signed<NewView>),
     IncarnationNonce(&'a IncarnationNonce),
+    NamedViewChanges(&'a [Signed<ViewChange>]),
 }
 
 /// A record as it is read.
@@ -161,4 +167,5 @@ enum Read {
     ViewChange(Signed<ViewChange>),
     NewView(Signed<NewView>),
     IncarnationNonce(IncarnationNonce),
+    NamedViewChanges(Vec<Signed<ViewChange>>),
 }

@@ -55,6 +55,22 @@ fn every_adversary_strikes() {
     }
 }
 
+/// What only a faulty replica can prove stops nobody, wherever it sits and whatever was under way
+/// when the first primary was cut off: of so many seeds several fail if replicas let go what
+/// they voted for.
+#[test]
+fn a_hoarder_stops_nobody() {
+    let mut hits = 0;
+    for seed in 0..100 {
+        let mut options = quiet(seed);
+        options.admit(Kind::Hoarding, &mut Rng::new(seed));
+        let (report, _) = World::new(seed, options, None).run();
+        assert_eq!(report.outcome, Outcome::Passed, "seed {seed}");
+        hits += report.hits.adversaries[&Kind::Hoarding].hits;
+    }
+    assert!(hits > 50, "{hits}");
+}
+
 #[test]
 fn a_flooding_client_strikes() {
     let options = |seed| Options {

@@ -3,6 +3,8 @@
 //! A replica between views votes no more, but goes on to listen: what a strong quorum
 //! commits is decided.
 
+use std::sync::Arc;
+
 use super::{Early, Replica};
 use crate::{
     crypto::Domain,
@@ -11,7 +13,7 @@ use crate::{
     limits,
     message::{PeerMessage, Signed, Vote},
     misbehaviour::Offence,
-    verification::verified::{CheckedPrePrepare, Verified},
+    verification::verified::{CheckedPrePrepare, CheckedProposal, Verified},
 };
 
 impl Replica {
@@ -37,6 +39,8 @@ impl Replica {
         let (weak, max_drift_ms) = (self.quorum.weak(), self.tuning.max_drift_ms);
         let slot = self.slot_for(primary, &vote, out)?;
         match slot.accept(message.clone()) {
+            // The null request has no time.
+            Ok(true) if message.proposal.is_null() => {}
             // What somebody correct committed is not judged by this replica's clock again.
             Ok(true) if slot.commits_for(vote.digest) >= weak => {}
             Ok(true) if proposed.0.abs_diff(here.0) > max_drift_ms => {
@@ -125,6 +129,7 @@ impl Replica {
             && !slot.has_own_prepare()
             && !slot.untimely
             && let Some(message) = slot.pre_prepare()
+            && self.may_keep(seq_no, &message.proposal)
         {
             let vote = self.sign(Domain::Prepare, seq_no, message.proposal.digest());
             self.persist(Record::PrePrepare(message), out);
@@ -165,6 +170,36 @@ impl Replica {
             self.check_later(seq_no);
             self.deliver(out);
             self.check_commits(out);
+        }
+    }
+
+    /// Keeps what is about to be voted for. There may be no room for a fresh proposal: then there
+    /// is no vote, since what a certificate may name must not get lost.
+    fn may_keep(&mut self, seq_no: SeqNo, proposal: &Arc<CheckedProposal>) -> bool {
+        // What was decided here stays in the log.
+        if seq_no <= self.delivered {
+            return true;
+        }
+        let is_carried = seq_no <= self.views.carried_up_to;
+        let bound = self.max_kept_bytes();
+        if is_carried || self.kept.has_room(seq_no, proposal, bound) {
+            self.kept.keep(seq_no, proposal);
+            return true;
+        }
+        self.kept.refuse(seq_no);
+        false
+    }
+
+    /// What may be kept before no fresh proposal is voted for.
+    pub(super) fn max_kept_bytes(&self) -> usize {
+        let asked = self.tuning.max_kept_bytes;
+        asked.clamp(limits::MIN_KEPT_BYTES, limits::MAX_KEPT_BYTES)
+    }
+
+    /// Votes on what there was no room for, once there is.
+    pub(super) fn vote_on_refused(&mut self, out: &mut Effects) {
+        for seq_no in self.kept.take_refused().into_iter().flatten() {
+            self.advance(seq_no, out);
         }
     }
 

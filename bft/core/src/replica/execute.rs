@@ -26,6 +26,7 @@ impl Replica {
             self.counters.proposals += 1;
             self.counters.requests += proposal.requests().len() as u64;
             self.delivered = seq_no;
+            self.kept.settle(seq_no);
             self.catch_up.decided(self.now);
             self.catch_up.break_silence(self.now);
             self.relax();

@@ -39,9 +39,11 @@ impl Views {
             .new_view_proof
             .as_ref()
             .map(|new_view_proof| &new_view_proof.new_view);
-        let pending_new_views = entered
-            .into_iter()
-            .chain(self.pending_new_views.get(&new_view.replica));
+        let pending_new_views = entered.into_iter().chain(
+            self.pending_new_views
+                .get(&new_view.replica)
+                .map(AsRef::as_ref),
+        );
         let same = |said: &NewView| {
             (said.view, said.incarnation) == (new_view.view, new_view.incarnation)
                 && said != new_view

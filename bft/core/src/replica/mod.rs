@@ -38,6 +38,7 @@ use crate::{
     effects::{Durability, Effect, Effects, Input, PersistId, Record, To},
     ids::{Clock, Digest, Instant, OrderedTime, ReplicaId, SeqNo, Source, View},
     invariants::Violation,
+    kept::KeptProposals,
     keyring::Keyring,
     limits,
     message::{PeerMessage, Signed, Vote},
@@ -72,6 +73,10 @@ pub struct Tuning {
     /// Requests known and not executed from which on clients are told "busy", at most
     /// [`limits::MAX_POOL_REQUESTS`].
     pub max_pooled: usize,
+    /// What the proposals voted for and not decided may be charged for, in bytes, before this
+    /// replica votes for no fresh one, from [`limits::MIN_KEPT_BYTES`] to
+    /// [`limits::MAX_KEPT_BYTES`].
+    pub max_kept_bytes: usize,
 }
 
 impl Default for Tuning {
@@ -85,6 +90,7 @@ impl Default for Tuning {
             heartbeat_after_us: 2_000_000,
             max_drift_ms: 10_000,
             max_pooled: limits::MAX_POOL_REQUESTS,
+            max_kept_bytes: limits::MAX_KEPT_BYTES,
         }
     }
 }
@@ -125,6 +131,8 @@ pub struct Replica {
     view: View,
     slots: BTreeMap<SeqNo, Slot>,
     checkpoints: Checkpoints,
+    /// What was voted for, in whatever view, above the last number delivered.
+    kept: KeptProposals,
     pool: Pool,
     views: Views,
     /// Messages of views not entered yet, by sender.
@@ -192,6 +200,7 @@ impl Replica {
             ticker: Ticker::default(),
             rejoining: Rejoining::default(),
             checkpoints: Checkpoints::new(checkpoint_interval),
+            kept: KeptProposals::default(),
             pool: Pool::new(tuning.max_pooled),
             proposed: SeqNo(0),
             proposed_time: OrderedTime(0),
@@ -254,6 +263,12 @@ impl Replica {
     #[must_use]
     pub fn pooled(&self) -> usize {
         self.pool.len()
+    }
+
+    /// What the proposals voted for and not decided are charged for, in bytes.
+    #[must_use]
+    pub const fn kept_bytes(&self) -> usize {
+        self.kept.bytes()
     }
 
     /// What was counted so far.
@@ -431,6 +446,7 @@ impl Replica {
         }
         let clock = self.clock;
         let was_lacking = self.is_lacking();
+        self.vote_on_refused(out);
         self.propose(clock, out);
         // Its own proposal is undecided from now on.
         if !was_lacking && self.is_lacking() {

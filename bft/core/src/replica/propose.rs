@@ -92,6 +92,10 @@ impl Replica {
     /// Proposes while the rules allow it: requests, or the time alone when it is due.
     pub(super) fn propose(&mut self, clock: Clock, out: &mut Effects) {
         while self.is_primary() && self.views.is_active() && self.votes() && self.may_propose() {
+            if self.is_full() {
+                self.propose_null(out);
+                continue;
+            }
             let requests = self.pool.take_for_proposal();
             let rejoins = self.take_rejoins();
             if requests.is_empty() && rejoins.is_empty() && !self.is_somebody_silent() {
@@ -99,9 +103,24 @@ impl Replica {
             }
             self.propose_these(requests, rejoins, clock, out);
         }
-        if self.must_tick() {
+        if self.must_tick() && self.is_full() {
+            self.propose_null(out);
+        } else if self.must_tick() {
             self.propose_these(Vec::new(), Vec::new(), clock, out);
         }
+    }
+
+    /// Whether what is kept leaves no room for one more proposal.
+    fn is_full(&self) -> bool {
+        let (largest, bound) = (limits::MIN_KEPT_BYTES / 2, self.max_kept_bytes());
+        !self.kept.has_room_for(largest, bound)
+    }
+
+    /// What earlier views left behind fills this replica, and perhaps others as well, who then
+    /// vote for no fresh proposal. A number that is decided makes room, and everybody votes for
+    /// the null request.
+    fn propose_null(&mut self, out: &mut Effects) {
+        self.propose_content(Arc::new(CheckedProposal::null()), out);
     }
 
     fn propose_these(
@@ -113,10 +132,15 @@ impl Replica {
     ) {
         self.proposed_time = self.proposed_time.max(clock.wall);
         let time = self.proposed_time;
-        let proposal = Arc::new(CheckedProposal::with_rejoins(time, requests, rejoins));
+        let proposal = CheckedProposal::with_rejoins(time, requests, rejoins);
+        self.propose_content(Arc::new(proposal), out);
+    }
+
+    fn propose_content(&mut self, proposal: Arc<CheckedProposal>, out: &mut Effects) {
         self.proposed = self.proposed.max(self.delivered).next();
         let seq_no = self.proposed;
         let vote = self.sign(Domain::PrePrepare, seq_no, proposal.digest());
+        self.kept.keep(seq_no, &proposal);
         let message = CheckedPrePrepare { vote, proposal };
         let after = self.persist(Record::PrePrepare(message.clone()), out);
         self.send_others(message.to_message(), Some(after), out);
@@ -133,6 +157,13 @@ impl Replica {
     fn may_propose(&self) -> bool {
         let in_flight = self.proposed.0.saturating_sub(self.delivered.0);
         let unproposed = self.pool.unproposed();
+        if self.is_full() {
+            let any = unproposed > 0 || self.has_rejoins_to_order() || self.is_somebody_silent();
+            return any
+                && in_flight < limits::MAX_EMPTY_IN_FLIGHT
+                && self.kept.is_any_above(self.proposed)
+                && self.proposed < self.checkpoints.high();
+        }
         let gathered =
             in_flight < self.tuning.max_in_flight && unproposed >= self.tuning.gather.max(1);
         // Nothing is gathered for empty numbers, and somebody waits for all of them.

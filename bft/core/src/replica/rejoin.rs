@@ -355,7 +355,7 @@ impl Replica {
                 let span = self.checkpoints.span();
                 self.note_vote(SeqNo(seq_no.0.saturating_sub(span)));
             }
-            Record::ViewChange(_) | Record::NewView(_) => {}
+            Record::ViewChange(_) | Record::NewView(_) | Record::NamedViewChanges(_) => {}
         }
     }
 

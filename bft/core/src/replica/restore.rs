@@ -2,10 +2,11 @@
 //!
 //! The records are taken in the order in which they were written. They hold
 //! every vote this replica cast above its last stable checkpoint, and the view
-//! it was in or had left for, so that it never contradicts itself. What was
+//! it was in or had left for, so that it never contradicts itself; every proposal it voted for;
+//! and what leads others into its view. What was
 //! decided is not among them: peers repeat their commits, or the decision.
 
-use super::{Replica, Tuning};
+use super::{Replica, Tuning, view_change::NewViewProof};
 use crate::{
     crypto::SigningKey,
     effects::{Durability, PersistId, Record},
@@ -14,7 +15,7 @@ use crate::{
     message::{CheckpointVote, NewView, Signed, Vote},
     rejoin::IncarnationTable,
     slot::Slot,
-    verification::verified::CheckedPrePrepare,
+    verification::verified::{CheckedNewView, CheckedPrePrepare},
 };
 
 /// Names what was durable before the restart.
@@ -68,6 +69,8 @@ impl Replica {
             Record::IncarnationNonce(_) => {}
             Record::ViewChange(signed) => self.left(signed),
             Record::NewView(signed) => {
+                let new_view = CheckedNewView::own(signed.clone());
+                self.views.new_view_proof = Some(NewViewProof::new(new_view));
                 let NewView {
                     view,
                     stable,
@@ -75,6 +78,11 @@ impl Replica {
                     ..
                 } = &signed.body;
                 self.begin(*view, pre_prepares, *stable);
+            }
+            Record::NamedViewChanges(changes) => {
+                if let Some(proof) = &mut self.views.new_view_proof {
+                    proof.complete(changes);
+                }
             }
         }
     }
@@ -90,6 +98,10 @@ impl Replica {
 
     fn remember_proposal(&mut self, message: CheckedPrePrepare) {
         let vote = message.vote.body;
+        // It was voted for, perhaps in a view that is over.
+        if vote.seq_no > self.delivered {
+            self.kept.keep(vote.seq_no, &message.proposal);
+        }
         if vote.replica == self.me {
             self.proposed = self.proposed.max(vote.seq_no);
             self.proposed_time = self.proposed_time.max(message.proposal.time());
@@ -119,6 +131,7 @@ impl Replica {
         self.slots = self.slots.split_off(&kept.next());
         self.executed = seq_no;
         self.delivered = seq_no;
+        self.kept.settle(seq_no);
         self.proposed = self.proposed.max(seq_no);
     }
 }

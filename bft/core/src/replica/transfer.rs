@@ -267,6 +267,7 @@ impl Replica {
             .take_if(|t| t.installing && t.seq_no == seq_no)?;
         self.executed = seq_no;
         self.delivered = seq_no;
+        self.kept.settle(seq_no);
         self.take_incarnations(transfer.incarnations);
         self.persist(Record::Stable(transfer.proof.clone()), out);
         self.settle(seq_no, transfer.proof, out);

@@ -17,6 +17,7 @@ use std::{
 
 use super::{Early, Replica};
 use crate::{
+    codec,
     crypto::Domain,
     effects::{Effect, Effects, Record, To},
     evidence::Charge,
@@ -34,8 +35,31 @@ use crate::{
 /// What it takes to lead another replica into the current view.
 #[derive(Debug)]
 pub(super) struct NewViewProof {
-    pub(super) new_view: Arc<CheckedNewView>,
-    view_changes: Vec<Arc<CheckedViewChange>>,
+    pub(super) new_view: CheckedNewView,
+    /// All that the new view names; none after a restart if they were too long for a record.
+    view_changes: Vec<Signed<ViewChange>>,
+}
+
+impl NewViewProof {
+    /// Without the view changes that it names.
+    pub(super) const fn new(new_view: CheckedNewView) -> Self {
+        Self {
+            new_view,
+            view_changes: Vec::new(),
+        }
+    }
+
+    /// Adds them, if these are the ones.
+    pub(super) fn complete(&mut self, view_changes: Vec<Signed<ViewChange>>) {
+        let named = self.new_view.signed().body.view_changes.iter();
+        let these = view_changes.iter();
+        if named
+            .copied()
+            .eq(these.map(|change| (change.body.replica, change.digest())))
+        {
+            self.view_changes = view_changes;
+        }
+    }
 }
 
 /// Everything about changing views.
@@ -64,6 +88,9 @@ pub(super) struct Views {
     pub(super) floor: SeqNo,
     /// Whether the primary of this view was seen to leave a client out.
     pub(super) is_unfair: bool,
+    /// The last number that the new view of this view names. What stands there is carried, not
+    /// fresh, however it arrives.
+    pub(super) carried_up_to: SeqNo,
     /// The highest view each peer was heard to be in.
     heard: BTreeMap<ReplicaId, View>,
     /// The highest view about which each replica was found to equivocate.
@@ -328,11 +355,12 @@ impl Replica {
 
     /// Sends what leads another replica into this view.
     fn lead(&self, to: To, out: &mut Effects) {
-        let Some(new_view_proof) = &self.views.new_view_proof else {
+        let proof = self.views.new_view_proof.as_ref();
+        let Some(new_view_proof) = proof.filter(|proof| !proof.view_changes.is_empty()) else {
             return;
         };
         let changes = new_view_proof.view_changes.iter();
-        let changes = changes.map(|change| PeerMessage::ViewChange(change.signed().clone()));
+        let changes = changes.map(|change| PeerMessage::ViewChange(change.clone()));
         let new_view = PeerMessage::NewView(new_view_proof.new_view.signed().clone());
         self.send_again(to, changes.chain([new_view]), out);
     }
@@ -403,11 +431,13 @@ impl Replica {
         let signed = new_view.signed();
         let view = signed.body.view;
         self.persist(Record::NewView(signed.clone()), out);
+        let named: Vec<_> = changes.iter().map(|c| c.signed().clone()).collect();
+        self.record_named(&named, out);
         let votes = changes.iter().find(|change| change.stable() == stable);
         let votes: Vec<_> = votes.map_or_else(Vec::new, |change| change.checkpoint().to_vec());
         let new_view_proof = NewViewProof {
-            new_view: Arc::clone(new_view),
-            view_changes: changes,
+            new_view: CheckedNewView::own(signed.clone()),
+            view_changes: named,
         };
         self.begin(view, &signed.body.pre_prepares, stable);
         self.views.new_view_proof = Some(new_view_proof);
@@ -428,6 +458,14 @@ impl Replica {
         self.hear_early(out);
     }
 
+    /// Makes durable what led into this view, so that others are led into it after a restart.
+    fn record_named(&mut self, named: &[Signed<ViewChange>], out: &mut Effects) {
+        let bytes: usize = named.iter().map(|change| codec::encode(change).len()).sum();
+        if bytes <= limits::MAX_NAMED_VIEW_CHANGES_BYTES {
+            self.persist(Record::NamedViewChanges(named.to_vec()), out);
+        }
+    }
+
     /// The state at the beginning of a view: from a new view, or from the records of one.
     pub(super) fn begin(&mut self, view: View, proposed: &[Signed<Vote>], stable: SeqNo) {
         self.view = view;
@@ -440,6 +478,9 @@ impl Replica {
         self.views.began_at = self.delivered;
         self.views.floor = stable;
         self.views.is_unfair = false;
+        let last = proposed.last().map_or(stable, |vote| vote.body.seq_no);
+        self.views.carried_up_to = last;
+        self.kept.forget_refused();
         self.catch_up.break_silence(self.now);
         self.views.changes.retain(|_, change| change.view() > view);
         let quorum = self.quorum;
@@ -462,7 +503,10 @@ impl Replica {
             let slot = self.slots.entry(seq_no);
             let slot = slot.or_insert_with(|| Slot::new(seq_no, view));
             let digest = vote.body.digest;
-            let here = slot.find(&digest).map(Arc::clone);
+            let here = slot
+                .find(&digest)
+                .or_else(|| self.kept.find(seq_no, &digest));
+            let here = here.map(Arc::clone);
             let here = here.or_else(|| (digest == null.digest()).then(|| Arc::clone(&null)));
             // One that was executed and came again since waits for another number: the
             // service knows it no more, and this number is not executed again.
@@ -477,6 +521,9 @@ impl Replica {
     /// Makes the own proposal of a new view durable, as any other.
     fn record_proposal(&mut self, seq_no: SeqNo, out: &mut Effects) {
         if let Some(message) = self.slots.get(&seq_no).and_then(Slot::pre_prepare) {
+            if seq_no > self.delivered {
+                self.kept.keep(seq_no, &message.proposal);
+            }
             self.persist(Record::PrePrepare(message), out);
         }
     }
@@ -502,7 +549,8 @@ impl Replica {
         let mut bytes = 0;
         for (seq_no, digest) in &ask.wanted {
             let slot = self.slots.get(seq_no);
-            let Some(proposal) = slot.and_then(|slot| slot.find(digest)) else {
+            let here = slot.and_then(|slot| slot.find(digest));
+            let Some(proposal) = here.or_else(|| self.kept.find(*seq_no, digest)) else {
                 continue;
             };
             bytes += proposal.cost_bytes();

@@ -209,6 +209,12 @@ impl CheckedProposal {
         Self::new(OrderedTime(0), Vec::new())
     }
 
+    /// Whether this is the null request.
+    #[must_use]
+    pub const fn is_null(&self) -> bool {
+        self.time.0 == 0 && self.requests.is_empty() && self.rejoins.is_empty()
+    }
+
     /// The content to send on.
     #[must_use]
     pub fn to_proposal(&self) -> Proposal {

@@ -107,7 +107,7 @@ impl Watch {
             Record::PrePrepare(message) => (Phase::PrePrepare, message.vote.body),
             Record::Prepare(vote) => (Phase::Prepare, vote.body),
             Record::Commit { vote, .. } => (Phase::Commit, vote.body),
-            Record::Stable(_) | Record::IncarnationNonce(_) => return,
+            Record::Stable(_) | Record::NamedViewChanges(_) | Record::IncarnationNonce(_) => return,
             // Afterwards nothing is said in lower views.
             Record::ViewChange(signed) => return self.rise(signed.body.view),
             Record::NewView(signed) => return self.rise(signed.body.view),

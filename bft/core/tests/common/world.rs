@@ -180,6 +180,8 @@ pub(crate) struct World {
     followed: VecDeque<(u8, Input)>,
     /// Kinds of messages that are lost.
     pub(crate) swallow: Option<fn(&PeerMessage) -> bool>,
+    /// What messages over these links take longer, from and to, in microseconds.
+    pub(crate) slow: BTreeMap<(u8, u8), u64>,
     /// Links cut, from and to.
     cut: BTreeSet<(u8, u8)>,
     interval: u64,
@@ -211,6 +213,7 @@ impl World {
             is_stepping: false,
             followed: VecDeque::new(),
             swallow: None,
+            slow: BTreeMap::new(),
             cut: BTreeSet::new(),
             interval,
             queue: BTreeMap::new(),
@@ -254,6 +257,11 @@ impl World {
                 self.cut.extend([(*a, *b), (*b, *a)]);
             }
         }
+    }
+
+    /// What `from` sends to `to` is lost.
+    pub(crate) fn cut_one_way(&mut self, from: u8, to: u8) {
+        self.cut.insert((from, to));
     }
 
     /// Links work again, but nobody is told.
@@ -719,7 +727,8 @@ impl World {
         for _ in 0..copies {
             let (low, high) = self.conditions.latency_us;
             // In steps, so that some messages arrive together and are checked as one batch.
-            let delay = self.rng.between(low, high).next_multiple_of(50);
+            let slow = self.slow.get(&(from, to)).copied().unwrap_or_default();
+            let delay = slow + self.rng.between(low, high).next_multiple_of(50);
             let arrival = self.now_us + delay;
             let last = self.last_arrival.entry((from, to)).or_default();
             self.hits.overtaken += u64::from(arrival < *last);
@@ -742,6 +751,9 @@ fn number_of(record: &Record) -> Option<SeqNo> {
         Record::PrePrepare(message) => Some(message.vote.body.seq_no),
         Record::Prepare(vote) | Record::Commit { vote, .. } => Some(vote.body.seq_no),
         Record::Stable(votes) => Some(votes[0].body.seq_no),
-        Record::ViewChange(_) | Record::NewView(_) | Record::IncarnationNonce(_) => None,
+        Record::ViewChange(_)
+        | Record::NewView(_)
+        | Record::NamedViewChanges(_)
+        | Record::IncarnationNonce(_) => None,
     }
 }

@@ -25,6 +25,7 @@ enum Plain {
     ViewChange(Signed<ViewChange>),
     NewView(Signed<NewView>),
     IncarnationNonce(IncarnationNonce),
+    NamedViewChanges(Vec<Signed<ViewChange>>),
 }
 
 /// What the record holds, taken out of it again.
@@ -45,6 +46,7 @@ fn plain(record: &Record) -> Plain {
         Record::ViewChange(signed) => Plain::ViewChange(signed.clone()),
         Record::NewView(signed) => Plain::NewView(signed.clone()),
         Record::IncarnationNonce(nonce) => Plain::IncarnationNonce(*nonce),
+        Record::NamedViewChanges(changes) => Plain::NamedViewChanges(changes.clone()),
     }
 }
 
@@ -70,6 +72,7 @@ fn record() -> impl Strategy<Value = Plain> {
         signed(view_change()).prop_map(Plain::ViewChange),
         signed(new_view()).prop_map(Plain::NewView),
         nonce().prop_map(Plain::IncarnationNonce),
+        vec(signed(view_change()), 0..4).prop_map(Plain::NamedViewChanges),
     ]
 }
 
@@ -128,6 +131,7 @@ proptest! {
             Plain::ViewChange(_) => Lifetime::Latest(RecordKind::Left),
             Plain::NewView(_) => Lifetime::Latest(RecordKind::Entered),
             Plain::IncarnationNonce(_) => Lifetime::Latest(RecordKind::Alive),
+            Plain::NamedViewChanges(_) => Lifetime::Latest(RecordKind::Named),
         };
         let read = Record::decode(&encode(&written)).unwrap();
         prop_assert_eq!(read.lifetime(), lifetime);
@@ -137,7 +141,7 @@ proptest! {
 /// The tags of records are what journals on disks are written in.
 #[test]
 fn a_tag_that_is_none_is_refused() {
-    for tag in [7, 0x7f] {
+    for tag in [8, 0x7f] {
         let error = Record::decode(&[tag, 0, 0, 0]).unwrap_err();
         assert_eq!(error, RecordError::Undecodable(DecodeError::Malformed));
     }

@@ -46,6 +46,11 @@ impl Archive {
     pub(super) fn note(&mut self, message: &PeerMessage) {
         match message {
             PeerMessage::PrePrepare(first) => self.note_proposed(first.vote),
+            PeerMessage::NewView(new_view) => {
+                for vote in &new_view.body.pre_prepares {
+                    self.note_proposed(*vote);
+                }
+            }
             PeerMessage::Prepare(vote) => self.note_prepare(*vote),
             PeerMessage::Checkpoint(vote) => self.note_checkpoint(*vote),
             PeerMessage::Stable(votes) => {
@@ -112,20 +117,46 @@ impl Archive {
         strong: usize,
     ) -> BTreeMap<SeqNo, PreparedCertificate> {
         let mut found = BTreeMap::new();
-        for (place, pre_prepare) in &self.proposed {
-            let Place { seq_no, view, .. } = *place;
-            let backups = self.prepares.get(place);
-            let votes = backups.into_iter().flat_map(BTreeMap::values);
-            let votes = votes.filter(|vote| vote.body.replica != pre_prepare.body.replica);
-            let prepares: Vec<_> = votes.take(strong - 1).copied().collect();
-            if seq_no > above && seq_no <= upto && view < below && prepares.len() + 1 == strong {
-                found.entry(seq_no).or_insert(PreparedCertificate {
-                    pre_prepare: *pre_prepare,
-                    prepares,
-                });
-            }
+        for (seq_no, certificate) in self.sound(above, upto, below, strong) {
+            found.entry(seq_no).or_insert(certificate);
         }
         found
+    }
+
+    /// The same, but that of the highest view for each number.
+    pub(super) fn newest_certificates(
+        &self,
+        above: SeqNo,
+        below: View,
+        strong: usize,
+    ) -> BTreeMap<SeqNo, PreparedCertificate> {
+        self.sound(above, SeqNo(u64::MAX), below, strong).collect()
+    }
+
+    /// Sound certificates, ascending by number and view.
+    fn sound(
+        &self,
+        above: SeqNo,
+        upto: SeqNo,
+        below: View,
+        strong: usize,
+    ) -> impl Iterator<Item = (SeqNo, PreparedCertificate)> {
+        self.proposed
+            .iter()
+            .filter_map(move |(place, pre_prepare)| {
+                let Place { seq_no, view, .. } = *place;
+                let backups = self.prepares.get(place);
+                let votes = backups.into_iter().flat_map(BTreeMap::values);
+                let votes = votes.filter(|vote| vote.body.replica != pre_prepare.body.replica);
+                let prepares: Vec<_> = votes.take(strong - 1).copied().collect();
+                let wanted = seq_no > above && seq_no <= upto && view < below;
+                let certificate = PreparedCertificate {
+                    pre_prepare: *pre_prepare,
+                    prepares,
+                };
+                let sound = certificate.prepares.len() + 1 == strong;
+                (wanted && sound).then_some((seq_no, certificate))
+            })
     }
 
     /// View changes that were said or heard, but those for `view`.

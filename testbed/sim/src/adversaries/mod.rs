@@ -21,6 +21,7 @@ mod forged;
 mod forged_root;
 mod gaps;
 mod hasty_time;
+mod hoarding;
 mod impostor;
 mod late;
 mod lying;
@@ -103,6 +104,8 @@ pub enum Kind {
     ForgedCertificate,
     /// Leaves a view and keeps quiet about what was prepared.
     WithheldCertificate,
+    /// Keeps its prepares to itself, and shows what they prove when a view changes.
+    Hoarding,
     /// Leaves for ever higher views.
     ViewChangeSpam,
     /// Opens views that nobody has left for.
@@ -152,6 +155,7 @@ impl Kind {
         Self::StaleCertificate,
         Self::ForgedCertificate,
         Self::WithheldCertificate,
+        Self::Hoarding,
         Self::ViewChangeSpam,
         Self::PrematureNewView,
         Self::WrongNewView,
@@ -189,6 +193,7 @@ impl Kind {
             Self::StaleCertificate => Box::<stale::StaleCertificate>::default(),
             Self::ForgedCertificate => Box::<forged::ForgedCertificate>::default(),
             Self::WithheldCertificate => Box::<withheld::WithheldCertificate>::default(),
+            Self::Hoarding => Box::<hoarding::Hoarding>::default(),
             Self::ViewChangeSpam => Box::<spam::ViewChangeSpam>::default(),
             Self::PrematureNewView => Box::<premature::PrematureNewView>::default(),
             Self::WrongNewView => Box::<wrong_new_view::WrongNewView>::default(),
@@ -214,9 +219,10 @@ impl Kind {
             | Self::Oversized
             | Self::BadRequest
             | Self::HastyTime => Occasion::Proposing,
-            Self::StaleCertificate | Self::ForgedCertificate | Self::WithheldCertificate => {
-                Occasion::Leaving
-            }
+            Self::StaleCertificate
+            | Self::ForgedCertificate
+            | Self::WithheldCertificate
+            | Self::Hoarding => Occasion::Leaving,
             Self::PrematureNewView | Self::WrongNewView | Self::SilentWinner => Occasion::Winning,
             Self::PoisonedState | Self::SlowStream | Self::FalseDecided => Occasion::Helping,
             _ => Occasion::Any,

@@ -45,7 +45,9 @@ fn a_replica_is_stepped_by_its_driver_and_by_one_harness() {
     }
     let steps = |path: &PathBuf| {
         let code = source::code(&fs::read_to_string(path).unwrap());
-        let calls = ["replica.step(", "replica.hear("].iter().any(|call| code.contains(call));
+        let calls = ["replica.step(", "replica.hear("]
+            .iter()
+            .any(|call| code.contains(call));
         let relative = path.strip_prefix(root()).unwrap().to_str().unwrap();
         let own = relative.starts_with("bft/core/src/");
         (calls && !own).then(|| relative.to_owned())
