@@ -33,7 +33,12 @@ pub enum Input {
         from: Option<ReplicaId>,
     },
     /// A proposal.
-    PrePrepare(Verified<CheckedPrePrepare>),
+    PrePrepare {
+        /// The primary's vote, and what it is for.
+        message: Verified<CheckedPrePrepare>,
+        /// The replica over whose link it came: the primary, or one that passes it on.
+        from: ReplicaId,
+    },
     /// A second-phase vote.
     Prepare(Verified<Signed<Vote>>),
     /// A third-phase vote, on its link's word.

@@ -14,6 +14,7 @@ use crate::{
         ClientId, ClusterId, Digest, Epoch, Incarnation, IncarnationNonce, OrderedTime, ReplicaId,
         RequestNumber, SeqNo, SessionId, View,
     },
+    limits,
 };
 
 /// What a client wants done: one operation, at one place of one session.
@@ -39,6 +40,16 @@ impl Request {
     #[must_use]
     pub fn digest(&self) -> Digest {
         digest("bezant request", &[&codec::encode(self)])
+    }
+
+    /// Bytes this request is charged for in pools and proposals: never fewer than it
+    /// is long when encoded and signed, else a client could make a correct primary propose
+    /// more than a message may hold.
+    #[must_use]
+    pub fn cost_bytes(&self) -> usize {
+        let acked = limits::ACKNOWLEDGEMENT_COST_BYTES.saturating_mul(self.acked.len());
+        let content = self.op.len().saturating_add(acked);
+        content.saturating_add(limits::ENVELOPE_COST_BYTES)
     }
 
     /// Signs this request for `cluster`.
@@ -71,6 +82,28 @@ pub struct Proposal {
     /// Incarnations that begin, after the requests; at most
     /// [`crate::limits::MAX_REJOINS_PER_PROPOSAL`].
     pub rejoins: Vec<Signed<Rejoin>>,
+}
+
+impl Proposal {
+    /// What this proposal is charged for, in bytes: never fewer than it is long when encoded.
+    /// Signatures have one length, so that this follows from what the primary's vote stands for.
+    #[must_use]
+    pub fn cost_bytes(&self) -> usize {
+        let requests = self.requests.iter().map(|signed| &signed.request);
+        proposal_cost_bytes(requests, self.rejoins.len())
+    }
+}
+
+/// [`Proposal::cost_bytes`] of its parts.
+pub(crate) fn proposal_cost_bytes<'r>(
+    requests: impl Iterator<Item = &'r Request>,
+    rejoins: usize,
+) -> usize {
+    let requests = requests.map(Request::cost_bytes);
+    let rejoins = limits::ENVELOPE_COST_BYTES.saturating_mul(rejoins);
+    requests
+        .fold(limits::PROPOSAL_COST_BYTES, usize::saturating_add)
+        .saturating_add(rejoins)
 }
 
 /// The digest of a proposal with this time, these request digests and these incarnations.

@@ -206,7 +206,7 @@ impl Pool {
             }
             bytes += entry.request.cost_bytes();
             if taken.len() >= limits::MAX_REQUESTS_PER_PROPOSAL
-                || bytes > limits::MAX_PROPOSAL_BYTES
+                || bytes > limits::MAX_PROPOSED_REQUEST_BYTES
             {
                 break;
             }

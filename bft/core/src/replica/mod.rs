@@ -11,8 +11,10 @@
 
 mod agree;
 mod catch_up;
+mod early;
 mod execute;
 mod judge;
+mod memory;
 mod propose;
 mod recover;
 mod rejoin;
@@ -26,7 +28,10 @@ use std::{
     sync::Arc,
 };
 
+pub use memory::PeerMemory;
+
 use catch_up::CatchUp;
+use early::EarlyMessages;
 use rejoin::Rejoining;
 use tick::Ticker;
 use transfer::Transfer;
@@ -45,7 +50,7 @@ use crate::{
     pool::Pool,
     quorum::Quorum,
     slot::Slot,
-    verification::verified::{CheckedPrePrepare, CheckedRequest, Unverified},
+    verification::verified::{CheckedRequest, Unverified},
 };
 
 /// What may be tuned without changing what replicas agree on.
@@ -106,14 +111,6 @@ pub struct Counters {
     pub certificates: u64,
 }
 
-/// A message of a view that is not entered yet.
-#[derive(Debug)]
-enum Early {
-    PrePrepare(CheckedPrePrepare),
-    Prepare(Signed<Vote>),
-    Commit(Signed<Vote>),
-}
-
 /// One replica's state machine.
 #[derive(Debug)]
 pub struct Replica {
@@ -127,8 +124,7 @@ pub struct Replica {
     checkpoints: Checkpoints,
     pool: Pool,
     views: Views,
-    /// Messages of views not entered yet, by sender.
-    early: BTreeMap<ReplicaId, VecDeque<(View, Early)>>,
+    early: EarlyMessages,
     transfer: Option<Transfer>,
     ticker: Ticker,
     rejoining: Rejoining,
@@ -178,7 +174,7 @@ impl Replica {
             view: View(0),
             slots: BTreeMap::new(),
             views: Views::default(),
-            early: BTreeMap::new(),
+            early: EarlyMessages::default(),
             transfer: None,
             ticker: Ticker::default(),
             rejoining: Rejoining::default(),
@@ -281,7 +277,17 @@ impl Replica {
                 let slot = self.slots.get(&body.seq_no);
                 let first = slot.filter(|slot| slot.lacks().is_none());
                 let first = first.and_then(Slot::pre_prepare_vote);
-                self.wants_of_view(body)
+                let bytes = message.proposal.cost_bytes();
+                let by_its_signer = unverified.source() == Source::Replica(body.replica);
+                let of_view = if body.view == self.view {
+                    self.has_room_for_proposal(body.seq_no, bytes)
+                } else {
+                    // Others may replay what it said once: only its own link fills its share.
+                    by_its_signer
+                        && body.view > self.view
+                        && self.early.has_room(body.replica, bytes)
+                };
+                of_view
                     && body.seq_no > self.delivered
                     && in_window(body.seq_no)
                     && first.is_none_or(|first| first.body != *body)
@@ -296,6 +302,10 @@ impl Replica {
             PeerMessage::Decided(message) => {
                 message.seq_no > self.delivered && message.seq_no <= hold
             }
+            PeerMessage::Content(message) => {
+                let slot = self.slots.get(&message.seq_no);
+                slot.is_some_and(|slot| slot.lacks().is_some())
+            }
             PeerMessage::Rejoin(message) => self.wants_rejoin(&message.body),
             _ => true,
         }
@@ -303,7 +313,8 @@ impl Replica {
 
     /// Whether a vote belongs to this view, or to one that may come.
     fn wants_of_view(&self, vote: &Vote) -> bool {
-        vote.view == self.view || (vote.view > self.view && self.has_room_for_early(vote.replica))
+        vote.view == self.view
+            || (vote.view > self.view && self.early.has_room(vote.replica, early::VOTE_BYTES))
     }
 
     /// Takes one input and appends what must be done to `out`.
@@ -326,7 +337,7 @@ impl Replica {
         let was_lacking = self.is_lacking();
         let touched = match input {
             Input::Request { request, from } => self.on_request(&request, from, out),
-            Input::PrePrepare(message) => self.on_pre_prepare(message.get(), clock, out),
+            Input::PrePrepare { message, from } => self.on_pre_prepare(message.get(), from, out),
             Input::Prepare(vote) => self.on_prepare(*vote.get(), out),
             Input::Commit(vote) => self.on_commit(*vote.get(), out),
             Input::CommitsChecked { good, bad } => self.on_commits_checked(&good, &bad, out),

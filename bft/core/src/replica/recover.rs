@@ -184,6 +184,9 @@ impl Replica {
             return None;
         }
         let (view, weak) = (self.view, self.quorum.weak());
+        if decision.commits.is_empty() && !self.make_room_for_claim(from, decision) {
+            return None;
+        }
         let slot = self.slots.entry(seq_no);
         let slot = slot.or_insert_with(|| Slot::new(seq_no, view));
         let news = if decision.commits.is_empty() {
@@ -195,6 +198,28 @@ impl Replica {
             self.deliver(out);
         }
         Some(seq_no)
+    }
+
+    /// Drops what a peer claims of the highest numbers until one more claim fits its share;
+    /// false if that one is the highest itself.
+    fn make_room_for_claim(&mut self, from: ReplicaId, decision: &CheckedDecision) -> bool {
+        let above = self.slots.range(self.delivered.next()..);
+        let others = above.filter(|(seq_no, _)| **seq_no != decision.seq_no);
+        let claims = others.map(|(seq_no, slot)| (*seq_no, slot.claim_bytes(from)));
+        let mut claims: Vec<_> = claims.filter(|(_, bytes)| *bytes > 0).collect();
+        let mut bytes = decision.proposal.cost_bytes();
+        bytes += claims.iter().map(|(_, bytes)| bytes).sum::<usize>();
+        while bytes > limits::MAX_CLAIM_BYTES_PER_REPLICA {
+            let Some((highest, freed)) = claims.pop().filter(|(last, _)| *last > decision.seq_no)
+            else {
+                return false;
+            };
+            bytes -= freed;
+            if let Some(slot) = self.slots.get_mut(&highest) {
+                slot.forget_claim(from);
+            }
+        }
+        true
     }
 
     /// The proposal of a slot and this replica's votes for it.

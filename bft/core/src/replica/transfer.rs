@@ -267,6 +267,10 @@ impl Replica {
             .take_if(|t| t.installing && t.seq_no == seq_no)?;
         self.executed = seq_no;
         self.delivered = seq_no;
+        // Nobody's claim is needed for what the state covers.
+        for slot in self.slots.range_mut(..=seq_no).map(|(_, slot)| slot) {
+            slot.forget_claims();
+        }
         self.take_incarnations(transfer.incarnations);
         self.persist(Record::Stable(transfer.proof.clone()), out);
         self.settle(seq_no, transfer.proof, out);

@@ -10,12 +10,9 @@
 //! Certificates are proofs to anyone, so a replica that missed the change is led
 //! into the view by the messages that opened it, whoever passes them on.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Early, Replica};
+use super::{Replica, early::Early};
 use crate::{
     crypto::Domain,
     effects::{Effect, Effects, Record, To},
@@ -26,9 +23,7 @@ use crate::{
     misbehaviour::Offence,
     new_view::NewViewPlan,
     slot::Slot,
-    verification::verified::{
-        CheckedNewView, CheckedPrePrepare, CheckedProposal, CheckedViewChange,
-    },
+    verification::verified::{CheckedNewView, CheckedProposal, CheckedViewChange},
 };
 
 /// What it takes to lead another replica into the current view.
@@ -88,6 +83,30 @@ impl Views {
         let mut named = std::mem::take(&mut self.named);
         named.retain(|digest, change| self.is_named(change.replica(), *digest));
         self.named = named;
+    }
+
+    /// Keeps a view change that a new view names. A replica that sends several for one view, or
+    /// is named in many views to come, keeps few places: those for the lowest views, which open
+    /// first.
+    fn keep_named(&mut self, change: &Arc<CheckedViewChange>) {
+        let from = change.replica();
+        self.named.insert(change.digest(), Arc::clone(change));
+        let mut of_sender: Vec<_> = self
+            .named
+            .values()
+            .filter(|c| c.replica() == from)
+            .collect();
+        of_sender.sort_by_key(|change| change.view());
+        let over = of_sender.get(limits::MAX_NAMED_PER_REPLICA);
+        if let Some(digest) = over.map(|change| change.digest()) {
+            self.named.remove(&digest);
+        }
+    }
+
+    /// View changes of `from` that are kept because they are named.
+    pub(super) fn named_of(&self, from: ReplicaId) -> usize {
+        let named = self.named.values();
+        named.filter(|change| change.replica() == from).count()
     }
 
     /// Forgets view changes.
@@ -167,9 +186,13 @@ impl Replica {
         if !self.votes() {
             return;
         }
-        let low = self.checkpoints.low();
-        let slots = self.slots.range(low.next()..).map(|(_, slot)| slot);
+        // Above the high watermark this replica committed nothing, however much others had
+        // prepared there: nothing that was decided rests on what is left out, and the message
+        // stays one that can be sent.
+        let (low, high) = (self.checkpoints.low(), self.checkpoints.high());
+        let slots = self.slots.range(low.next()..=high);
         let prepared = slots
+            .map(|(_, slot)| slot)
             .filter_map(|slot| slot.prepared(self.quorum))
             .map(|prepared| prepared.certificate)
             .collect();
@@ -236,8 +259,7 @@ impl Replica {
             return None;
         }
         if self.views.is_named(from, change.digest()) {
-            let named = Arc::clone(change);
-            self.views.named.insert(change.digest(), named);
+            self.views.keep_named(change);
         }
         let known = self.views.changes.get(&from);
         // An own one of an earlier incarnation may be named by the view to enter, and is no more
@@ -366,6 +388,7 @@ impl Replica {
         let target = self.target();
         let pending_new_views = &mut self.views.pending_new_views;
         pending_new_views.retain(|_, pending| pending.signed().body.view >= target);
+        self.views.forget_unnamed();
         let mut pending_new_views = self.views.pending_new_views.values();
         let complete = pending_new_views.find_map(|pending| {
             let changes = self.views.named_by(&pending.signed().body)?;
@@ -576,59 +599,24 @@ impl Replica {
         self.leave_again(To::Replica(peer), out);
     }
 
-    /// Whether a vote of a view to come may be held.
-    pub(super) fn has_room_for_early(&self, from: ReplicaId) -> bool {
-        let held = self.early.get(&from);
-        held.is_none_or(|held| held.len() < limits::MAX_EARLY_PER_REPLICA)
-    }
-
     /// Holds a message of a view that this replica may enter soon.
-    pub(super) fn hold_early(
-        &mut self,
-        from: ReplicaId,
-        view: View,
-        message: Early,
-        out: &mut Effects,
-    ) {
+    pub(super) fn hold_early(&mut self, from: ReplicaId, view: View, message: Early) {
         self.hear_view(from, view);
-        if !self.has_room_for_early(from) {
-            let (said, is) = (view, self.view);
-            self.blame(from, Offence::WrongView { said, is }, out);
-        } else if self.quorum.is_member(from) {
-            self.early
-                .entry(from)
-                .or_default()
-                .push_back((view, message));
+        if self.quorum.is_member(from) {
+            self.early.hold(from, view, message);
         }
     }
 
     /// Takes what came early for the view just entered.
     fn hear_early(&mut self, out: &mut Effects) {
-        let view = self.view;
-        let mut now = Vec::new();
-        for held in self.early.values_mut() {
-            let (ripe, green): (VecDeque<_>, _) = std::mem::take(held)
-                .into_iter()
-                .filter(|(of, _)| *of >= view)
-                .partition(|(of, _)| *of == view);
-            *held = green;
-            now.extend(ripe.into_iter().map(|(_, message)| message));
-        }
-        for message in now {
+        for message in self.early.take(self.view) {
             match message {
-                Early::PrePrepare(message) => self.take_pre_prepare(&message, out),
+                Early::PrePrepare(message) => {
+                    self.on_pre_prepare(&message, message.vote.body.replica, out)
+                }
                 Early::Prepare(vote) => self.on_prepare(vote, out),
                 Early::Commit(vote) => self.on_commit(vote, out),
             };
         }
-    }
-
-    fn take_pre_prepare(
-        &mut self,
-        message: &CheckedPrePrepare,
-        out: &mut Effects,
-    ) -> Option<SeqNo> {
-        let clock = self.clock;
-        self.on_pre_prepare(message, clock, out)
     }
 }

@@ -13,6 +13,7 @@ mod common;
 
 mod agreement;
 mod batching;
+mod bounds;
 mod catch_up;
 mod checkpoints;
 mod commits;
