@@ -203,7 +203,7 @@ pub enum Effect {
         serving: Vec<SeqNo>,
     },
     /// Send `to` a part of the state at a checkpoint, if it is still kept
-    /// ([`PeerMessage::State`], at most [`crate::limits::STATE_PART_BYTES`]).
+    /// ([`PeerMessage::State`]).
     SendState {
         /// Who asks.
         to: ReplicaId,
@@ -211,6 +211,8 @@ pub enum Effect {
         seq_no: SeqNo,
         /// The first byte.
         offset: u64,
+        /// Most bytes of it, at most [`crate::limits::STATE_PART_BYTES`].
+        most_bytes: usize,
     },
     /// Replace the service's state by the one in this certified state
     /// ([`crate::rejoin::split_state`]), make the whole durable as the checkpoint's, and then

@@ -18,6 +18,7 @@
     )
 )]
 
+pub mod budget;
 mod bytestring;
 pub mod checkpoint;
 pub mod crypto;

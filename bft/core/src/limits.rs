@@ -73,6 +73,16 @@ pub const MAX_CHECKPOINT_INTERVAL: u64 = 128;
 /// Numbers one answer to a status report may carry.
 pub const MAX_RESENT_NUMBERS: u64 = 16;
 
+/// Bytes that one replica may be sent at once because it asked, after a while without asking.
+/// Beyond them its questions wait.
+pub const ANSWER_BURST_BYTES: usize = 16 << 20;
+
+/// Bytes that one replica may be sent every second because it asks: a quarter of a gigabit link.
+pub const ANSWER_BYTES_PER_SECOND: usize = 32 << 20;
+
+/// Most bytes of proposals in one answer to a question for some by digest.
+pub const MAX_CONTENT_ANSWER_BYTES: usize = 2 * MAX_PROPOSAL_BYTES;
+
 /// Largest state that is fetched from a peer, in bytes.
 pub const MAX_STATE_BYTES: u64 = 4 << 30;
 

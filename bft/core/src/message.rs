@@ -407,6 +407,39 @@ pub enum PeerMessage {
     Rejoin(Signed<Rejoin>),
 }
 
+impl PeerMessage {
+    /// What this message is charged for where bytes are counted: never fewer than it is long
+    /// when encoded.
+    #[must_use]
+    pub fn cost_bytes(&self) -> usize {
+        const NAMED: usize = 48;
+        const SMALL: usize = 64;
+        let votes = |votes: usize| limits::MAX_VOTE_BYTES.saturating_mul(votes);
+        match self {
+            Self::PrePrepare(message) => votes(1) + message.proposal.cost_bytes(),
+            Self::Prepare(_) | Self::Commit(_) | Self::Checkpoint(_) => votes(1) + 1,
+            Self::Forward(signed) => SMALL + signed.request.cost_bytes(),
+            Self::Status(_) | Self::AskState(_) => SMALL,
+            Self::ViewChange(Signed { body, .. }) => {
+                let prepares = body.prepared.iter().map(|prepared| prepared.prepares.len());
+                let prepared = prepares.fold(body.prepared.len(), usize::saturating_add);
+                SMALL + votes(1 + body.checkpoint.len() + prepared)
+            }
+            Self::NewView(Signed { body, .. }) => {
+                SMALL + votes(1 + body.pre_prepares.len()) + NAMED * body.view_changes.len()
+            }
+            Self::Decided(message) => {
+                SMALL + message.proposal.cost_bytes() + votes(message.commits.len())
+            }
+            Self::AskProposals(ask) => SMALL + NAMED * ask.wanted.len(),
+            Self::Content(message) => SMALL + message.proposal.cost_bytes(),
+            Self::State(part) => SMALL + part.bytes.len(),
+            Self::Stable(proof) => SMALL + votes(proof.len()),
+            Self::Rejoin(_) => SMALL + votes(1),
+        }
+    }
+}
+
 /// A message from a client to a replica.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -478,6 +511,20 @@ pub struct ReplyClaim {
     pub client: ClientId,
     /// The reply.
     pub reply: Reply,
+}
+
+impl ReplicaMessage {
+    /// What this message is charged for where bytes are counted: never fewer than it is long
+    /// when encoded.
+    #[must_use]
+    pub fn cost_bytes(&self) -> usize {
+        const ENVELOPE: usize = 256;
+        match self {
+            Self::Reply { reply, .. } => ENVELOPE + reply.result.len(),
+            Self::SignedReply(signed) => ENVELOPE + signed.body.reply.result.len(),
+            Self::Busy { .. } => ENVELOPE,
+        }
+    }
 }
 
 /// A message from a replica to a client.

@@ -10,6 +10,7 @@
 //! requests), [`judge`] (who contradicted itself).
 
 mod agree;
+mod answers;
 mod catch_up;
 mod early;
 mod execute;
@@ -30,6 +31,7 @@ use std::{
 
 pub use memory::PeerMemory;
 
+use answers::{Answers, Question};
 use catch_up::CatchUp;
 use early::EarlyMessages;
 use rejoin::Rejoining;
@@ -77,6 +79,8 @@ pub struct Tuning {
     /// Requests known and not executed from which on clients are told "busy", at most
     /// [`limits::MAX_POOL_REQUESTS`].
     pub max_pooled: usize,
+    /// Most bytes of a state sent in one message, [`limits::STATE_PART_BYTES`] at most.
+    pub state_part_bytes: usize,
 }
 
 impl Default for Tuning {
@@ -90,6 +94,7 @@ impl Default for Tuning {
             heartbeat_after_us: 2_000_000,
             max_drift_ms: 10_000,
             max_pooled: limits::MAX_POOL_REQUESTS,
+            state_part_bytes: limits::STATE_PART_BYTES,
         }
     }
 }
@@ -125,6 +130,7 @@ pub struct Replica {
     pool: Pool,
     views: Views,
     early: EarlyMessages,
+    answers: Answers,
     transfer: Option<Transfer>,
     ticker: Ticker,
     rejoining: Rejoining,
@@ -175,6 +181,7 @@ impl Replica {
             slots: BTreeMap::new(),
             views: Views::default(),
             early: EarlyMessages::default(),
+            answers: Answers::default(),
             transfer: None,
             ticker: Ticker::default(),
             rejoining: Rejoining::default(),
@@ -355,9 +362,11 @@ impl Replica {
             Input::ViewChange(change) => self.on_view_change(change.get(), out),
             Input::NewView(new_view) => self.on_new_view(new_view.get(), out),
             Input::Decided { decision, from } => self.on_decided(decision.get(), from, out),
-            Input::AskProposals(ask) => self.on_ask_proposals(ask.from(), ask.get(), out),
+            Input::AskProposals(ask) => {
+                self.on_question(ask.from(), Question::Proposals(ask.get().clone()), out)
+            }
             Input::Content(proposal) => self.on_content(proposal.get(), out),
-            Input::AskState(ask) => self.on_ask_state(ask.from(), ask.get(), out),
+            Input::AskState(ask) => self.on_question(ask.from(), Question::State(*ask.get()), out),
             Input::State(part) => self.on_state(part.from(), part.get(), out),
             Input::Stable(votes) => self.on_stable(votes.get(), out),
             Input::Installed { seq_no, due } => {
@@ -415,6 +424,7 @@ impl Replica {
             self.tick_due(),
             self.overdue_due(),
             self.rejoin_due(),
+            self.answers_due(),
         ];
         timers.into_iter().flatten()
     }

@@ -5,7 +5,7 @@
 //! believed when it has that digest; a peer whose parts do not is blamed and
 //! the next one is asked.
 
-use super::Replica;
+use super::{Replica, answers::Answer};
 use crate::{
     effects::{Effect, Effects, Record, To},
     ids::{Digest, Instant, ReplicaId, SeqNo},
@@ -170,27 +170,25 @@ impl Replica {
         self.catch_up.served(self.now, view_change_timeout_us)
     }
 
-    pub(super) fn on_ask_state(
-        &mut self,
-        from: ReplicaId,
-        ask: &AskState,
-        out: &mut Effects,
-    ) -> Option<SeqNo> {
-        let low = self.checkpoints.low();
+    /// Sends a peer a part of a state, or, if that one is gone, which there is.
+    pub(super) fn answer_state(&mut self, ask: &AskState, answer: &mut Answer<'_>) -> bool {
+        let (from, low) = (answer.to, self.checkpoints.low());
         if ask.seq_no < low && !self.serving_now().contains(&ask.seq_no) {
-            // That one is gone: the asker learns which there is.
-            self.send_again(To::Replica(from), [self.proof()], out);
-            return None;
+            answer.send([self.proof()]);
+            return true;
         }
-        if ask.seq_no <= low && self.quorum.is_member(from) {
+        if ask.seq_no <= low {
             self.catch_up.note_served(from, ask.seq_no, self.now);
         }
-        out.push(Effect::SendState {
+        let most_bytes = self.tuning.state_part_bytes.min(limits::STATE_PART_BYTES);
+        answer.account.charge(most_bytes);
+        answer.out.push(Effect::SendState {
             to: from,
             seq_no: ask.seq_no,
             offset: ask.offset,
+            most_bytes,
         });
-        None
+        true
     }
 
     /// A proof of a stable checkpoint: it is reached here and moves the window on, or it says

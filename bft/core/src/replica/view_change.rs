@@ -12,14 +12,14 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Replica, early::Early};
+use super::{Replica, answers::Answer, early::Early};
 use crate::{
     crypto::Domain,
     effects::{Effect, Effects, Record, To},
     evidence::Charge,
     ids::{Digest, Instant, ReplicaId, SeqNo, View},
     limits,
-    message::{AskProposals, NewView, PeerMessage, Signed, ViewChange, Vote},
+    message::{AskProposals, Content, NewView, PeerMessage, Signed, Status, ViewChange, Vote},
     misbehaviour::Offence,
     new_view::NewViewPlan,
     slot::Slot,
@@ -224,14 +224,11 @@ impl Replica {
         self.views.changes.insert(self.me, own);
     }
 
-    /// The own view change once more, for those who did not get it.
-    pub(super) fn leave_again(&self, to: To, out: &mut Effects) {
-        if let Some(own) = self.views.changes.get(&self.me)
-            && !self.views.is_active()
-        {
-            let message = PeerMessage::ViewChange(own.signed().clone());
-            self.send_again(to, [message], out);
-        }
+    /// The own view change while this replica is between views, for those who did not get it.
+    pub(super) fn own_view_change(&self) -> Option<PeerMessage> {
+        let own = self.views.changes.get(&self.me);
+        let own = own.filter(|_| !self.views.is_active());
+        own.map(|own| PeerMessage::ViewChange(own.signed().clone()))
     }
 
     /// Whether this view change could tell anything new.
@@ -342,18 +339,36 @@ impl Replica {
         let signed = Signed::new(body, Domain::NewView, cluster, &self.key);
         let new_view = Arc::new(CheckedNewView::own(signed));
         self.enter(&new_view, changes, plan.stable, out);
-        self.lead(To::Others, out);
+        self.send_again(To::Others, self.leading(0), out);
     }
 
-    /// Sends what leads another replica into this view.
-    fn lead(&self, to: To, out: &mut Effects) {
-        let Some(new_view_proof) = &self.views.new_view_proof else {
-            return;
-        };
-        let changes = new_view_proof.view_changes.iter();
-        let changes = changes.map(|change| PeerMessage::ViewChange(change.signed().clone()));
-        let new_view = PeerMessage::NewView(new_view_proof.new_view.signed().clone());
-        self.send_again(to, changes.chain([new_view]), out);
+    /// What leads another replica into this view, without the first `skip` messages of it.
+    fn leading(&self, skip: usize) -> impl Iterator<Item = PeerMessage> {
+        let proof = self.views.new_view_proof.as_ref();
+        proof.into_iter().flat_map(move |proof| {
+            let changes = proof.view_changes.iter().skip(skip);
+            let changes = changes.map(|change| PeerMessage::ViewChange(change.signed().clone()));
+            let new_view = || PeerMessage::NewView(proof.new_view.signed().clone());
+            // It comes last: whoever stopped before still lacks it.
+            changes.chain(std::iter::once_with(new_view))
+        })
+    }
+
+    /// Sends a peer that is in a lower view, or between views, what leads it into this one; false
+    /// if some of it is still to be sent. That is many messages in a large cluster: when the
+    /// peer's budget is used up it goes on where it stopped.
+    pub(super) fn lead_along(&self, status: &Status, answer: &mut Answer<'_>) -> bool {
+        let behind = status.view < self.view || (status.view == self.view && !status.active);
+        let begun = answer.account.led.take();
+        if !behind {
+            return true;
+        }
+        let begun = begun.filter(|(view, _)| *view == self.view);
+        let mut sent = begun.map_or(0, |(_, sent)| sent);
+        let messages = self.leading(sent).inspect(|_| sent += 1);
+        let done = answer.send(messages);
+        answer.account.led = (!done).then_some((self.view, sent));
+        done
     }
 
     /// Whether a new view could be entered.
@@ -512,29 +527,22 @@ impl Replica {
         }
     }
 
-    pub(super) fn on_ask_proposals(
-        &self,
-        from: ReplicaId,
-        ask: &AskProposals,
-        out: &mut Effects,
-    ) -> Option<SeqNo> {
+    /// Sends proposals that a peer asks for by digest, a few at a time.
+    pub(super) fn answer_proposals(&self, ask: &AskProposals, answer: &mut Answer<'_>) -> bool {
+        let found = ask.wanted.iter().filter_map(|(seq_no, digest)| {
+            let proposal = self.slots.get(seq_no)?.find(digest)?;
+            Some((*seq_no, proposal))
+        });
         let mut bytes = 0;
-        for (seq_no, digest) in &ask.wanted {
-            let slot = self.slots.get(seq_no);
-            let Some(proposal) = slot.and_then(|slot| slot.find(digest)) else {
-                continue;
-            };
+        let few = found.take_while(|(_, proposal)| {
             bytes += proposal.cost_bytes();
-            if bytes > 2 * limits::MAX_PROPOSAL_BYTES {
-                break;
-            }
-            let content = crate::message::Content {
-                seq_no: *seq_no,
-                proposal: proposal.to_proposal(),
-            };
-            self.send_again(To::Replica(from), [PeerMessage::Content(content)], out);
-        }
-        None
+            bytes <= limits::MAX_CONTENT_ANSWER_BYTES
+        });
+        answer.send(few.map(|(seq_no, proposal)| {
+            let proposal = proposal.to_proposal();
+            PeerMessage::Content(Content { seq_no, proposal })
+        }));
+        true
     }
 
     pub(super) fn on_content(
@@ -589,14 +597,6 @@ impl Replica {
     pub(super) fn missed_a_view(&self) -> bool {
         let heard = self.views.heard.values();
         heard.filter(|view| **view > self.view).count() >= self.quorum.weak()
-    }
-
-    /// Helps a peer that asks and is in a lower view, or between views.
-    pub(super) fn help_along(&self, peer: ReplicaId, view: View, active: bool, out: &mut Effects) {
-        if view < self.view || (view == self.view && !active) {
-            self.lead(To::Replica(peer), out);
-        }
-        self.leave_again(To::Replica(peer), out);
     }
 
     /// Holds a message of a view that this replica may enter soon.

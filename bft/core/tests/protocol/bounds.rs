@@ -465,6 +465,10 @@ fn whatever_follows_from_a_legal_message_may_be_sent() {
         for message in largest(n, &shaped(count, acked)) {
             let bytes = codec::encode(&message).len();
             assert!(
+                bytes <= message.cost_bytes(),
+                "a charge covers what is sent"
+            );
+            assert!(
                 bytes <= limits::MAX_PEER_MESSAGE_BYTES,
                 "n = {n}: {bytes} bytes of {}",
                 format!("{message:?}").get(..20).unwrap()

@@ -12,6 +12,7 @@
 mod common;
 
 mod agreement;
+mod answers;
 mod batching;
 mod bounds;
 mod catch_up;

@@ -102,8 +102,11 @@ fn a_wrong_vote_that_came_first_does_not_hide_the_proof() {
 /// kept until it has arrived.
 #[test]
 fn a_state_arrives_while_checkpoints_move_on() {
-    let slow = |world: &mut World| world.conditions.state_part = 8;
-    let mut world = far_behind(14, slow);
+    let slow = Tuning {
+        state_part_bytes: 8,
+        ..Tuning::default()
+    };
+    let mut world = far_behind_in(World::new(14, 4, 4, slow), |_| {});
     world.heal();
     for number in 81..=480 {
         ask(&mut world, number);
@@ -145,12 +148,10 @@ fn a_state_without_end_is_fetched_elsewhere() {
 fn news_of_newer_states_does_not_interrupt_one_that_comes() {
     let tuning = Tuning {
         resend_after_us: 50_000,
+        state_part_bytes: 8,
         ..Tuning::default()
     };
-    let slow = |world: &mut World| {
-        world.conditions.state_part = 8;
-        world.conditions.latency_us = (800, 800);
-    };
+    let slow = |world: &mut World| world.conditions.latency_us = (800, 800);
     let mut world = far_behind_in(World::new(15, 4, 8, tuning), slow);
     world.heal();
     for number in 81..=180 {
