@@ -8,7 +8,7 @@
     reason = "a test may stop"
 )]
 
-use bezant_api::{Call, Genesis};
+use bezant_api::{Answer, Call, Genesis};
 use bezant_bft::{
     codec,
     crypto::{Domain, SigningKey},
@@ -91,15 +91,10 @@ impl One {
         }
     }
 
-    /// A request that opens a session.
-    fn opening(&self) -> SignedRequest {
-        let call = Call::OpenSession {
-            nonce: 1,
-            ttl_ms: None,
-        };
+    fn request(&self, session: SessionId, call: &Call) -> SignedRequest {
         let request = Request {
             client: self.client.client(),
-            session: SessionId::NONE,
+            session,
             number: RequestNumber(1),
             acked: Vec::new(),
             op: Bytes::from(call.encode()),
@@ -107,8 +102,17 @@ impl One {
         request.sign(&self.cluster, &self.client)
     }
 
-    /// The others decide a request; what happens then.
-    fn decide(&mut self, request: SignedRequest) -> Vec<Action> {
+    /// A request that opens a session.
+    fn opening(&self) -> SignedRequest {
+        let call = Call::OpenSession {
+            nonce: 1,
+            ttl_ms: None,
+        };
+        self.request(SessionId::NONE, &call)
+    }
+
+    /// The others decide a request at a number; what happens then.
+    fn decide(&mut self, seq_no: u64, request: SignedRequest) -> Vec<Action> {
         let proposal = Proposal {
             time: OrderedTime(DAWN_MS),
             requests: vec![request],
@@ -125,7 +129,7 @@ impl One {
                 replica: ReplicaId(by),
                 incarnation: Incarnation(0),
                 view: View(0),
-                seq_no: SeqNo(1),
+                seq_no: SeqNo(seq_no),
                 digest,
             };
             Signed::new(body, domain, &self.cluster, &self.keys[usize::from(by)])
@@ -163,11 +167,14 @@ fn answers(actions: &[Action]) -> Vec<&ReplicaMessage> {
 fn opened() -> (One, ClientMessage, SessionId) {
     let mut one = One::new();
     let opening = one.opening();
-    let actions = one.decide(opening.clone());
+    let actions = one.decide(1, opening.clone());
     let [ReplicaMessage::Reply { reply, .. }] = answers(&actions)[..] else {
         panic!("{actions:?}")
     };
-    let session = reply.session;
+    let Ok(Answer::Opened { session, .. }) = Answer::decode(&reply.result) else {
+        panic!("{reply:?}")
+    };
+    let session = SessionId(session);
     (one, ClientMessage::Request(opening), session)
 }
 
@@ -205,6 +212,8 @@ fn repeats_are_answered_within_the_budget_of_their_link() {
 #[test]
 fn signed_replies_are_made_within_the_budget_of_their_link() {
     let (mut one, _, session) = opened();
+    let call = one.request(session, &Call::KeepAlive);
+    assert_eq!(answers(&one.decide(2, call)).len(), 1);
     let number = RequestNumber(1);
     let ask = ClientMessage::AskSigned { session, number };
     let mut signed = 0;
