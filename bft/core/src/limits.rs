@@ -46,6 +46,9 @@ pub(crate) const MAX_VOTE_BYTES: usize = 5 * 10 + 1 + 32 + 64;
 /// Largest encoded message from a client, in bytes: an operation and its envelope.
 pub const MAX_CLIENT_MESSAGE_BYTES: usize = MAX_OP_BYTES + 1024;
 
+/// Largest message to a client, in bytes: a link with a client at one end carries none larger.
+pub const MAX_REPLICA_MESSAGE_BYTES: usize = 1024 * 1024;
+
 /// Most verified requests waiting to be ordered at one replica.
 pub const MAX_POOL_REQUESTS: usize = 16 * 1024;
 
@@ -83,7 +86,11 @@ pub const ANSWER_BYTES_PER_SECOND: usize = 32 << 20;
 /// Most bytes of proposals in one answer to a question for some by digest.
 pub const MAX_CONTENT_ANSWER_BYTES: usize = 2 * MAX_PROPOSAL_BYTES;
 
-/// Largest state that is fetched from a peer, in bytes.
+/// Largest state that is fetched from a peer at first, in bytes; see [`MAX_STATE_BYTES`].
+pub const USUAL_STATE_BYTES: u64 = 256 << 20;
+
+/// Largest state that is fetched from a peer, in bytes, when all peers say that theirs is larger
+/// than [`USUAL_STATE_BYTES`], after as many rounds as it takes to double that.
 pub const MAX_STATE_BYTES: u64 = 4 << 30;
 
 /// Checkpoint votes of one replica that are kept although they lie beyond the window:

@@ -31,6 +31,13 @@ impl Replica {
         }
     }
 
+    /// Bytes of memory that a state takes which is being fetched.
+    #[must_use]
+    pub fn fetched_bytes(&self) -> usize {
+        let transfer = self.transfer.as_ref();
+        transfer.map_or(0, super::transfer::Transfer::buffered_bytes)
+    }
+
     /// Bytes of proposals of this view that are here and not executed: at most
     /// [`crate::limits::MAX_UNDELIVERED_BYTES`] and the next number's, unless more was carried
     /// over from earlier views.
