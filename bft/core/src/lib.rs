@@ -18,6 +18,7 @@
     )
 )]
 
+pub mod amplification;
 pub mod budget;
 mod bytestring;
 pub mod checkpoint;
