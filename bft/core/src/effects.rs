@@ -36,7 +36,12 @@ pub enum Input {
         from: Option<ReplicaId>,
     },
     /// A proposal.
-    PrePrepare(Verified<CheckedPrePrepare>),
+    PrePrepare {
+        /// The primary's vote, and what it is for.
+        message: Verified<CheckedPrePrepare>,
+        /// The replica over whose link it came: the primary, or one that passes it on.
+        from: ReplicaId,
+    },
     /// A second-phase vote.
     Prepare(Verified<Signed<Vote>>),
     /// A third-phase vote, on its link's word.
@@ -224,7 +229,7 @@ pub enum Effect {
         serving: Vec<SeqNo>,
     },
     /// Send `to` a part of the state at a checkpoint, if it is still kept
-    /// ([`PeerMessage::State`], at most [`crate::limits::STATE_PART_BYTES`]).
+    /// ([`PeerMessage::State`]).
     SendState {
         /// Who asks.
         to: ReplicaId,
@@ -232,6 +237,8 @@ pub enum Effect {
         seq_no: SeqNo,
         /// The first byte.
         offset: u64,
+        /// Most bytes of it, at most [`crate::limits::STATE_PART_BYTES`].
+        most_bytes: usize,
     },
     /// Replace the service's state by the one in this certified state
     /// ([`crate::rejoin::split_state`]), make the whole durable as the checkpoint's, and then

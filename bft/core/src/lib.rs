@@ -18,6 +18,8 @@
     )
 )]
 
+pub mod amplification;
+pub mod budget;
 mod bytestring;
 pub mod checkpoint;
 pub mod crypto;

@@ -16,7 +16,8 @@ pub const MAX_REQUESTS_PER_PROPOSAL: usize = 256;
 /// Most lives one proposal may begin; each is some 200 bytes.
 pub const MAX_REJOINS_PER_PROPOSAL: usize = 8;
 
-/// Largest encoded proposal, in bytes. A primary that sends a larger one is blamed.
+/// Largest proposal, in bytes as it is charged for, which is never less than its encoding
+/// ([`crate::message::Proposal::cost_bytes`]). Judged on receipt, whatever message it comes in.
 pub const MAX_PROPOSAL_BYTES: usize = 1024 * 1024;
 
 /// What the proposals that a replica voted for and that are not decided may be charged for, in
@@ -31,6 +32,20 @@ pub const MIN_KEPT_BYTES: usize = 2 * (MAX_PROPOSAL_BYTES + 4096);
 /// Longest record of the view changes that a new view names, in bytes. It is written again with
 /// each segment of a journal while the view lasts. A replica that finds more restarts without.
 pub const MAX_NAMED_VIEW_CHANGES_BYTES: usize = 8 * 1024 * 1024;
+/// What a request is charged for beside its operation and each acknowledgement, and a rejoin
+/// in all, in bytes: never less than they take when encoded.
+pub(crate) const ENVELOPE_COST_BYTES: usize = 160;
+
+/// What a number acknowledged in a request is charged for, in bytes.
+pub(crate) const ACKNOWLEDGEMENT_COST_BYTES: usize = 10;
+
+/// What a proposal without content is charged for, in bytes.
+pub(crate) const PROPOSAL_COST_BYTES: usize = 32;
+
+/// Most bytes of requests that a primary puts into a proposal: whatever rejoins it adds, the
+/// whole stays within [`MAX_PROPOSAL_BYTES`].
+pub(crate) const MAX_PROPOSED_REQUEST_BYTES: usize =
+    MAX_PROPOSAL_BYTES - PROPOSAL_COST_BYTES - MAX_REJOINS_PER_PROPOSAL * ENVELOPE_COST_BYTES;
 
 /// Largest encoded message between replicas, in bytes: a view change of the largest cluster
 /// with a certificate for every number between the watermarks.
@@ -38,10 +53,13 @@ pub const MAX_PEER_MESSAGE_BYTES: usize = 4 * 1024 * 1024 - 4096;
 
 /// Longest encoding of a signed vote, in bytes: five numbers of at most ten bytes, a replica,
 /// a digest, a signature.
-const MAX_VOTE_BYTES: usize = 5 * 10 + 1 + 32 + 64;
+pub(crate) const MAX_VOTE_BYTES: usize = 5 * 10 + 1 + 32 + 64;
 
 /// Largest encoded message from a client, in bytes: an operation and its envelope.
 pub const MAX_CLIENT_MESSAGE_BYTES: usize = MAX_OP_BYTES + 1024;
+
+/// Largest message to a client, in bytes: a link with a client at one end carries none larger.
+pub const MAX_REPLICA_MESSAGE_BYTES: usize = 1024 * 1024;
 
 /// Most verified requests waiting to be ordered at one replica.
 pub const MAX_POOL_REQUESTS: usize = 16 * 1024;
@@ -94,7 +112,21 @@ pub const MAX_CHECKPOINT_INTERVAL: u64 = 128;
 /// Numbers one answer to a status report may carry.
 pub const MAX_RESENT_NUMBERS: u64 = 16;
 
-/// Largest state that is fetched from a peer, in bytes.
+/// Bytes that one replica may be sent at once because it asked, after a while without asking.
+/// Beyond them its questions wait.
+pub const ANSWER_BURST_BYTES: usize = 16 << 20;
+
+/// Bytes that one replica may be sent every second because it asks: a quarter of a gigabit link.
+pub const ANSWER_BYTES_PER_SECOND: usize = 32 << 20;
+
+/// Most bytes of proposals in one answer to a question for some by digest.
+pub const MAX_CONTENT_ANSWER_BYTES: usize = 2 * MAX_PROPOSAL_BYTES;
+
+/// Largest state that is fetched from a peer at first, in bytes; see [`MAX_STATE_BYTES`].
+pub const USUAL_STATE_BYTES: u64 = 256 << 20;
+
+/// Largest state that is fetched from a peer, in bytes, when all peers say that theirs is larger
+/// than [`USUAL_STATE_BYTES`], after as many rounds as it takes to double that.
 pub const MAX_STATE_BYTES: u64 = 4 << 30;
 
 /// Checkpoint votes of one replica that are kept although they lie beyond the window:
@@ -110,6 +142,26 @@ pub const STATE_PART_BYTES: usize = 256 * 1024;
 /// Messages of one replica that are held because they belong to a view that this
 /// replica has not entered yet.
 pub const MAX_EARLY_PER_REPLICA: usize = 256;
+
+/// Most bytes of them. Four of the largest proposals: whoever enters the view asks for the rest.
+pub const MAX_EARLY_BYTES_PER_REPLICA: usize = 4 * MAX_PROPOSAL_BYTES;
+
+/// Most bytes of proposals that one replica claims to be decided, without proof. Those for the
+/// lowest numbers are kept, since they are needed first.
+pub const MAX_CLAIM_BYTES_PER_REPLICA: usize = 4 * MAX_PROPOSAL_BYTES;
+
+/// Most bytes of proposals of the view's primary that are not executed here yet. Beyond them only
+/// the next number's is taken in; what was left out is asked for later. An honest primary has
+/// some megabytes under way.
+pub const MAX_UNDELIVERED_BYTES: usize = 32 * MAX_PROPOSAL_BYTES;
+
+const _: () = assert!(
+    2 * MAX_UNDELIVERED_BYTES <= MAX_KEPT_BYTES,
+    "what one primary proposes ahead must leave room for a vote on the next number"
+);
+
+/// View changes of one replica that are kept beside its highest, because new views name them.
+pub const MAX_NAMED_PER_REPLICA: usize = 2;
 
 /// How often the view-change timeout doubles while views fail one after another.
 pub const MAX_TIMEOUT_DOUBLINGS: u32 = 6;
@@ -139,7 +191,7 @@ pub const MAX_UNCHECKED_COMMITS: usize = 4096;
 pub const MAX_EVIDENCE_BYTES: usize = 16 * 1024 * 1024;
 
 const _: () = assert!(
-    MAX_OP_BYTES + 1024 <= MAX_PROPOSAL_BYTES,
+    MAX_OP_BYTES + 1024 <= MAX_PROPOSED_REQUEST_BYTES,
     "the largest request must fit a proposal"
 );
 const _: () = assert!(
@@ -151,8 +203,9 @@ const _: () = assert!(
     "a few clients must not fill the pool"
 );
 const _: () = assert!(
-    MAX_PROPOSAL_BYTES + 4096 <= MAX_PEER_MESSAGE_BYTES,
-    "the largest proposal must fit a message"
+    MAX_PROPOSAL_BYTES + (MAX_REPLICAS.div_ceil(3) * 2 + 1) * MAX_VOTE_BYTES
+        <= MAX_PEER_MESSAGE_BYTES,
+    "the largest proposal must fit a message, with the votes that prove its decision"
 );
 #[expect(clippy::cast_possible_truncation, reason = "small numbers")]
 const _: () = assert!(

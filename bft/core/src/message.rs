@@ -14,6 +14,7 @@ use crate::{
         ClientId, ClusterId, Digest, Epoch, Incarnation, IncarnationNonce, OrderedTime, ReplicaId,
         RequestNumber, SeqNo, SessionId, View,
     },
+    limits,
 };
 
 /// What a client wants done: one operation, at one place of one session.
@@ -39,6 +40,16 @@ impl Request {
     #[must_use]
     pub fn digest(&self) -> Digest {
         digest("bezant request", &[&codec::encode(self)])
+    }
+
+    /// Bytes this request is charged for in pools and proposals: never fewer than it
+    /// is long when encoded and signed, else a client could make a correct primary propose
+    /// more than a message may hold.
+    #[must_use]
+    pub fn cost_bytes(&self) -> usize {
+        let acked = limits::ACKNOWLEDGEMENT_COST_BYTES.saturating_mul(self.acked.len());
+        let content = self.op.len().saturating_add(acked);
+        content.saturating_add(limits::ENVELOPE_COST_BYTES)
     }
 
     /// Signs this request for `cluster`.
@@ -71,6 +82,28 @@ pub struct Proposal {
     /// Incarnations that begin, after the requests; at most
     /// [`crate::limits::MAX_REJOINS_PER_PROPOSAL`].
     pub rejoins: Vec<Signed<Rejoin>>,
+}
+
+impl Proposal {
+    /// What this proposal is charged for, in bytes: never fewer than it is long when encoded.
+    /// Signatures have one length, so that this follows from what the primary's vote stands for.
+    #[must_use]
+    pub fn cost_bytes(&self) -> usize {
+        let requests = self.requests.iter().map(|signed| &signed.request);
+        proposal_cost_bytes(requests, self.rejoins.len())
+    }
+}
+
+/// [`Proposal::cost_bytes`] of its parts.
+pub(crate) fn proposal_cost_bytes<'r>(
+    requests: impl Iterator<Item = &'r Request>,
+    rejoins: usize,
+) -> usize {
+    let requests = requests.map(Request::cost_bytes);
+    let rejoins = limits::ENVELOPE_COST_BYTES.saturating_mul(rejoins);
+    requests
+        .fold(limits::PROPOSAL_COST_BYTES, usize::saturating_add)
+        .saturating_add(rejoins)
 }
 
 /// The digest of a proposal with this time, these request digests and these incarnations.
@@ -374,6 +407,39 @@ pub enum PeerMessage {
     Rejoin(Signed<Rejoin>),
 }
 
+impl PeerMessage {
+    /// What this message is charged for where bytes are counted: never fewer than it is long
+    /// when encoded.
+    #[must_use]
+    pub fn cost_bytes(&self) -> usize {
+        const NAMED: usize = 48;
+        const SMALL: usize = 64;
+        let votes = |votes: usize| limits::MAX_VOTE_BYTES.saturating_mul(votes);
+        match self {
+            Self::PrePrepare(message) => votes(1) + message.proposal.cost_bytes(),
+            Self::Prepare(_) | Self::Commit(_) | Self::Checkpoint(_) => votes(1) + 1,
+            Self::Forward(signed) => SMALL + signed.request.cost_bytes(),
+            Self::Status(_) | Self::AskState(_) => SMALL,
+            Self::ViewChange(Signed { body, .. }) => {
+                let prepares = body.prepared.iter().map(|prepared| prepared.prepares.len());
+                let prepared = prepares.fold(body.prepared.len(), usize::saturating_add);
+                SMALL + votes(1 + body.checkpoint.len() + prepared)
+            }
+            Self::NewView(Signed { body, .. }) => {
+                SMALL + votes(1 + body.pre_prepares.len()) + NAMED * body.view_changes.len()
+            }
+            Self::Decided(message) => {
+                SMALL + message.proposal.cost_bytes() + votes(message.commits.len())
+            }
+            Self::AskProposals(ask) => SMALL + NAMED * ask.wanted.len(),
+            Self::Content(message) => SMALL + message.proposal.cost_bytes(),
+            Self::State(part) => SMALL + part.bytes.len(),
+            Self::Stable(proof) => SMALL + votes(proof.len()),
+            Self::Rejoin(_) => SMALL + votes(1),
+        }
+    }
+}
+
 /// A message from a client to a replica.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -455,6 +521,20 @@ pub struct ReplyClaim {
     pub client: ClientId,
     /// The reply.
     pub reply: Reply,
+}
+
+impl ReplicaMessage {
+    /// What this message is charged for where bytes are counted: never fewer than it is long
+    /// when encoded.
+    #[must_use]
+    pub fn cost_bytes(&self) -> usize {
+        const ENVELOPE: usize = 256;
+        match self {
+            Self::Reply { reply, .. } => ENVELOPE + reply.result.len(),
+            Self::SignedReply(signed) => ENVELOPE + signed.body.reply.result.len(),
+            Self::Busy { .. } => ENVELOPE,
+        }
+    }
 }
 
 /// A message from a replica to a client.

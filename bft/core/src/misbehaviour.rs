@@ -58,7 +58,7 @@ pub enum Offence {
     /// The frame was no message.
     #[error("sent bytes that are no message: {0}")]
     Undecodable(DecodeError),
-    /// The frame, or an operation in it, was larger than allowed.
+    /// The frame, or an operation or proposal in it, was larger than allowed.
     #[error("sent {bytes} bytes, more than a message may have")]
     Oversized {
         /// Its size.
@@ -98,14 +98,6 @@ pub enum Offence {
     NotThePrimary {
         /// The view.
         view: View,
-    },
-    /// Too much of a view this replica is not in.
-    #[error("sent a message of view {said} while this replica is in {is}")]
-    WrongView {
-        /// The view named.
-        said: View,
-        /// The view in force here.
-        is: View,
     },
     /// The digest voted on is not the proposal's.
     #[error("sent at number {seq_no} a proposal that is not the one it voted for")]

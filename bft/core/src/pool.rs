@@ -395,7 +395,7 @@ impl Pool {
                 break;
             };
             bytes += entry.request.cost_bytes();
-            if bytes > limits::MAX_PROPOSAL_BYTES {
+            if bytes > limits::MAX_PROPOSED_REQUEST_BYTES {
                 break;
             }
             entry.proposed = true;

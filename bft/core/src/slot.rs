@@ -107,6 +107,23 @@ impl Slot {
         }
     }
 
+    /// Bytes of what `replica` claims to be decided here.
+    #[must_use]
+    pub fn claim_bytes(&self, replica: ReplicaId) -> usize {
+        let claim = self.claims.get(&replica);
+        claim.map_or(0, |proposal| proposal.cost_bytes())
+    }
+
+    /// Forgets what `replica` claims.
+    pub fn forget_claim(&mut self, replica: ReplicaId) {
+        self.claims.remove(&replica);
+    }
+
+    /// Forgets what anybody claims.
+    pub fn forget_claims(&mut self) {
+        self.claims.clear();
+    }
+
     /// Begins the round of `view`: votes of earlier ones count no more; what they
     /// prepared or decided is kept.
     pub fn enter(&mut self, view: View, quorum: Quorum) {
@@ -357,6 +374,7 @@ impl Slot {
             commits: Commits::new(),
             claimed: false,
         });
+        self.claims.clear();
         true
     }
 
@@ -390,6 +408,7 @@ impl Slot {
             }
         }
         self.decision = Some(decision);
+        self.claims.clear();
         true
     }
 

@@ -183,6 +183,26 @@ impl Endpoint {
         result
     }
 
+    /// Whether `link` would queue a frame of about so many bytes now: asked before the frame is
+    /// built, so that nothing is built that cannot be sent.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send) would.
+    pub fn room(&self, link: LinkId, bytes: usize) -> Result<(), SendError> {
+        let result = self
+            .shared
+            .links
+            .with(link, |link| link.outbound.room(bytes))
+            .unwrap_or(Err(SendError::Down));
+        if result == Err(SendError::Full) {
+            self.shared
+                .counters
+                .send_full
+                .fetch_add(1, Ordering::Relaxed);
+        }
+        result
+    }
+
     /// Queues `frame` on the newest link of `replica`.
     ///
     /// # Errors

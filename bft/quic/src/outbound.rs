@@ -94,6 +94,13 @@ impl Outbound {
         }
     }
 
+    /// Says whether a frame of so many bytes would be queued now, or why not. More than the largest
+    /// frame has counts as that: [`Self::push`] judges the frame itself.
+    pub(crate) fn room(&self, bytes: usize) -> Result<(), SendError> {
+        let bytes = bytes.min(self.frame_bytes) + HEADER_BYTES;
+        lock(&self.state).room(bytes, self.max_frames, self.max_bytes)
+    }
+
     /// Queues a frame, or says at once why not.
     pub(crate) fn push(&self, frame: Bytes) -> Result<(), SendError> {
         if frame.is_empty() || frame.len() > self.frame_bytes {
@@ -105,12 +112,7 @@ impl Outbound {
         let bytes = frame.len() + HEADER_BYTES;
         let writer = {
             let mut state = lock(&self.state);
-            if state.phase != Phase::Open {
-                return Err(SendError::Down);
-            }
-            if state.depth.frames >= self.max_frames || state.depth.bytes + bytes > self.max_bytes {
-                return Err(SendError::Full);
-            }
+            state.room(bytes, self.max_frames, self.max_bytes)?;
             state.append(frame);
             state.depth.add(1, bytes);
             state.queued.add(1, bytes);
@@ -193,6 +195,17 @@ impl QueueDepth {
 }
 
 impl State {
+    /// Whether one more frame of so many bytes, prefix included, is accepted.
+    fn room(&self, bytes: usize, max_frames: usize, max_bytes: usize) -> Result<(), SendError> {
+        if self.phase != Phase::Open {
+            return Err(SendError::Down);
+        }
+        if self.depth.frames >= max_frames || self.depth.bytes + bytes > max_bytes {
+            return Err(SendError::Full);
+        }
+        Ok(())
+    }
+
     fn append(&mut self, frame: Bytes) {
         let header = frame::header(frame.len());
         if frame.len() <= COPY_BYTES {

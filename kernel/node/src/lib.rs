@@ -42,7 +42,6 @@ use bezant_bft::{
     effects::{Durability, Record},
     ids::{Epoch, IncarnationNonce, ReplicaId},
     keyring::Keyring,
-    limits::STATE_PART_BYTES,
     replica::Tuning,
 };
 use bezant_quic::{Endpoint, Role};
@@ -366,7 +365,6 @@ async fn prepare(
                 Some(_) => Durability::Reported,
                 None => Durability::Immediate,
             },
-            state_part_bytes: STATE_PART_BYTES,
         },
         kept,
         never_ran,

@@ -284,26 +284,28 @@ impl Node {
     }
 
     fn send_peers(&mut self, to: To, message: &PeerMessage) {
-        // Encoded once, whoever gets it, and not at all if a strategy makes something else.
-        let frame = (self.strategy.is_none()).then(|| Bytes::from(codec::encode(message)));
-        match to {
-            To::Replica(replica) => self.send_peer(replica, message, frame),
-            To::Others => {
-                let me = self.means.replica;
-                let members = self.driver.replica().keyring().quorum().members();
-                for replica in members.filter(|replica| *replica != me) {
-                    self.send_peer(replica, message, frame.clone());
-                }
-            }
+        let me = self.means.replica;
+        let members = self.driver.replica().keyring().quorum().members();
+        let others = members.filter(|replica| *replica != me);
+        // Encoded once, whoever gets it, and not at all if nobody does.
+        let mut frame = None;
+        for replica in others.filter(|replica| to == To::Others || to == To::Replica(*replica)) {
+            self.send_peer(replica, message, &mut frame);
         }
     }
 
-    fn send_peer(&mut self, to: ReplicaId, message: &PeerMessage, frame: Option<Bytes>) {
-        if let Some(frame) = frame {
-            return self.transmit(to, frame);
-        }
+    fn send_peer(&mut self, to: ReplicaId, message: &PeerMessage, frame: &mut Option<Bytes>) {
         let Some((_, strategy)) = &mut self.strategy else {
-            return;
+            let link = self.endpoint.link_of(to).ok_or(SendError::Down);
+            let room = link.and_then(|link| self.endpoint.room(link, message.cost_bytes()));
+            return match room {
+                Ok(()) => {
+                    let frame = frame.get_or_insert_with(|| Bytes::from(codec::encode(message)));
+                    let frame = frame.clone();
+                    self.transmit(to, frame);
+                }
+                Err(error) => self.lost(&error),
+            };
         };
         let mut frames = Frames::new();
         if !strategy.send_peer(to, message, &mut frames) {
@@ -346,9 +348,13 @@ impl Node {
         let Some(message) = message else {
             return;
         };
+        let link = quic::LinkId::from_number(link.0);
+        if let Err(error) = self.endpoint.room(link, message.cost_bytes()) {
+            return self.lost(&error);
+        }
         let frame = Bytes::from(codec::encode(&message));
         let bytes = frame.len();
-        match self.endpoint.send(quic::LinkId::from_number(link.0), frame) {
+        match self.endpoint.send(link, frame) {
             Ok(()) => self.traffic.to_clients.sent(bytes),
             Err(error) => self.lost(&error),
         }

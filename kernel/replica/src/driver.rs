@@ -26,6 +26,7 @@ use bezant_kernel::Kernel;
 
 use crate::{
     action::{Action, HaltReason, LogEvent},
+    budgets::Budgets,
     counts::Counts,
     event::{Command, Event},
     gate::Gate,
@@ -48,8 +49,6 @@ pub struct Config {
     pub tuning: Tuning,
     /// How it learns that something is durable.
     pub durability: Durability,
-    /// Most bytes of a state in one message, [`bezant_bft::limits::STATE_PART_BYTES`] at most.
-    pub state_part_bytes: usize,
 }
 
 /// A state on its way to storage.
@@ -69,13 +68,13 @@ pub struct Driver {
     kernel: Kernel,
     checker: Checker,
     routes: Routes,
+    budgets: Budgets,
     gate: Gate,
     /// States at checkpoints from the stable one on, for peers that fell behind.
     snapshots: BTreeMap<SeqNo, State>,
     saving: BTreeMap<SeqNo, Saving>,
     counts: Counts,
     /// What this turn did already of what each turn does so often only.
-    signed_replies: usize,
     blames_logged: usize,
     halted: bool,
     scratch: Scratch,
@@ -105,10 +104,10 @@ impl Driver {
             kernel,
             checker: Checker::new(),
             routes: Routes::default(),
+            budgets: Budgets::default(),
             snapshots,
             saving: BTreeMap::new(),
             counts: Counts::default(),
-            signed_replies: 0,
             blames_logged: 0,
             halted: false,
             scratch: Scratch::default(),
@@ -174,7 +173,7 @@ impl Driver {
         hook: &mut impl Hook,
         actions: &mut Vec<Action>,
     ) {
-        self.signed_replies = 0;
+        self.budgets.begin_turn(clock.monotonic);
         self.blames_logged = 0;
         let mut scratch = std::mem::take(&mut self.scratch);
         for event in events {
@@ -216,7 +215,10 @@ impl Driver {
     ) {
         match event {
             Event::LinkUp { link, peer } => self.link_up(link, peer, scratch),
-            Event::LinkDown { link } => self.routes.detach(link),
+            Event::LinkDown { link } => {
+                self.routes.detach(link);
+                self.budgets.forget(link);
+            }
             Event::Frame { link, from, frame } => {
                 self.receive(link, from, &frame, hook, scratch, actions);
             }

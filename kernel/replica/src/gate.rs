@@ -7,26 +7,51 @@
 //! memory is used up: with it, a replica whose disk was emptied would vote anew.
 //! After a failure nothing leaves at all.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bezant_bft::{
-    effects::{Durability, PersistId, Record},
-    message::{PeerMessage, Proposal, ReplicaMessage},
+    effects::{Durability, PersistId, Record, To},
+    message::PeerMessage,
 };
 
-use crate::action::Action;
+use crate::{action::Action, event::LinkId};
 
-/// Most bytes of answers that wait for storage. A client that asks again and again while the
-/// disk stands still must not fill the memory; what is dropped it asks for once more.
+/// Most bytes of messages for one party that wait for storage. One that asks again and again while
+/// the disk stands still must neither fill the memory nor take the others' place; whoever misses
+/// a message asks for it once more.
+const MAX_WAITING_BYTES: usize = 8 * 1024 * 1024;
+
+/// Most bytes of messages to all replicas that wait for storage: what this replica says by itself.
+const MAX_WAITING_BROADCAST_BYTES: usize = 64 * 1024 * 1024;
+
+/// Most bytes of answers to clients that wait for storage, for all links together.
 const MAX_WAITING_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
-/// Most bytes of messages to replicas that wait for storage: a peer may ask for proposals again
-/// and again meanwhile. Whoever misses a message asks for it once more.
-const MAX_WAITING_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
-
-/// What an answer takes beside its result, and a vote or a request beside its content, in bytes:
-/// no less than they do.
+/// What a message takes beside its content while it waits, in bytes: no less than it does.
 const ENVELOPE_BYTES: usize = 256;
+
+/// Whom messages wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Receiver {
+    Peers(To),
+    Client(LinkId),
+}
+
+/// A message on its way out: for whom, and what it takes.
+struct Outgoing {
+    receiver: Receiver,
+    bytes: usize,
+}
+
+fn outgoing(action: &Action) -> Option<Outgoing> {
+    let (receiver, bytes) = match action {
+        Action::SendPeers { to, message } => (Receiver::Peers(*to), message.cost_bytes()),
+        Action::SendClient { link, message } => (Receiver::Client(*link), message.cost_bytes()),
+        _ => return None,
+    };
+    let bytes = ENVELOPE_BYTES + bytes;
+    Some(Outgoing { receiver, bytes })
+}
 
 /// The leave to vote without a memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +73,8 @@ pub(crate) struct Gate {
     durable: PersistId,
     /// In order: no one waits for an earlier record than one before it.
     waiting: VecDeque<(PersistId, Action)>,
+    waiting_bytes: BTreeMap<Receiver, usize>,
     waiting_answer_bytes: usize,
-    waiting_message_bytes: usize,
 }
 
 impl Gate {
@@ -64,8 +89,8 @@ impl Gate {
             appended: PersistId(0),
             durable: PersistId(0),
             waiting: VecDeque::new(),
+            waiting_bytes: BTreeMap::new(),
             waiting_answer_bytes: 0,
-            waiting_message_bytes: 0,
         }
     }
 
@@ -107,11 +132,37 @@ impl Gate {
 
     /// Holds `action` back, if there is room for it.
     fn wait(&mut self, after: PersistId, action: Action) {
-        let bytes = self.waiting_answer_bytes + answer_bytes(&action);
-        let messages = self.waiting_message_bytes + message_bytes(&action);
-        if bytes <= MAX_WAITING_ANSWER_BYTES && messages <= MAX_WAITING_MESSAGE_BYTES {
-            (self.waiting_answer_bytes, self.waiting_message_bytes) = (bytes, messages);
-            self.waiting.push_back((after, action));
+        if let Some(Outgoing { receiver, bytes }) = outgoing(&action) {
+            let is_answer = matches!(receiver, Receiver::Client(_));
+            let answers = self.waiting_answer_bytes + if is_answer { bytes } else { 0 };
+            let most = match receiver {
+                Receiver::Peers(To::Others) => MAX_WAITING_BROADCAST_BYTES,
+                _ => MAX_WAITING_BYTES,
+            };
+            let waiting = self.waiting_bytes.get(&receiver).copied();
+            let waiting = waiting.unwrap_or_default() + bytes;
+            if waiting > most || answers > MAX_WAITING_ANSWER_BYTES {
+                return;
+            }
+            self.waiting_bytes.insert(receiver, waiting);
+            self.waiting_answer_bytes = answers;
+        }
+        self.waiting.push_back((after, action));
+    }
+
+    /// Makes the room free that `action` took while it waited.
+    fn free(&mut self, action: &Action) {
+        let Some(Outgoing { receiver, bytes }) = outgoing(action) else {
+            return;
+        };
+        if matches!(receiver, Receiver::Client(_)) {
+            self.waiting_answer_bytes -= bytes;
+        }
+        if let Some(waiting) = self.waiting_bytes.get_mut(&receiver) {
+            *waiting -= bytes;
+            if *waiting == 0 {
+                self.waiting_bytes.remove(&receiver);
+            }
         }
     }
 
@@ -146,8 +197,7 @@ impl Gate {
             && self.is_open(*after, action)
         {
             if let Some((_, action)) = self.waiting.pop_front() {
-                self.waiting_answer_bytes -= answer_bytes(&action);
-                self.waiting_message_bytes -= message_bytes(&action);
+                self.free(&action);
                 actions.push(action);
             }
         }
@@ -156,50 +206,9 @@ impl Gate {
     /// Storage failed, or the replica ends: what waits never leaves.
     pub(crate) fn close(&mut self) {
         self.waiting.clear();
-        (self.waiting_answer_bytes, self.waiting_message_bytes) = (0, 0);
+        self.waiting_bytes.clear();
+        self.waiting_answer_bytes = 0;
     }
-}
-
-/// What an answer to a client takes while it waits.
-fn answer_bytes(action: &Action) -> usize {
-    let Action::SendClient { message, .. } = action else {
-        return 0;
-    };
-    let result = match message {
-        ReplicaMessage::Reply { reply, .. } => reply.result.len(),
-        ReplicaMessage::SignedReply(signed) => signed.body.reply.result.len(),
-        _ => 0,
-    };
-    ENVELOPE_BYTES + result
-}
-
-/// What a message to replicas takes while it waits.
-fn message_bytes(action: &Action) -> usize {
-    let Action::SendPeers { message, .. } = action else {
-        return 0;
-    };
-    let of_proposal = |proposal: &Proposal| {
-        let requests = proposal.requests.iter();
-        let requests = requests.map(|signed| ENVELOPE_BYTES + signed.request.op.len());
-        requests.sum::<usize>() + ENVELOPE_BYTES * proposal.rejoins.len()
-    };
-    let content = match message {
-        PeerMessage::PrePrepare(message) => of_proposal(&message.proposal),
-        PeerMessage::Content(message) => of_proposal(&message.proposal),
-        PeerMessage::Decided(message) => {
-            of_proposal(&message.proposal) + ENVELOPE_BYTES * message.commits.len()
-        }
-        PeerMessage::Forward(signed) => signed.request.op.len(),
-        PeerMessage::Stable(votes) => ENVELOPE_BYTES * votes.len(),
-        PeerMessage::NewView(message) => ENVELOPE_BYTES * message.body.pre_prepares.len(),
-        PeerMessage::ViewChange(message) => {
-            let certificates = message.body.prepared.iter();
-            let votes = certificates.map(|certificate| 1 + certificate.prepares.len());
-            ENVELOPE_BYTES * votes.sum::<usize>()
-        }
-        _ => 0,
-    };
-    ENVELOPE_BYTES + content
 }
 
 /// Whether this is a vote, which binds this replica although no record of it may be needed: a
@@ -229,12 +238,11 @@ const fn is_vote(action: &Action) -> bool {
 mod tests {
     use bezant_bft::{
         crypto::{Domain, SigningKey},
-        effects::To,
         ids::{
             ClusterId, Digest, Epoch, Incarnation, IncarnationNonce, OrderedTime, ReplicaId,
             RequestNumber, SeqNo, SessionId, View,
         },
-        message::{Content, Reply, Request, Signed, Status, Vote},
+        message::{Content, Proposal, ReplicaMessage, Reply, Request, Signed, Status, Vote},
     };
     use bytes::Bytes;
 
@@ -332,13 +340,9 @@ mod tests {
         assert_eq!(sends(&out), 1);
     }
 
-    /// A disk that stands still while clients ask again and again and peers talk on.
-    #[test]
-    fn what_waits_is_bounded_in_bytes() {
-        let (mut gate, mut out) = (Gate::new(Durability::Reported, false), Vec::new());
-        record(&mut gate, 1, &mut out);
-        let answer = || Action::SendClient {
-            link: LinkId(1),
+    fn answer(link: u64) -> Action {
+        Action::SendClient {
+            link: LinkId(link),
             message: ReplicaMessage::Reply {
                 view: View(0),
                 reply: Reply {
@@ -348,9 +352,10 @@ mod tests {
                     result: Bytes::from(vec![0; 1024 * 1024]),
                 },
             },
-        };
-        (0..200).for_each(|_| gate.pass(PersistId(1), answer(), &mut out));
-        assert_eq!(gate.waiting(), 63);
+        }
+    }
+
+    fn content(to: To) -> Action {
         let key = SigningKey::from_seed([1; 32]);
         let request = Request {
             client: key.client(),
@@ -360,24 +365,57 @@ mod tests {
             op: Bytes::from(vec![0; 1024 * 1024]),
         };
         let request = request.sign(&ClusterId([0; 32]), &key);
-        let content = || {
-            sent(PeerMessage::Content(Content {
-                seq_no: SeqNo(1),
-                proposal: Proposal {
-                    time: OrderedTime(1),
-                    requests: vec![request.clone()],
-                    rejoins: Vec::new(),
-                },
-            }))
-        };
-        (0..200).for_each(|_| gate.pass(PersistId(1), content(), &mut out));
+        let message = PeerMessage::Content(Content {
+            seq_no: SeqNo(1),
+            proposal: Proposal {
+                time: OrderedTime(1),
+                requests: vec![request],
+                rejoins: Vec::new(),
+            },
+        });
+        Action::SendPeers { to, message }
+    }
+
+    /// A disk that stands still while clients ask again and again and peers talk on.
+    #[test]
+    fn what_waits_is_bounded_in_bytes() {
+        let (mut gate, mut out) = (Gate::new(Durability::Reported, false), Vec::new());
+        record(&mut gate, 1, &mut out);
+        for link in 0..200 {
+            gate.pass(PersistId(1), answer(link), &mut out);
+        }
+        assert_eq!(gate.waiting(), 63);
+        let content = content(To::Others);
+        for _ in 0..200 {
+            let Action::SendPeers { to, message } = &content else {
+                panic!("a message")
+            };
+            let (to, message) = (*to, message.clone());
+            gate.pass(PersistId(1), Action::SendPeers { to, message }, &mut out);
+        }
         assert_eq!(gate.waiting(), 63 + 63);
         gate.durable(PersistId(1), &mut out);
         assert_eq!(out.len(), 63 + 63);
         assert_eq!(
-            (gate.waiting_answer_bytes, gate.waiting_message_bytes),
+            (gate.waiting_answer_bytes, gate.waiting_bytes.len()),
             (0, 0)
         );
+    }
+
+    /// One client and one peer that ask without end take nobody's place.
+    #[test]
+    fn what_waits_for_one_leaves_room_for_the_others() {
+        let (mut gate, mut out) = (Gate::new(Durability::Reported, false), Vec::new());
+        record(&mut gate, 1, &mut out);
+        for _ in 0..70 {
+            gate.pass(PersistId(1), answer(1), &mut out);
+            gate.pass(PersistId(1), content(To::Replica(ReplicaId(3))), &mut out);
+        }
+        assert_eq!(gate.waiting(), 7 + 7);
+        gate.pass(PersistId(1), answer(2), &mut out);
+        gate.pass(PersistId(1), content(To::Replica(ReplicaId(2))), &mut out);
+        gate.pass(PersistId(1), vote(), &mut out);
+        assert_eq!(gate.waiting(), 7 + 7 + 3);
     }
 
     /// In memory nothing waits, but for the leave of a first start.

@@ -10,11 +10,12 @@
 //! its own, so that what production runs is what the simulator runs.
 //!
 //! Order of the modules: `event` and `action` are what crosses the border, `hook`
-//! what a test may look at and change, `routes`, `counts` and `gate` hold state for
-//! the driver, `recovery` says how a replica starts, `driver` is the turn, with
+//! what a test may look at and change, `routes`, `budgets`, `counts` and `gate` hold
+//! state for the driver, `recovery` says how a replica starts, `driver` is the turn, with
 //! `inbound`, `clients` and `outcome` as its parts.
 
 mod action;
+mod budgets;
 mod counts;
 mod driver;
 mod event;
@@ -24,6 +25,7 @@ mod recovery;
 mod routes;
 
 pub use action::{Action, HaltReason, LogEvent};
+pub use budgets::LINK_RATE;
 pub use counts::Counts;
 pub use driver::{Config, Driver};
 pub use event::{Command, Event, LinkId};

@@ -40,6 +40,12 @@ impl Routes {
         true
     }
 
+    /// Whether `link` may carry one more client's replies.
+    pub(crate) fn has_room(&self, link: LinkId) -> bool {
+        let clients = self.clients.get(&link);
+        clients.is_none_or(|clients| clients.len() < MAX_CLIENTS_PER_LINK)
+    }
+
     /// Forgets a link that went down.
     pub(crate) fn detach(&mut self, link: LinkId) {
         for client in self.clients.remove(&link).unwrap_or_default() {

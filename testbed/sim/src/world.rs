@@ -21,6 +21,7 @@ use bezant_bft::{
     ids::{ClientId, ClusterId, Epoch, ReplicaId, Source},
     keyring::Keyring,
     quorum::Quorum,
+    replica::Tuning,
     service::Service as _,
 };
 use bezant_replica::{Action, Config, Driver, Kept, LinkId};
@@ -304,9 +305,11 @@ impl World {
             key,
             keyring: self.common.keyring.clone(),
             genesis: self.genesis.clone(),
-            tuning: self.options.tuning,
+            tuning: Tuning {
+                state_part_bytes: STATE_PART_BYTES,
+                ..self.options.tuning
+            },
             durability: disk.durability(),
-            state_part_bytes: STATE_PART_BYTES,
         };
         let driver = Driver::start(config, kept, first_start);
         let mut driver = driver.map_err(|error| error.to_string())?;

@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use super::{Early, Replica};
+use super::{Replica, early::Early};
 use crate::{
     crypto::Domain,
     effects::{Effect, Effects, PersistId, Record},
-    ids::{Clock, SeqNo},
+    ids::{ReplicaId, SeqNo},
     limits,
     message::{PeerMessage, Signed, Vote},
     misbehaviour::Offence,
@@ -23,19 +23,25 @@ impl Replica {
     pub(super) fn on_pre_prepare(
         &mut self,
         message: &CheckedPrePrepare,
-        clock: Clock,
+        from: ReplicaId,
         out: &mut Effects,
     ) -> Option<SeqNo> {
         let Signed { body: vote, .. } = message.vote;
         let primary = vote.replica;
         if vote.view > self.view {
-            self.hold_early(primary, vote.view, Early::PrePrepare(message.clone()), out);
+            // Passed on by another it would fill the share of one who is in no hurry.
+            if from == primary {
+                self.hold_early(primary, vote.view, Early::PrePrepare(message.clone()));
+            }
             return None;
         }
         if vote.seq_no <= self.delivered.max(self.views.floor) || primary == self.me {
             return None;
         }
-        let (proposed, here) = (message.proposal.time(), clock.wall);
+        if !self.has_room_for_proposal(vote.seq_no, message.proposal.cost_bytes()) {
+            return None;
+        }
+        let (proposed, here) = (message.proposal.time(), self.clock.wall);
         let (weak, max_drift_ms) = (self.quorum.weak(), self.tuning.max_drift_ms);
         let slot = self.slot_for(primary, &vote, out)?;
         match slot.accept(message.clone()) {
@@ -59,12 +65,21 @@ impl Replica {
         Some(vote.seq_no)
     }
 
+    /// Whether a proposal of this view of so many bytes may be taken in. The next number's always
+    /// may, unless it is here.
+    pub(super) fn has_room_for_proposal(&self, seq_no: SeqNo, bytes: usize) -> bool {
+        if seq_no == self.delivered.next() {
+            return true;
+        }
+        self.undelivered_bytes().saturating_add(bytes) <= limits::MAX_UNDELIVERED_BYTES
+    }
+
     pub(super) fn on_prepare(&mut self, vote: Signed<Vote>, out: &mut Effects) -> Option<SeqNo> {
         let Vote {
             replica, seq_no, ..
         } = vote.body;
         if vote.body.view > self.view {
-            self.hold_early(replica, vote.body.view, Early::Prepare(vote), out);
+            self.hold_early(replica, vote.body.view, Early::Prepare(vote));
             return None;
         }
         // The primary's pre-prepare is its prepare (PBFT §4.2); a second one counts for nothing.
@@ -89,7 +104,7 @@ impl Replica {
             replica, seq_no, ..
         } = vote.body;
         if vote.body.view > self.view {
-            self.hold_early(replica, vote.body.view, Early::Commit(vote), out);
+            self.hold_early(replica, vote.body.view, Early::Commit(vote));
             return None;
         }
         if replica == self.me {

@@ -10,9 +10,12 @@
 //! requests), [`judge`] (who contradicted itself).
 
 mod agree;
+mod answers;
 mod catch_up;
+mod early;
 mod execute;
 mod judge;
+mod memory;
 mod propose;
 mod recover;
 mod rejoin;
@@ -26,7 +29,11 @@ use std::{
     sync::Arc,
 };
 
+pub use memory::PeerMemory;
+
+use answers::{Answers, Question};
 use catch_up::CatchUp;
+use early::EarlyMessages;
 use rejoin::Rejoining;
 use tick::Ticker;
 use transfer::Transfer;
@@ -46,7 +53,7 @@ use crate::{
     pool::Pool,
     quorum::Quorum,
     slot::Slot,
-    verification::verified::{CheckedPrePrepare, CheckedRequest, Unverified},
+    verification::verified::{CheckedRequest, Unverified},
 };
 
 /// What may be tuned without changing what replicas agree on.
@@ -77,6 +84,8 @@ pub struct Tuning {
     /// replica votes for no fresh one, from [`limits::MIN_KEPT_BYTES`] to
     /// [`limits::MAX_KEPT_BYTES`].
     pub max_kept_bytes: usize,
+    /// Most bytes of a state sent in one message, [`limits::STATE_PART_BYTES`] at most.
+    pub state_part_bytes: usize,
 }
 
 impl Default for Tuning {
@@ -91,6 +100,7 @@ impl Default for Tuning {
             max_drift_ms: 10_000,
             max_pooled: limits::MAX_POOL_REQUESTS,
             max_kept_bytes: limits::MAX_KEPT_BYTES,
+            state_part_bytes: limits::STATE_PART_BYTES,
         }
     }
 }
@@ -112,14 +122,6 @@ pub struct Counters {
     pub certificates: u64,
 }
 
-/// A message of a view that is not entered yet.
-#[derive(Debug)]
-enum Early {
-    PrePrepare(CheckedPrePrepare),
-    Prepare(Signed<Vote>),
-    Commit(Signed<Vote>),
-}
-
 /// One replica's state machine.
 #[derive(Debug)]
 pub struct Replica {
@@ -135,8 +137,8 @@ pub struct Replica {
     kept: KeptProposals,
     pool: Pool,
     views: Views,
-    /// Messages of views not entered yet, by sender.
-    early: BTreeMap<ReplicaId, VecDeque<(View, Early)>>,
+    early: EarlyMessages,
+    answers: Answers,
     transfer: Option<Transfer>,
     ticker: Ticker,
     rejoining: Rejoining,
@@ -195,7 +197,8 @@ impl Replica {
             view: View(0),
             slots: BTreeMap::new(),
             views: Views::default(),
-            early: BTreeMap::new(),
+            early: EarlyMessages::default(),
+            answers: Answers::default(),
             transfer: None,
             ticker: Ticker::default(),
             rejoining: Rejoining::default(),
@@ -309,7 +312,17 @@ impl Replica {
                 let slot = self.slots.get(&body.seq_no);
                 let first = slot.filter(|slot| slot.lacks().is_none());
                 let first = first.and_then(Slot::pre_prepare_vote);
-                self.wants_of_view(body)
+                let bytes = message.proposal.cost_bytes();
+                let by_its_signer = unverified.source() == Source::Replica(body.replica);
+                let of_view = if body.view == self.view {
+                    self.has_room_for_proposal(body.seq_no, bytes)
+                } else {
+                    // Others may replay what it said once: only its own link fills its share.
+                    by_its_signer
+                        && body.view > self.view
+                        && self.early.has_room(body.replica, bytes)
+                };
+                of_view
                     && body.seq_no > self.delivered
                     && in_window(body.seq_no)
                     && first.is_none_or(|first| first.body != *body)
@@ -324,6 +337,10 @@ impl Replica {
             PeerMessage::Decided(message) => {
                 message.seq_no > self.delivered && message.seq_no <= hold
             }
+            PeerMessage::Content(message) => {
+                let slot = self.slots.get(&message.seq_no);
+                slot.is_some_and(|slot| slot.lacks().is_some())
+            }
             PeerMessage::Rejoin(message) => self.wants_rejoin(&message.body),
             _ => true,
         }
@@ -331,7 +348,8 @@ impl Replica {
 
     /// Whether a vote belongs to this view, or to one that may come.
     fn wants_of_view(&self, vote: &Vote) -> bool {
-        vote.view == self.view || (vote.view > self.view && self.has_room_for_early(vote.replica))
+        vote.view == self.view
+            || (vote.view > self.view && self.early.has_room(vote.replica, early::VOTE_BYTES))
     }
 
     /// Takes one input that came alone: [`Self::hear`] and [`Self::conclude`].
@@ -354,12 +372,12 @@ impl Replica {
             self.durable = self.durable.max(record);
             return;
         }
-        let clock = self.pass_time(clock);
+        self.pass_time(clock);
         if self.is_void(&input, out) {
             return;
         }
         let was_lacking = self.is_lacking();
-        let touched = self.take(clock, input, out);
+        let touched = self.take(input, out);
         // What was lost is missed from the moment its absence shows.
         if !self.halted && !was_lacking && self.is_lacking() {
             self.catch_up.began_to_lack(self.now);
@@ -374,7 +392,7 @@ impl Replica {
     /// counts against nobody. The first turn afterwards stops short of the timer that was due,
     /// since not all that arrived may be in that turn; if the timer is late a second time it
     /// fires, or a machine that is always late would suspect nobody ever.
-    fn pass_time(&mut self, clock: Clock) -> Clock {
+    fn pass_time(&mut self, clock: Clock) {
         let mut at = Instant(clock.monotonic.0.saturating_sub(self.stood_still_us));
         if !self.heard {
             self.heard = true;
@@ -395,13 +413,12 @@ impl Replica {
             monotonic: self.now,
             ..clock
         };
-        self.clock
     }
 
-    fn take(&mut self, clock: Clock, input: Input, out: &mut Effects) -> Option<SeqNo> {
+    fn take(&mut self, input: Input, out: &mut Effects) -> Option<SeqNo> {
         match input {
             Input::Request { request, from } => self.on_request(&request, from, out),
-            Input::PrePrepare(message) => self.on_pre_prepare(message.get(), clock, out),
+            Input::PrePrepare { message, from } => self.on_pre_prepare(message.get(), from, out),
             Input::Prepare(vote) => self.on_prepare(*vote.get(), out),
             Input::Commit(vote) => self.on_commit(*vote.get(), out),
             Input::CommitsChecked { good, bad } => self.on_commits_checked(&good, &bad, out),
@@ -419,9 +436,11 @@ impl Replica {
             Input::ViewChange(change) => self.on_view_change(change.get(), out),
             Input::NewView(new_view) => self.on_new_view(new_view.get(), out),
             Input::Decided { decision, from } => self.on_decided(decision.get(), from, out),
-            Input::AskProposals(ask) => self.on_ask_proposals(ask.from(), ask.get(), out),
+            Input::AskProposals(ask) => {
+                self.on_question(ask.from(), Question::Proposals(ask.get().clone()), out)
+            }
             Input::Content(proposal) => self.on_content(proposal.get(), out),
-            Input::AskState(ask) => self.on_ask_state(ask.from(), ask.get(), out),
+            Input::AskState(ask) => self.on_question(ask.from(), Question::State(*ask.get()), out),
             Input::State(part) => self.on_state(part.from(), part.get(), out),
             Input::Stable(votes) => self.on_stable(votes.get(), out),
             Input::Installed { seq_no, due } => {
@@ -504,6 +523,7 @@ impl Replica {
             self.tick_due(),
             self.overdue_due(),
             self.rejoin_due(),
+            self.answers_due(),
         ];
         timers.into_iter().flatten()
     }

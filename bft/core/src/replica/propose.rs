@@ -59,7 +59,7 @@ impl Replica {
         for request in proposal.requests() {
             self.pool.mark_proposed(request, self.now);
         }
-        let room = limits::MAX_PROPOSAL_BYTES - limits::MAX_OP_BYTES - 1024;
+        let room = limits::MAX_PROPOSED_REQUEST_BYTES - limits::MAX_OP_BYTES - 1024;
         let had_room = proposal.requests().len() < limits::MAX_REQUESTS_PER_PROPOSAL
             && proposal.cost_bytes() <= room;
         let (forward_after_us, timeout_us) =

@@ -8,7 +8,10 @@
 //! a replica that fell below what its peers still keep needs the transfer of a
 //! state.
 
-use super::Replica;
+use super::{
+    Replica,
+    answers::{Answer, Question},
+};
 use crate::{
     effects::{Effect, Effects, To},
     ids::{Digest, Instant, ReplicaId, SeqNo, View},
@@ -51,7 +54,7 @@ impl Replica {
     pub(super) fn on_link_up(&mut self, peer: ReplicaId, out: &mut Effects) -> Option<SeqNo> {
         self.send_again(To::Replica(peer), [self.report(true)], out);
         self.note_asked();
-        self.leave_again(To::Replica(peer), out);
+        self.send_within_budget(peer, Self::own_view_change, out);
         self.ask_to_rejoin(To::Replica(peer), out);
         // What was asked in vain before may be answered now.
         self.catch_up.forget_asks();
@@ -69,8 +72,7 @@ impl Replica {
             self.hear_view(from, status.view);
         }
         if status.wants {
-            self.help_along(from, status.view, status.active, out);
-            self.answer(from, status.executed, out);
+            self.on_question(from, Question::Status(status), out);
         }
         // The last answer is used up and there is more: no need to wait for the timer.
         if self.catch_up.reported() > self.delivered && self.delivered > self.catch_up.asked_at {
@@ -134,12 +136,19 @@ impl Replica {
         PeerMessage::Stable(self.checkpoints.proof().to_vec())
     }
 
-    /// Sends a peer that is behind what this replica can vouch for itself.
-    fn answer(&self, to: ReplicaId, executed: SeqNo, out: &mut Effects) {
+    /// Sends a peer that is behind what this replica can vouch for itself; false if what leads it
+    /// into this view is still to be sent.
+    pub(super) fn answer_status(&self, status: Status, answer: &mut Answer<'_>) -> bool {
+        if !self.lead_along(&status, answer) {
+            return false;
+        }
+        answer.send(self.own_view_change());
+        let executed = status.executed;
         let first = executed.next();
         let last = SeqNo(first.0.saturating_add(limits::MAX_RESENT_NUMBERS));
         let numbers = self.slots.range(first..last);
-        let log = numbers.flat_map(|(seq_no, slot)| self.what_i_know(*seq_no, slot));
+        // What does not fit is asked for again: the report below tells that there is more.
+        answer.send(numbers.flat_map(|(seq_no, slot)| self.what_i_know(*seq_no, slot)));
         let checkpoints = self.checkpoints.votes_by(self.me);
         // The proof of the stable checkpoint, for one whom a silent replica leaves short of it.
         // Whoever got as far as this replica and still asks may lack it, too: votes are few where
@@ -148,11 +157,11 @@ impl Replica {
         let lacks_proof = low > executed || (low > SeqNo(0) && executed >= self.delivered);
         let proof = lacks_proof.then(|| self.proof());
         let more = (self.delivered > executed).then(|| self.report(false));
-        let messages = log
-            .chain(checkpoints.map(PeerMessage::Checkpoint))
-            .chain(proof)
-            .chain(more);
-        self.send_again(To::Replica(to), messages, out);
+        let messages = checkpoints.map(PeerMessage::Checkpoint);
+        for message in messages.chain(proof).chain(more) {
+            answer.send_small(message);
+        }
+        true
     }
 
     /// A decision with its proof if there is one, or the proposal and this replica's votes.
@@ -184,6 +193,9 @@ impl Replica {
             return None;
         }
         let (view, weak) = (self.view, self.quorum.weak());
+        if decision.commits.is_empty() && !self.make_room_for_claim(from, decision) {
+            return None;
+        }
         let slot = self.slots.entry(seq_no);
         let slot = slot.or_insert_with(|| Slot::new(seq_no, view));
         let news = if decision.commits.is_empty() {
@@ -195,6 +207,28 @@ impl Replica {
             self.deliver(out);
         }
         Some(seq_no)
+    }
+
+    /// Drops what a peer claims of the highest numbers until one more claim fits its share;
+    /// false if that one is the highest itself.
+    fn make_room_for_claim(&mut self, from: ReplicaId, decision: &CheckedDecision) -> bool {
+        let above = self.slots.range(self.delivered.next()..);
+        let others = above.filter(|(seq_no, _)| **seq_no != decision.seq_no);
+        let claims = others.map(|(seq_no, slot)| (*seq_no, slot.claim_bytes(from)));
+        let mut claims: Vec<_> = claims.filter(|(_, bytes)| *bytes > 0).collect();
+        let mut bytes = decision.proposal.cost_bytes();
+        bytes += claims.iter().map(|(_, bytes)| bytes).sum::<usize>();
+        while bytes > limits::MAX_CLAIM_BYTES_PER_REPLICA {
+            let Some((highest, freed)) = claims.pop().filter(|(last, _)| *last > decision.seq_no)
+            else {
+                return false;
+            };
+            bytes -= freed;
+            if let Some(slot) = self.slots.get_mut(&highest) {
+                slot.forget_claim(from);
+            }
+        }
+        true
     }
 
     /// The proposal of a slot and this replica's votes for it.
@@ -232,7 +266,7 @@ impl Replica {
     pub(super) fn ask(&mut self, out: &mut Effects) {
         self.note_asked();
         self.ask_proposals(out);
-        self.leave_again(To::Others, out);
+        self.send_again(To::Others, self.own_view_change(), out);
         let stuck = self.slots.get(&self.delivered.next());
         let messages: Vec<_> = stuck
             .into_iter()
@@ -337,6 +371,7 @@ impl Replica {
             }
         }
         self.transfer_on_time(out);
+        self.answer_on_time(out);
         if self.heartbeat_due().is_some_and(|due| self.now >= due) {
             self.heartbeat(out);
         }

@@ -258,7 +258,7 @@ impl Replica {
     /// this replica has not heard of is late: it lags, and will ask again.
     pub(super) fn is_void(&self, input: &Input, out: &mut Effects) -> bool {
         let heard = match input {
-            Input::PrePrepare(message) => self.hear_vote(&message.get().vote.body),
+            Input::PrePrepare { message, .. } => self.hear_vote(&message.get().vote.body),
             Input::Prepare(vote) => self.hear_vote(&vote.get().body),
             Input::Commit(vote) => self.hear_vote(&vote.get().body),
             Input::Checkpoint(vote) => self.hear_checkpoint(&vote.get().body),

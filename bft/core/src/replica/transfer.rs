@@ -5,7 +5,7 @@
 //! believed when it has that digest; a peer whose parts do not is blamed and
 //! the next one is asked.
 
-use super::Replica;
+use super::{Replica, answers::Answer};
 use crate::{
     effects::{Effect, Effects, Record, To},
     ids::{Digest, Instant, ReplicaId, SeqNo},
@@ -40,6 +40,8 @@ pub(super) struct Transfer {
     sources: Vec<ReplicaId>,
     at: usize,
     bytes: Vec<u8>,
+    /// How long the source asked now says that the whole is, once it said so.
+    total: Option<u64>,
     /// The incarnations in the state, once it is complete.
     incarnations: IncarnationTable,
     asked: Instant,
@@ -50,6 +52,11 @@ pub(super) struct Transfer {
 }
 
 impl Transfer {
+    /// What it takes.
+    pub(super) const fn buffered_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     fn source(&self) -> Option<ReplicaId> {
         let at = self.at.checked_rem(self.sources.len())?;
         self.sources.get(at).copied()
@@ -58,6 +65,15 @@ impl Transfer {
     /// How often all sources were tried.
     fn rounds(&self) -> usize {
         self.at.checked_div(self.sources.len()).unwrap_or(0)
+    }
+
+    /// Largest state taken from a source, in bytes: what it says of the length is believed by
+    /// nobody before the whole is here. All are asked for a state of usual size first, and twice
+    /// as much is allowed when all were tried, so that a source which invents a length gets no
+    /// more buffered than twice what a correct one has.
+    fn most_bytes(&self) -> u64 {
+        let doubled = limits::USUAL_STATE_BYTES << self.rounds().min(MAX_SOURCE_DOUBLINGS);
+        doubled.min(limits::MAX_STATE_BYTES)
     }
 
     /// Times to resend that the source asked now may take for a part: twice as many after each
@@ -109,6 +125,7 @@ impl Replica {
             sources,
             proof: certified.votes,
             bytes: Vec::new(),
+            total: None,
             incarnations: IncarnationTable::default(),
             asked: self.now,
             begun,
@@ -156,7 +173,9 @@ impl Replica {
         if let Some(transfer) = self.transfer.as_mut() {
             transfer.at += 1;
             transfer.begun = now;
-            transfer.bytes.clear();
+            // Its memory is free again, not just its content.
+            transfer.bytes = Vec::new();
+            transfer.total = None;
         }
         // Perhaps nobody keeps that one any more.
         self.consider_transfer(out);
@@ -170,27 +189,25 @@ impl Replica {
         self.catch_up.served(self.now, view_change_timeout_us)
     }
 
-    pub(super) fn on_ask_state(
-        &mut self,
-        from: ReplicaId,
-        ask: &AskState,
-        out: &mut Effects,
-    ) -> Option<SeqNo> {
-        let low = self.checkpoints.low();
+    /// Sends a peer a part of a state, or, if that one is gone, which there is.
+    pub(super) fn answer_state(&mut self, ask: &AskState, answer: &mut Answer<'_>) -> bool {
+        let (from, low) = (answer.to, self.checkpoints.low());
         if ask.seq_no < low && !self.serving_now().contains(&ask.seq_no) {
-            // That one is gone: the asker learns which there is.
-            self.send_again(To::Replica(from), [self.proof()], out);
-            return None;
+            answer.send([self.proof()]);
+            return true;
         }
-        if ask.seq_no <= low && self.quorum.is_member(from) {
+        if ask.seq_no <= low {
             self.catch_up.note_served(from, ask.seq_no, self.now);
         }
-        out.push(Effect::SendState {
+        let most_bytes = self.tuning.state_part_bytes.min(limits::STATE_PART_BYTES);
+        answer.account.charge(most_bytes);
+        answer.out.push(Effect::SendState {
             to: from,
             seq_no: ask.seq_no,
             offset: ask.offset,
+            most_bytes,
         });
-        None
+        true
     }
 
     /// A proof of a stable checkpoint: it is reached here and moves the window on, or it says
@@ -230,8 +247,16 @@ impl Replica {
         }
         let end = offset.saturating_add(part.bytes.len() as u64);
         let seq_no = transfer.seq_no;
-        let sound =
-            !part.bytes.is_empty() && end <= part.total && part.total <= limits::MAX_STATE_BYTES;
+        let total = *transfer.total.get_or_insert(part.total);
+        let sound = !part.bytes.is_empty()
+            && end <= part.total
+            && part.total == total
+            && total <= limits::MAX_STATE_BYTES;
+        if sound && total > transfer.most_bytes() {
+            // It may be true: then the others say so, too, and more is allowed the next time.
+            self.try_another(out);
+            return None;
+        }
         if sound {
             transfer.bytes.extend_from_slice(&part.bytes);
         }
@@ -268,6 +293,10 @@ impl Replica {
         self.executed = seq_no;
         self.delivered = seq_no;
         self.kept.settle(seq_no);
+        // Nobody's claim is needed for what the state covers.
+        for slot in self.slots.range_mut(..=seq_no).map(|(_, slot)| slot) {
+            slot.forget_claims();
+        }
         self.take_incarnations(transfer.incarnations);
         self.persist(Record::Stable(transfer.proof.clone()), out);
         self.settle(seq_no, transfer.proof, out);

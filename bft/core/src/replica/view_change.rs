@@ -10,12 +10,9 @@
 //! Certificates are proofs to anyone, so a replica that missed the change is led
 //! into the view by the messages that opened it, whoever passes them on.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Early, Replica};
+use super::{Replica, answers::Answer, early::Early};
 use crate::{
     codec,
     crypto::Domain,
@@ -23,13 +20,11 @@ use crate::{
     evidence::Charge,
     ids::{Digest, Instant, ReplicaId, SeqNo, View},
     limits,
-    message::{AskProposals, NewView, PeerMessage, Signed, ViewChange, Vote},
+    message::{AskProposals, Content, NewView, PeerMessage, Signed, Status, ViewChange, Vote},
     misbehaviour::Offence,
     new_view::NewViewPlan,
     slot::Slot,
-    verification::verified::{
-        CheckedNewView, CheckedPrePrepare, CheckedProposal, CheckedViewChange,
-    },
+    verification::verified::{CheckedNewView, CheckedProposal, CheckedViewChange},
 };
 
 /// What it takes to lead another replica into the current view.
@@ -119,6 +114,30 @@ impl Views {
         self.named = named;
     }
 
+    /// Keeps a view change that a new view names. A replica that sends several for one view, or
+    /// is named in many views to come, keeps few places: those for the lowest views, which open
+    /// first.
+    fn keep_named(&mut self, change: &Arc<CheckedViewChange>) {
+        let from = change.replica();
+        self.named.insert(change.digest(), Arc::clone(change));
+        let mut of_sender: Vec<_> = self
+            .named
+            .values()
+            .filter(|c| c.replica() == from)
+            .collect();
+        of_sender.sort_by_key(|change| change.view());
+        let over = of_sender.get(limits::MAX_NAMED_PER_REPLICA);
+        if let Some(digest) = over.map(|change| change.digest()) {
+            self.named.remove(&digest);
+        }
+    }
+
+    /// View changes of `from` that are kept because they are named.
+    pub(super) fn named_of(&self, from: ReplicaId) -> usize {
+        let named = self.named.values();
+        named.filter(|change| change.replica() == from).count()
+    }
+
     /// Forgets view changes.
     pub(super) fn forget(&mut self, is_over: impl Fn(&CheckedViewChange) -> bool) {
         self.changes.retain(|_, change| !is_over(change));
@@ -197,9 +216,13 @@ impl Replica {
         if !self.votes() {
             return;
         }
-        let low = self.checkpoints.low();
-        let slots = self.slots.range(low.next()..).map(|(_, slot)| slot);
+        // Above the high watermark this replica committed nothing, however much others had
+        // prepared there: nothing that was decided rests on what is left out, and the message
+        // stays one that can be sent.
+        let (low, high) = (self.checkpoints.low(), self.checkpoints.high());
+        let slots = self.slots.range(low.next()..=high);
         let prepared = slots
+            .map(|(_, slot)| slot)
             .filter_map(|slot| slot.prepared(self.quorum))
             .map(|prepared| prepared.certificate)
             .collect();
@@ -231,14 +254,11 @@ impl Replica {
         self.views.changes.insert(self.me, own);
     }
 
-    /// The own view change once more, for those who did not get it.
-    pub(super) fn leave_again(&self, to: To, out: &mut Effects) {
-        if let Some(own) = self.views.changes.get(&self.me)
-            && !self.views.is_active()
-        {
-            let message = PeerMessage::ViewChange(own.signed().clone());
-            self.send_again(to, [message], out);
-        }
+    /// The own view change while this replica is between views, for those who did not get it.
+    pub(super) fn own_view_change(&self) -> Option<PeerMessage> {
+        let own = self.views.changes.get(&self.me);
+        let own = own.filter(|_| !self.views.is_active());
+        own.map(|own| PeerMessage::ViewChange(own.signed().clone()))
     }
 
     /// Whether this view change could tell anything new.
@@ -266,8 +286,7 @@ impl Replica {
             return None;
         }
         if self.views.is_named(from, change.digest()) {
-            let named = Arc::clone(change);
-            self.views.named.insert(change.digest(), named);
+            self.views.keep_named(change);
         }
         let known = self.views.changes.get(&from);
         // An own one of an earlier incarnation may be named by the view to enter, and is no more
@@ -350,19 +369,37 @@ impl Replica {
         let signed = Signed::new(body, Domain::NewView, cluster, &self.key);
         let new_view = Arc::new(CheckedNewView::own(signed));
         self.enter(&new_view, changes, plan.stable, out);
-        self.lead(To::Others, out);
+        self.send_again(To::Others, self.leading(0), out);
     }
 
-    /// Sends what leads another replica into this view.
-    fn lead(&self, to: To, out: &mut Effects) {
+    /// What leads another replica into this view, without the first `skip` messages of it.
+    fn leading(&self, skip: usize) -> impl Iterator<Item = PeerMessage> {
         let proof = self.views.new_view_proof.as_ref();
-        let Some(new_view_proof) = proof.filter(|proof| !proof.view_changes.is_empty()) else {
-            return;
-        };
-        let changes = new_view_proof.view_changes.iter();
-        let changes = changes.map(|change| PeerMessage::ViewChange(change.clone()));
-        let new_view = PeerMessage::NewView(new_view_proof.new_view.signed().clone());
-        self.send_again(to, changes.chain([new_view]), out);
+        let proof = proof.filter(|proof| !proof.view_changes.is_empty());
+        proof.into_iter().flat_map(move |proof| {
+            let changes = proof.view_changes.iter().skip(skip);
+            let changes = changes.map(|change| PeerMessage::ViewChange(change.clone()));
+            let new_view = || PeerMessage::NewView(proof.new_view.signed().clone());
+            // It comes last: whoever stopped before still lacks it.
+            changes.chain(std::iter::once_with(new_view))
+        })
+    }
+
+    /// Sends a peer that is in a lower view, or between views, what leads it into this one; false
+    /// if some of it is still to be sent. That is many messages in a large cluster: when the
+    /// peer's budget is used up it goes on where it stopped.
+    pub(super) fn lead_along(&self, status: &Status, answer: &mut Answer<'_>) -> bool {
+        let behind = status.view < self.view || (status.view == self.view && !status.active);
+        let begun = answer.account.led.take();
+        if !behind {
+            return true;
+        }
+        let begun = begun.filter(|(view, _)| *view == self.view);
+        let mut sent = begun.map_or(0, |(_, sent)| sent);
+        let messages = self.leading(sent).inspect(|_| sent += 1);
+        let done = answer.send(messages);
+        answer.account.led = (!done).then_some((self.view, sent));
+        done
     }
 
     /// Whether a new view could be entered.
@@ -397,6 +434,7 @@ impl Replica {
         let target = self.target();
         let pending_new_views = &mut self.views.pending_new_views;
         pending_new_views.retain(|_, pending| pending.signed().body.view >= target);
+        self.views.forget_unnamed();
         let mut pending_new_views = self.views.pending_new_views.values();
         let complete = pending_new_views.find_map(|pending| {
             let changes = self.views.named_by(&pending.signed().body)?;
@@ -540,30 +578,23 @@ impl Replica {
         }
     }
 
-    pub(super) fn on_ask_proposals(
-        &self,
-        from: ReplicaId,
-        ask: &AskProposals,
-        out: &mut Effects,
-    ) -> Option<SeqNo> {
+    /// Sends proposals that a peer asks for by digest, a few at a time.
+    pub(super) fn answer_proposals(&self, ask: &AskProposals, answer: &mut Answer<'_>) -> bool {
+        let found = ask.wanted.iter().filter_map(|(seq_no, digest)| {
+            let here = self.slots.get(seq_no).and_then(|slot| slot.find(digest));
+            let proposal = here.or_else(|| self.kept.find(*seq_no, digest))?;
+            Some((*seq_no, proposal))
+        });
         let mut bytes = 0;
-        for (seq_no, digest) in &ask.wanted {
-            let slot = self.slots.get(seq_no);
-            let here = slot.and_then(|slot| slot.find(digest));
-            let Some(proposal) = here.or_else(|| self.kept.find(*seq_no, digest)) else {
-                continue;
-            };
+        let few = found.take_while(|(_, proposal)| {
             bytes += proposal.cost_bytes();
-            if bytes > 2 * limits::MAX_PROPOSAL_BYTES {
-                break;
-            }
-            let content = crate::message::Content {
-                seq_no: *seq_no,
-                proposal: proposal.to_proposal(),
-            };
-            self.send_again(To::Replica(from), [PeerMessage::Content(content)], out);
-        }
-        None
+            bytes <= limits::MAX_CONTENT_ANSWER_BYTES
+        });
+        answer.send(few.map(|(seq_no, proposal)| {
+            let proposal = proposal.to_proposal();
+            PeerMessage::Content(Content { seq_no, proposal })
+        }));
+        true
     }
 
     pub(super) fn on_content(
@@ -620,67 +651,24 @@ impl Replica {
         heard.filter(|view| **view > self.view).count() >= self.quorum.weak()
     }
 
-    /// Helps a peer that asks and is in a lower view, or between views.
-    pub(super) fn help_along(&self, peer: ReplicaId, view: View, active: bool, out: &mut Effects) {
-        if view < self.view || (view == self.view && !active) {
-            self.lead(To::Replica(peer), out);
-        }
-        self.leave_again(To::Replica(peer), out);
-    }
-
-    /// Whether a vote of a view to come may be held.
-    pub(super) fn has_room_for_early(&self, from: ReplicaId) -> bool {
-        let held = self.early.get(&from);
-        held.is_none_or(|held| held.len() < limits::MAX_EARLY_PER_REPLICA)
-    }
-
     /// Holds a message of a view that this replica may enter soon.
-    pub(super) fn hold_early(
-        &mut self,
-        from: ReplicaId,
-        view: View,
-        message: Early,
-        out: &mut Effects,
-    ) {
+    pub(super) fn hold_early(&mut self, from: ReplicaId, view: View, message: Early) {
         self.hear_view(from, view);
-        if !self.has_room_for_early(from) {
-            let (said, is) = (view, self.view);
-            self.blame(from, Offence::WrongView { said, is }, out);
-        } else if self.quorum.is_member(from) {
-            self.early
-                .entry(from)
-                .or_default()
-                .push_back((view, message));
+        if self.quorum.is_member(from) {
+            self.early.hold(from, view, message);
         }
     }
 
     /// Takes what came early for the view just entered.
     fn hear_early(&mut self, out: &mut Effects) {
-        let view = self.view;
-        let mut now = Vec::new();
-        for held in self.early.values_mut() {
-            let (ripe, green): (VecDeque<_>, _) = std::mem::take(held)
-                .into_iter()
-                .filter(|(of, _)| *of >= view)
-                .partition(|(of, _)| *of == view);
-            *held = green;
-            now.extend(ripe.into_iter().map(|(_, message)| message));
-        }
-        for message in now {
+        for message in self.early.take(self.view) {
             match message {
-                Early::PrePrepare(message) => self.take_pre_prepare(&message, out),
+                Early::PrePrepare(message) => {
+                    self.on_pre_prepare(&message, message.vote.body.replica, out)
+                }
                 Early::Prepare(vote) => self.on_prepare(vote, out),
                 Early::Commit(vote) => self.on_commit(vote, out),
             };
         }
-    }
-
-    fn take_pre_prepare(
-        &mut self,
-        message: &CheckedPrePrepare,
-        out: &mut Effects,
-    ) -> Option<SeqNo> {
-        let clock = self.clock;
-        self.on_pre_prepare(message, clock, out)
     }
 }

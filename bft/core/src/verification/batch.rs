@@ -320,7 +320,10 @@ fn input(source: Source, pending: Pending, verdicts: &[bool]) -> Option<Input> {
             request: Verified(request),
             from,
         },
-        Pending::PrePrepare(message) => Input::PrePrepare(Verified(message)),
+        Pending::PrePrepare(message) => Input::PrePrepare {
+            message: Verified(message),
+            from: link_peer,
+        },
         Pending::Prepare(vote) => Input::Prepare(Verified(vote)),
         Pending::Commit(vote) => Input::Commit(by(link_peer, vote)),
         Pending::Checkpoint(vote) => Input::Checkpoint(Verified(vote)),

@@ -14,7 +14,7 @@ use crate::{
     ids::Digest,
     keyring::Keyring,
     limits,
-    message::{Proposal, Request, SignedRequest},
+    message::{Proposal, Request, SignedRequest, proposal_cost_bytes},
     misbehaviour::Offence,
 };
 
@@ -46,7 +46,7 @@ impl Refusal {
 /// # Errors
 /// [`Offence`] naming what is wrong.
 pub(crate) fn well_formed<'r>(
-    mut requests: impl ExactSizeIterator<Item = &'r Request>,
+    mut requests: impl ExactSizeIterator<Item = &'r Request> + Clone,
     rejoins: usize,
 ) -> Result<(), Offence> {
     if requests.len() > limits::MAX_REQUESTS_PER_PROPOSAL {
@@ -56,6 +56,7 @@ pub(crate) fn well_formed<'r>(
     if rejoins > limits::MAX_REJOINS_PER_PROPOSAL {
         return Err(Offence::TooManyRequests { requests: rejoins });
     }
+    let cost_bytes = proposal_cost_bytes(requests.clone(), rejoins);
     requests.try_for_each(|request| {
         let (bytes, acked) = (request.op.len(), &request.acked);
         if bytes > limits::MAX_OP_BYTES {
@@ -65,7 +66,11 @@ pub(crate) fn well_formed<'r>(
             return Err(Offence::BadAcknowledgements);
         }
         Ok(())
-    })
+    })?;
+    if cost_bytes > limits::MAX_PROPOSAL_BYTES {
+        return Err(Offence::Oversized { bytes: cost_bytes });
+    }
+    Ok(())
 }
 
 /// Claims that are still to be checked, in order; and the keys they are about.

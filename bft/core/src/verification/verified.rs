@@ -13,7 +13,7 @@ use crate::{
     limits,
     message::{
         CheckpointVote, NewView, PeerMessage, PrePrepare, PreparedCertificate, Proposal, Rejoin,
-        Request, Signed, SignedRequest, ViewChange, Vote, proposal_digest,
+        Request, Signed, SignedRequest, ViewChange, Vote, proposal_cost_bytes, proposal_digest,
     },
     misbehaviour::{Misbehaviour, Offence},
 };
@@ -129,12 +129,10 @@ impl CheckedRequest {
         self.digest
     }
 
-    /// Bytes this request is charged for in pools and proposals: never fewer than it
-    /// is long when encoded (a number has up to 10 bytes), else a client could make a
-    /// correct primary propose more than a message may hold.
+    /// [`Request::cost_bytes`].
     #[must_use]
     pub fn cost_bytes(&self) -> usize {
-        self.signed.request.op.len() + 160 + 10 * self.signed.request.acked.len()
+        self.signed.request.cost_bytes()
     }
 }
 
@@ -145,6 +143,7 @@ pub struct CheckedProposal {
     requests: Vec<Arc<CheckedRequest>>,
     rejoins: Vec<Signed<Rejoin>>,
     digest: Digest,
+    cost_bytes: usize,
 }
 
 impl CheckedProposal {
@@ -162,11 +161,14 @@ impl CheckedProposal {
     ) -> Self {
         let digests = requests.iter().map(|request| request.digest);
         let digest = proposal_digest(time, digests, &rejoins);
+        let contents = requests.iter().map(|request| request.request());
+        let cost_bytes = proposal_cost_bytes(contents, rejoins.len());
         Self {
             time,
             requests,
             rejoins,
             digest,
+            cost_bytes,
         }
     }
 
@@ -194,12 +196,10 @@ impl CheckedProposal {
         self.digest
     }
 
-    /// What this proposal is charged for: never less than its encoding.
+    /// [`Proposal::cost_bytes`].
     #[must_use]
-    pub fn cost_bytes(&self) -> usize {
-        let requests = self.requests.iter().map(|request| request.cost_bytes());
-        // A rejoin is two numbers of at most ten bytes, a replica, an incarnation, a signature.
-        requests.sum::<usize>() + 32 + 160 * self.rejoins.len()
+    pub const fn cost_bytes(&self) -> usize {
+        self.cost_bytes
     }
 
     /// PBFT §4.4's null request: it fills a number for which nothing was prepared, asks for

@@ -45,8 +45,6 @@ pub(crate) struct Conditions {
     pub(crate) check_us: u64,
     /// Whether drivers drop what [`Replica::wants`] calls not worth a check.
     pub(crate) screened: bool,
-    /// Bytes of a state sent at a time.
-    pub(crate) state_part: usize,
 }
 
 impl Conditions {
@@ -59,8 +57,16 @@ impl Conditions {
         execute_us: 0,
         check_us: 0,
         screened: true,
-        state_part: 512,
     };
+}
+
+/// States are small here; they shall come in several parts all the same.
+fn in_small_parts(tuning: Tuning) -> Tuning {
+    let state_part_bytes = tuning.state_part_bytes.min(512);
+    Tuning {
+        state_part_bytes,
+        ..tuning
+    }
 }
 
 /// What happened to messages, so that a run shows that its faults fired.
@@ -197,6 +203,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64, n: u8, interval: u64, tuning: Tuning) -> Self {
+        let tuning = in_small_parts(tuning);
         let cluster = Cluster::new(n);
         let nodes = (0..n)
             .map(|me| Node::new(&cluster, me, interval, tuning))
@@ -540,7 +547,12 @@ impl World {
                 node.snapshots
                     .retain(|kept, _| *kept >= seq_no || serving.contains(kept));
             }
-            Effect::SendState { to, seq_no, offset } => self.send_state(i, to, seq_no, offset),
+            Effect::SendState {
+                to,
+                seq_no,
+                offset,
+                most_bytes,
+            } => self.send_state(i, to, (seq_no, offset), most_bytes),
             Effect::Install { seq_no, state } => {
                 let service = split_state(&state).unwrap().1;
                 node.log.restore(&service.content()).unwrap();
@@ -555,7 +567,13 @@ impl World {
         }
     }
 
-    fn send_state(&mut self, i: u8, to: ReplicaId, seq_no: SeqNo, offset: u64) {
+    fn send_state(
+        &mut self,
+        i: u8,
+        to: ReplicaId,
+        (seq_no, offset): (SeqNo, u64),
+        most_bytes: usize,
+    ) {
         let Some(state) = self.nodes[usize::from(i)].snapshots.get(&seq_no) else {
             return;
         };
@@ -563,13 +581,14 @@ impl World {
             seq_no,
             total: state.encoded_len(),
             offset,
-            bytes: state.read(offset, self.conditions.state_part),
+            bytes: state.read(offset, most_bytes),
         });
         self.send(i, To::Replica(to), &part);
     }
 
     /// Replica `i` loses everything but what was made durable, and comes back.
     pub(crate) fn restart(&mut self, i: u8, tuning: Tuning) {
+        let tuning = in_small_parts(tuning);
         self.queue.retain(|_, (to, _)| *to != i);
         let at = usize::from(i);
         let (interval, n) = (self.interval, self.n());

@@ -28,7 +28,6 @@ fn conditions(rng: &mut Rng) -> Conditions {
         sync_us: storm(rng, 3 * MS),
         execute_us: storm(rng, 3 * MS),
         check_us: storm(rng, 3 * MS),
-        state_part: 512,
         screened: rng.chance(500),
     }
 }

@@ -50,6 +50,8 @@ fn tight() -> Tuning {
 fn supplies(single: &mut Single, number: u64, proposal: &Proposal) -> bool {
     let wanted = vec![(SeqNo(number), digest_of(proposal))];
     let ask = PeerMessage::AskProposals(AskProposals { wanted });
+    // The same question is answered once at a moment.
+    single.now_us += 1;
     let out = single.hear(1, &ask);
     let mut sent = sent(&out).into_iter();
     sent.any(|message| matches!(message, PeerMessage::Content(c) if c.proposal == *proposal))

@@ -12,7 +12,9 @@
 mod common;
 
 mod agreement;
+mod answers;
 mod batching;
+mod bounds;
 mod catch_up;
 mod checkpoints;
 mod commits;

@@ -129,7 +129,6 @@ fn a_correct_primary_under_load_is_not_suspected() {
         sync_us: 8 * MS,
         execute_us: 20 * MS,
         check_us: 30 * MS,
-        state_part: 512,
         screened: true,
     };
     let mut rng = Rng::new(9);

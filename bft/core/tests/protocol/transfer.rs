@@ -2,13 +2,18 @@
 //! them say, and however fast the others go on.
 
 use bezant_bft::{
+    effects::{Effect, To},
     ids::{Digest, SeqNo},
-    limits::MAX_STATE_BYTES,
-    message::PeerMessage,
+    limits::USUAL_STATE_BYTES,
+    message::{PeerMessage, StatePart},
     replica::Tuning,
 };
 
-use crate::common::{client, world::World};
+use crate::common::{
+    client,
+    single::{Single, blames},
+    world::World,
+};
 
 const T: u64 = 1_000_000;
 
@@ -102,8 +107,11 @@ fn a_wrong_vote_that_came_first_does_not_hide_the_proof() {
 /// kept until it has arrived.
 #[test]
 fn a_state_arrives_while_checkpoints_move_on() {
-    let slow = |world: &mut World| world.conditions.state_part = 8;
-    let mut world = far_behind(14, slow);
+    let slow = Tuning {
+        state_part_bytes: 8,
+        ..Tuning::default()
+    };
+    let mut world = far_behind_in(World::new(14, 4, 4, slow), |_| {});
     world.heal();
     for number in 81..=480 {
         ask(&mut world, number);
@@ -123,7 +131,7 @@ fn a_state_without_end_is_fetched_elsewhere() {
             PeerMessage::State(part) => {
                 let mut part = part.clone();
                 part.bytes = vec![7].into();
-                part.total = MAX_STATE_BYTES;
+                part.total = USUAL_STATE_BYTES;
                 vec![PeerMessage::State(part)]
             }
             _ => vec![message.clone()],
@@ -145,12 +153,10 @@ fn a_state_without_end_is_fetched_elsewhere() {
 fn news_of_newer_states_does_not_interrupt_one_that_comes() {
     let tuning = Tuning {
         resend_after_us: 50_000,
+        state_part_bytes: 8,
         ..Tuning::default()
     };
-    let slow = |world: &mut World| {
-        world.conditions.state_part = 8;
-        world.conditions.latency_us = (800, 800);
-    };
+    let slow = |world: &mut World| world.conditions.latency_us = (800, 800);
     let mut world = far_behind_in(World::new(15, 4, 8, tuning), slow);
     world.heal();
     for number in 81..=180 {
@@ -194,4 +200,75 @@ fn a_source_that_only_tells_of_newer_states_is_left() {
     }
     let behind = world.nodes[3].replica.executed();
     assert!(behind > SeqNo(200), "{}", world.stand());
+}
+
+/// A replica far behind that has asked for a certified state.
+fn fetching() -> Single {
+    let mut single = Single::new(1);
+    for by in [0, 2, 3] {
+        let vote = single.cluster.checkpoint(by, 400, Digest([1; 32]));
+        single.hear(by, &vote);
+    }
+    single
+}
+
+/// Whom it asks for a part of the state.
+fn asked(effects: &[Effect]) -> Vec<(u8, u64)> {
+    let asked = effects.iter().filter_map(|effect| match effect {
+        Effect::Send {
+            to: To::Replica(to),
+            message: PeerMessage::AskState(ask),
+            ..
+        } => Some((to.0, ask.offset)),
+        _ => None,
+    });
+    asked.collect()
+}
+
+fn part(offset: u64, total: u64) -> PeerMessage {
+    PeerMessage::State(StatePart {
+        seq_no: SeqNo(400),
+        total,
+        offset,
+        bytes: vec![7; 1000].into(),
+    })
+}
+
+/// What a source says of a state's length is believed by nobody; what was buffered of it is free
+/// again when it is left.
+#[test]
+fn a_source_that_invents_a_length_gets_little_buffered() {
+    let mut single = fetching();
+    let mut out = single.tick(500_000);
+    let [(first, 0)] = asked(&out)[..] else {
+        panic!("{out:?}")
+    };
+    // One that says more than is usual is left, and blamed for nothing: it may be true.
+    out = single.hear(first, &part(0, 2 * USUAL_STATE_BYTES));
+    let [(second, 0)] = asked(&out)[..] else {
+        panic!("{out:?}")
+    };
+    assert!(second != first && blames(&out).is_empty());
+    assert_eq!(single.replica.fetched_bytes(), 0);
+    // One that changes what it said is.
+    out = single.hear(second, &part(0, 100_000));
+    assert_eq!(asked(&out), [(second, 1000)]);
+    assert!(single.replica.fetched_bytes() >= 1000);
+    out = single.hear(second, &part(1000, 200_000));
+    let [(third, 0)] = asked(&out)[..] else {
+        panic!("{out:?}")
+    };
+    assert_eq!(blames(&out).len(), 1);
+    assert_eq!(single.replica.fetched_bytes(), 0, "freed, not cleared");
+    // All say that it is large: it is, and some rounds later it is taken.
+    let (mut source, mut left) = (third, 0);
+    loop {
+        out = single.hear(source, &part(0, 4 * USUAL_STATE_BYTES));
+        match asked(&out)[..] {
+            [(next, 0)] if left < 6 => (source, left) = (next, left + 1),
+            [(next, 1000)] if next == source => break,
+            _ => panic!("{out:?}"),
+        }
+    }
+    assert!(left > 2, "nobody is left out: {left}");
 }

@@ -19,12 +19,10 @@ use bezant_bft::{
 use super::{Driver, Scratch};
 use crate::{
     action::{Action, LogEvent},
+    budgets::{BAD_ATTACH_COST_BYTES, REPLY_COST_BYTES, Repeat, SIGNED_REPLY_COST_BYTES},
     event::LinkId,
     hook::Hook,
 };
-
-/// Most signed replies one turn makes: each costs a signature and helps one client only.
-const MAX_SIGNED_REPLIES_PER_TURN: usize = 64;
 
 impl Driver {
     pub(super) fn client_frame(
@@ -80,9 +78,9 @@ impl Driver {
                 }
             },
             Admission::Done(reply) if self.routes.carries(link, &request.client) => {
-                self.send_reply(link, reply, actions);
+                self.repeat_reply(link, request.client, reply, actions);
             }
-            Admission::Refuse(reply) => self.send_reply(link, reply, actions),
+            Admission::Refuse(reply) => self.repeat_reply(link, request.client, reply, actions),
             Admission::Done(_) | Admission::Silent => {}
         }
     }
@@ -118,6 +116,22 @@ impl Driver {
         }
     }
 
+    /// Sends a reply that nothing was ordered for, within the link's budget.
+    fn repeat_reply(
+        &mut self,
+        link: LinkId,
+        client: ClientId,
+        reply: Reply,
+        actions: &mut Vec<Action>,
+    ) {
+        let repeat = Repeat::Reply(client, reply.session, reply.number);
+        if self.budgets.admits(link, repeat) {
+            let bytes = REPLY_COST_BYTES + reply.result.len();
+            self.budgets.charge(link, repeat, bytes);
+            self.send_reply(link, reply, actions);
+        }
+    }
+
     fn attach(
         &mut self,
         link: LinkId,
@@ -126,6 +140,17 @@ impl Driver {
         hook: &mut impl Hook,
         actions: &mut Vec<Action>,
     ) {
+        // A leave that stands, or finds no room, is not checked.
+        if self.routes.carries(link, &attach.client) {
+            return;
+        }
+        if !self.routes.has_room(link) {
+            actions.push(Action::Log(LogEvent::AttachRefused { link }));
+            return;
+        }
+        if !self.budgets.admits(link, Repeat::Attach) {
+            return;
+        }
         let body = attach_body(&link_key);
         let claim = Claim::new(
             attach.client.into(),
@@ -136,10 +161,12 @@ impl Driver {
         );
         self.counts.verifications += 1;
         if !self.checker.check(&[claim]).iter().all(|holds| *holds) {
+            self.budgets
+                .charge(link, Repeat::Attach, BAD_ATTACH_COST_BYTES);
             let who = Source::Client(link_key);
             self.blame(Misbehaviour::new(who, Offence::BadSignature), hook, actions);
-        } else if !self.routes.attach(attach.client, link) {
-            actions.push(Action::Log(LogEvent::AttachRefused { link }));
+        } else {
+            self.routes.attach(attach.client, link);
         }
     }
 
@@ -150,7 +177,8 @@ impl Driver {
         number: RequestNumber,
         actions: &mut Vec<Action>,
     ) {
-        if self.signed_replies >= MAX_SIGNED_REPLIES_PER_TURN {
+        let repeat = Repeat::Signed(session, number);
+        if !self.budgets.admits(link, repeat) {
             return;
         }
         let Some((client, reply)) = self.kernel.kept_reply(session, number) else {
@@ -159,7 +187,8 @@ impl Driver {
         if !self.routes.carries(link, &client) {
             return;
         }
-        self.signed_replies += 1;
+        let bytes = SIGNED_REPLY_COST_BYTES + reply.result.len();
+        self.budgets.charge(link, repeat, bytes);
         let keyring = &self.config.keyring;
         let claim = ReplyClaim {
             epoch: keyring.epoch(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bezant_bft::{
     effects::{Durability, Effect, Input, To},
-    ids::{ReplicaId, SeqNo},
+    ids::SeqNo,
     message::{PeerMessage, StatePart},
     rejoin::{IncarnationTable, join_state, split_state},
     service::{Admission, Replies, Service as _},
@@ -102,8 +102,17 @@ impl Driver {
                 let needed = |kept: &SeqNo| *kept >= seq_no || serving.contains(kept);
                 self.snapshots.retain(|kept, _| needed(kept));
             }
-            Effect::SendState { to, seq_no, offset } => {
-                self.serve_state(to, seq_no, offset, actions);
+            Effect::SendState {
+                to,
+                seq_no,
+                offset,
+                most_bytes,
+            } => {
+                if let Some(part) = self.part_of_state(seq_no, offset, most_bytes) {
+                    let message = PeerMessage::State(part);
+                    let to = To::Replica(to);
+                    actions.push(Action::SendPeers { to, message });
+                }
             }
             Effect::Install { seq_no, state } => {
                 self.install(seq_no, state, hook, scratch, actions)
@@ -212,24 +221,14 @@ impl Driver {
         self.save(seq_no, state, saving, scratch, actions);
     }
 
-    /// Sends a peer that fell behind a part of a state, if it is still here.
-    fn serve_state(
-        &mut self,
-        to: ReplicaId,
-        seq_no: SeqNo,
-        offset: u64,
-        actions: &mut Vec<Action>,
-    ) {
-        let Some(state) = self.snapshots.get(&seq_no) else {
-            return;
-        };
-        let message = PeerMessage::State(StatePart {
+    /// A part of a state for a peer that fell behind, if it is still here.
+    fn part_of_state(&self, seq_no: SeqNo, offset: u64, most_bytes: usize) -> Option<StatePart> {
+        let state = self.snapshots.get(&seq_no)?;
+        Some(StatePart {
             seq_no,
             total: state.encoded_len(),
             offset,
-            bytes: state.read(offset, self.config.state_part_bytes),
-        });
-        let to = To::Replica(to);
-        actions.push(Action::SendPeers { to, message });
+            bytes: state.read(offset, most_bytes),
+        })
     }
 }

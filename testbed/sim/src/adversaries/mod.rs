@@ -133,7 +133,7 @@ pub enum Kind {
 
 impl Kind {
     /// What a replica can be.
-    pub const REPLICAS: [Self; 31] = [
+    pub const REPLICAS: [Self; 32] = [
         Self::LyingReplies,
         Self::Silence,
         Self::SilentToSome,

@@ -13,7 +13,7 @@ pub(super) struct Innocent;
 const fn happens_to_the_innocent(offence: &Offence) -> bool {
     matches!(
         offence,
-        Offence::WrongView { .. } | Offence::TimeOutOfBounds { .. } | Offence::BeyondWindow { .. }
+        Offence::TimeOutOfBounds { .. } | Offence::BeyondWindow { .. }
     )
 }
 
