@@ -18,7 +18,7 @@ const MS: u64 = 1_000;
 const S: u64 = 1_000 * MS;
 /// How long a calm network may take to serve everybody, faulty primaries included: some
 /// timeouts, doubled for each view that decides nothing.
-const PATIENCE: u64 = 60 * S;
+const LIMIT: u64 = 60 * S;
 const B: u8 = 3;
 
 /// Passes on what opens views and says nothing of its own.
@@ -56,7 +56,7 @@ fn expect_service(world: &mut World, faulty: &[u8], proof: Option<(u8, PreparedC
     }
     let again = world.cluster.request(&client(1), 1, b"op");
     let (mut said, mut asks_at) = (1, 0);
-    let end = world.now_us + PATIENCE;
+    let end = world.now_us + LIMIT;
     let served = |world: &World| {
         let mut correct = correct.iter();
         correct.all(|i| !world.nodes[usize::from(*i)].log.order.is_empty())
@@ -108,7 +108,7 @@ fn told(world: &World, correct: &[u8]) -> String {
     told.collect()
 }
 
-/// How the correct replicas of the first two stories fail to tell each other.
+/// How the correct replicas of `of_four` fail to tell each other.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     /// What replica 1 says to 0 in the moment when it opens view 1 is lost.

@@ -99,6 +99,13 @@ fn entered(view: u64) -> Record {
     }))
 }
 
+fn named(view: u64) -> Record {
+    let Record::ViewChange(change) = left(view) else {
+        panic!("another record");
+    };
+    Record::NamedViewChanges(vec![change])
+}
+
 fn encoded(records: &[Record]) -> Vec<Vec<u8>> {
     records.iter().map(Record::encode).collect()
 }
@@ -496,6 +503,24 @@ fn where_a_replica_stands_outlives_its_segment() {
     };
     assert_eq!((times(left(3)), times(entered(3))), (1, 1));
     assert_eq!(records[..2], encoded(&[entered(2), left(3)]));
+}
+
+/// What led a replica into its view outlives its segment as well, and stays behind it.
+#[test]
+fn what_led_into_a_view_outlives_its_segment() {
+    let place = Place::new();
+    let mut journal = place.open().unwrap();
+    write(&mut journal, &[prepare(1), entered(1), named(1)]);
+    write(&mut journal, &[entered(2), named(2), left(3)]);
+    turns(40).iter().for_each(|turn| write(&mut journal, turn));
+    write(&mut journal, &[stable(32)]);
+    journal.save_snapshot(SeqNo(32), &state(b"state")).unwrap();
+    journal.truncate(SeqNo(30)).unwrap();
+    drop(journal);
+    let records = place.records();
+    assert!(!records.contains(&prepare(1).encode()), "the first went");
+    assert_eq!(records[..3], encoded(&[entered(2), named(2), left(3)]));
+    assert!(!records.contains(&named(1).encode()));
 }
 
 /// Without the snapshot that older records were dropped for, a replica would start from
