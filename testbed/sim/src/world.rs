@@ -21,6 +21,7 @@ use bezant_bft::{
     ids::{ClientId, ClusterId, Epoch, ReplicaId, Source},
     keyring::Keyring,
     quorum::Quorum,
+    replica::Tuning,
     service::Service as _,
 };
 use bezant_replica::{Action, Config, Driver, Kept, LinkId};
@@ -214,6 +215,7 @@ impl World {
             rules: invariants::all(),
             common: Common {
                 interval: options.interval,
+                tuning: options.tuning,
                 correct: (0..options.n)
                     .map(|i| !options.adversaries.contains_key(&i))
                     .collect(),
