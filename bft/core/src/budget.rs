@@ -20,17 +20,25 @@ pub struct Rate {
 ///
 /// It may be overdrawn by the one answer that uses it up: an answer larger than what is left
 /// would else never be given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
+    rate: Rate,
     /// Bytes used and not come back yet.
     used: u64,
     at: Instant,
 }
 
 impl Budget {
+    /// A budget of which nothing is used.
+    #[must_use]
+    pub const fn new(rate: Rate) -> Self {
+        let (used, at) = (0, Instant(0));
+        Self { rate, used, at }
+    }
+
     /// Brings back what the time since the last call is worth.
-    pub fn refill(&mut self, rate: Rate, now: Instant) {
-        let per_second = u128::from(rate.per_second.max(1));
+    pub fn refill(&mut self, now: Instant) {
+        let per_second = u128::from(self.rate.per_second.max(1));
         let elapsed_us = u128::from(now.since_us(self.at));
         let back = elapsed_us * per_second / 1_000_000;
         let back = u64::try_from(back).unwrap_or(u64::MAX);
@@ -48,8 +56,8 @@ impl Budget {
 
     /// Whether anything is left.
     #[must_use]
-    pub const fn has_left(&self, rate: Rate) -> bool {
-        self.used < rate.burst
+    pub const fn has_left(&self) -> bool {
+        self.used < self.rate.burst
     }
 
     /// Uses so many bytes.
@@ -60,12 +68,12 @@ impl Budget {
 
     /// When something is left again.
     #[must_use]
-    pub fn due(&self, rate: Rate) -> Instant {
-        let over = self.used.saturating_sub(rate.burst).saturating_add(1);
-        if self.has_left(rate) {
+    pub fn due(&self) -> Instant {
+        let over = self.used.saturating_sub(self.rate.burst).saturating_add(1);
+        if self.has_left() {
             return self.at;
         }
-        let us = (u128::from(over) * 1_000_000).div_ceil(u128::from(rate.per_second.max(1)));
+        let us = (u128::from(over) * 1_000_000).div_ceil(u128::from(self.rate.per_second.max(1)));
         self.at.after_us(u64::try_from(us).unwrap_or(u64::MAX))
     }
 }
@@ -80,28 +88,28 @@ mod tests {
     };
 
     fn at(now_us: u64, budget: &mut Budget) -> bool {
-        budget.refill(RATE, Instant(now_us));
-        budget.has_left(RATE)
+        budget.refill(Instant(now_us));
+        budget.has_left()
     }
 
     #[test]
     fn what_is_used_comes_back_with_time() {
-        let mut budget = Budget::default();
+        let mut budget = Budget::new(RATE);
         assert!(at(0, &mut budget));
         budget.charge(999);
         assert!(at(0, &mut budget), "a byte is left");
         budget.charge(501);
         assert!(!at(0, &mut budget));
-        assert_eq!(budget.due(RATE), Instant(5_010_000));
+        assert_eq!(budget.due(), Instant(5_010_000));
         assert!(!at(5_000_000, &mut budget));
-        assert_eq!(budget.due(RATE), Instant(5_010_000));
+        assert_eq!(budget.due(), Instant(5_010_000));
         assert!(at(5_010_000, &mut budget));
     }
 
     /// Steps follow each other in less time than a byte is worth.
     #[test]
     fn little_time_counts_as_well() {
-        let mut budget = Budget::default();
+        let mut budget = Budget::new(RATE);
         budget.charge(1100);
         (0..=1_010_000).step_by(1000).for_each(|now_us| {
             at(now_us, &mut budget);
@@ -112,7 +120,7 @@ mod tests {
     /// However long nothing is used, no more than the burst is saved up.
     #[test]
     fn nothing_is_saved_up_beyond_the_burst() {
-        let mut budget = Budget::default();
+        let mut budget = Budget::new(RATE);
         assert!(at(u64::MAX / 2, &mut budget));
         budget.charge(1000);
         assert!(!at(u64::MAX / 2, &mut budget));

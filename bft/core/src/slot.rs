@@ -114,6 +114,12 @@ impl Slot {
         claim.map_or(0, |proposal| proposal.cost_bytes())
     }
 
+    /// Whether anybody claims anything here.
+    #[must_use]
+    pub fn has_claims(&self) -> bool {
+        !self.claims.is_empty()
+    }
+
     /// Forgets what `replica` claims.
     pub fn forget_claim(&mut self, replica: ReplicaId) {
         self.claims.remove(&replica);

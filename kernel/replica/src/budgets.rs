@@ -43,12 +43,22 @@ pub(crate) enum Repeat {
     Attach,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Account {
     budget: Budget,
     /// What was answered in the turn of this number.
     answered: BTreeSet<Repeat>,
     turn: u64,
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        Self {
+            budget: Budget::new(LINK_RATE),
+            answered: BTreeSet::new(),
+            turn: 0,
+        }
+    }
 }
 
 /// The budgets of all links.
@@ -73,8 +83,8 @@ impl Budgets {
             account.turn = self.turn;
             account.answered.clear();
         }
-        account.budget.refill(LINK_RATE, self.now);
-        account.budget.has_left(LINK_RATE) && !account.answered.contains(&repeat)
+        account.budget.refill(self.now);
+        account.budget.has_left() && !account.answered.contains(&repeat)
     }
 
     /// Notes that it is answered with so many bytes.

@@ -255,6 +255,9 @@ fn draw_tuning(rng: &mut Rng, network: &Network) -> Tuning {
         resend_after_us: rng.between(8, 30) * trip,
         heartbeat_after_us: 50 * trip,
         max_pooled: *rng.pick(&[16, 64, 256, 1024, 4096]),
+        // Small: what is ordered here is small, and peers that ask for too much shall notice.
+        answer_burst_bytes: 64 << 10,
+        answer_bytes_per_second: 256 << 10,
         ..Tuning::default()
     }
 }

@@ -215,6 +215,7 @@ impl World {
             rules: invariants::all(),
             common: Common {
                 interval: options.interval,
+                tuning: options.tuning,
                 correct: (0..options.n)
                     .map(|i| !options.adversaries.contains_key(&i))
                     .collect(),

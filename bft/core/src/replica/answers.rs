@@ -15,14 +15,7 @@ use crate::{
     budget::{Budget, Rate},
     effects::{Effect, Effects, PersistId, To},
     ids::{Instant, ReplicaId, SeqNo, View},
-    limits,
     message::{AskProposals, AskState, PeerMessage, Status},
-};
-
-/// What one peer may be sent because it asked.
-const RATE: Rate = Rate {
-    burst: limits::ANSWER_BURST_BYTES as u64,
-    per_second: limits::ANSWER_BYTES_PER_SECOND as u64,
 };
 
 /// A question that has a large answer.
@@ -44,7 +37,7 @@ struct Place {
 }
 
 /// One peer's budget and questions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Account {
     budget: Budget,
     status: Place,
@@ -55,6 +48,16 @@ pub(super) struct Account {
 }
 
 impl Account {
+    fn new(rate: Rate) -> Self {
+        Self {
+            budget: Budget::new(rate),
+            status: Place::default(),
+            proposals: Place::default(),
+            state: Place::default(),
+            led: None,
+        }
+    }
+
     fn place(&mut self, question: &Question) -> &mut Place {
         match question {
             Question::Status(_) => &mut self.status,
@@ -65,7 +68,7 @@ impl Account {
 
     /// Whether the peer may be sent something.
     pub(super) const fn has_left(&self) -> bool {
-        self.budget.has_left(RATE)
+        self.budget.has_left()
     }
 
     /// Charges an answer that somebody else builds.
@@ -127,6 +130,14 @@ impl Answer<'_> {
 pub(super) struct Answers(BTreeMap<ReplicaId, Account>);
 
 impl Replica {
+    /// What one peer may be sent because it asked.
+    const fn answer_rate(&self) -> Rate {
+        Rate {
+            burst: self.tuning.answer_burst_bytes as u64,
+            per_second: self.tuning.answer_bytes_per_second as u64,
+        }
+    }
+
     /// A peer asks something that may have a large answer.
     pub(super) fn on_question(
         &mut self,
@@ -137,7 +148,10 @@ impl Replica {
         if !self.quorum.is_member(from) || from == self.me {
             return None;
         }
-        let place = self.answers.0.entry(from).or_default().place(&question);
+        let rate = self.answer_rate();
+        let account = self.answers.0.entry(from);
+        let account = account.or_insert_with(|| Account::new(rate));
+        let place = account.place(&question);
         let now = (self.now, question);
         if place.answered.as_ref() != Some(&now) {
             place.waiting = Some(now.1);
@@ -151,7 +165,7 @@ impl Replica {
         let Some(mut account) = self.answers.0.remove(&to) else {
             return;
         };
-        account.budget.refill(RATE, self.now);
+        account.budget.refill(self.now);
         while let Some(question) = account.next() {
             let mut answer = Answer {
                 to,
@@ -178,7 +192,7 @@ impl Replica {
     pub(super) fn answer_on_time(&mut self, out: &mut Effects) {
         let waiting = self.answers.0.iter();
         let due = waiting.filter(|(_, account)| account.is_waiting());
-        let due = due.filter(|(_, account)| self.now >= account.budget.due(RATE));
+        let due = due.filter(|(_, account)| self.now >= account.budget.due());
         let due: Vec<ReplicaId> = due.map(|(peer, _)| *peer).collect();
         for peer in due {
             self.answer_on(peer, out);
@@ -189,7 +203,7 @@ impl Replica {
     pub(super) fn answers_due(&self) -> Option<Instant> {
         let accounts = self.answers.0.values();
         let waiting = accounts.filter(|account| account.is_waiting());
-        waiting.map(|account| account.budget.due(RATE)).min()
+        waiting.map(|account| account.budget.due()).min()
     }
 
     /// Sends a peer what nobody asked for in words, within its budget.
@@ -199,8 +213,10 @@ impl Replica {
         message: impl FnOnce(&Self) -> Option<PeerMessage>,
         out: &mut Effects,
     ) {
-        let mut account = self.answers.0.remove(&to).unwrap_or_default();
-        account.budget.refill(RATE, self.now);
+        let rate = self.answer_rate();
+        let account = self.answers.0.remove(&to);
+        let mut account = account.unwrap_or_else(|| Account::new(rate));
+        account.budget.refill(self.now);
         let message = account.has_left().then(|| message(self)).flatten();
         if let Some(message) = message {
             let mut answer = Answer {

@@ -5,7 +5,7 @@
 //! no peer's: clients had it ordered.
 
 use super::Replica;
-use crate::ids::ReplicaId;
+use crate::{ids::ReplicaId, slot::Slot};
 
 /// What a replica keeps on one peer's word alone, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +29,22 @@ impl Replica {
             early: self.early.bytes_of(peer),
             named: self.views.named_of(peer),
         }
+    }
+
+    /// The most that is kept of any one peer, of each kind.
+    #[must_use]
+    pub fn most_memory_of_a_peer(&self) -> PeerMemory {
+        let is_claimed = self.slots.values().any(Slot::has_claims);
+        let mut most = PeerMemory::default();
+        for peer in self.quorum.members() {
+            if is_claimed {
+                let claims = self.slots.values().map(|slot| slot.claim_bytes(peer));
+                most.claims = most.claims.max(claims.sum());
+            }
+            most.early = most.early.max(self.early.bytes_of(peer));
+            most.named = most.named.max(self.views.named_of(peer));
+        }
+        most
     }
 
     /// Bytes of memory that a state takes which is being fetched.

@@ -86,6 +86,11 @@ pub struct Tuning {
     pub max_kept_bytes: usize,
     /// Most bytes of a state sent in one message, [`limits::STATE_PART_BYTES`] at most.
     pub state_part_bytes: usize,
+    /// Bytes that one peer may be sent at once because it asked, and those that come back of them
+    /// every second.
+    pub answer_burst_bytes: usize,
+    /// See [`Self::answer_burst_bytes`].
+    pub answer_bytes_per_second: usize,
 }
 
 impl Default for Tuning {
@@ -101,6 +106,8 @@ impl Default for Tuning {
             max_pooled: limits::MAX_POOL_REQUESTS,
             max_kept_bytes: limits::MAX_KEPT_BYTES,
             state_part_bytes: limits::STATE_PART_BYTES,
+            answer_burst_bytes: limits::ANSWER_BURST_BYTES,
+            answer_bytes_per_second: limits::ANSWER_BYTES_PER_SECOND,
         }
     }
 }

@@ -10,6 +10,7 @@
 
 mod archive;
 mod bad_request;
+mod bulk;
 mod double_votes;
 mod early;
 mod empty_proposals;
@@ -31,6 +32,7 @@ mod mutation;
 mod oversized;
 mod poisoned;
 mod premature;
+mod replays;
 mod selective;
 mod silence;
 mod silent_winner;
@@ -38,6 +40,7 @@ mod slow;
 mod slow_stream;
 mod spam;
 mod stale;
+mod stuffing;
 mod unfair;
 mod withheld;
 mod wrong_digest;
@@ -125,6 +128,12 @@ pub enum Kind {
     LyingProgress,
     /// Tells of decisions that nobody made.
     FalseDecided,
+    /// Asks for everything, again and again.
+    Bulk,
+    /// Fills others' memory with what needs no proof.
+    Stuffing,
+    /// Passes on what others signed, again and again.
+    Replays,
     /// Two replicas with one key, each heard by some.
     Twins,
     /// A client that floods, reuses numbers and sends nonsense.
@@ -133,7 +142,7 @@ pub enum Kind {
 
 impl Kind {
     /// What a replica can be.
-    pub const REPLICAS: [Self; 32] = [
+    pub const REPLICAS: [Self; 35] = [
         Self::LyingReplies,
         Self::Silence,
         Self::SilentToSome,
@@ -165,6 +174,9 @@ impl Kind {
         Self::SlowStream,
         Self::LyingProgress,
         Self::FalseDecided,
+        Self::Bulk,
+        Self::Stuffing,
+        Self::Replays,
         Self::Twins,
     ];
 
@@ -203,6 +215,9 @@ impl Kind {
             Self::SlowStream => Box::<slow_stream::SlowStream>::default(),
             Self::LyingProgress => Box::<lying_progress::LyingProgress>::default(),
             Self::FalseDecided => Box::<false_decided::FalseDecided>::default(),
+            Self::Bulk => Box::<bulk::Bulk>::default(),
+            Self::Stuffing => Box::<stuffing::Stuffing>::default(),
+            Self::Replays => Box::<replays::Replays>::default(),
             Self::Twins | Self::FloodingClient => Box::<Honest>::default(),
         }
     }

@@ -20,11 +20,12 @@ mod waiting;
 
 use bezant_bft::{
     crypto::Checker,
-    effects::{PersistId, Record},
+    effects::{PersistId, Record, To},
     ids::{ClientId, Digest, ReplicaId, SeqNo, View},
     keyring::Keyring,
     message::{PeerMessage, Reply, Vote},
     misbehaviour::Misbehaviour,
+    replica::{PeerMemory, Tuning},
     verification::CheckedProposal,
 };
 use bezant_kernel::Kernel;
@@ -38,6 +39,10 @@ pub enum Fact<'a> {
     Sent {
         /// Who sent it.
         by: ReplicaId,
+        /// To whom.
+        to: To,
+        /// When, in virtual microseconds.
+        at_us: u64,
         /// The message.
         message: &'a PeerMessage,
         /// The last record that is durable there.
@@ -101,6 +106,10 @@ pub enum Fact<'a> {
         records: usize,
         /// How long a request waits here while links are good.
         wait: Option<Wait>,
+        /// The most that it keeps on the word of one peer.
+        of_peer: PeerMemory,
+        /// Bytes of proposals it keeps that are not executed.
+        undelivered: usize,
     },
     /// A replica lost everything that was not durable and was built anew.
     Restarted {
@@ -157,6 +166,8 @@ pub struct Common {
     pub keyring: Keyring,
     /// Numbers between checkpoints.
     pub interval: u64,
+    /// How the correct replicas are tuned.
+    pub tuning: Tuning,
     /// Which replicas are correct.
     pub correct: Vec<bool>,
     /// The agreed log and what the model says of it.

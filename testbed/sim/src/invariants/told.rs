@@ -58,6 +58,7 @@ impl Invariant for DurableBeforeTold {
                 by,
                 message,
                 durable,
+                ..
             } => match message {
                 PeerMessage::Status(status) => self.tells(*by, status.executed, *durable),
                 PeerMessage::Checkpoint(vote) if vote.body.replica == *by => {

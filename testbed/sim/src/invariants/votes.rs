@@ -86,6 +86,7 @@ impl Invariant for OneVote {
                 by,
                 message,
                 durable,
+                ..
             } => {
                 let (phase, vote) = match message {
                     PeerMessage::PrePrepare(message) => (Phase::PrePrepare, &message.vote),

@@ -206,8 +206,11 @@ impl World {
             return;
         }
         if machine.is_correct() {
+            let replica = machine.replica();
             let fact = Fact::Stepped {
                 by: machine.id,
+                of_peer: replica.most_memory_of_a_peer(),
+                undelivered: replica.undelivered_bytes(),
                 view: machine.replica().view(),
                 pooled: machine.replica().pooled(),
                 held: machine.driver.waiting(),
@@ -407,6 +410,8 @@ impl World {
             let durable = self.machines[m].disk.durable;
             self.fact(&Fact::Sent {
                 by: me,
+                to,
+                at_us: self.now,
                 message,
                 durable,
             });
