@@ -35,10 +35,12 @@ impl Replica {
         }
         let (proposed, here) = (message.proposal.time(), clock.wall);
         let (weak, max_drift_ms) = (self.quorum.weak(), self.tuning.max_drift_ms);
+        let carried = vote.seq_no <= self.views.carried_to;
         let slot = self.slot_for(primary, &vote, out)?;
         match slot.accept(message.clone()) {
-            // What somebody correct committed is not judged by this replica's clock again.
-            Ok(true) if slot.commits_for(vote.digest) >= weak => {}
+            // What somebody correct committed is not judged by this replica's clock again, and
+            // what a new view carries never is, however it arrives.
+            Ok(true) if carried || slot.commits_for(vote.digest) >= weak => {}
             Ok(true) if proposed.0.abs_diff(here.0) > max_drift_ms => {
                 slot.untimely = true;
                 self.blame(primary, Offence::TimeOutOfBounds { proposed, here }, out);

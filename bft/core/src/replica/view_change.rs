@@ -62,6 +62,9 @@ pub(super) struct Views {
     /// The checkpoint this view began with. What was decided up to it need not be known here,
     /// and is not in the new view: to vote there might help to decide something else.
     pub(super) floor: SeqNo,
+    /// The last number that this view's beginning proposes: what stands up to here was proposed
+    /// in an earlier view, with a time that was judged then.
+    pub(super) carried_to: SeqNo,
     /// The highest view each peer was heard to be in.
     heard: BTreeMap<ReplicaId, View>,
     /// The highest view about which each replica was found to equivocate.
@@ -436,6 +439,8 @@ impl Replica {
         self.views.since = self.now;
         self.views.began_at = self.delivered;
         self.views.floor = stable;
+        let last = proposed.iter().map(|vote| vote.body.seq_no).max();
+        self.views.carried_to = last.unwrap_or_default();
         self.catch_up.break_silence(self.now);
         self.views.changes.retain(|_, change| change.view() > view);
         let quorum = self.quorum;

@@ -2,9 +2,11 @@
 //! not left behind.
 
 use bezant_bft::{
-    ids::{OrderedTime, View},
-    message::{PeerMessage, Proposal},
+    effects::Effect,
+    ids::{OrderedTime, SeqNo, View},
+    message::{Content, PeerMessage, Proposal},
     misbehaviour::Offence,
+    rejoin::IncarnationTable,
     replica::Tuning,
 };
 
@@ -174,6 +176,89 @@ fn a_proposal_that_a_new_view_carries_is_not_judged_again() {
     assert_eq!((entered(&out), prepares(&out)), (vec![1], 1));
 }
 
+/// How a proposal that a new view carries comes to a replica that does not have it.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// The primary sends its pre-prepare again.
+    PrePrepare,
+    /// The same, before the view opens here.
+    Early,
+    /// A peer answers who asked for it.
+    Content,
+    /// The pre-prepare, after a restart.
+    AfterRestart,
+}
+
+/// A replica that had nothing enters view 1, which carries a proposal that is a minute old at
+/// number 1; what comes of the proposal's arrival.
+fn carried_by(way: Way) -> Vec<Effect> {
+    let mut single = Single::new(3);
+    let cluster = single.cluster.clone();
+    single.now_us += 60_000_000;
+    let digest = digest_of(&cluster.proposal(1));
+    let message = cluster.pre_prepare_in(1, 1, cluster.proposal(1));
+    let certificate = || vec![cluster.certificate(0, 1, digest)];
+    let changes = [0, 1].map(|by| cluster.leaves(by, 1, certificate()));
+    let mut out = Vec::new();
+    if matches!(way, Way::Early) {
+        out.extend(single.hear(1, &message));
+        assert_eq!((prepares(&out), blames(&out)), (0, vec![]));
+    }
+    out.extend(single.hear_all((0..).zip(&changes)));
+    let own = PeerMessage::ViewChange(pending_view(&out)[0].clone());
+    let body = cluster.new_view(1, &[&changes[0], &changes[1], &own], &[(1, digest)]);
+    out.extend(single.hear(1, &cluster.sign_new_view(1, body)));
+    assert_eq!(entered(&out), [1]);
+    match way {
+        Way::Early => return out,
+        Way::AfterRestart => {
+            let records = out.into_iter().filter_map(|effect| match effect {
+                Effect::Persist { record, .. } => Some(record),
+                _ => None,
+            });
+            let (tuning, table) = (Tuning::default(), IncarnationTable::default());
+            single = Single::new(3);
+            single.now_us += 60_000_000;
+            single.replica = cluster.recover(3, 4, tuning, table, records.collect());
+        }
+        Way::PrePrepare | Way::Content => assert_eq!(prepares(&out), 0, "it is not here"),
+    }
+    match way {
+        Way::Content => {
+            let (seq_no, proposal) = (SeqNo(1), cluster.proposal(1));
+            single.hear(2, &PeerMessage::Content(Content { seq_no, proposal }))
+        }
+        _ => single.hear(1, &message),
+    }
+}
+
+/// However a carried proposal arrives, its time is not judged: it was when it was new.
+#[test]
+fn a_carried_proposal_is_not_judged_however_it_arrives() {
+    for way in [Way::PrePrepare, Way::Early, Way::Content, Way::AfterRestart] {
+        let out = carried_by(way);
+        assert!(prepares(&out) > 0, "{way:?}: no vote");
+        assert_eq!(blames(&out), [], "{way:?}");
+    }
+}
+
+/// Above what the view carries its primary proposes anew, and is judged.
+#[test]
+fn what_a_primary_proposes_above_the_carried_ones_is_judged() {
+    let mut single = Single::new(3);
+    let cluster = single.cluster.clone();
+    single.now_us += 60_000_000;
+    let digest = digest_of(&cluster.proposal(1));
+    let certificate = || vec![cluster.certificate(0, 1, digest)];
+    let changes = [0, 1].map(|by| cluster.leaves(by, 1, certificate()));
+    let out = single.hear_all((0..).zip(&changes));
+    let own = PeerMessage::ViewChange(pending_view(&out)[0].clone());
+    let body = cluster.new_view(1, &[&changes[0], &changes[1], &own], &[(1, digest)]);
+    single.hear(1, &cluster.sign_new_view(1, body));
+    let out = single.hear(1, &cluster.pre_prepare_in(1, 2, cluster.proposal(2)));
+    assert_eq!(prepares(&out), 0);
+}
+
 /// A clock that steps back makes no proposal older than the one before it.
 #[test]
 fn proposed_time_never_runs_backwards() {
@@ -194,19 +279,12 @@ fn proposed_time_never_runs_backwards() {
     }
     let times: Vec<_> = (1..=6)
         .map(|number| {
-            let slot = world.nodes[1]
-                .replica
-                .slot(bezant_bft::ids::SeqNo(number))
-                .unwrap();
+            let slot = world.nodes[1].replica.slot(SeqNo(number)).unwrap();
             slot.proposal().unwrap().time()
         })
         .collect();
     assert!(times.is_sorted(), "{times:?}");
-    let status = world.nodes[1]
-        .replica
-        .slot(bezant_bft::ids::SeqNo(1))
-        .unwrap()
-        .pre_prepare();
+    let status = world.nodes[1].replica.slot(SeqNo(1)).unwrap().pre_prepare();
     assert!(matches!(
         status.unwrap().to_message(),
         PeerMessage::PrePrepare(_)
