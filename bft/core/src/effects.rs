@@ -74,6 +74,8 @@ pub enum Input {
     Installed {
         /// Its number.
         seq_no: SeqNo,
+        /// Agreed time in it.
+        time: OrderedTime,
         /// [`crate::service::Service::due`] of it.
         due: Option<OrderedTime>,
     },
@@ -85,6 +87,8 @@ pub enum Input {
     Executed {
         /// The number.
         seq_no: SeqNo,
+        /// Agreed time now.
+        time: OrderedTime,
         /// [`crate::service::Service::due`] now.
         due: Option<OrderedTime>,
     },

@@ -468,7 +468,7 @@ impl World {
                 .driver
                 .kernel()
                 .due()
-                .filter(|due| *due < machine.clock(self.now).wall);
+                .filter(|due| *due < machine.replica().agreed_time_at(machine.clock(self.now)));
             if let Some(due) = due.filter(|_| machine.runs()) {
                 return Some(format!(
                     "replica {} holds a lease that was due at {due} and does not expire\n{}",

@@ -3,11 +3,14 @@
 //! A replica between views votes no more, but goes on to listen: what a strong quorum
 //! commits is decided.
 
-use super::{Early, Replica};
+use super::{
+    Early, Replica,
+    agreed_clock::{Verdict, millis},
+};
 use crate::{
     crypto::Domain,
     effects::{Effect, Effects, PersistId, Record},
-    ids::{Clock, SeqNo},
+    ids::SeqNo,
     limits,
     message::{PeerMessage, Signed, Vote},
     misbehaviour::Offence,
@@ -16,12 +19,11 @@ use crate::{
 
 impl Replica {
     /// PBFT §4.2: accept the first proposal of the view's primary for a number. If its time
-    /// is off, this replica casts no vote of its own for it, but keeps it: when a strong
-    /// quorum found the time good it is prepared all the same.
+    /// is off by this replica's reading of agreed time, it is kept, and voted for when the votes
+    /// of others show that somebody correct found it good.
     pub(super) fn on_pre_prepare(
         &mut self,
         message: &CheckedPrePrepare,
-        clock: Clock,
         out: &mut Effects,
     ) -> Option<SeqNo> {
         let Signed { body: vote, .. } = message.vote;
@@ -33,19 +35,23 @@ impl Replica {
         if vote.seq_no <= self.delivered.max(self.views.floor) || primary == self.me {
             return None;
         }
-        let (proposed, here) = (message.proposal.time(), clock.wall);
-        let (weak, max_drift_ms) = (self.quorum.weak(), self.tuning.max_drift_ms);
+        let (proposed, quorum) = (message.proposal.time(), self.quorum);
+        let verdict = self.judge_time(proposed);
         let carried = vote.seq_no <= self.views.carried_to;
         let slot = self.slot_for(primary, &vote, out)?;
-        match slot.accept(message.clone()) {
-            // What somebody correct committed is not judged by this replica's clock again, and
-            // what a new view carries never is, however it arrives.
-            Ok(true) if carried || slot.commits_for(vote.digest) >= weak => {}
-            Ok(true) if proposed.0.abs_diff(here.0) > max_drift_ms => {
-                slot.untimely = true;
-                self.blame(primary, Offence::TimeOutOfBounds { proposed, here }, out);
+        let accepted = slot.accept(message.clone());
+        slot.new |= accepted == Ok(true) && !carried;
+        match accepted {
+            // What somebody correct voted for is not judged by this replica's reading, and what
+            // a new view carries never is, however it arrives.
+            Ok(true) if carried || slot.is_vouched_for(quorum) => {}
+            Ok(true) => {
+                slot.untimely = verdict != Verdict::Timely;
+                if verdict == Verdict::Ahead {
+                    let here = millis(self.agreed_clock.read_us(self.clock));
+                    self.blame(primary, Offence::TimeOutOfBounds { proposed, here }, out);
+                }
             }
-            Ok(true) => {}
             Ok(false) => return None,
             Err(offence) => {
                 self.blame(primary, offence, out);
@@ -128,7 +134,7 @@ impl Replica {
         if may_vote
             && !is_primary
             && !slot.has_own_prepare()
-            && !slot.untimely
+            && (!slot.untimely || slot.is_vouched_for(quorum))
             && let Some(message) = slot.pre_prepare()
         {
             let vote = self.sign(Domain::Prepare, seq_no, message.proposal.digest());
@@ -149,6 +155,7 @@ impl Replica {
         {
             // Without a prepare of its own the proposal was not persisted above.
             if slot.untimely
+                && !slot.has_own_prepare()
                 && let Some(message) = slot.pre_prepare()
             {
                 self.persist(Record::PrePrepare(message), out);

@@ -6,10 +6,11 @@
 //! checkpoints), [`recover`] (what was lost on the way; its bookkeeping is
 //! [`catch_up`]), [`view_change`] (another
 //! primary), [`transfer`] (a state from peers), [`restore`] (after a restart),
-//! [`rejoin`] (after a restart without records), [`tick`] (agreed time without
-//! requests), [`judge`] (who contradicted itself).
+//! [`rejoin`] (after a restart without records), [`agreed_clock`] (what time it is),
+//! [`tick`] (agreed time without requests), [`judge`] (who contradicted itself).
 
 mod agree;
+mod agreed_clock;
 mod catch_up;
 mod execute;
 mod judge;
@@ -26,6 +27,7 @@ use std::{
     sync::Arc,
 };
 
+use agreed_clock::AgreedClock;
 use catch_up::CatchUp;
 use rejoin::Rejoining;
 use tick::Ticker;
@@ -36,7 +38,7 @@ use crate::{
     checkpoint::Checkpoints,
     crypto::SigningKey,
     effects::{Durability, Effect, Effects, Input, PersistId, Record, To},
-    ids::{Clock, Digest, Instant, OrderedTime, ReplicaId, SeqNo, Source, View},
+    ids::{Clock, Digest, Instant, ReplicaId, SeqNo, Source, View},
     invariants::Violation,
     keyring::Keyring,
     limits,
@@ -67,7 +69,9 @@ pub struct Tuning {
     /// A replica to which nothing happens for so long tells the others where it stands, and
     /// again after ever longer times, for those who missed the last of what happened.
     pub heartbeat_after_us: u64,
-    /// Farthest a proposed time may be from this replica's clock.
+    /// Farthest a proposed time may be from this replica's reading of agreed time, in
+    /// milliseconds, but for 1/256 of the time since the last execution
+    /// (docs/protocol.md, "Time").
     pub max_drift_ms: u64,
     /// Requests known and not executed from which on clients are told "busy", at most
     /// [`limits::MAX_POOL_REQUESTS`].
@@ -130,12 +134,11 @@ pub struct Replica {
     /// Messages of views not entered yet, by sender.
     early: BTreeMap<ReplicaId, VecDeque<(View, Early)>>,
     transfer: Option<Transfer>,
+    agreed_clock: AgreedClock,
     ticker: Ticker,
     rejoining: Rejoining,
     /// The last number this primary proposed.
     proposed: SeqNo,
-    /// The time in the last proposal made, which the next must not precede.
-    proposed_time: OrderedTime,
     /// The last number decided without a gap below it, and handed to the service.
     delivered: SeqNo,
     /// The last number the service executed.
@@ -180,12 +183,12 @@ impl Replica {
             views: Views::default(),
             early: BTreeMap::new(),
             transfer: None,
+            agreed_clock: AgreedClock::new(tuning.max_drift_ms),
             ticker: Ticker::default(),
             rejoining: Rejoining::default(),
             checkpoints: Checkpoints::new(checkpoint_interval),
             pool: Pool::default(),
             proposed: SeqNo(0),
-            proposed_time: OrderedTime(0),
             delivered: SeqNo(0),
             executed: SeqNo(0),
             unchecked: Vec::new(),
@@ -320,21 +323,22 @@ impl Replica {
         }
         self.now = self.now.max(clock.monotonic);
         self.clock = clock;
+        self.agreed_clock.note(clock);
         if self.is_void(&input, out) {
             return;
         }
         let was_lacking = self.is_lacking();
         let touched = match input {
             Input::Request { request, from } => self.on_request(&request, from, out),
-            Input::PrePrepare(message) => self.on_pre_prepare(message.get(), clock, out),
+            Input::PrePrepare(message) => self.on_pre_prepare(message.get(), out),
             Input::Prepare(vote) => self.on_prepare(*vote.get(), out),
             Input::Commit(vote) => self.on_commit(*vote.get(), out),
             Input::CommitsChecked { good, bad } => self.on_commits_checked(&good, &bad, out),
             Input::Checkpoint(vote) => self.on_checkpoint(*vote.get(), out),
             Input::Status(status) => self.on_status(status.from(), *status.get(), out),
             Input::LinkUp(peer) => self.on_link_up(peer, out),
-            Input::Executed { seq_no, due } => {
-                self.expect(due);
+            Input::Executed { seq_no, time, due } => {
+                self.pass_time(seq_no, time, due);
                 self.on_executed(seq_no, out)
             }
             Input::CheckpointSaved { seq_no, state } => {
@@ -349,8 +353,9 @@ impl Replica {
             Input::AskState(ask) => self.on_ask_state(ask.from(), ask.get(), out),
             Input::State(part) => self.on_state(part.from(), part.get(), out),
             Input::Stable(votes) => self.on_stable(votes.get(), out),
-            Input::Installed { seq_no, due } => {
-                self.expect(due);
+            Input::Installed { seq_no, time, due } => {
+                self.expect(time, due);
+                self.agreed_clock.note(clock);
                 self.on_installed(seq_no, out)
             }
             Input::Rejoin(rejoin) => self.on_rejoin(*rejoin.get(), out),
@@ -360,7 +365,7 @@ impl Replica {
         if self.halted {
             return;
         }
-        self.propose(clock, out);
+        self.propose(out);
         // What was lost is missed from the moment its absence shows.
         if !was_lacking && self.is_lacking() {
             self.catch_up.began_to_lack(self.now);
@@ -371,7 +376,7 @@ impl Replica {
         self.on_time(out);
         // The primary of a view that opened just now has not proposed in it yet.
         if self.view != view && !self.halted {
-            self.propose(clock, out);
+            self.propose(out);
         }
         if let Err(violation) = self.invariants(touched) {
             self.halt(violation, out);
@@ -539,7 +544,7 @@ impl Replica {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{ClusterId, Epoch};
+    use crate::ids::{ClusterId, Epoch, OrderedTime};
 
     fn replica() -> Replica {
         let keys: Vec<_> = (1..=4).map(|i| SigningKey::from_seed([i; 32])).collect();
@@ -625,8 +630,8 @@ mod tests {
             let mut replica = replica();
             replica.delivered = SeqNo(delivered);
             let mut out = Effects::new();
-            let (seq_no, due) = (SeqNo(got), None);
-            let input = Input::Executed { seq_no, due };
+            let (seq_no, time, due) = (SeqNo(got), OrderedTime(1), None);
+            let input = Input::Executed { seq_no, time, due };
             replica.step(Clock::default(), input, &mut out);
             let expected = Violation::ExecutedOutOfOrder {
                 expected: SeqNo(1),

@@ -12,7 +12,7 @@ use super::Replica;
 use crate::{
     crypto::Domain,
     effects::{Effect, Effects, Record, To},
-    ids::{Clock, ReplicaId, SeqNo},
+    ids::{ReplicaId, SeqNo},
     limits,
     message::{PeerMessage, Rejoin, Signed},
     pool::Refusal,
@@ -66,17 +66,17 @@ impl Replica {
     }
 
     /// Proposes while the rules allow it: requests, or the time alone when it is due.
-    pub(super) fn propose(&mut self, clock: Clock, out: &mut Effects) {
+    pub(super) fn propose(&mut self, out: &mut Effects) {
         while self.is_primary() && self.views.is_active() && self.votes() && self.may_propose() {
             let requests = self.pool.take_for_proposal();
             let rejoins = self.take_rejoins();
             if requests.is_empty() && rejoins.is_empty() && !self.is_somebody_silent() {
                 return;
             }
-            self.propose_these(requests, rejoins, clock, out);
+            self.propose_these(requests, rejoins, out);
         }
         if self.must_tick() {
-            self.propose_these(Vec::new(), Vec::new(), clock, out);
+            self.propose_these(Vec::new(), Vec::new(), out);
         }
     }
 
@@ -84,11 +84,9 @@ impl Replica {
         &mut self,
         requests: Vec<Arc<CheckedRequest>>,
         rejoins: Vec<Signed<Rejoin>>,
-        clock: Clock,
         out: &mut Effects,
     ) {
-        self.proposed_time = self.proposed_time.max(clock.wall);
-        let time = self.proposed_time;
+        let time = self.time_to_propose();
         let proposal = Arc::new(CheckedProposal::with_rejoins(time, requests, rejoins));
         self.proposed = self.proposed.max(self.delivered).next();
         let seq_no = self.proposed;
@@ -103,6 +101,7 @@ impl Replica {
             .or_insert_with(|| Slot::new(seq_no, view));
         // Only this replica proposes in its view, so there is nothing to contradict.
         let _accepted = slot.accept(message);
+        slot.new = true;
         self.advance(seq_no, out);
     }
 

@@ -26,9 +26,7 @@ use crate::{
     misbehaviour::Offence,
     new_view::NewViewPlan,
     slot::Slot,
-    verification::verified::{
-        CheckedNewView, CheckedPrePrepare, CheckedProposal, CheckedViewChange,
-    },
+    verification::verified::{CheckedNewView, CheckedProposal, CheckedViewChange},
 };
 
 /// What it takes to lead another replica into the current view.
@@ -621,19 +619,10 @@ impl Replica {
         }
         for message in now {
             match message {
-                Early::PrePrepare(message) => self.take_pre_prepare(&message, out),
+                Early::PrePrepare(message) => self.on_pre_prepare(&message, out),
                 Early::Prepare(vote) => self.on_prepare(vote, out),
                 Early::Commit(vote) => self.on_commit(vote, out),
             };
         }
-    }
-
-    fn take_pre_prepare(
-        &mut self,
-        message: &CheckedPrePrepare,
-        out: &mut Effects,
-    ) -> Option<SeqNo> {
-        let clock = self.clock;
-        self.on_pre_prepare(message, clock, out)
     }
 }

@@ -15,6 +15,7 @@ mod agreement;
 mod batching;
 mod catch_up;
 mod checkpoints;
+mod clocks;
 mod commits;
 mod decisions;
 mod durability;

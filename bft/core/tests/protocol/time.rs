@@ -33,20 +33,41 @@ fn a_time_within_the_bound_is_voted_for() {
         let message = single.cluster.pre_prepare(1, at(&single, 1, time));
         let out = single.hear(0, &message);
         assert_eq!((prepares(&out), blames(&out)), (1, vec![]));
+        let mut single = in_step(1);
+        let message = single.cluster.pre_prepare(2, at(&single, 2, time));
+        let out = single.hear(0, &message);
+        assert_eq!((prepares(&out), blames(&out)), (1, vec![]));
     }
+}
+
+/// Replica `me`, which has just executed number 1 at dawn.
+fn in_step(me: u8) -> Single {
+    let mut single = Single::new(me);
+    single.decide(1);
+    single.executed(1, None);
+    single
 }
 
 #[test]
 fn a_time_beyond_the_bound_is_not_voted_for() {
     for time in [0, DAWN_MS - DRIFT_MS - 1, DAWN_MS + DRIFT_MS + 1, u64::MAX] {
+        // Nothing was executed, so it may be the time of day here that is wrong.
         let mut single = Single::new(1);
         let message = single.cluster.pre_prepare(1, at(&single, 1, time));
         let out = single.hear(0, &message);
+        assert_eq!((prepares(&out), blames(&out)), (0, vec![]));
+
+        let mut single = in_step(1);
+        let message = single.cluster.pre_prepare(2, at(&single, 2, time));
+        let out = single.hear(0, &message);
         let (proposed, here) = (OrderedTime(time), OrderedTime(DAWN_MS));
         let offence = Offence::TimeOutOfBounds { proposed, here };
+        // A primary that was away may be behind; nobody correct is so far ahead.
+        let ahead = (time > DAWN_MS).then_some((Some(0), &offence));
         assert_eq!(
             (prepares(&out), blames(&out)),
-            (0, vec![(Some(0), &offence)])
+            (0, Vec::from_iter(ahead)),
+            "{time}"
         );
         // Sent again it is the same fault, not another, and still not voted for.
         assert!(single.hear(2, &message).is_empty());
@@ -54,22 +75,33 @@ fn a_time_beyond_the_bound_is_not_voted_for() {
     }
 }
 
-/// Those who found the time good are a strong quorum: its being prepared does not
-/// depend on the clock here, and the record of the proposal precedes the commit's.
+/// f + 1 votes hold a correct one: somebody whose reading is right found the time good, and
+/// where a vote is missing this replica's own is needed.
 #[test]
 fn a_time_that_the_others_accept_is_accepted() {
+    for (n, others) in [(4, vec![2]), (7, vec![2, 3])] {
+        let mut single = Single::with(n, 1, 4, Tuning::default());
+        let proposal = at(&single, 1, DAWN_MS + 60_000);
+        let digest = digest_of(&proposal);
+        single.hear(0, &single.cluster.pre_prepare(1, proposal));
+        let wrong = digest_of(&single.cluster.proposal(2));
+        let wrong = single.cluster.prepare(n - 1, 1, wrong);
+        assert_eq!(prepares(&single.hear(n - 1, &wrong)), 0);
+        let (last, first) = others.split_last().unwrap();
+        for by in first {
+            let out = single.hear(*by, &single.cluster.prepare(*by, 1, digest));
+            assert_eq!(prepares(&out), 0, "fewer than f + 1");
+        }
+        let out = single.hear(*last, &single.cluster.prepare(*last, 1, digest));
+        assert_eq!(prepares(&out), 1);
+    }
+    // The record of the proposal precedes the votes, as ever.
     let mut single = Single::new(1);
     let proposal = at(&single, 1, DAWN_MS + 60_000);
     let digest = digest_of(&proposal);
     single.hear(0, &single.cluster.pre_prepare(1, proposal));
-    assert_eq!(
-        commits(&single.hear(2, &single.cluster.prepare(2, 1, digest))),
-        0
-    );
-    assert_eq!(
-        commits(&single.hear(3, &single.cluster.prepare(3, 1, digest))),
-        1
-    );
+    let out = single.hear(2, &single.cluster.prepare(2, 1, digest));
+    assert_eq!((prepares(&out), commits(&out)), (1, 1));
     single.hear(2, &single.cluster.commit(2, 1, digest));
     assert_eq!(
         executes(&single.hear(3, &single.cluster.commit(3, 1, digest))),
@@ -121,7 +153,7 @@ fn the_bound_on_time_cannot_be_walked_around() {
     assert_eq!(prepares(&single.hear(0, &message)), 0);
 }
 
-/// One replica's clock is wrong: it blames the primary and keeps up all the same.
+/// One replica's clock is wrong: it keeps up, and blames nobody for it.
 #[test]
 fn a_replica_with_a_wrong_clock_keeps_up() {
     for skew_ms in [60_000, -60_000] {
@@ -137,14 +169,13 @@ fn a_replica_with_a_wrong_clock_keeps_up() {
             "{}",
             world.stand()
         );
-        assert!(world.nodes[..3].iter().all(|node| node.blames.is_empty()));
-        assert_eq!(world.nodes[3].blames.len(), world.nodes[3].decided.len());
+        assert!(world.nodes.iter().all(|node| node.blames.is_empty()));
     }
 }
 
-/// The primary's clock is wrong: it orders nothing, and is replaced.
+/// The clock of a cluster's very first primary is wrong: it orders nothing, and is replaced.
 #[test]
-fn a_primary_with_a_wrong_clock_is_replaced() {
+fn a_first_primary_with_a_wrong_clock_is_replaced() {
     let mut world = World::new(3, 4, 4, Tuning::default());
     world.nodes[0].skew_ms = 60_000;
     let request = world.cluster.request(&client(1), 1, b"op");
@@ -152,7 +183,7 @@ fn a_primary_with_a_wrong_clock_is_replaced() {
     world.run_for(6_000_000);
     for node in &world.nodes[1..] {
         assert_eq!(node.log.order.len(), 1);
-        assert_eq!(node.blames.len(), 1, "a repeated proposal is no new fault");
+        assert!(node.blames.is_empty());
         assert_eq!(node.views, [View(1)]);
     }
 }
@@ -404,13 +435,13 @@ fn clocks_within_the_bound_suspect_nobody() {
     }
 }
 
-/// A clock that is put forward by an hour is no hour in which the primary was idle.
+/// A hundred seconds in which this replica stood still are none in which the primary was idle.
 #[test]
-fn a_clock_put_forward_accuses_nobody_of_the_time_it_skipped() {
+fn a_stop_accuses_nobody_of_the_time_it_missed() {
     let mut single = Single::new(1);
     single.decide(1);
+    single.executed_with(1, None, Some(DAWN_MS + 5_000));
     single.now_us = 100 * T;
-    single.executed_with(1, None, Some(DAWN_MS));
     assert!(!suspects(&single.tick(0)));
     assert!(!suspects(&single.tick(T - 1)));
     assert!(suspects(&single.tick(1)));
