@@ -67,7 +67,9 @@ pub(super) struct AgreedClock {
     agreed: OrderedTime,
     /// Whether the moments below are of this run.
     started: bool,
-    /// Whether something was executed in this run when it was new.
+    /// When something new was first executed in this run.
+    joined_at: Option<Instant>,
+    /// Whether what was executed then, or in the time of a slack since, tells what time it is.
     in_step: bool,
     /// Agreed time when that was.
     executed: Mark,
@@ -82,6 +84,7 @@ impl AgreedClock {
             slack_us: i128::from(slack_ms).saturating_mul(1000),
             agreed: OrderedTime(0),
             started: false,
+            joined_at: None,
             in_step: false,
             executed: Mark::default(),
             reading: Mark::default(),
@@ -100,6 +103,7 @@ impl AgreedClock {
     pub(super) const fn resume(&mut self, agreed: OrderedTime) {
         self.agreed = agreed;
         self.started = false;
+        self.joined_at = None;
         self.in_step = false;
     }
 
@@ -145,22 +149,25 @@ impl AgreedClock {
         } else {
             self.join(us, clock);
             self.pulled_at = at;
-            self.in_step = true;
         }
     }
 
     /// The first reading of a run: that of the time of day if agreed time bears it out, so that
     /// a primary that was fast gains nothing by a restart. If it does not, the time of day is
-    /// wrong or the cluster was away.
+    /// wrong, the cluster was away, or this replica stood still and takes in what waited for
+    /// it: then it is in step a slack later.
     fn join(&mut self, agreed_us: i128, clock: Clock) {
+        let joined_at = *self.joined_at.get_or_insert(clock.monotonic);
         let off = wall_us(clock).saturating_sub(agreed_us);
         let most = self.slack_us.saturating_sub(self.near_us());
-        let off = if off.abs() <= self.slack_us.saturating_add(self.near_us()) {
-            off.clamp(-most, most)
+        if off.abs() <= self.slack_us.saturating_add(self.near_us()) {
+            self.set(agreed_us.saturating_add(off.clamp(-most, most)), clock);
+            self.in_step = true;
         } else {
-            0
-        };
-        self.set(agreed_us.saturating_add(off), clock);
+            self.set(agreed_us, clock);
+            let since = i128::from(clock.monotonic.since_us(joined_at));
+            self.in_step = off < 0 || since >= self.slack_us;
+        }
     }
 
     /// Moves the reading towards agreed time.
@@ -511,6 +518,27 @@ mod tests {
         here.clock.execute(old, false, clock);
         assert!(here.off_us(us).abs() <= 1_000);
         assert!(off_us(here.proposes(us), us).abs() <= 1_000);
+    }
+
+    /// A replica stood still when its first number of a run was decided, and takes that and the
+    /// next ones in a minute later: it blames nobody who is in time.
+    #[test]
+    fn a_backlog_tells_no_time() {
+        let mut here = Here::new(0, 0);
+        let us = 60 * SECOND;
+        for behind in [60, 59, 58] {
+            here.execute(us, millis(DAWN_US + us - behind * SECOND));
+            assert_eq!(here.judges(us, millis(DAWN_US + us)), Verdict::Timely);
+        }
+        here.execute(us + SECOND, millis(DAWN_US + us + SECOND));
+        assert!(here.off_us(us + SECOND).abs() <= 1_000);
+        // Nobody knows better than a time of day that is wrong, for so long.
+        let mut here = Here::new(0, HOUR);
+        here.execute(0, millis(DAWN_US));
+        assert_eq!(here.judges(0, millis(DAWN_US + HOUR)), Verdict::Timely);
+        here.execute(11 * SECOND, millis(DAWN_US + 11 * SECOND));
+        let ahead = millis(DAWN_US + HOUR);
+        assert_eq!(here.judges(11 * SECOND, ahead), Verdict::Ahead);
     }
 
     #[test]

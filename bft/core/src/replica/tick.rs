@@ -12,7 +12,7 @@
 //! for by its own judgement could have a time before the one due, so an honest primary
 //! whose reading is behind by no more than that has ticked by then, and a faulty one
 //! cannot let numbers go by without the time passing
-//! (docs/decisions/013-agreed-time.md, 025-wrong-clocks.md).
+//! (docs/decisions/013-agreed-time.md, docs/decisions/025-wrong-clocks.md).
 //!
 //! [`Tuning::max_drift_ms`]: super::Tuning::max_drift_ms
 

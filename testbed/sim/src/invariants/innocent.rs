@@ -9,11 +9,11 @@ use super::{Common, Fact, Invariant};
 #[derive(Debug, Default)]
 pub(super) struct Innocent;
 
-/// Whether clocks, delays and losses alone can lead to it.
+/// Whether delays and losses alone can lead to it. Clocks that are wrong lead to nothing.
 const fn happens_to_the_innocent(offence: &Offence) -> bool {
     matches!(
         offence,
-        Offence::WrongView { .. } | Offence::TimeOutOfBounds { .. } | Offence::BeyondWindow { .. }
+        Offence::WrongView { .. } | Offence::BeyondWindow { .. }
     )
 }
 
