@@ -82,6 +82,8 @@ pub enum Input {
     Installed {
         /// Its number.
         seq_no: SeqNo,
+        /// Agreed time in it.
+        time: OrderedTime,
         /// [`crate::service::Service::due`] of it.
         due: Option<OrderedTime>,
     },
@@ -93,6 +95,8 @@ pub enum Input {
     Executed {
         /// The number.
         seq_no: SeqNo,
+        /// Agreed time now.
+        time: OrderedTime,
         /// [`crate::service::Service::due`] now.
         due: Option<OrderedTime>,
     },

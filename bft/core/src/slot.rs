@@ -66,6 +66,8 @@ struct Decision {
     commits: Commits,
     /// Taken over from peers of whom one is correct, without their votes.
     claimed: bool,
+    /// By commits as they came, of a proposal that was new.
+    fresh: bool,
 }
 
 /// The state of one number.
@@ -79,8 +81,12 @@ pub struct Slot {
     commits: Commits,
     own_prepare: Option<OwnVote>,
     own_commit: Option<OwnVote>,
-    /// The accepted proposal's time was off by this replica's clock: no prepare for it.
+    /// The accepted proposal's time is off by this replica's reading: no prepare for it before
+    /// [`Self::is_vouched_for`].
     pub(crate) untimely: bool,
+    /// The proposal is new: it was made or heard in this view and this run, and no view change
+    /// carried it.
+    pub(crate) new: bool,
     /// The certificate of the highest earlier view in which this number was prepared here.
     carried: Option<Prepared>,
     decision: Option<Decision>,
@@ -101,6 +107,7 @@ impl Slot {
             own_prepare: None,
             own_commit: None,
             untimely: false,
+            new: false,
             carried: None,
             decision: None,
             claims: BTreeMap::new(),
@@ -151,6 +158,7 @@ impl Slot {
         self.own_prepare = None;
         self.own_commit = None;
         self.untimely = false;
+        self.new = false;
         // A decision of this view that peers had proven before it was entered.
         if let Some(decision) = &mut self.decision
             && decision.view == view
@@ -219,6 +227,15 @@ impl Slot {
     #[must_use]
     pub fn decided(&self) -> Option<&Arc<CheckedProposal>> {
         self.decision.as_ref().map(|decision| &decision.proposal)
+    }
+
+    /// Whether it was decided while it was new, as far as this replica can tell: then its time
+    /// says something about now.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.decision
+            .as_ref()
+            .is_some_and(|decision| decision.fresh)
     }
 
     fn digest(&self) -> Option<Digest> {
@@ -333,6 +350,17 @@ impl Slot {
             .filter(move |vote| Some(vote.body.digest) == digest && vote.body.replica != primary)
     }
 
+    /// Whether votes of a weak quorum for the accepted proposal are here, the primary's among
+    /// them: somebody correct found its time good.
+    #[must_use]
+    pub fn is_vouched_for(&self, quorum: Quorum) -> bool {
+        let Some(digest) = self.digest() else {
+            return false;
+        };
+        self.matching_prepares(quorum).count() + 1 >= quorum.weak()
+            || self.commits_for(digest) >= quorum.weak()
+    }
+
     /// The commits for the decision, or for the accepted proposal while there is none.
     fn matching_commits(&self) -> impl Iterator<Item = &CommitVote> {
         let (commits, digest) = match &self.decision {
@@ -379,6 +407,7 @@ impl Slot {
             proposal,
             commits: Commits::new(),
             claimed: false,
+            fresh: self.new,
         });
         self.claims.clear();
         true
@@ -407,6 +436,7 @@ impl Slot {
             proposal: Arc::clone(proposal),
             commits: votes.collect(),
             claimed: false,
+            fresh: false,
         };
         if view == self.view {
             for (replica, vote) in &decision.commits {
@@ -434,6 +464,7 @@ impl Slot {
             proposal: Arc::clone(proposal),
             commits: Commits::new(),
             claimed: true,
+            fresh: false,
         });
         self.claims.clear();
         true

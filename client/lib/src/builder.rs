@@ -88,11 +88,15 @@ impl Builder {
 
     /// How far agreed time may run ahead of this client's own within the session's
     /// [time](Self::session_ttl), for [`Client::certain_until`]; a tenth of that time if
-    /// nothing is said, which is far more than clocks kept by NTP are apart.
+    /// nothing is said.
     ///
-    /// A faulty primary can put agreed time ahead by up to twice what backups grant
-    /// (10 s): whoever must be certain even then says 20 s, and more for the session. What
-    /// is written elsewhere is safer with a fence, which needs no clock.
+    /// Agreed time counts how much time passes, by monotonic clocks: a replica's time of day
+    /// that is wrong or jumps does not enter, and a tenth is far more than such clocks are
+    /// apart. After faults the replicas' readings may differ by 2.5 s for an hour, and a change
+    /// of primary then takes that much. A faulty primary can put agreed time ahead by up to twice
+    /// what backups grant (10 s), and 1/128 of the session's time: whoever must be certain even
+    /// then says so much, and more for the session. What is written elsewhere is safer with a
+    /// fence, which needs no clock.
     pub fn clock_bound(mut self, bound: Duration) -> Self {
         self.clock_bound = Some(bound);
         self

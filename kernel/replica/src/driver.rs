@@ -56,8 +56,13 @@ pub struct Config {
 enum Saving {
     /// This replica reached it, and votes on this digest when it is durable.
     Checkpoint(Digest),
-    /// It came from peers and replaced the service's; what expires in it next.
-    Installed(Option<OrderedTime>),
+    /// It came from peers and replaced the service's.
+    Installed {
+        /// Agreed time in it.
+        time: OrderedTime,
+        /// What expires in it next.
+        due: Option<OrderedTime>,
+    },
 }
 
 /// One replica with everything around it but I/O.

@@ -98,7 +98,7 @@ impl Driver {
             kept.records,
         )
         .ok_or(StartError::NotAMember)?;
-        replica.expect(kernel.due());
+        replica.expect(kernel.time(), kernel.due());
         Ok(Self::with(config, replica, kernel, snapshots, first_start))
     }
 }

@@ -26,6 +26,8 @@ pub enum Fault {
     Amnesia,
     /// A machine's time of day is off, and its clock runs too fast or too slow.
     Skew,
+    /// A machine's time of day jumps, and is put right later, or never.
+    ClockJump,
     /// A vote waits for its record to become durable.
     SlowDisk,
     /// A disk fails at a sync, and its machine stops.
@@ -36,7 +38,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Loss,
         Self::Duplicate,
         Self::Overtake,
@@ -45,6 +47,7 @@ impl Fault {
         Self::Crash,
         Self::Amnesia,
         Self::Skew,
+        Self::ClockJump,
         Self::SlowDisk,
         Self::DiskFailure,
         Self::ClientLoss,

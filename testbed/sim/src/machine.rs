@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The time of day at virtual time 0.
-const DAWN_MS: u64 = 1_700_000_000_000;
+pub(crate) const DAWN_MS: u64 = 1_700_000_000_000;
 
 /// What waits at a machine until its next turn.
 pub(crate) type Arrival = Event;

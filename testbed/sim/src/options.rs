@@ -42,14 +42,29 @@ pub struct Options {
     pub volatile: bool,
     /// Shortest and longest time until records are durable; a state takes three times as long.
     pub disk_us: (u64, u64),
-    /// Farthest a machine's time of day is off, in milliseconds.
+    /// Farthest a machine's time of day is off from the beginning, in milliseconds.
     pub skew_ms: u64,
+    /// When a time of day jumps.
+    pub jumps: Vec<Jump>,
     /// What clients do.
     pub work: Work,
     /// When all faults but the adversaries end.
     pub heal_at_us: u64,
     /// How long the cluster may take then to finish all work.
     pub view_change_timeout_us: u64,
+}
+
+/// A time of day that is put forward or back.
+#[derive(Clone, Copy, Debug)]
+pub struct Jump {
+    /// When, in microseconds.
+    pub at_us: u64,
+    /// Whose; everybody's if nobody is named.
+    pub machine: Option<u8>,
+    /// By how much.
+    pub by_ms: i64,
+    /// After how long it is put right; never without.
+    pub for_us: Option<u64>,
 }
 
 /// The network's options.
@@ -101,7 +116,12 @@ impl Options {
         let n = draw_n(&mut rng);
         let faults = draw_faults(&mut rng);
         let network = draw_network(&mut rng, &faults);
-        let tuning = draw_tuning(&mut rng, &network);
+        let mut tuning = draw_tuning(&mut rng, &network);
+        let mut clocks = Rng::new(seed ^ 0x636c_6f63_6b73_2121);
+        // Little slack, so that a trouble of seconds is long.
+        if clocks.chance(300) {
+            tuning.max_drift_ms = *clocks.pick(&[500, 1_000, 3_000]);
+        }
         let slow = faults.contains(&Fault::SlowDisk);
         let mut options = Self {
             n,
@@ -116,6 +136,7 @@ impl Options {
             volatile: !slow && rng.chance(250),
             disk_us: if slow { draw_disk(&mut rng) } else { (0, 0) },
             skew_ms: 0,
+            jumps: Vec::new(),
             work: draw_work(n, &mut rng),
             heal_at_us: rng.between(1, 5) * SECOND,
             view_change_timeout_us: 120 * SECOND,
@@ -123,6 +144,7 @@ impl Options {
         if options.faults.contains(&Fault::Skew) {
             options.skew_ms = rng.between(1, tuning.max_drift_ms / 3);
         }
+        options.draw_jumps(&mut clocks);
         options.draw_adversaries(&mut rng);
         options.work.leases = seed.is_multiple_of(2);
         options
@@ -146,6 +168,7 @@ impl Options {
         };
         options.disk_us = (0, 0);
         options.skew_ms = 0;
+        options.jumps.clear();
         options
     }
 
@@ -153,6 +176,26 @@ impl Options {
     #[must_use]
     pub const fn f(&self) -> usize {
         (self.n as usize - 1) / 3
+    }
+
+    /// Up to three jumps, from a source of their own: the other faults of a seed are what they
+    /// were without.
+    fn draw_jumps(&mut self, rng: &mut Rng) {
+        if !rng.chance(250) {
+            return;
+        }
+        self.faults.insert(Fault::ClockJump);
+        for _ in 0..rng.between(1, 3) {
+            let anybody = u8::try_from(rng.below(u64::from(self.n))).unwrap_or(0);
+            let farthest_ms = *rng.pick(&[1_000, 20_000, 3_600_000]);
+            let by_ms = i64::try_from(rng.between(1, farthest_ms)).unwrap_or(1);
+            self.jumps.push(Jump {
+                at_us: rng.between(self.heal_at_us / 8, self.heal_at_us - 1),
+                machine: rng.chance(600).then_some(anybody),
+                by_ms: if rng.chance(500) { by_ms } else { -by_ms },
+                for_us: rng.chance(600).then(|| rng.between(1, 2_000) * MS),
+            });
+        }
     }
 
     fn draw_adversaries(&mut self, rng: &mut Rng) {
@@ -206,7 +249,9 @@ impl Options {
 fn draw_faults(rng: &mut Rng) -> BTreeSet<Fault> {
     let share = *rng.pick(&[0, 250, 500]);
     let mut faults = BTreeSet::new();
-    for fault in Fault::ALL {
+    // Jumps of clocks are drawn by themselves.
+    let others = |fault: &Fault| *fault != Fault::ClockJump;
+    for fault in Fault::ALL.into_iter().filter(others) {
         if rng.chance(share) {
             faults.insert(fault);
         }

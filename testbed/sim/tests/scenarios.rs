@@ -53,9 +53,11 @@ scripts! {
     decided_twice_executed_once
     gaps_in_a_new_view
     more_than_f_are_joined
+    one_clock_may_be_wrong_for_ever
     one_of_those_left_restarts
     the_certificate_of_the_highest_view_wins
     the_normal_case
+    wrong_clocks_make_nothing_longer
 }
 
 #[test]

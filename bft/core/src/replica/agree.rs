@@ -5,7 +5,11 @@
 
 use std::sync::Arc;
 
-use super::{Replica, early::Early};
+use super::{
+    Replica,
+    agreed_clock::{Verdict, millis},
+    early::Early,
+};
 use crate::{
     crypto::Domain,
     effects::{Effect, Effects, PersistId, Record},
@@ -18,8 +22,8 @@ use crate::{
 
 impl Replica {
     /// PBFT §4.2: accept the first proposal of the view's primary for a number. If its time
-    /// is off, this replica casts no vote of its own for it, but keeps it: when a strong
-    /// quorum found the time good it is prepared all the same.
+    /// is off by this replica's reading of agreed time, it is kept, and voted for when the votes
+    /// of others show that somebody correct found it good.
     pub(super) fn on_pre_prepare(
         &mut self,
         message: &CheckedPrePrepare,
@@ -41,26 +45,36 @@ impl Replica {
         if !self.has_room_for_proposal(vote.seq_no, message.proposal.cost_bytes()) {
             return None;
         }
-        let (proposed, here) = (message.proposal.time(), self.clock.wall);
-        let (weak, max_drift_ms) = (self.quorum.weak(), self.tuning.max_drift_ms);
+        let (proposed, quorum) = (message.proposal.time(), self.quorum);
+        let verdict = self.judge_time(proposed);
+        let carried = vote.seq_no <= self.views.carried_up_to || message.proposal.is_null();
         let slot = self.slot_for(primary, &vote, out)?;
-        match slot.accept(message.clone()) {
-            // The null request has no time.
-            Ok(true) if message.proposal.is_null() => {}
-            // What somebody correct committed is not judged by this replica's clock again.
-            Ok(true) if slot.commits_for(vote.digest) >= weak => {}
-            Ok(true) if proposed.0.abs_diff(here.0) > max_drift_ms => {
-                slot.untimely = true;
-                self.blame(primary, Offence::TimeOutOfBounds { proposed, here }, out);
+        let accepted = slot.accept(message.clone());
+        slot.new |= accepted == Ok(true) && !carried;
+        match accepted {
+            // What somebody correct voted for is not judged by this replica's reading, and what
+            // a new view carries never is, however it arrives. The null request has no time.
+            Ok(true) if carried || slot.is_vouched_for(quorum) => {}
+            Ok(true) => {
+                slot.untimely = verdict != Verdict::Timely;
+                if verdict == Verdict::Ahead {
+                    let here = millis(self.agreed_clock.read_us(self.clock));
+                    self.blame(primary, Offence::TimeOutOfBounds { proposed, here }, out);
+                }
             }
-            Ok(true) => {}
             Ok(false) => return None,
             Err(offence) => {
                 self.blame(primary, offence, out);
                 return Some(vote.seq_no);
             }
         }
-        self.review_waiting(&message.proposal, out);
+        for request in message.proposal.requests() {
+            self.pool.mark_proposed(request, self.now);
+        }
+        // What a view carries is not of its primary's choice.
+        if !carried || message.proposal.is_null() {
+            self.review_waiting(&message.proposal, out);
+        }
         self.advance(vote.seq_no, out);
         Some(vote.seq_no)
     }
@@ -142,7 +156,7 @@ impl Replica {
         if may_vote
             && !is_primary
             && !slot.has_own_prepare()
-            && !slot.untimely
+            && (!slot.untimely || slot.is_vouched_for(quorum))
             && let Some(message) = slot.pre_prepare()
             && self.may_keep(seq_no, &message.proposal)
         {
@@ -164,6 +178,7 @@ impl Replica {
         {
             // Without a prepare of its own the proposal was not persisted above.
             if slot.untimely
+                && !slot.has_own_prepare()
                 && let Some(message) = slot.pre_prepare()
             {
                 self.persist(Record::PrePrepare(message), out);

@@ -6,10 +6,11 @@
 //! checkpoints), [`recover`] (what was lost on the way; its bookkeeping is
 //! [`catch_up`]), [`view_change`] (another
 //! primary), [`transfer`] (a state from peers), [`restore`] (after a restart),
-//! [`rejoin`] (after a restart without records), [`tick`] (agreed time without
-//! requests), [`judge`] (who contradicted itself).
+//! [`rejoin`] (after a restart without records), [`agreed_clock`] (what time it is),
+//! [`tick`] (agreed time without requests), [`judge`] (who contradicted itself).
 
 mod agree;
+mod agreed_clock;
 mod answers;
 mod catch_up;
 mod early;
@@ -31,6 +32,7 @@ use std::{
 
 pub use memory::PeerMemory;
 
+use agreed_clock::AgreedClock;
 use answers::{Answers, Question};
 use catch_up::CatchUp;
 use early::EarlyMessages;
@@ -43,7 +45,7 @@ use crate::{
     checkpoint::Checkpoints,
     crypto::SigningKey,
     effects::{Durability, Effect, Effects, Input, PersistId, Record, To},
-    ids::{Clock, Digest, Instant, OrderedTime, ReplicaId, SeqNo, Source, View},
+    ids::{Clock, Digest, Instant, ReplicaId, SeqNo, Source, View},
     invariants::Violation,
     kept::KeptProposals,
     keyring::Keyring,
@@ -75,7 +77,9 @@ pub struct Tuning {
     /// A replica to which nothing happens for so long tells the others where it stands, and
     /// again after ever longer times, for those who missed the last of what happened.
     pub heartbeat_after_us: u64,
-    /// Farthest a proposed time may be from this replica's clock.
+    /// Farthest a proposed time may be from this replica's reading of agreed time, in
+    /// milliseconds, but for 1/256 of the time since the last execution
+    /// (docs/protocol.md, "Time").
     pub max_drift_ms: u64,
     /// Requests known and not executed from which on clients are told "busy", at most
     /// [`limits::MAX_POOL_REQUESTS`].
@@ -147,12 +151,11 @@ pub struct Replica {
     early: EarlyMessages,
     answers: Answers,
     transfer: Option<Transfer>,
+    agreed_clock: AgreedClock,
     ticker: Ticker,
     rejoining: Rejoining,
     /// The last number this primary proposed.
     proposed: SeqNo,
-    /// The time in the last proposal made, which the next must not precede.
-    proposed_time: OrderedTime,
     /// The last number decided without a gap below it, and handed to the service.
     delivered: SeqNo,
     /// The last number the service executed.
@@ -207,13 +210,13 @@ impl Replica {
             early: EarlyMessages::default(),
             answers: Answers::default(),
             transfer: None,
+            agreed_clock: AgreedClock::new(tuning.max_drift_ms),
             ticker: Ticker::default(),
             rejoining: Rejoining::default(),
             checkpoints: Checkpoints::new(checkpoint_interval),
             kept: KeptProposals::default(),
             pool: Pool::new(tuning.max_pooled),
             proposed: SeqNo(0),
-            proposed_time: OrderedTime(0),
             delivered: SeqNo(0),
             executed: SeqNo(0),
             unchecked: Vec::new(),
@@ -379,7 +382,8 @@ impl Replica {
             self.durable = self.durable.max(record);
             return;
         }
-        self.pass_time(clock);
+        self.run_until(clock);
+        self.agreed_clock.note(clock);
         if self.is_void(&input, out) {
             return;
         }
@@ -399,7 +403,7 @@ impl Replica {
     /// counts against nobody. The first turn afterwards stops short of the timer that was due,
     /// since not all that arrived may be in that turn; if the timer is late a second time it
     /// fires, or a machine that is always late would suspect nobody ever.
-    fn pass_time(&mut self, clock: Clock) {
+    fn run_until(&mut self, clock: Clock) {
         let mut at = Instant(clock.monotonic.0.saturating_sub(self.stood_still_us));
         if !self.heard {
             self.heard = true;
@@ -416,10 +420,7 @@ impl Replica {
             }
         }
         self.now = self.now.max(at);
-        self.clock = Clock {
-            monotonic: self.now,
-            ..clock
-        };
+        self.clock = clock;
     }
 
     fn take(&mut self, input: Input, out: &mut Effects) -> Option<SeqNo> {
@@ -432,8 +433,8 @@ impl Replica {
             Input::Checkpoint(vote) => self.on_checkpoint(*vote.get(), out),
             Input::Status(status) => self.on_status(status.from(), *status.get(), out),
             Input::LinkUp(peer) => self.on_link_up(peer, out),
-            Input::Executed { seq_no, due } => {
-                self.expect(due);
+            Input::Executed { seq_no, time, due } => {
+                self.pass_time(seq_no, time, due);
                 self.on_executed(seq_no, out)
             }
             Input::CheckpointSaved { seq_no, state } => {
@@ -450,8 +451,9 @@ impl Replica {
             Input::AskState(ask) => self.on_question(ask.from(), Question::State(*ask.get()), out),
             Input::State(part) => self.on_state(part.from(), part.get(), out),
             Input::Stable(votes) => self.on_stable(votes.get(), out),
-            Input::Installed { seq_no, due } => {
-                self.expect(due);
+            Input::Installed { seq_no, time, due } => {
+                self.expect(time, due);
+                self.agreed_clock.note(self.clock);
                 self.on_installed(seq_no, out)
             }
             Input::Rejoin(rejoin) => self.on_rejoin(*rejoin.get(), out),
@@ -470,10 +472,9 @@ impl Replica {
         if self.halted || !std::mem::take(&mut self.heard) {
             return;
         }
-        let clock = self.clock;
         let was_lacking = self.is_lacking();
         self.vote_on_refused(out);
-        self.propose(clock, out);
+        self.propose(out);
         // Its own proposal is undecided from now on.
         if !was_lacking && self.is_lacking() {
             self.catch_up.began_to_lack(self.now);
@@ -484,7 +485,7 @@ impl Replica {
         self.on_time(out);
         // The primary of a view that opened just now has not proposed in it yet.
         if self.view != view && !self.halted {
-            self.propose(clock, out);
+            self.propose(out);
         }
         self.check(None, out);
     }
@@ -666,7 +667,7 @@ impl Replica {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{ClusterId, Epoch};
+    use crate::ids::{ClusterId, Epoch, OrderedTime};
 
     fn replica() -> Replica {
         let keys: Vec<_> = (1..=4).map(|i| SigningKey::from_seed([i; 32])).collect();
@@ -752,8 +753,8 @@ mod tests {
             let mut replica = replica();
             replica.delivered = SeqNo(delivered);
             let mut out = Effects::new();
-            let (seq_no, due) = (SeqNo(got), None);
-            let input = Input::Executed { seq_no, due };
+            let (seq_no, time, due) = (SeqNo(got), OrderedTime(1), None);
+            let input = Input::Executed { seq_no, time, due };
             replica.step(Clock::default(), input, &mut out);
             let expected = Violation::ExecutedOutOfOrder {
                 expected: SeqNo(1),

@@ -12,7 +12,7 @@ use super::Replica;
 use crate::{
     crypto::Domain,
     effects::{Effect, Effects, Record, To},
-    ids::{Clock, ReplicaId, SeqNo},
+    ids::{ReplicaId, SeqNo},
     limits,
     message::{PeerMessage, Rejoin, Request, Share, Signed},
     pool::Refusal,
@@ -53,12 +53,9 @@ impl Replica {
         None
     }
 
-    /// Looks at the requests that wait when the primary makes a proposal: what it seems not to
-    /// have is passed on, and whether it leaves somebody out is noted.
+    /// Looks at the requests that wait when the primary has made a proposal of its own: what it
+    /// seems not to have is passed on, and whether it leaves somebody out is noted.
     pub(super) fn review_waiting(&mut self, proposal: &CheckedProposal, out: &mut Effects) {
-        for request in proposal.requests() {
-            self.pool.mark_proposed(request, self.now);
-        }
         let room = limits::MAX_PROPOSED_REQUEST_BYTES - limits::MAX_OP_BYTES - 1024;
         let had_room = proposal.requests().len() < limits::MAX_REQUESTS_PER_PROPOSAL
             && proposal.cost_bytes() <= room;
@@ -90,7 +87,7 @@ impl Replica {
     }
 
     /// Proposes while the rules allow it: requests, or the time alone when it is due.
-    pub(super) fn propose(&mut self, clock: Clock, out: &mut Effects) {
+    pub(super) fn propose(&mut self, out: &mut Effects) {
         while self.is_primary() && self.views.is_active() && self.votes() && self.may_propose() {
             if self.is_full() {
                 self.propose_null(out);
@@ -101,12 +98,12 @@ impl Replica {
             if requests.is_empty() && rejoins.is_empty() && !self.is_somebody_silent() {
                 return;
             }
-            self.propose_these(requests, rejoins, clock, out);
+            self.propose_these(requests, rejoins, out);
         }
         if self.must_tick() && self.is_full() {
             self.propose_null(out);
         } else if self.must_tick() {
-            self.propose_these(Vec::new(), Vec::new(), clock, out);
+            self.propose_these(Vec::new(), Vec::new(), out);
         }
     }
 
@@ -127,11 +124,9 @@ impl Replica {
         &mut self,
         requests: Vec<Arc<CheckedRequest>>,
         rejoins: Vec<Signed<Rejoin>>,
-        clock: Clock,
         out: &mut Effects,
     ) {
-        self.proposed_time = self.proposed_time.max(clock.wall);
-        let time = self.proposed_time;
+        let time = self.time_to_propose();
         let proposal = CheckedProposal::with_rejoins(time, requests, rejoins);
         self.propose_content(Arc::new(proposal), out);
     }
@@ -151,7 +146,16 @@ impl Replica {
             .or_insert_with(|| Slot::new(seq_no, view));
         // Only this replica proposes in its view, so there is nothing to contradict.
         let _accepted = slot.accept(message);
+        slot.new = true;
         self.advance(seq_no, out);
+    }
+
+    /// Whether the first number, which tells what time it is, was decided in an earlier run and
+    /// is not executed yet.
+    fn waits_for_the_time(&self) -> bool {
+        let next = self.slots.get(&self.executed.next());
+        let is_old = next.is_some_and(|slot| !slot.is_fresh());
+        !self.agreed_clock.has_begun() && self.executed < self.delivered && is_old
     }
 
     fn may_propose(&self) -> bool {
@@ -173,6 +177,6 @@ impl Replica {
             0 => unproposed > 0 || self.has_rejoins_to_order(),
             _ => gathered || empty,
         };
-        may && self.proposed < self.checkpoints.high()
+        may && !self.waits_for_the_time() && self.proposed < self.checkpoints.high()
     }
 }

@@ -104,7 +104,6 @@ impl Replica {
         }
         if vote.replica == self.me {
             self.proposed = self.proposed.max(vote.seq_no);
-            self.proposed_time = self.proposed_time.max(message.proposal.time());
         }
         if let Some(slot) = self.slot_of(&vote) {
             slot.supply(&message.proposal);

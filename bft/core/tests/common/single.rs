@@ -21,6 +21,10 @@ pub(crate) struct Single {
     pub(crate) now_us: u64,
     /// What the service says of a request when it is asked again.
     pub(crate) admits: fn(&CheckedRequest) -> bool,
+    /// Agreed time after the last number executed.
+    pub(crate) time: OrderedTime,
+    /// How far the time of day is off.
+    pub(crate) skew_ms: i64,
     watch: Watch,
 }
 
@@ -48,6 +52,8 @@ impl Single {
             replica,
             now_us: 0,
             admits: |_| true,
+            time: OrderedTime(0),
+            skew_ms: 0,
             watch,
         }
     }
@@ -55,7 +61,7 @@ impl Single {
     pub(crate) fn step(&mut self, input: Input) -> Effects {
         let clock = Clock {
             monotonic: Instant(self.now_us),
-            wall: OrderedTime(DAWN_MS + self.now_us / 1000),
+            wall: OrderedTime((DAWN_MS + self.now_us / 1000).saturating_add_signed(self.skew_ms)),
         };
         self.turn_at(clock, [input])
     }
@@ -170,11 +176,20 @@ impl Single {
     ) -> Effects {
         let seq_no = SeqNo(seq_no);
         let due = due_ms.map(OrderedTime);
-        let mut out = self.step(Input::Executed { seq_no, due });
+        let time = self.time_after(seq_no);
+        let mut out = self.step(Input::Executed { seq_no, time, due });
         if let Some(state) = state {
             out.extend(self.step(Input::CheckpointSaved { seq_no, state }));
         }
         out
+    }
+
+    /// Agreed time after a number: that of its proposal, or a millisecond more than before.
+    fn time_after(&mut self, seq_no: SeqNo) -> OrderedTime {
+        let slot = self.replica.slot(seq_no);
+        let proposed = slot.and_then(|slot| slot.decided()).map(|it| it.time());
+        self.time = self.time.next().max(proposed.unwrap_or_default());
+        self.time
     }
 
     /// Carries out every order to check commits in `effects`.

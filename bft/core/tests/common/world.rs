@@ -557,8 +557,8 @@ impl World {
                 let service = split_state(&state).unwrap().1;
                 node.log.restore(&service.content()).unwrap();
                 node.snapshots.insert(seq_no, state);
-                let due = node.log.due();
-                self.step(i, Input::Installed { seq_no, due });
+                let (time, due) = (node.log.time, node.log.due());
+                self.step(i, Input::Installed { seq_no, time, due });
             }
             Effect::ViewChanged { view, .. } => node.views.push(view),
             Effect::Suspect(view) => node.suspected.push(view),
@@ -618,7 +618,7 @@ impl World {
         node.replica = self
             .cluster
             .recover(i, interval, tuning, incarnations, records);
-        node.replica.expect(node.log.due());
+        node.replica.expect(node.log.time, node.log.due());
         node.watch.restart(stable, durable);
         node.durable = PersistId(0);
         node.held.clear();
@@ -703,8 +703,8 @@ impl World {
                 self.seed
             );
         }
-        let due = node.log.due();
-        self.step(i, Input::Executed { seq_no, due });
+        let (time, due) = (node.log.time, node.log.due());
+        self.step(i, Input::Executed { seq_no, time, due });
         if let Some(state) = state {
             self.step(i, Input::CheckpointSaved { seq_no, state });
         }

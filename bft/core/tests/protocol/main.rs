@@ -17,6 +17,7 @@ mod batching;
 mod bounds;
 mod catch_up;
 mod checkpoints;
+mod clocks;
 mod commits;
 mod decisions;
 mod durability;

@@ -412,7 +412,9 @@ fn without_an_incarnation_no_tick_is_proposed() {
     let records = vec![Record::IncarnationNonce(IncarnationNonce([1; 32]))];
     let cluster = &single.cluster;
     single.replica = cluster.recover(0, INTERVAL, tuning(), IncarnationTable::default(), records);
-    single.replica.expect(Some(OrderedTime(DAWN_MS + 1)));
+    single
+        .replica
+        .expect(OrderedTime(DAWN_MS), Some(OrderedTime(DAWN_MS + 1)));
     for _ in 0..20 {
         says_only_its_rejoin_request(&single.tick(T));
     }

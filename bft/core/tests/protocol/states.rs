@@ -3,7 +3,7 @@
 
 use bezant_bft::{
     effects::{Effect, Input, To},
-    ids::{Digest, SeqNo},
+    ids::{Digest, OrderedTime, SeqNo},
     message::{PeerMessage, StatePart},
     misbehaviour::Offence,
     replica::Tuning,
@@ -11,7 +11,7 @@ use bezant_bft::{
 };
 
 use crate::common::{
-    client,
+    DAWN_MS, client,
     single::{Single, blames, executes, sent},
     status,
 };
@@ -193,6 +193,7 @@ fn a_replica_with_a_new_state_asks_for_what_follows() {
     let number = SeqNo(FAR);
     let out = single.step(Input::Installed {
         seq_no: number,
+        time: OrderedTime(DAWN_MS),
         due: None,
     });
     let asks = |message: &&&PeerMessage| matches!(message, PeerMessage::Status(status) if status.wants && status.executed == number);

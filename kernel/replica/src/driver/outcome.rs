@@ -152,11 +152,10 @@ impl Driver {
             let reason = HaltReason::Service(why.to_owned());
             return self.halt(reason, actions);
         }
-        let (number, due) = (seq_no, self.kernel.due());
-        scratch.inputs.push_back(Input::Executed {
-            seq_no: number,
-            due,
-        });
+        let (time, due) = (self.kernel.time(), self.kernel.due());
+        scratch
+            .inputs
+            .push_back(Input::Executed { seq_no, time, due });
         if let Some(incarnations) = incarnations {
             let state = join_state(incarnations, self.kernel.snapshot());
             let saving = Saving::Checkpoint(state.digest());
@@ -192,8 +191,9 @@ impl Driver {
                 seq_no: number,
                 state,
             },
-            Some(Saving::Installed(due)) => Input::Installed {
+            Some(Saving::Installed { time, due }) => Input::Installed {
                 seq_no: number,
+                time,
                 due,
             },
             None => return,
@@ -217,7 +217,8 @@ impl Driver {
         }
         hook.installed(seq_no, &state);
         actions.push(Action::Log(LogEvent::StateInstalled { seq_no }));
-        let saving = Saving::Installed(self.kernel.due());
+        let (time, due) = (self.kernel.time(), self.kernel.due());
+        let saving = Saving::Installed { time, due };
         self.save(seq_no, state, saving, scratch, actions);
     }
 

@@ -9,12 +9,9 @@ use super::{Common, Fact, Invariant};
 #[derive(Debug, Default)]
 pub(super) struct Innocent;
 
-/// Whether clocks, delays and losses alone can lead to it.
+/// Whether delays and losses alone can lead to it. Clocks that are wrong lead to nothing.
 const fn happens_to_the_innocent(offence: &Offence) -> bool {
-    matches!(
-        offence,
-        Offence::TimeOutOfBounds { .. } | Offence::BeyondWindow { .. }
-    )
+    matches!(offence, Offence::BeyondWindow { .. })
 }
 
 /// Every piece of evidence verifies, and none against a correct replica.

@@ -12,6 +12,7 @@ mod exactly_once;
 mod innocent;
 mod model;
 mod no_gap;
+mod pace;
 mod starvation;
 mod told;
 mod views;
@@ -174,6 +175,19 @@ pub struct Common {
     pub oracle: Oracle,
     /// For signatures; of the kind that this run uses.
     pub checker: Checker,
+    /// Virtual time, in microseconds.
+    pub now_us: u64,
+    /// How fast agreed time may pass; nothing is promised without.
+    pub pace: Option<Pace>,
+}
+
+/// How fast agreed time may pass.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// How far it may run ahead of the true time at once, in milliseconds.
+    pub slack_ms: u64,
+    /// And how much more in a thousand milliseconds.
+    pub permille: u64,
 }
 
 impl Common {
@@ -225,6 +239,7 @@ pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
         Box::<starvation::NobodyStarves>::default(),
         Box::<innocent::Innocent>::default(),
         Box::<told::DurableBeforeTold>::default(),
+        Box::<pace::AgreedTime>::default(),
     ]
 }
 

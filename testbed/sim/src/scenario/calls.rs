@@ -4,6 +4,8 @@ use bezant_api::{Answer, Call};
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{Lease, Operation, Outcome, SpaceName};
 
+use crate::options::{MS, SECOND};
+
 /// Reads a call: a word, a space, templates and tuples.
 pub(super) fn parse(text: &str) -> Result<Call, String> {
     let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
@@ -18,31 +20,66 @@ pub(super) fn parse(text: &str) -> Result<Call, String> {
         _ => {}
     }
     let (space, fields) = rest.split_once(' ').unwrap_or((rest, ""));
+    let times = times(fields)?;
     let fields = groups(fields);
-    let operation = operation(word, &fields)?;
+    let operation = operation(word, &fields, times)?;
     Ok(Call::Space {
         space: name(space)?,
         operation,
     })
 }
 
-fn operation(word: &str, fields: &[&str]) -> Result<Operation, String> {
+/// How long a tuple stays, or a call waits.
+#[derive(Clone, Copy)]
+struct Times {
+    lease: Lease,
+    within_ms: Option<u64>,
+}
+
+/// What stands behind the last parenthesis: `lease 5s` or `within 5s`.
+fn times(fields: &str) -> Result<Times, String> {
+    let mut times = Times {
+        lease: Lease::Forever,
+        within_ms: None,
+    };
+    let (_, behind) = fields.rsplit_once(')').unwrap_or_default();
+    let words: Vec<&str> = behind.split_whitespace().collect();
+    let ms = |text: &str| {
+        let ms = duration(text)? / 1000;
+        u64::try_from(ms).map_err(|_| format!("{text:?} is over"))
+    };
+    match words.as_slice() {
+        [] => {}
+        ["lease", time] => times.lease = Lease::Ms(ms(time)?),
+        ["within", time] => times.within_ms = Some(ms(time)?),
+        other => {
+            return Err(format!(
+                "\"{}\" behind a call says nothing",
+                other.join(" ")
+            ));
+        }
+    }
+    Ok(times)
+}
+
+fn operation(word: &str, fields: &[&str], times: Times) -> Result<Operation, String> {
+    let Times { lease, within_ms } = times;
     let one = || only(fields).and_then(template);
     let limit = 10;
     Ok(match word {
         "out" => Operation::Out {
             tuple: only(fields).and_then(tuple)?,
-            lease: Lease::Forever,
+            lease,
         },
         "rdp" => Operation::Rdp { template: one()? },
         "inp" => Operation::Inp { template: one()? },
         "rd" => Operation::Rd {
             template: one()?,
-            within_ms: None,
+            within_ms,
         },
         "in" => Operation::In {
             template: one()?,
-            within_ms: None,
+            within_ms,
         },
         "count" => Operation::Count { template: one()? },
         "inall" => Operation::InAll {
@@ -75,6 +112,19 @@ fn operation(word: &str, fields: &[&str]) -> Result<Operation, String> {
         }
         other => return Err(format!("{other:?} is no call")),
     })
+}
+
+/// A time in microseconds: `500ms`, `20s`, with a sign or without.
+pub(super) fn duration(text: &str) -> Result<i64, String> {
+    let wrong = || format!("{text:?} is no time; write for example 500ms or 20s");
+    let (amount, unit_us) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
+        (Some(amount), _) => (amount, MS),
+        (None, Some(amount)) => (amount, SECOND),
+        (None, None) => return Err(wrong()),
+    };
+    let amount: i64 = amount.parse().map_err(|_| wrong())?;
+    let unit_us = i64::try_from(unit_us).map_err(|_| wrong())?;
+    amount.checked_mul(unit_us).ok_or_else(wrong)
 }
 
 fn only<'t>(fields: &[&'t str]) -> Result<&'t str, String> {

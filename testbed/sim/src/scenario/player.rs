@@ -7,11 +7,7 @@ use bezant_bft::{
 };
 
 use super::{Filter, Recorder, Wire, calls, recorder::Blame};
-use crate::{
-    adversaries::Kind,
-    options::{MS, SECOND},
-    world::World,
-};
+use crate::{adversaries::Kind, options::SECOND, world::World};
 
 /// How long a condition is waited for.
 const TIMEOUT_US: u64 = 60 * SECOND;
@@ -108,7 +104,7 @@ impl Stage {
             ("ask", [_, ..]) => self.ask(rest).map(|_| Vec::new()),
             ("run", ["until", condition @ ..]) => self.run_until(condition),
             ("run", [time]) => {
-                let time = duration(time)?;
+                let time = calls::duration(time)?;
                 let until = self.world.now + u64::try_from(time).unwrap_or(0);
                 self.begin();
                 self.world.advance(until, &|_| false).map(|_| Vec::new())
@@ -125,7 +121,7 @@ impl Stage {
             ("freeze", [replica]) => self.at(replica, World::freeze_now),
             ("thaw", [replica]) => self.at(replica, World::thaw_now),
             ("clock", [replica, by]) => {
-                let by_ms = duration(by)? / 1000;
+                let by_ms = calls::duration(by)? / 1000;
                 self.at(replica, |world, replica| {
                     world.machine_mut(replica).skew_ms += by_ms;
                 })
@@ -377,19 +373,6 @@ impl Stage {
             executed.map(line).collect()
         })
     }
-}
-
-/// A time in microseconds: `500ms`, `20s`, with a sign or without.
-fn duration(text: &str) -> Result<i64, String> {
-    let wrong = || format!("{text:?} is no time; write for example 500ms or 20s");
-    let (amount, unit_us) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
-        (Some(amount), _) => (amount, MS),
-        (None, Some(amount)) => (amount, SECOND),
-        (None, None) => return Err(wrong()),
-    };
-    let amount: i64 = amount.parse().map_err(|_| wrong())?;
-    let unit_us = i64::try_from(unit_us).map_err(|_| wrong())?;
-    amount.checked_mul(unit_us).ok_or_else(wrong)
 }
 
 /// A kind of adversary by its name in reports.

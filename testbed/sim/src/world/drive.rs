@@ -158,6 +158,7 @@ impl World {
         let machine = &mut machines[m];
         let is_correct = machine.is_correct();
         let clock = machine.clock(*now);
+        common.now_us = *now;
         let mut observer = Observer {
             by: machine.id,
             is_correct,

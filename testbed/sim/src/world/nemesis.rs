@@ -7,7 +7,12 @@ use bezant_bft::{
 use bezant_replica::{Memory, memory};
 
 use super::{Event, LOOK_US, World};
-use crate::{faults::Fault, invariants::Fact, machine::Machine, options::MS};
+use crate::{
+    faults::Fault,
+    invariants::Fact,
+    machine::Machine,
+    options::{Jump, MS},
+};
 
 /// Something bad, or its end.
 #[derive(Clone, Debug)]
@@ -28,6 +33,8 @@ pub(crate) enum Trouble {
     Damage(usize),
     /// It starts again from what its storage kept.
     Restart(usize),
+    /// A machine's time of day is put forward or back; everybody's if none is named.
+    Jump { machine: Option<u8>, by_ms: i64 },
 }
 
 impl World {
@@ -79,6 +86,7 @@ impl World {
                 at += self.rng.between(200, 1500) * MS;
             }
         }
+        self.plan_jumps();
         if self.options.faults.contains(&Fault::Freeze) {
             let mut at = self.rng.below(end / 2);
             while at < end {
@@ -89,6 +97,31 @@ impl World {
                 self.queue.push(at, Event::Nemesis(Trouble::Thaw(machine)));
                 at += self.rng.between(20, 500) * MS;
             }
+        }
+    }
+
+    /// Clocks jump when it was drawn; what puts them right may come after the end of troubles.
+    fn plan_jumps(&mut self) {
+        for jump in &self.options.jumps {
+            let Jump {
+                at_us,
+                machine,
+                by_ms,
+                for_us,
+            } = *jump;
+            let jumps = |by_ms| Event::Nemesis(Trouble::Jump { machine, by_ms });
+            self.queue.push(at_us, jumps(by_ms));
+            if let Some(for_us) = for_us {
+                self.queue.push(at_us + for_us, jumps(-by_ms));
+            }
+        }
+    }
+
+    fn jump(&mut self, whose: Option<u8>, by_ms: i64) {
+        let jumps = |machine: &&mut Machine| whose.is_none_or(|whose| machine.id.0 == whose);
+        for machine in self.machines.iter_mut().filter(jumps) {
+            machine.skew_ms = machine.skew_ms.saturating_add(by_ms);
+            self.hits.hit(Fault::ClockJump);
         }
     }
 
@@ -239,7 +272,8 @@ impl World {
     }
 
     pub(super) fn trouble(&mut self, trouble: Trouble) {
-        if self.healed {
+        // A clock that is wrong stays so, and nobody is told when it is put right.
+        if self.healed && !matches!(trouble, Trouble::Jump { .. }) {
             return;
         }
         match trouble {
@@ -254,6 +288,7 @@ impl World {
             Trouble::Forget(machine) => self.forget(machine),
             Trouble::Damage(machine) => self.machines[machine].disk.damage(),
             Trouble::Restart(machine) => self.restart(machine),
+            Trouble::Jump { machine, by_ms } => self.jump(machine, by_ms),
         }
     }
 
