@@ -15,6 +15,7 @@ pub mod bench;
 pub mod demo;
 pub mod faults;
 pub mod local;
+pub mod processor;
 pub mod rehearsal;
 
 pub use faults::{Fault, OnDemand};
