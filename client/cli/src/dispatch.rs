@@ -47,6 +47,7 @@ fn dispatch(cli: Cli, printer: &Printer) -> Result<Exit, Failure> {
         Command::Fault(command) => block_on(command.run(global, printer)),
         Command::Audit(command) => command.run(global, printer),
         Command::Bench(command) => command.run(global, printer),
+        Command::Attack(command) => command.run(global, printer),
         Command::Sim(command) => command.run(printer),
         Command::Config(command) => command.run(global, printer),
         Command::Context(command) => command.run(printer),

@@ -11,6 +11,7 @@
 )]
 
 pub mod admin;
+pub mod attacker;
 pub mod bench;
 pub mod demo;
 pub mod faults;
