@@ -77,7 +77,11 @@ fn run_in_shell(typed: Vec<OsString>) -> Result<Exit, Failure> {
     };
     let own = matches!(
         cli.command,
-        Command::Shell(_) | Command::Dev(_) | Command::Node(_) | Command::Demo(_)
+        Command::Shell(_)
+            | Command::Dev(_)
+            | Command::Node(_)
+            | Command::Demo(_)
+            | Command::Attack(_)
     );
     if own {
         let failure = Failure::usage("that runs on and on, or sets up a place of its own");
