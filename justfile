@@ -43,6 +43,10 @@ mutants *ARGS:
 bench *ARGS:
     cargo run --release --quiet -- bench {{ARGS}}
 
+# Useful throughput under every attack, three runs each: the table of docs/performance.md.
+attacks *ARGS:
+    cargo run --release --quiet -- bench pair --clients 50 --warmup 1 --seconds 3 --attack every --attack-seconds 5 --attack-after 5 --attack-runs 3 --timeout 60s {{ARGS}}
+
 # Everything the gate does, in its order.
 ci:
     .ci/run

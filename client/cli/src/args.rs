@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     commands::{
-        access, audit, bench, cluster, completion, config, context, demo, dev, export, ext, fault,
-        group, hold, node, operation, shell, sim, space, status, watch,
+        access, attack, audit, bench, cluster, completion, config, context, demo, dev, export, ext,
+        fault, group, hold, node, operation, shell, sim, space, status, watch,
     },
     flags::Global,
 };
@@ -69,6 +69,9 @@ pub(crate) enum Command {
     Audit(audit::Audit),
     /// Measure throughput and latency
     Bench(bench::Bench),
+    /// Attack a cluster of bench, as clients
+    #[command(hide = true)]
+    Attack(attack::Attack),
     /// Simulate clusters with faults, from seeds
     Sim(sim::Sim),
     /// Check and show configuration

@@ -47,6 +47,7 @@ fn dispatch(cli: Cli, printer: &Printer) -> Result<Exit, Failure> {
         Command::Fault(command) => block_on(command.run(global, printer)),
         Command::Audit(command) => command.run(global, printer),
         Command::Bench(command) => command.run(global, printer),
+        Command::Attack(command) => command.run(global, printer),
         Command::Sim(command) => command.run(printer),
         Command::Config(command) => command.run(global, printer),
         Command::Context(command) => command.run(printer),
@@ -76,7 +77,11 @@ fn run_in_shell(typed: Vec<OsString>) -> Result<Exit, Failure> {
     };
     let own = matches!(
         cli.command,
-        Command::Shell(_) | Command::Dev(_) | Command::Node(_) | Command::Demo(_)
+        Command::Shell(_)
+            | Command::Dev(_)
+            | Command::Node(_)
+            | Command::Demo(_)
+            | Command::Attack(_)
     );
     if own {
         let failure = Failure::usage("that runs on and on, or sets up a place of its own");

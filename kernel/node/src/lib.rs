@@ -412,6 +412,7 @@ fn means(config: &NodeConfig) -> Means {
         replica: config.replica,
         key: config.key.clone(),
         cluster: config.cluster.cluster_id(),
+        replicas: u8::try_from(config.cluster.replicas.len()).unwrap_or(u8::MAX),
         tuning: Tuning::default(),
     }
 }

@@ -17,7 +17,7 @@ use bezant_bft::{
 };
 use bezant_kernel::LogLine;
 use bezant_quic::{self as quic, Endpoint, Inbox, Peer, SendError};
-use bezant_replica::{Action, Command, Driver, Event, HaltReason, LinkId, NoHook};
+use bezant_replica::{Action, Command, Driver, Event, HaltReason, LinkId};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tracing::{debug, error, info};
@@ -29,7 +29,7 @@ use crate::{
     log,
     status::{NodeStatus, Traffic},
     storage::{Completion, StorageError, StorageThreads},
-    strategy::{Conduct, Frames, Means, Strategy},
+    strategy::{Conduct, Frames, Listening, Means, Strategy},
 };
 
 /// Most events one turn takes: more would delay what the first of them caused.
@@ -199,8 +199,9 @@ impl Node {
         let mut actions = mem::take(&mut self.actions);
         loop {
             let clock = self.clocks.now();
+            let mut listening = Listening(self.strategy.as_mut().map(|(_, strategy)| strategy));
             self.driver
-                .turn(clock, events.drain(..), &mut NoHook, &mut actions);
+                .turn(clock, events.drain(..), &mut listening, &mut actions);
             for action in actions.drain(..) {
                 self.perform(action);
             }
@@ -367,14 +368,17 @@ impl Node {
     }
 
     fn status(&self) -> NodeStatus {
-        let strategy = self.strategy.as_ref().map(|(name, _)| name.clone());
-        NodeStatus::of(
-            &self.driver,
-            &self.endpoint.stats(),
-            self.traffic,
-            self.archive.len(),
-            strategy,
-        )
+        let strategy = self.strategy.as_ref();
+        NodeStatus {
+            fault: strategy.map(|(name, _)| name.clone()),
+            fault_hits: strategy.map_or(0, |(_, strategy)| strategy.hits()),
+            ..NodeStatus::of(
+                &self.driver,
+                &self.endpoint.stats(),
+                self.traffic,
+                self.archive.len(),
+            )
+        }
     }
 }
 

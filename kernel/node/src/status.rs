@@ -153,6 +153,8 @@ pub struct NodeStatus {
     pub frames_dropped: u64,
     /// The fault it commits on demand, by name.
     pub fault: Option<String>,
+    /// How often that fault changed what it did.
+    pub fault_hits: u64,
     /// How often it began anew after losing its memory.
     pub incarnation: u64,
     /// Whether it votes: one that lost its memory does not until its new incarnation counts.
@@ -162,13 +164,12 @@ pub struct NodeStatus {
 }
 
 impl NodeStatus {
-    /// How a replica stands.
+    /// How a replica stands, apart from faults it commits on demand.
     pub(crate) fn of(
         driver: &Driver,
         links: &EndpointStats,
         traffic: Traffic,
         evidence: usize,
-        fault: Option<String>,
     ) -> Self {
         let (replica, kernel, counts) = (driver.replica(), driver.kernel(), driver.counts());
         let (counters, figures) = (replica.counters(), kernel.figures());
@@ -210,7 +211,8 @@ impl NodeStatus {
             bytes_to_replicas: to_replicas.bytes,
             frames_from_clients: counts.frames_from_clients,
             frames_dropped: traffic.frames_dropped,
-            fault,
+            fault: None,
+            fault_hits: 0,
             incarnation: replica.incarnation().0,
             votes: replica.votes(),
             ready: links.replica_links + 1 >= replica.keyring().quorum().strong(),

@@ -13,7 +13,9 @@ use bezant_bft::{
     ids::{ClusterId, ReplicaId},
     message::{PeerMessage, ReplicaMessage},
     replica::Tuning,
+    verification::Unverified,
 };
+use bezant_replica::Hook;
 use bytes::Bytes;
 
 /// What a strategy has to work with.
@@ -25,6 +27,8 @@ pub struct Means {
     pub key: SigningKey,
     /// The cluster.
     pub cluster: ClusterId,
+    /// Replicas of the cluster.
+    pub replicas: u8,
     /// How the ordering is tuned.
     pub tuning: Tuning,
 }
@@ -49,6 +53,27 @@ pub trait Strategy: Send {
 
     /// Lets all of them go: another conduct begins.
     fn release_all(&mut self, frames: &mut Frames);
+
+    /// Hears a message that came in, of a replica or a client's request; says whether its
+    /// own replica may hear it, too.
+    fn hear(&mut self, message: &Unverified) -> bool {
+        let _ = message;
+        true
+    }
+
+    /// How often it deviated from what a correct replica does.
+    fn hits(&self) -> u64;
+}
+
+/// Lets the strategy that a replica follows, if any, hear what comes in.
+pub(crate) struct Listening<'a>(pub(crate) Option<&'a mut Box<dyn Strategy>>);
+
+impl Hook for Listening<'_> {
+    fn hear(&mut self, message: &Unverified) -> bool {
+        self.0
+            .as_mut()
+            .is_none_or(|strategy| strategy.hear(message))
+    }
 }
 
 /// What a replica is told to do.

@@ -442,6 +442,7 @@ impl<T: FnMut(Progress) + Send + 'static> Stage<T> {
             timeout: bench::TIMEOUT,
             busy: 0,
             strike: None,
+            assault: None,
         };
         let measured = bench::run(&self.view, &contest).await?;
         for (replica, count) in &measured.disagreements {

@@ -11,10 +11,12 @@
 )]
 
 pub mod admin;
+pub mod attacker;
 pub mod bench;
 pub mod demo;
 pub mod faults;
 pub mod local;
+pub mod processor;
 pub mod rehearsal;
 
 pub use faults::{Fault, OnDemand};

@@ -422,6 +422,12 @@ impl ProcessCluster {
         self.folder.path()
     }
 
+    /// The program that its replicas are.
+    #[must_use]
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
     /// The process of a replica, if it was not killed.
     #[must_use]
     pub fn process_id(&self, replica: ReplicaId) -> Option<u32> {

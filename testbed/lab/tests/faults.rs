@@ -117,3 +117,53 @@ fn an_equivocating_primary_is_replaced() {
     }
     cluster.stop().unwrap();
 }
+
+/// Its requests are ordered when the primary is fair again, and nobody else waited.
+#[test]
+fn an_unfair_primary_refuses_the_requests_of_the_first_that_it_hears() {
+    let cluster = start();
+    runtime().block_on(async {
+        let (victim, other) = (client(&cluster).await, client(&cluster).await);
+        work(&other, 1).await;
+        cluster.nodes[0].set_fault(Some(Fault::Unfair));
+        let answered = std::cell::Cell::new(false);
+        let left_out = async {
+            victim.out("left", tuple!("out")).await.unwrap();
+            answered.set(true);
+        };
+        let others_go_on = async {
+            // The first that it hears is the victim: the other one asks when that is so.
+            while status(&cluster, 0).fault_hits == 0 {
+                assert!(!answered.get(), "the victim was served at once");
+                tokio::task::yield_now().await;
+            }
+            other.out("jobs", tuple!("job")).await.unwrap();
+            cluster.nodes[0].set_fault(None);
+        };
+        tokio::join!(left_out, others_go_on);
+        assert!(answered.get());
+    });
+    cluster.stop().unwrap();
+}
+
+/// What it says early is true, and it says nothing else for the same view.
+#[test]
+fn a_hoarding_backup_is_not_needed_and_convicts_itself_of_nothing() {
+    let cluster = start();
+    runtime().block_on(async {
+        let client = client(&cluster).await;
+        cluster.nodes[1].set_fault(Some(Fault::Hoard));
+        // Longer than it takes to leave for a view, with other certificates, again.
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(2_500) {
+            work(&client, 10).await;
+        }
+    });
+    assert!(status(&cluster, 1).fault_hits > 20);
+    for replica in [0, 2, 3] {
+        let status = status(&cluster, replica);
+        let held_against_it = (status.evidence, status.blames);
+        assert_eq!((status.view, held_against_it), (0, (0, 0)), "{status:?}");
+    }
+    cluster.stop().unwrap();
+}

@@ -4,6 +4,8 @@
 //! the printing. Only a cluster that was named by flag or environment is
 //! measured: a current context is not, so that nobody loads a cluster by accident.
 
+mod attacks;
+
 use std::{path::PathBuf, time::Duration};
 
 use bezant_lab::{
@@ -14,6 +16,7 @@ use bezant_node::StorageKind;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use self::attacks::{AttackArg, Attacks};
 use crate::{
     connect,
     event_loop::block_on,
@@ -66,6 +69,23 @@ pub(crate) struct Bench {
     /// When, counted from the beginning of the measurement; a third of it if nothing is said
     #[arg(long, value_name = "S", requires = "fault")]
     fault_at: Option<f64>,
+    /// What faulty replicas or clients do after it, for as long again; only for pair, on a
+    /// cluster that bench starts itself. Several, each on a cluster of its own, are compared
+    #[arg(long, value_enum, value_name = "ATTACK", value_delimiter = ',', conflicts_with_all = ["cluster", "context", "fault"])]
+    attack: Vec<AttackArg>,
+    /// How long the attack lasts; as long as the measurement before it if nothing is said
+    #[arg(long, value_name = "S", requires = "attack")]
+    attack_seconds: Option<f64>,
+    /// How long to measure after the attack
+    #[arg(long, value_name = "S", default_value_t = 3.0)]
+    attack_after: f64,
+    /// The share of one processor that attackers may take which take all they can, on top of
+    /// what a replica takes anyway
+    #[arg(long, value_name = "PERCENT", default_value_t = 20, value_parser = clap::value_parser!(u8).range(1..=100))]
+    attack_share: u8,
+    /// How often each attack is measured
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "attack", value_parser = clap::value_parser!(u16).range(1..=100))]
+    attack_runs: u16,
     /// Busy loops beside it, which take processor time and do nothing
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
     busy: u16,
@@ -142,6 +162,10 @@ impl Bench {
         if self.mode_arg() == ModeArg::Both {
             return compare(&options, global, printer);
         }
+        let runs = self.attacks(&options);
+        if let Some(attacks) = runs.filter(Attacks::are_several) {
+            return self.compare_attacks(&attacks, &options, printer);
+        }
         let named = global.cluster.is_some() || global.context.is_some();
         let target = named.then(|| Target::resolve(global)).transpose()?;
         let report = block_on(async {
@@ -155,15 +179,49 @@ impl Bench {
             with_progress(measured, &options, printer).await
         })?;
         print(&report, printer)?;
-        let kept = |count: Option<u64>| count.is_none_or(|count| count == 0);
-        let replicas = report.replicas.as_ref();
-        Ok(match replicas {
-            Some(replicas) if !kept(replicas.lost) || !kept(replicas.doubled) => {
-                printer.note("the space does not agree with what was acknowledged");
-                Exit::Error
+        Ok(judge(&report, printer))
+    }
+
+    /// The attacks that were asked for, if any.
+    fn attacks(&self, options: &Options) -> Option<Attacks> {
+        let attacks = Attacks {
+            attacks: AttackArg::all(&self.attack),
+            runs: self.attack_runs,
+            seconds: self.attack_seconds.unwrap_or(options.seconds),
+            after: self.attack_after,
+            share: self.attack_share,
+        };
+        (!attacks.attacks.is_empty()).then_some(attacks)
+    }
+
+    /// Measures several attacks, or one several times.
+    fn compare_attacks(
+        &self,
+        attacks: &Attacks,
+        options: &Options,
+        printer: &Printer,
+    ) -> Result<Exit, Failure> {
+        let mut exit = Exit::Ok;
+        let mut reports = Vec::new();
+        for attack in &attacks.attacks {
+            for run in 1..=attacks.runs {
+                let options = Options {
+                    assault: Some(attacks.assault(*attack)),
+                    ..options.clone()
+                };
+                printer.note(&format!("{}, run {run} of {}", attack.name(), attacks.runs));
+                let report = block_on(async {
+                    let measured = bench::run_on_own_cluster(own_binary()?, &options).await;
+                    measured.map_err(|error| failure_of(&error))
+                })?;
+                if judge(&report, printer) != Exit::Ok {
+                    exit = Exit::Error;
+                }
+                reports.push(report);
             }
-            _ => Exit::Ok,
-        })
+        }
+        attacks::print(&reports, printer)?;
+        Ok(exit)
     }
 
     fn mode_arg(&self) -> ModeArg {
@@ -176,8 +234,15 @@ impl Bench {
             return Err(Failure::usage("the times make no measurement")
                 .next("use more than no and at most 86400 --seconds, and no negative --warmup"));
         }
+        let attacked = self.attack_seconds.is_none_or(sound) && sound(self.attack_after);
+        if !attacked {
+            return Err(
+                Failure::usage("the times of the attack make no measurement")
+                    .next("use at most 86400 --attack-seconds and --attack-after"),
+            );
+        }
         let clients = usize::try_from(self.clients).unwrap_or(usize::MAX);
-        Ok(Options {
+        let options = Options {
             op: match self.op {
                 Workload::Out => Op::Out,
                 Workload::Rdp => Op::Rdp,
@@ -218,7 +283,26 @@ impl Bench {
                 },
                 at: self.fault_at.unwrap_or(self.seconds / 3.0),
             }),
+            assault: None,
+        };
+        let attacks = self.attacks(&options);
+        let first = attacks.and_then(|attacks| attacks.first());
+        Ok(Options {
+            assault: first,
+            ..options
         })
+    }
+}
+
+/// Whether what was acknowledged is there.
+fn judge(report: &Report, printer: &Printer) -> Exit {
+    let kept = |count: Option<u64>| count.is_none_or(|count| count == 0);
+    match &report.replicas {
+        Some(replicas) if !kept(replicas.lost) || !kept(replicas.doubled) => {
+            printer.note("the space does not agree with what was acknowledged");
+            Exit::Error
+        }
+        _ => Exit::Ok,
     }
 }
 
@@ -298,7 +382,8 @@ async fn with_progress<T>(
     if !printer.shows_progress() {
         return work.await;
     }
-    let expected = Duration::from_secs_f64(options.seconds + options.warmup);
+    let attack = options.assault.map_or(0.0, |a| a.seconds + a.after);
+    let expected = Duration::from_secs_f64(options.seconds + options.warmup + attack);
     let ticks = expected.as_millis().div_ceil(TICK.as_millis().max(1));
     let bar = ProgressBar::new(u64::try_from(ticks).unwrap_or(u64::MAX));
     if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {elapsed}") {
@@ -326,6 +411,9 @@ fn print(report: &Report, printer: &Printer) -> Result<(), Failure> {
             let mut rows = rows(report);
             if let Some(replicas) = &report.replicas {
                 rows.extend(rows_of_replicas(replicas));
+            }
+            if let Some(attacked) = &report.under_attack {
+                rows.extend(attacks::rows(attacked));
             }
             let row = |(name, value): (&str, String)| vec![name.to_owned(), value];
             printer.table(&["measured", ""], rows.into_iter().map(row).collect())

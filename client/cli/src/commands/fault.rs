@@ -22,7 +22,8 @@ pub(crate) enum Fault {
     Set {
         /// The replica
         replica: u8,
-        /// How: lie-replies, silent, crash, slow-primary, equivocate, drop:PERCENT, delay:MS
+        /// How: lie-replies, silent, crash, slow-primary, equivocate,
+        /// empty-proposals, unfair, hoard, storm:PERCENT, bulk:PERCENT, drop:PERCENT, delay:MS
         fault: Kind,
     },
     /// Let a replica behave again

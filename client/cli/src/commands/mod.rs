@@ -3,6 +3,7 @@
 //! No command knows the list of commands: `args` declares it and `dispatch` runs it.
 
 pub(crate) mod access;
+pub(crate) mod attack;
 pub(crate) mod audit;
 pub(crate) mod bench;
 pub(crate) mod cluster;

@@ -6,6 +6,8 @@
 //! clients see; it does not correct for coordinated omission, since no client
 //! intends to send while it waits.
 
+mod attack;
+mod attackers;
 mod busy;
 mod comparison;
 mod costs;
@@ -20,7 +22,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -31,15 +33,17 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use self::{
-    busy::Busy,
-    inventory::{Audit, Inventory},
-    pulse::Pulse,
-};
 pub use self::{
+    attack::{After, Assault, Attack, Attacked, Attacker, ReplicaAttack},
     comparison::{Comparison, compare, compare_on_own_clusters},
     costs::Costs,
     strike::{Blow, Strike, Struck},
+};
+use self::{
+    attack::{Attempt, Endured},
+    busy::Busy,
+    inventory::{Audit, Inventory},
+    pulse::Pulse,
 };
 use crate::local::{LabError, LocalOptions, ProcessCluster, fresh_key};
 
@@ -137,6 +141,8 @@ pub struct Options {
     /// A fault of the replicas in the midst, for [`Op::Pair`] on a cluster of the benchmark's
     /// own.
     pub strike: Option<Strike>,
+    /// An attack after it, for [`Op::Pair`] on a cluster of the benchmark's own.
+    pub assault: Option<Assault>,
 }
 
 /// What was measured. The names are stable.
@@ -183,6 +189,9 @@ pub struct Report {
     /// What came of the fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<Struck>,
+    /// What came of an attack after all that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub under_attack: Option<Attacked>,
 }
 
 /// What replicas of the benchmark's own counted. The names are stable.
@@ -224,15 +233,38 @@ pub enum BenchError {
     Fault(String),
 }
 
+/// What the operations of a time count for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Phase {
+    /// Nothing.
+    Unmeasured,
+    /// The measurement.
+    Measured,
+    /// What is done under an attack.
+    Attacked,
+    /// The throughput after it.
+    After,
+}
+
 /// Counts shared by the clients of one run.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pulse: Pulse,
-    measuring: AtomicBool,
+    /// A [`Phase`].
+    phase: AtomicU8,
     stop: watch::Sender<bool>,
 }
 
 impl Counts {
+    fn begin(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    fn is_in(&self, phase: Phase) -> bool {
+        self.phase.load(Ordering::Relaxed) == phase as u8
+    }
+
     pub(crate) fn stopped(&self) -> bool {
         *self.stop.borrow()
     }
@@ -250,18 +282,20 @@ pub(crate) struct Tally {
     counts: Arc<Counts>,
     latencies: Histogram<u64>,
     errors: u64,
+    /// Latencies under an attack.
+    attacked: Histogram<u64>,
+    errors_under_attack: u64,
     pub(crate) inventory: Inventory,
 }
 
 impl Tally {
     fn new(counts: Arc<Counts>) -> Result<Self, BenchError> {
-        // One minute at three digits; longer latencies count as the longest.
-        let latencies = Histogram::new_with_bounds(1, 60_000_000, 3)
-            .map_err(|_| BenchError::Options("the histogram's bounds are wrong"))?;
         Ok(Self {
             counts,
-            latencies,
+            latencies: histogram()?,
             errors: 0,
+            attacked: histogram()?,
+            errors_under_attack: 0,
             inventory: Inventory::default(),
         })
     }
@@ -272,23 +306,41 @@ impl Tally {
 
     /// Measures one operation; `f` says whether its answer was as it had to be.
     pub(crate) async fn measure(&mut self, f: impl Future<Output = Result<bool, Error>>) {
-        let counted = self.counts.measuring.load(Ordering::Relaxed);
+        let (counted, attacked) = (
+            self.counts.is_in(Phase::Measured),
+            self.counts.is_in(Phase::Attacked),
+        );
         let begun = Instant::now();
         let good = matches!(f.await, Ok(true));
         let us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         if good {
             self.counts.pulse.beat();
         }
-        // An operation counts if it began and ended within the measured time.
-        if !counted || !self.counts.measuring.load(Ordering::Relaxed) {
-            return;
-        }
-        if good {
-            self.latencies.saturating_record(us.max(1));
+        // An operation counts if it began and ended within the measured time; for an attack if
+        // it did either in its time, so that one that was held up counts.
+        let (latencies, errors) = if counted && self.counts.is_in(Phase::Measured) {
+            (&mut self.latencies, &mut self.errors)
+        } else if attacked || self.counts.is_in(Phase::Attacked) {
+            (&mut self.attacked, &mut self.errors_under_attack)
         } else {
-            self.errors += 1;
+            return;
+        };
+        if good {
+            latencies.saturating_record(us.max(1));
+        } else {
+            *errors += 1;
         }
     }
+}
+
+/// One minute at three digits; longer latencies count as the longest.
+fn histogram() -> Result<Histogram<u64>, BenchError> {
+    Histogram::new_with_bounds(1, 60_000_000, 3)
+        .map_err(|_| BenchError::Options("the histogram's bounds are wrong"))
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Measures on four replica processes started from `binary`.
@@ -299,7 +351,7 @@ pub async fn run_on_own_cluster(binary: PathBuf, options: &Options) -> Result<Re
     check(options, true)?;
     let started = LocalOptions {
         admin: true,
-        allow_faults: options.strike.is_some(),
+        allow_faults: options.strike.is_some() || options.assault.is_some(),
         storage: options.storage,
         ..LocalOptions::default()
     };
@@ -328,6 +380,25 @@ fn check(options: &Options, own: bool) -> Result<(), BenchError> {
         return Err(BenchError::Options(
             "only rdp reads among many tuples; leave --preload out",
         ));
+    }
+    if let Some(Assault {
+        seconds,
+        after,
+        share,
+        ..
+    }) = options.assault
+    {
+        if !own || options.op != Op::Pair || options.strike.is_some() {
+            return Err(BenchError::Options(
+                "an attack needs the workload pair and no other fault; only for that one is \
+                 checked what was acknowledged",
+            ));
+        }
+        if seconds <= 0.0 || after < 0.0 || !(1..=100).contains(&share) {
+            return Err(BenchError::Options(
+                "an attack takes more than no time, and from 1 to 100 percent of a processor",
+            ));
+        }
     }
     let Some(Strike { blow, at }) = options.strike else {
         return Ok(());
@@ -373,15 +444,20 @@ async fn measure(
     }
     let _busy = Busy::start(options.busy);
     tokio::time::sleep(Duration::from_secs_f64(options.warmup)).await;
-    let window = window(own, options, &counts, &clients).await?;
+    let mut window = window(own, options, &counts, &clients).await?;
 
     let mut total = Tally::new(Arc::clone(&counts))?;
     let mut inventories = BTreeMap::new();
+    let mut attacked = Vec::new();
     while let Some(ended) = tasks.join_next().await {
         let Ok((index, tally)) = ended else { continue };
         total.errors += tally.errors;
         // Both have the same bounds.
         let _same = total.latencies.add(&tally.latencies);
+        attacked.push(attack::Noted {
+            latencies: tally.attacked,
+            errors: tally.errors_under_attack,
+        });
         inventories.insert(index, tally.inventory);
     }
     let audit = match (options.op, &window.own) {
@@ -399,7 +475,12 @@ async fn measure(
         // The session is forgotten with its cluster or for want of room.
         let _closed = client.close().await;
     }
-    Ok(report(options, &total, window, audit, disagreements))
+    let endured = window.endured.take();
+    let under_attack = endured.map(|endured| endured.report(&attacked));
+    Ok(Report {
+        under_attack: under_attack.transpose()?,
+        ..report(options, &total, window, audit, disagreements)
+    })
 }
 
 /// What happened in the measured time, apart from what clients saw.
@@ -411,6 +492,8 @@ struct Window {
     before: Vec<NodeStatus>,
     after: Vec<NodeStatus>,
     struck: Option<Struck>,
+    longest_stall: Duration,
+    endured: Option<Endured>,
 }
 
 /// The measured time itself, which lasts until a fault is over.
@@ -424,7 +507,15 @@ async fn window(
         Some(cluster) => strike::statuses(cluster).await,
         None => Vec::new(),
     };
+    // Attackers have their sessions before anything is measured.
+    let mut attempt = match (&own, options.assault) {
+        (Some(cluster), Some(assault)) => Some(Attempt::prepare(cluster, assault).await?),
+        _ => None,
+    };
     let before = asked(&own).await;
+    if let (Some(attempt), Some(cluster)) = (&mut attempt, &own) {
+        attempt.mark(cluster);
+    }
     let struck = async {
         match own {
             Some(cluster) => {
@@ -435,18 +526,27 @@ async fn window(
         }
     };
     let calls = || clients.iter().map(Client::calls).sum::<u64>();
-    let calls_before = calls();
-    counts.measuring.store(true, Ordering::Relaxed);
+    let (calls_before, completed_before) = (calls(), counts.pulse.completed());
+    counts.begin(Phase::Measured);
     counts.pulse.watch();
     let begun = Instant::now();
     let time = tokio::time::sleep(Duration::from_secs_f64(options.seconds));
     let ((), struck) = tokio::join!(time, struck);
-    counts.measuring.store(false, Ordering::Relaxed);
-    counts.pulse.unwatch();
+    counts.begin(Phase::Unmeasured);
+    let longest_stall = counts.pulse.restart();
     let seconds = begun.elapsed().as_secs_f64();
+    let completed = counts.pulse.completed() - completed_before;
     let calls = calls() - calls_before;
     let (own, struck) = struck?;
     let after = asked(&own).await;
+    let endured = match (attempt, &own) {
+        (Some(attempt), Some(cluster)) => {
+            let before_per_s = ratio(completed, seconds);
+            Some(attempt.carry_out(cluster, counts, before_per_s).await?)
+        }
+        _ => None,
+    };
+    counts.pulse.unwatch();
     counts.stop.send_replace(true);
     Ok(Window {
         seconds,
@@ -455,22 +555,29 @@ async fn window(
         before,
         after,
         struck,
+        longest_stall,
+        endured,
     })
 }
 
-/// What the replicas counted; a replica that began anew began with nothing.
-fn replicas(window: &Window, audit: Option<Audit>) -> Replicas {
-    let earlier = |now: &NodeStatus, count: fn(&NodeStatus) -> u64| {
-        let mut before = window.before.iter();
-        let before = before.find(|before| before.replica == now.replica);
+/// What each replica counted between two times; a replica that began anew began with nothing.
+fn counted(
+    before: &[NodeStatus],
+    after: &[NodeStatus],
+    count: fn(&NodeStatus) -> u64,
+) -> impl Iterator<Item = u64> {
+    after.iter().map(move |now| {
+        let before = before.iter().find(|before| before.replica == now.replica);
         let (now, before) = (count(now), before.map_or(0, count));
         now.checked_sub(before).unwrap_or(now)
-    };
-    let views = |now| earlier(now, |status| status.views_entered);
-    let suspicions = |now| earlier(now, |status| status.suspicions);
+    })
+}
+
+fn replicas(window: &Window, audit: Option<Audit>) -> Replicas {
+    let counted = |count| counted(&window.before, &window.after, count);
     Replicas {
-        views_entered: window.after.iter().map(views).max().unwrap_or(0),
-        suspicions: window.after.iter().map(suspicions).sum(),
+        views_entered: counted(|status| status.views_entered).max().unwrap_or(0),
+        suspicions: counted(|status| status.suspicions).sum(),
         lost: audit.map(|audit| audit.lost),
         doubled: audit.map(|audit| audit.doubled),
         // Work lost with a replica would be missing, and a view change is not a request's cost.
@@ -490,7 +597,6 @@ fn report(
 ) -> Report {
     // A pair is measured as two operations already.
     let ops = total.latencies.len();
-    let longest_stall = total.counts.pulse.longest();
     Report {
         op: options.op,
         mode: options.op.is_recipe().then_some(options.mode),
@@ -506,10 +612,11 @@ fn report(
         max_us: total.latencies.max(),
         calls_per_operation: ratio(window.calls, ratio(ops, 1.0)),
         errors: total.errors,
-        longest_stall_ms: u64::try_from(longest_stall.as_millis()).unwrap_or(u64::MAX),
+        longest_stall_ms: ms(window.longest_stall),
         disagreements,
         replicas: window.own.is_some().then(|| replicas(&window, audit)),
         fault: window.struck,
+        under_attack: None,
     }
 }
 

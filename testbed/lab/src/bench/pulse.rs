@@ -1,4 +1,4 @@
-//! Measures the longest time in which no operation of any client completed.
+//! Counts what completes, and measures the longest time in which nothing did.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -8,10 +8,20 @@ use std::{
 /// Not yet: no time of a run is that late.
 const NEVER: u64 = u64::MAX;
 
+/// How many operations had completed at a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sample {
+    /// Since the first sample.
+    pub(crate) at: Duration,
+    /// Since the first sample.
+    pub(crate) completed: u64,
+}
+
 /// The completions of all clients as one series.
 #[derive(Debug)]
 pub(crate) struct Pulse {
     begun: Instant,
+    completed: AtomicU64,
     /// Whether gaps count.
     watched: AtomicBool,
     /// The last completion, in microseconds since the beginning.
@@ -26,6 +36,7 @@ impl Default for Pulse {
     fn default() -> Self {
         Self {
             begun: Instant::now(),
+            completed: AtomicU64::new(0),
             watched: AtomicBool::new(false),
             last: AtomicU64::new(0),
             longest: AtomicU64::new(0),
@@ -52,8 +63,20 @@ impl Pulse {
         self.watched.store(false, Ordering::Relaxed);
     }
 
+    /// The longest time without a completion until now, which is measured anew from here.
+    pub(crate) fn restart(&self) -> Duration {
+        self.beat_at(self.now());
+        Duration::from_micros(self.longest.swap(0, Ordering::Relaxed))
+    }
+
+    /// Operations that completed since the beginning.
+    pub(crate) fn completed(&self) -> u64 {
+        self.completed.load(Ordering::Relaxed)
+    }
+
     /// An operation completed.
     pub(crate) fn beat(&self) {
+        self.completed.fetch_add(1, Ordering::Relaxed);
         let now = self.now();
         self.beat_at(now);
         if now >= self.marked.load(Ordering::Relaxed) {
@@ -70,7 +93,8 @@ impl Pulse {
     }
 
     /// The longest time without a completion.
-    pub(crate) fn longest(&self) -> Duration {
+    #[cfg(test)]
+    fn longest(&self) -> Duration {
         Duration::from_micros(self.longest.load(Ordering::Relaxed))
     }
 
@@ -105,6 +129,17 @@ mod tests {
         pulse.watched.store(false, Ordering::Relaxed);
         pulse.beat_at(90_000);
         assert_eq!(pulse.longest(), Duration::from_millis(7));
+    }
+
+    #[test]
+    fn the_longest_gap_is_measured_anew_after_a_restart() {
+        let pulse = Pulse::default();
+        pulse.watched.store(true, Ordering::Relaxed);
+        pulse.beat_at(9_000_000);
+        assert!(pulse.restart() >= Duration::from_secs(9));
+        assert_eq!((pulse.longest(), pulse.completed()), (Duration::ZERO, 0));
+        pulse.beat();
+        assert_eq!(pulse.completed(), 1);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use bezant_bft::ids::ReplicaId;
 use bezant_node::NodeStatus;
 use serde::Serialize;
 
-use super::{BenchError, Options, pulse::Pulse};
+use super::{BenchError, Options, ms, pulse::Pulse};
 use crate::{admin, faults::Fault, local::ProcessCluster};
 
 /// How long a cluster or a replica has to come back; longer counts as never.
@@ -63,10 +63,6 @@ pub struct Struck {
     pub caught_up_ms: Option<u64>,
 }
 
-fn ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
 /// Does `work` with the cluster on a thread where it may block: the clients go on meanwhile.
 async fn apart(
     mut cluster: ProcessCluster,
@@ -89,7 +85,10 @@ pub(super) async fn statuses(cluster: &ProcessCluster) -> Vec<NodeStatus> {
 }
 
 /// The replica in the highest view that any but `except` is in.
-async fn foremost(cluster: &ProcessCluster, except: Option<ReplicaId>) -> Option<NodeStatus> {
+pub(super) async fn foremost(
+    cluster: &ProcessCluster,
+    except: Option<ReplicaId>,
+) -> Option<NodeStatus> {
     let mut foremost: Option<NodeStatus> = None;
     for (id, address) in (0_u8..).zip(cluster.admins()) {
         // A frozen replica takes the question and never answers.
@@ -169,7 +168,7 @@ async fn strike_primary(
     let begun = Instant::now();
     match struck.blow {
         Blow::Stop => cluster.freeze(victim)?,
-        Blow::Equivocate => equivocate(&cluster, victim).await?,
+        Blow::Equivocate => set_fault(&cluster, victim, Fault::Equivocate).await?,
         Blow::Kill | Blow::KillAll => {
             cluster = apart(cluster, move |cluster| cluster.kill(victim)).await?;
         }
@@ -217,11 +216,48 @@ fn admin_of(cluster: &ProcessCluster, replica: ReplicaId) -> Option<String> {
     admin.flatten().map(|admin| admin.to_string())
 }
 
-async fn equivocate(cluster: &ProcessCluster, victim: ReplicaId) -> Result<(), BenchError> {
-    let address = admin_of(cluster, victim)
-        .ok_or_else(|| BenchError::Fault(format!("replica {victim} has no admin endpoint")))?;
-    let body = serde_json::json!({ "fault": Fault::Equivocate }).to_string();
-    match admin::request(&address, "POST", "/fault", &body).await {
+fn admin_that_is_needed(
+    cluster: &ProcessCluster,
+    replica: ReplicaId,
+) -> Result<String, BenchError> {
+    admin_of(cluster, replica)
+        .ok_or_else(|| BenchError::Fault(format!("replica {replica} has no admin endpoint")))
+}
+
+/// Has a replica commit a fault.
+pub(super) async fn set_fault(
+    cluster: &ProcessCluster,
+    replica: ReplicaId,
+    fault: Fault,
+) -> Result<(), BenchError> {
+    let body = serde_json::json!({ "fault": fault }).to_string();
+    order(cluster, replica, "POST", &body).await
+}
+
+/// Has a replica behave again.
+pub(super) async fn clear_fault(
+    cluster: &ProcessCluster,
+    replica: ReplicaId,
+) -> Result<(), BenchError> {
+    order(cluster, replica, "DELETE", "").await
+}
+
+/// How often a replica did what its fault has it do.
+pub(super) async fn hits(cluster: &ProcessCluster, replica: ReplicaId) -> Result<u64, BenchError> {
+    let address = admin_that_is_needed(cluster, replica)?;
+    let status = admin::status(&address).await;
+    let status = status.map_err(|error| BenchError::Fault(error.to_string()))?;
+    Ok(status.fault_hits)
+}
+
+async fn order(
+    cluster: &ProcessCluster,
+    replica: ReplicaId,
+    method: &str,
+    body: &str,
+) -> Result<(), BenchError> {
+    let address = admin_that_is_needed(cluster, replica)?;
+    match admin::request(&address, method, "/fault", body).await {
         Ok(answer) if (200..=299).contains(&answer.code) => Ok(()),
         Ok(answer) => Err(BenchError::Fault(answer.body)),
         Err(error) => Err(BenchError::Fault(error.to_string())),

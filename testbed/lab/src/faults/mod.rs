@@ -5,9 +5,15 @@
 //! `allow_faults`; a cluster for use never does. A replica commits one fault at a
 //! time and keeps to the protocol otherwise: a liar (`lie`) lies in every reply, in
 //! signed ones too; what goes wrong with messages to other replicas is in `outgoing`.
+//! Attacks that need more than to change what leaves have a file each.
 
+mod bulk;
+mod hoard;
 mod lie;
 mod outgoing;
+mod seen;
+mod storm;
+mod unfair;
 
 use std::{fmt, str::FromStr, time::Instant};
 
@@ -24,8 +30,12 @@ use bezant_node::{
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use bulk::Bulk;
+use hoard::Hoard;
 use lie::lie;
-use outgoing::{Dice, Held, delay_us, equivocation};
+use outgoing::{Dice, Held, delay_us, emptied, equivocation};
+use storm::Storm;
+use unfair::Unfair;
 
 /// What the replica does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +52,18 @@ pub enum Fault {
     SlowPrimary,
     /// As the primary, proposes something else to every backup.
     Equivocate,
+    /// As the primary, proposes nothing, again and again, while requests wait.
+    EmptyProposals,
+    /// As the primary, orders everything but the requests of one client.
+    Unfair,
+    /// Keeps its votes to itself, and leaves every view early.
+    Hoard,
+    /// Asks its peers for all they have, as long as its process uses less than this many
+    /// hundredths of a processor.
+    Storm(u8),
+    /// Sends its peers the largest messages there are, as long as its process uses less than
+    /// this many hundredths of a processor.
+    Bulk(u8),
     /// Loses this many of a hundred messages to other replicas.
     Drop(u8),
     /// Sends messages to other replicas this many milliseconds late.
@@ -50,12 +72,17 @@ pub enum Fault {
 
 impl Fault {
     /// How every fault is spelled, for help texts.
-    pub const SPELLINGS: [&str; 7] = [
+    pub const SPELLINGS: [&str; 12] = [
         "lie-replies",
         "silent",
         "crash",
         "slow-primary",
         "equivocate",
+        "empty-proposals",
+        "unfair",
+        "hoard",
+        "storm:PERCENT",
+        "bulk:PERCENT",
         "drop:PERCENT",
         "delay:MS",
     ];
@@ -69,6 +96,11 @@ impl fmt::Display for Fault {
             Self::Crash => f.write_str("crash"),
             Self::SlowPrimary => f.write_str("slow-primary"),
             Self::Equivocate => f.write_str("equivocate"),
+            Self::EmptyProposals => f.write_str("empty-proposals"),
+            Self::Unfair => f.write_str("unfair"),
+            Self::Hoard => f.write_str("hoard"),
+            Self::Storm(percent) => write!(f, "storm:{percent}"),
+            Self::Bulk(percent) => write!(f, "bulk:{percent}"),
             Self::Drop(percent) => write!(f, "drop:{percent}"),
             Self::Delay(ms) => write!(f, "delay:{ms}"),
         }
@@ -97,17 +129,22 @@ impl FromStr for Fault {
             Some((name, amount)) => (name, Some(amount)),
             None => (text, None),
         };
+        let percent = |amount: &str| {
+            let percent = amount.parse().ok();
+            percent.filter(|percent: &u8| (1..=100).contains(percent))
+        };
         let fault = match (name, amount) {
             ("lie-replies", None) => Some(Self::LieReplies),
             ("silent", None) => Some(Self::Silent),
             ("crash", None) => Some(Self::Crash),
             ("slow-primary", None) => Some(Self::SlowPrimary),
             ("equivocate", None) => Some(Self::Equivocate),
-            ("drop", Some(percent)) => percent
-                .parse()
-                .ok()
-                .filter(|percent| (1..=100).contains(percent))
-                .map(Self::Drop),
+            ("empty-proposals", None) => Some(Self::EmptyProposals),
+            ("unfair", None) => Some(Self::Unfair),
+            ("hoard", None) => Some(Self::Hoard),
+            ("storm", Some(amount)) => percent(amount).map(Self::Storm),
+            ("bulk", Some(amount)) => percent(amount).map(Self::Bulk),
+            ("drop", Some(amount)) => percent(amount).map(Self::Drop),
             ("delay", Some(ms)) => ms.parse().ok().filter(|ms| *ms > 0).map(Self::Delay),
             _ => None,
         };
@@ -128,6 +165,10 @@ pub fn strategies() -> Strategies {
         let fault: Fault = name.parse()?;
         Ok(match fault {
             Fault::Crash => Conduct::Crash,
+            Fault::Unfair => Conduct::Strategy(Box::<Unfair>::default()),
+            Fault::Hoard => Conduct::Strategy(Box::new(Hoard::new(means))),
+            Fault::Storm(percent) => Conduct::Strategy(Box::new(Storm::new(means, percent))),
+            Fault::Bulk(percent) => Conduct::Strategy(Box::new(Bulk::new(means, percent))),
             fault => Conduct::Strategy(Box::new(Committing::new(fault, means))),
         })
     })
@@ -158,6 +199,7 @@ struct Committing {
     means: Means,
     held: Held,
     dice: Dice,
+    hits: u64,
 }
 
 impl Committing {
@@ -167,6 +209,7 @@ impl Committing {
             means,
             held: Held::default(),
             dice: Dice::default(),
+            hits: 0,
         }
     }
 }
@@ -174,20 +217,29 @@ impl Committing {
 impl Strategy for Committing {
     fn send_peer(&mut self, to: ReplicaId, message: &PeerMessage, frames: &mut Frames) -> bool {
         let lost = match self.fault {
-            Fault::Silent => return true,
+            Fault::Silent => {
+                self.hits += 1;
+                return true;
+            }
             Fault::Drop(percent) => self.dice.falls(percent),
             _ => false,
         };
         if lost {
+            self.hits += 1;
             return false;
         }
-        let Means { cluster, key, .. } = &self.means;
-        let other = (self.fault == Fault::Equivocate)
-            .then(|| equivocation(message, to, cluster, key, self.means.replica))
-            .flatten();
+        let other = match self.fault {
+            Fault::Equivocate => equivocation(message, to, &self.means),
+            Fault::EmptyProposals => emptied(message, &self.means),
+            _ => None,
+        };
+        self.hits += u64::from(other.is_some());
         let frame = Bytes::from(codec::encode(other.as_ref().unwrap_or(message)));
         match delay_us(self.fault, message, self.means.tuning.suspect_after_us) {
-            Some(us) => self.held.hold(us, to, frame),
+            Some(us) => {
+                self.hits += 1;
+                self.held.hold(us, to, frame)
+            }
             None => {
                 frames.push((to, frame));
                 true
@@ -196,6 +248,8 @@ impl Strategy for Committing {
     }
 
     fn send_client(&mut self, message: ReplicaMessage) -> Option<ReplicaMessage> {
+        let deviates = matches!(self.fault, Fault::Silent | Fault::LieReplies);
+        self.hits += u64::from(deviates);
         match (self.fault, message) {
             (Fault::Silent, _) => None,
             (Fault::LieReplies, ReplicaMessage::Reply { view, reply }) => {
@@ -226,6 +280,10 @@ impl Strategy for Committing {
     fn release_all(&mut self, frames: &mut Frames) {
         frames.extend(self.held.take_all());
     }
+
+    fn hits(&self) -> u64 {
+        self.hits
+    }
 }
 
 #[cfg(test)]
@@ -247,6 +305,11 @@ mod tests {
             Fault::Crash,
             Fault::SlowPrimary,
             Fault::Equivocate,
+            Fault::EmptyProposals,
+            Fault::Unfair,
+            Fault::Hoard,
+            Fault::Storm(30),
+            Fault::Bulk(30),
             Fault::Drop(30),
             Fault::Delay(250),
         ];
@@ -258,7 +321,8 @@ mod tests {
             assert_eq!(serde_json::from_str::<Fault>(&json).unwrap(), fault);
         }
         for wrong in [
-            "lies", "drop", "drop:0", "drop:101", "delay:0", "delay:x", "silent:1",
+            "lies", "drop", "drop:0", "drop:101", "delay:0", "delay:x", "silent:1", "storm",
+            "bulk:0", "unfair:1",
         ] {
             let error = wrong.parse::<Fault>().unwrap_err();
             assert!(error.contains("lie-replies, silent, crash"), "{error}");

@@ -6,10 +6,11 @@ use std::{
 };
 
 use bezant_bft::{
-    crypto::{Domain, SigningKey},
-    ids::{ClusterId, OrderedTime, ReplicaId},
-    message::{PeerMessage, PrePrepare, Signed, proposal_digest},
+    crypto::Domain,
+    ids::{OrderedTime, ReplicaId},
+    message::{PeerMessage, PrePrepare, Proposal, Signed, proposal_digest},
 };
+use bezant_node::strategy::Means;
 use bytes::Bytes;
 
 use super::Fault;
@@ -30,31 +31,52 @@ pub(crate) fn delay_us(fault: Fault, message: &PeerMessage, suspect_after_us: u6
     }
 }
 
-/// What an equivocating primary tells `to` instead of `message`: its own proposal at
-/// another time, properly signed, and never the one that another backup gets.
-pub(crate) fn equivocation(
-    message: &PeerMessage,
-    to: ReplicaId,
-    cluster: &ClusterId,
-    key: &SigningKey,
-    me: ReplicaId,
-) -> Option<PeerMessage> {
-    let PeerMessage::PrePrepare(PrePrepare { vote, proposal }) = message else {
-        return None;
-    };
-    if vote.body.replica != me {
-        return None;
+/// The proposal in `message` if it is the replica's own pre-prepare.
+fn own<'m>(message: &'m PeerMessage, means: &Means) -> Option<&'m PrePrepare> {
+    match message {
+        PeerMessage::PrePrepare(first) if first.vote.body.replica == means.replica => Some(first),
+        _ => None,
     }
-    let (mut body, mut proposal) = (vote.body, proposal.clone());
-    proposal.time = OrderedTime(proposal.time.0.saturating_add(1 + u64::from(to.0)));
+}
+
+/// A pre-prepare for the same place with another proposal, properly signed.
+fn proposed_instead(first: &PrePrepare, proposal: Proposal, means: &Means) -> PeerMessage {
+    let mut body = first.vote.body;
     let requests = proposal.requests.iter();
     body.digest = proposal_digest(
         proposal.time,
         requests.map(|signed| signed.request.digest()),
         &proposal.rejoins,
     );
-    let vote = Signed::new(body, Domain::PrePrepare, cluster, key);
-    Some(PeerMessage::PrePrepare(PrePrepare { vote, proposal }))
+    let vote = Signed::new(body, Domain::PrePrepare, &means.cluster, &means.key);
+    PeerMessage::PrePrepare(PrePrepare { vote, proposal })
+}
+
+/// What an equivocating primary tells `to` instead of `message`: its own proposal at
+/// another time, properly signed, and never the one that another backup gets.
+pub(crate) fn equivocation(
+    message: &PeerMessage,
+    to: ReplicaId,
+    means: &Means,
+) -> Option<PeerMessage> {
+    let first = own(message, means)?;
+    let mut proposal = first.proposal.clone();
+    proposal.time = OrderedTime(proposal.time.0.saturating_add(1 + u64::from(to.0)));
+    Some(proposed_instead(first, proposal, means))
+}
+
+/// What a primary that proposes nothing tells everybody instead of `message`: its own proposal
+/// without the requests in it. What carries none is as it was.
+pub(crate) fn emptied(message: &PeerMessage, means: &Means) -> Option<PeerMessage> {
+    let first = own(message, means)?;
+    if first.proposal.requests.is_empty() {
+        return None;
+    }
+    let proposal = Proposal {
+        requests: Vec::new(),
+        ..first.proposal.clone()
+    };
+    Some(proposed_instead(first, proposal, means))
 }
 
 /// Frames held back, by when they leave.
@@ -121,9 +143,21 @@ impl Dice {
 mod tests {
     use super::*;
     use bezant_bft::{
-        ids::{Digest, Epoch, Incarnation, SeqNo, View},
-        message::{Proposal, Vote},
+        crypto::SigningKey,
+        ids::{ClusterId, Digest, Epoch, Incarnation, RequestNumber, SeqNo, SessionId, View},
+        message::{Request, Vote},
+        replica::Tuning,
     };
+
+    fn means() -> Means {
+        Means {
+            replica: ReplicaId(0),
+            key: SigningKey::from_seed([1; 32]),
+            cluster: ClusterId([7; 32]),
+            replicas: 4,
+            tuning: Tuning::default(),
+        }
+    }
 
     fn proposal(from: u8) -> PeerMessage {
         let body = Vote {
@@ -149,13 +183,12 @@ mod tests {
     /// No two backups are told the same, and each is told its own again.
     #[test]
     fn every_backup_is_proposed_something_else_that_is_sound_in_itself() {
-        let key = SigningKey::from_seed([1; 32]);
-        let cluster = ClusterId([7; 32]);
+        let means = means();
         let message = proposal(0);
         let mut digests = std::collections::BTreeSet::new();
         for to in 1..4 {
-            let told = equivocation(&message, ReplicaId(to), &cluster, &key, ReplicaId(0)).unwrap();
-            let again = equivocation(&message, ReplicaId(to), &cluster, &key, ReplicaId(0));
+            let told = equivocation(&message, ReplicaId(to), &means).unwrap();
+            let again = equivocation(&message, ReplicaId(to), &means);
             assert_eq!(again.as_ref(), Some(&told));
             let PeerMessage::PrePrepare(PrePrepare { vote, proposal }) = told else {
                 panic!("another kind of message");
@@ -164,16 +197,37 @@ mod tests {
             assert_eq!(vote.body.digest, digest);
             assert_eq!(
                 vote,
-                Signed::new(vote.body, Domain::PrePrepare, &cluster, &key)
+                Signed::new(vote.body, Domain::PrePrepare, &means.cluster, &means.key)
             );
             digests.insert(digest);
         }
         assert_eq!(digests.len(), 3);
         // What another primary proposed is passed on as it was.
-        assert_eq!(
-            equivocation(&proposal(1), ReplicaId(2), &cluster, &key, ReplicaId(0)),
-            None
-        );
+        assert_eq!(equivocation(&proposal(1), ReplicaId(2), &means), None);
+    }
+
+    #[test]
+    fn a_proposal_without_its_requests_is_sound_in_itself() {
+        let (means, mut message) = (means(), proposal(0));
+        assert_eq!(emptied(&message, &means), None, "there are none");
+        let client = SigningKey::from_seed([2; 32]);
+        let request = Request {
+            client: client.client(),
+            session: SessionId(1),
+            number: RequestNumber(1),
+            acked: Vec::new(),
+            op: Bytes::new(),
+        };
+        if let PeerMessage::PrePrepare(first) = &mut message {
+            let request = request.sign(&means.cluster, &client);
+            first.proposal.requests.push(request);
+        }
+        let Some(PeerMessage::PrePrepare(told)) = emptied(&message, &means) else {
+            panic!("another kind of message");
+        };
+        assert!(told.proposal.requests.is_empty());
+        let digest = proposal_digest(told.proposal.time, std::iter::empty(), &[]);
+        assert_eq!(told.vote.body.digest, digest);
     }
 
     #[test]
