@@ -177,7 +177,7 @@ impl Replica {
             && let Some(certificate) = slot.prepared_certificate(quorum)
         {
             // Without a prepare of its own the proposal was not persisted above.
-            if slot.untimely
+            if !is_primary
                 && !slot.has_own_prepare()
                 && let Some(message) = slot.pre_prepare()
             {

@@ -3,7 +3,7 @@
 
 use bezant_bft::{
     crypto::Domain,
-    effects::{Effect, Effects, To},
+    effects::{Effect, Effects, Record, To},
     ids::{OrderedTime, SeqNo, View},
     limits,
     message::{AskProposals, Content, PeerMessage, Proposal},
@@ -12,7 +12,7 @@ use bezant_bft::{
 
 use crate::common::{
     Cluster, client, digest_of,
-    single::{Single, blames, prepares, sent},
+    single::{Single, blames, commits, prepares, sent},
     views::{entered, vote_in},
     world::World,
 };
@@ -196,6 +196,32 @@ fn without_room_fresh_proposals_get_no_vote_until_there_is_some() {
     }
     assert_eq!(prepares(&out), 1, "there is room now");
     assert!(single.replica.slot(SeqNo(3)).unwrap().has_own_prepare());
+}
+
+/// What others prepared without its vote it commits, and then it is on record here as well.
+#[test]
+fn without_room_it_commits_what_others_prepared() {
+    let mut single = Single::with(4, ME, 16, tight());
+    let cluster = single.cluster.clone();
+    let proposals: Vec<_> = (1..4).map(|tag| large(&cluster, tag)).collect();
+    for (number, proposal) in (1..).zip(&proposals) {
+        single.hear(0, &cluster.pre_prepare(number, proposal.clone()));
+    }
+    assert!(!single.replica.slot(SeqNo(3)).unwrap().has_own_prepare());
+    let digest = digest_of(&proposals[2]);
+    let mut out = Effects::new();
+    for by in [1, 2] {
+        out.extend(single.hear(by, &cluster.prepare(by, 3, digest)));
+    }
+    assert_eq!((prepares(&out), commits(&out)), (0, 1));
+    let recorded = out.iter().filter(|effect| match effect {
+        Effect::Persist {
+            record: Record::PrePrepare(message),
+            ..
+        } => message.proposal.digest() == digest,
+        _ => false,
+    });
+    assert_eq!(recorded.count(), 1);
 }
 
 #[test]
