@@ -379,9 +379,11 @@ impl Replica {
         proof.into_iter().flat_map(move |proof| {
             let changes = proof.view_changes.iter().skip(skip);
             let changes = changes.map(|change| PeerMessage::ViewChange(change.clone()));
-            let new_view = || PeerMessage::NewView(proof.new_view.signed().clone());
             // It comes last: whoever stopped before still lacks it.
-            changes.chain(std::iter::once_with(new_view))
+            let lacks = skip <= proof.view_changes.len();
+            let new_view = lacks.then(|| proof.new_view.signed());
+            let new_view = new_view.into_iter();
+            changes.chain(new_view.map(|new_view| PeerMessage::NewView(new_view.clone())))
         })
     }
 
