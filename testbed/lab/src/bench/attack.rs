@@ -167,7 +167,8 @@ pub struct Attacked {
     pub ratio: f64,
     /// The same without the first two seconds of the attack, in which a primary may be replaced.
     pub settled_ratio: f64,
-    /// Median latency of these operations in microseconds, those included that ended later.
+    /// Median latency in microseconds of the operations that were under way under it, those
+    /// included that ended later.
     pub p50_us: u64,
     /// 99th percentile in microseconds.
     pub p99_us: u64,
@@ -177,6 +178,8 @@ pub struct Attacked {
     pub errors: u64,
     /// Clients that waited for one operation longer than half of the attack.
     pub starved_clients: u64,
+    /// Clients whose sessions ended, under it or after it, while they waited.
+    pub lost_sessions: usize,
     /// The longest time in which no operation of any client completed, in milliseconds.
     pub longest_stall_ms: u64,
     /// Views entered under it by the replica that entered most.
@@ -427,7 +430,11 @@ async fn sample(counts: &Counts, time: Duration) -> Vec<Sample> {
 
 impl Endured {
     /// The report, with what the clients noted.
-    pub(super) fn report(self, noted: &[Noted]) -> Result<Attacked, BenchError> {
+    pub(super) fn report(
+        self,
+        noted: &[Noted],
+        lost_sessions: usize,
+    ) -> Result<Attacked, BenchError> {
         let before = self.before_per_s;
         let share = |per_s: f64| per_s / before.max(f64::MIN_POSITIVE);
         let (seconds, ops, ops_per_s) = whole_of(&self.under);
@@ -453,6 +460,7 @@ impl Endured {
             max_us: latencies.max(),
             errors: noted.iter().map(|one| one.errors).sum(),
             starved_clients: starved.count() as u64,
+            lost_sessions,
             longest_stall_ms: ms(self.longest_stall),
             views_entered: counted(|s| s.views_entered).max().unwrap_or(0),
             suspicions: counted(|s| s.suspicions).sum(),

@@ -233,14 +233,15 @@ pub enum BenchError {
     Fault(String),
 }
 
-/// What the operations of a time count for.
+/// What the operations of a time count for, one time after the other. What comes before all
+/// of them, 0, counts for nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum Phase {
-    /// Nothing.
-    Unmeasured,
     /// The measurement.
-    Measured,
+    Measured = 1,
+    /// Nothing, while it is looked at how the replicas stand.
+    Between,
     /// What is done under an attack.
     Attacked,
     /// The throughput after it.
@@ -261,8 +262,9 @@ impl Counts {
         self.phase.store(phase as u8, Ordering::Relaxed);
     }
 
-    fn is_in(&self, phase: Phase) -> bool {
-        self.phase.load(Ordering::Relaxed) == phase as u8
+    /// The phase that it is in, as a number.
+    fn phase(&self) -> u8 {
+        self.phase.load(Ordering::Relaxed)
     }
 
     pub(crate) fn stopped(&self) -> bool {
@@ -306,10 +308,7 @@ impl Tally {
 
     /// Measures one operation; `f` says whether its answer was as it had to be.
     pub(crate) async fn measure(&mut self, f: impl Future<Output = Result<bool, Error>>) {
-        let (counted, attacked) = (
-            self.counts.is_in(Phase::Measured),
-            self.counts.is_in(Phase::Attacked),
-        );
+        let began_in = self.counts.phase();
         let begun = Instant::now();
         let good = matches!(f.await, Ok(true));
         let us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -317,10 +316,12 @@ impl Tally {
             self.counts.pulse.beat();
         }
         // An operation counts if it began and ended within the measured time; for an attack if
-        // it did either in its time, so that one that was held up counts.
-        let (latencies, errors) = if counted && self.counts.is_in(Phase::Measured) {
+        // it was under way at any moment of it, so that one that was held up counts.
+        let ended_in = self.counts.phase();
+        let (measured, attacked) = (Phase::Measured as u8, Phase::Attacked as u8);
+        let (latencies, errors) = if (began_in, ended_in) == (measured, measured) {
             (&mut self.latencies, &mut self.errors)
-        } else if attacked || self.counts.is_in(Phase::Attacked) {
+        } else if began_in <= attacked && ended_in >= attacked {
             (&mut self.attacked, &mut self.errors_under_attack)
         } else {
             return;
@@ -462,11 +463,14 @@ async fn measure(
     }
     let audit = match (options.op, &window.own) {
         (Op::Pair, Some(_)) => {
-            let left = simple::left(first, options).await?;
+            // Its session may have ended under an attack.
+            let reader = reader(first, view, options).await?;
+            let left = simple::left(&reader, options).await?;
             Some(inventory::audit(&inventories, left))
         }
         _ => None,
     };
+    let lost_sessions = clients.iter().filter(|client| client.is_over()).count();
     let mut disagreements = BTreeMap::new();
     for client in clients {
         for (replica, count) in client.disagreements() {
@@ -476,7 +480,7 @@ async fn measure(
         let _closed = client.close().await;
     }
     let endured = window.endured.take();
-    let under_attack = endured.map(|endured| endured.report(&attacked));
+    let under_attack = endured.map(|endured| endured.report(&attacked, lost_sessions));
     Ok(Report {
         under_attack: under_attack.transpose()?,
         ..report(options, &total, window, audit, disagreements)
@@ -532,7 +536,7 @@ async fn window(
     let begun = Instant::now();
     let time = tokio::time::sleep(Duration::from_secs_f64(options.seconds));
     let ((), struck) = tokio::join!(time, struck);
-    counts.begin(Phase::Unmeasured);
+    counts.begin(Phase::Between);
     let longest_stall = counts.pulse.restart();
     let seconds = begun.elapsed().as_secs_f64();
     let completed = counts.pulse.completed() - completed_before;
@@ -626,6 +630,19 @@ fn report(
 )]
 fn ratio(count: u64, by: f64) -> f64 {
     if by > 0.0 { count as f64 / by } else { 0.0 }
+}
+
+/// The client, or another one if its session is over.
+async fn reader(
+    client: &Client,
+    view: &ClusterView,
+    options: &Options,
+) -> Result<Client, BenchError> {
+    if !client.is_over() {
+        return Ok(client.clone());
+    }
+    let builder = Client::builder(view.clone()).identity(fresh_key()?);
+    Ok(builder.timeout(options.timeout).connect().await?)
 }
 
 async fn connect(view: &ClusterView, options: &Options) -> Result<Vec<Client>, BenchError> {

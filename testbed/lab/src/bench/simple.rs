@@ -132,7 +132,8 @@ pub(super) async fn run(
     mut tally: Tally,
 ) -> Tally {
     let mut number = 0;
-    while !tally.counts().stopped() {
+    // Who lost its session under an attack has nothing more to measure.
+    while !tally.counts().stopped() && !client.is_over() {
         number += 1;
         match options.op {
             Op::Rdp => {

@@ -8,6 +8,7 @@
 //! Attacks that need more than to change what leaves have a file each.
 
 mod bulk;
+mod empty;
 mod hoard;
 mod lie;
 mod outgoing;
@@ -31,9 +32,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use bulk::Bulk;
+use empty::EmptyProposals;
 use hoard::Hoard;
 use lie::lie;
-use outgoing::{Dice, Held, delay_us, emptied, equivocation};
+use outgoing::{Dice, Held, delay_us, equivocation};
 use storm::Storm;
 use unfair::Unfair;
 
@@ -166,6 +168,7 @@ pub fn strategies() -> Strategies {
         Ok(match fault {
             Fault::Crash => Conduct::Crash,
             Fault::Unfair => Conduct::Strategy(Box::<Unfair>::default()),
+            Fault::EmptyProposals => Conduct::Strategy(Box::new(EmptyProposals::new(means))),
             Fault::Hoard => Conduct::Strategy(Box::new(Hoard::new(means))),
             Fault::Storm(percent) => Conduct::Strategy(Box::new(Storm::new(means, percent))),
             Fault::Bulk(percent) => Conduct::Strategy(Box::new(Bulk::new(means, percent))),
@@ -228,11 +231,9 @@ impl Strategy for Committing {
             self.hits += 1;
             return false;
         }
-        let other = match self.fault {
-            Fault::Equivocate => equivocation(message, to, &self.means),
-            Fault::EmptyProposals => emptied(message, &self.means),
-            _ => None,
-        };
+        let other = (self.fault == Fault::Equivocate)
+            .then(|| equivocation(message, to, &self.means))
+            .flatten();
         self.hits += u64::from(other.is_some());
         let frame = Bytes::from(codec::encode(other.as_ref().unwrap_or(message)));
         match delay_us(self.fault, message, self.means.tuning.suspect_after_us) {

@@ -8,7 +8,7 @@ use std::{
 use bezant_bft::{
     crypto::Domain,
     ids::{OrderedTime, ReplicaId},
-    message::{PeerMessage, PrePrepare, Proposal, Signed, proposal_digest},
+    message::{PeerMessage, PrePrepare, Signed, proposal_digest},
 };
 use bezant_node::strategy::Means;
 use bytes::Bytes;
@@ -31,27 +31,6 @@ pub(crate) fn delay_us(fault: Fault, message: &PeerMessage, suspect_after_us: u6
     }
 }
 
-/// The proposal in `message` if it is the replica's own pre-prepare.
-fn own<'m>(message: &'m PeerMessage, means: &Means) -> Option<&'m PrePrepare> {
-    match message {
-        PeerMessage::PrePrepare(first) if first.vote.body.replica == means.replica => Some(first),
-        _ => None,
-    }
-}
-
-/// A pre-prepare for the same place with another proposal, properly signed.
-fn proposed_instead(first: &PrePrepare, proposal: Proposal, means: &Means) -> PeerMessage {
-    let mut body = first.vote.body;
-    let requests = proposal.requests.iter();
-    body.digest = proposal_digest(
-        proposal.time,
-        requests.map(|signed| signed.request.digest()),
-        &proposal.rejoins,
-    );
-    let vote = Signed::new(body, Domain::PrePrepare, &means.cluster, &means.key);
-    PeerMessage::PrePrepare(PrePrepare { vote, proposal })
-}
-
 /// What an equivocating primary tells `to` instead of `message`: its own proposal at
 /// another time, properly signed, and never the one that another backup gets.
 pub(crate) fn equivocation(
@@ -59,24 +38,22 @@ pub(crate) fn equivocation(
     to: ReplicaId,
     means: &Means,
 ) -> Option<PeerMessage> {
-    let first = own(message, means)?;
-    let mut proposal = first.proposal.clone();
-    proposal.time = OrderedTime(proposal.time.0.saturating_add(1 + u64::from(to.0)));
-    Some(proposed_instead(first, proposal, means))
-}
-
-/// What a primary that proposes nothing tells everybody instead of `message`: its own proposal
-/// without the requests in it. What carries none is as it was.
-pub(crate) fn emptied(message: &PeerMessage, means: &Means) -> Option<PeerMessage> {
-    let first = own(message, means)?;
-    if first.proposal.requests.is_empty() {
+    let PeerMessage::PrePrepare(PrePrepare { vote, proposal }) = message else {
+        return None;
+    };
+    if vote.body.replica != means.replica {
         return None;
     }
-    let proposal = Proposal {
-        requests: Vec::new(),
-        ..first.proposal.clone()
-    };
-    Some(proposed_instead(first, proposal, means))
+    let (mut body, mut proposal) = (vote.body, proposal.clone());
+    proposal.time = OrderedTime(proposal.time.0.saturating_add(1 + u64::from(to.0)));
+    let requests = proposal.requests.iter();
+    body.digest = proposal_digest(
+        proposal.time,
+        requests.map(|signed| signed.request.digest()),
+        &proposal.rejoins,
+    );
+    let vote = Signed::new(body, Domain::PrePrepare, &means.cluster, &means.key);
+    Some(PeerMessage::PrePrepare(PrePrepare { vote, proposal }))
 }
 
 /// Frames held back, by when they leave.
@@ -144,8 +121,8 @@ mod tests {
     use super::*;
     use bezant_bft::{
         crypto::SigningKey,
-        ids::{ClusterId, Digest, Epoch, Incarnation, RequestNumber, SeqNo, SessionId, View},
-        message::{Request, Vote},
+        ids::{ClusterId, Digest, Epoch, Incarnation, SeqNo, View},
+        message::{Proposal, Vote},
         replica::Tuning,
     };
 
@@ -204,30 +181,6 @@ mod tests {
         assert_eq!(digests.len(), 3);
         // What another primary proposed is passed on as it was.
         assert_eq!(equivocation(&proposal(1), ReplicaId(2), &means), None);
-    }
-
-    #[test]
-    fn a_proposal_without_its_requests_is_sound_in_itself() {
-        let (means, mut message) = (means(), proposal(0));
-        assert_eq!(emptied(&message, &means), None, "there are none");
-        let client = SigningKey::from_seed([2; 32]);
-        let request = Request {
-            client: client.client(),
-            session: SessionId(1),
-            number: RequestNumber(1),
-            acked: Vec::new(),
-            op: Bytes::new(),
-        };
-        if let PeerMessage::PrePrepare(first) = &mut message {
-            let request = request.sign(&means.cluster, &client);
-            first.proposal.requests.push(request);
-        }
-        let Some(PeerMessage::PrePrepare(told)) = emptied(&message, &means) else {
-            panic!("another kind of message");
-        };
-        assert!(told.proposal.requests.is_empty());
-        let digest = proposal_digest(told.proposal.time, std::iter::empty(), &[]);
-        assert_eq!(told.vote.body.digest, digest);
     }
 
     #[test]

@@ -134,6 +134,7 @@ pub(super) fn rows(attacked: &Attacked) -> Vec<(&'static str, String)> {
             "clients starved",
             Some(attacked.starved_clients.to_string()),
         ),
+        ("sessions lost", Some(attacked.lost_sessions.to_string())),
         (
             "under it, longest stall",
             Some(ms(attacked.longest_stall_ms)),
