@@ -222,6 +222,7 @@ impl World {
                 oracle: Oracle::new(options.work.makes_spaces),
                 checker: checker(&options),
                 now_us: 0,
+                slack_ms: options.tuning.max_drift_ms,
                 pace: pace(&options),
                 keyring,
             },

@@ -177,6 +177,8 @@ pub struct Common {
     pub checker: Checker,
     /// Virtual time, in microseconds.
     pub now_us: u64,
+    /// How far a proposal's time may be from a replica's reading, in milliseconds.
+    pub slack_ms: u64,
     /// How fast agreed time may pass; nothing is promised without.
     pub pace: Option<Pace>,
 }
