@@ -33,6 +33,7 @@ pub mod limits;
 pub mod message;
 pub mod misbehaviour;
 mod new_view;
+mod pace;
 pub mod pool;
 pub mod quorum;
 pub mod record;

@@ -86,6 +86,20 @@ pub const LATE_US: u64 = 50_000;
 /// How often the requests that wait are reviewed at most, in microseconds.
 pub const REVIEW_INTERVAL_US: u64 = 20_000;
 
+/// A request that waited for longer at a backup, in microseconds, before a proposal with room
+/// held it was proposed slowly.
+pub const SLOW_US: u64 = 200_000;
+
+/// A primary that is slow for so long, in microseconds, is suspected.
+pub const SLOW_FOR_US: u64 = 3_000_000;
+
+/// A client of which more requests were proposed while one waited does not say whether its
+/// primary is slow.
+pub const MAX_PROPOSED_OF_SLOW: u64 = 16;
+
+/// Most clients, and proposals under way, that are noted to judge a primary's pace.
+pub const MAX_PACED: usize = 1024;
+
 /// A client of which more requests were proposed while one waited is not starved.
 pub const MAX_PROPOSED_OF_STARVED: u64 = 128;
 

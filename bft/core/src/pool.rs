@@ -43,6 +43,8 @@ struct Entry {
     passed_on: bool,
     /// Left out once of a proposal that had room for it.
     left_out: Option<LeftOut>,
+    /// How many of its client's requests had been proposed when it came in.
+    proposed_before: u64,
 }
 
 /// A request that waited for long was left out of a proposal with room for it.
@@ -159,6 +161,7 @@ impl Pool {
         let holding = self.clients.entry(client).or_default();
         holding.requests += 1;
         holding.bytes += bytes;
+        let proposed_before = holding.proposed;
         self.bytes += bytes;
         self.queue.push_back(digest);
         self.places.entry(place(&request)).or_default().push(digest);
@@ -170,6 +173,7 @@ impl Pool {
                 proposed: false,
                 passed_on: false,
                 left_out: None,
+                proposed_before,
             },
         );
         self.wait(client, digest);
@@ -414,23 +418,28 @@ impl Pool {
     }
 
     /// Notes a request that stands in the primary's proposal. One that this replica has not
-    /// heard of came in at this moment.
-    pub fn mark_proposed(&mut self, request: &CheckedRequest, now: Instant) {
+    /// heard of came in at this moment. How long it waited here, in microseconds, if that says
+    /// how soon the primary proposes what it has: not of a client of which much else was
+    /// proposed meanwhile.
+    pub fn mark_proposed(&mut self, request: &CheckedRequest, now: Instant) -> Option<u64> {
         let client = request.request().client;
+        let mut proposed = 0;
         if let Some(holding) = self.clients.get_mut(&client) {
+            proposed = holding.proposed;
             holding.proposed += 1;
         }
-        let since = match self.entries.get_mut(&request.digest()) {
-            Some(entry) if entry.proposed => return,
-            Some(entry) => {
-                entry.proposed = true;
-                let since = entry.since;
-                self.served(&client, true);
-                since
-            }
-            None => now,
+        let Some(entry) = self.entries.get_mut(&request.digest()) else {
+            self.youngest_proposed = self.youngest_proposed.max(now);
+            return None;
         };
+        if entry.proposed {
+            return None;
+        }
+        entry.proposed = true;
+        let (since, before) = (entry.since, entry.proposed_before);
+        self.served(&client, true);
         self.youngest_proposed = self.youngest_proposed.max(since);
+        (proposed - before <= limits::MAX_PROPOSED_OF_SLOW).then(|| now.since_us(since))
     }
 
     /// A new view begins: nothing is proposed in it yet, and its primary gets its time.
@@ -460,6 +469,8 @@ impl Pool {
             entry.passed_on = false;
             entry.left_out = None;
             let client = entry.request.request().client;
+            let holding = self.clients.get(&client);
+            entry.proposed_before = holding.map_or(0, |holding| holding.proposed);
             self.queue.push_back(digest);
             self.wait(client, digest);
         }

@@ -43,6 +43,7 @@ macro_rules! scripts {
 
 scripts! {
     a_laggard_catches_up_without_traffic
+    a_primary_stands_still
     a_primary_that_leaves_a_request_out
     a_primary_that_proposes_two_things
     a_restarted_replica_keeps_its_word
@@ -53,6 +54,7 @@ scripts! {
     decided_twice_executed_once
     gaps_in_a_new_view
     more_than_f_are_joined
+    one_client_is_left_out
     one_clock_may_be_wrong_for_ever
     one_of_those_left_restarts
     the_certificate_of_the_highest_view_wins

@@ -278,7 +278,7 @@ fn the_counts_are_right_after_any_history() {
         let any = request(number % 3, number, &op);
         match (chance >> 20) % 5 {
             0 | 1 => drop(pool.add(any, Instant(step))),
-            2 => pool.mark_proposed(&any, Instant(step)),
+            2 => _ = pool.mark_proposed(&any, Instant(step)),
             3 if step % 50 == 0 => drop(pool.take_for_proposal()),
             3 if step % 50 == 1 => pool.forget(&any.digest()),
             3 if step % 500 == 2 => pool.forget_proposals(Instant(step)),

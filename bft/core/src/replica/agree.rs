@@ -68,13 +68,9 @@ impl Replica {
                 return Some(vote.seq_no);
             }
         }
-        for request in message.proposal.requests() {
-            self.pool.mark_proposed(request, self.now);
-        }
         // What a view carries is not of its primary's choice.
-        if !carried || message.proposal.is_null() {
-            self.review_waiting(&message.proposal, out);
-        }
+        let is_fresh = vote.seq_no > self.views.carried_up_to;
+        self.review_proposal(vote.seq_no, &message.proposal, is_fresh, out);
         self.advance(vote.seq_no, out);
         Some(vote.seq_no)
     }

@@ -28,6 +28,7 @@ impl Replica {
             self.delivered = seq_no;
             self.kept.settle(seq_no);
             self.catch_up.decided(self.now);
+            self.pace.decided(seq_no, self.now);
             self.catch_up.break_silence(self.now);
             self.relax();
             self.begin_incarnations(seq_no, &proposal);

@@ -52,6 +52,7 @@ use crate::{
     limits,
     message::{PeerMessage, Signed, Vote},
     misbehaviour::{Misbehaviour, Offence},
+    pace::Pace,
     pool::Pool,
     quorum::Quorum,
     slot::Slot,
@@ -147,6 +148,7 @@ pub struct Replica {
     /// What was voted for, in whatever view, above the last number delivered.
     kept: KeptProposals,
     pool: Pool,
+    pace: Pace,
     views: Views,
     early: EarlyMessages,
     answers: Answers,
@@ -216,6 +218,7 @@ impl Replica {
             checkpoints: Checkpoints::new(checkpoint_interval),
             kept: KeptProposals::default(),
             pool: Pool::new(tuning.max_pooled),
+            pace: Pace::default(),
             proposed: SeqNo(0),
             delivered: SeqNo(0),
             executed: SeqNo(0),

@@ -53,21 +53,39 @@ impl Replica {
         None
     }
 
-    /// Looks at the requests that wait when the primary has made a proposal of its own: what it
-    /// seems not to have is passed on, and whether it leaves somebody out is noted.
-    pub(super) fn review_waiting(&mut self, proposal: &CheckedProposal, out: &mut Effects) {
+    /// Looks at the requests that wait when a proposal came in. Of one that is the primary's
+    /// choice: what it seems not to have is passed on, and whether it leaves somebody out, or
+    /// holds everything back, is noted.
+    pub(super) fn review_proposal(
+        &mut self,
+        seq_no: SeqNo,
+        proposal: &CheckedProposal,
+        is_fresh: bool,
+        out: &mut Effects,
+    ) {
+        let now = self.now;
         let room = limits::MAX_PROPOSED_REQUEST_BYTES - limits::MAX_OP_BYTES - 1024;
         let had_room = proposal.requests().len() < limits::MAX_REQUESTS_PER_PROPOSAL
             && proposal.cost_bytes() <= room;
+        for request in proposal.requests() {
+            let waited_us = self.pool.mark_proposed(request, now);
+            if let Some(wait_us) = waited_us.filter(|_| had_room && is_fresh) {
+                self.pace.served(request.request().client, wait_us, now);
+            }
+        }
+        if !is_fresh {
+            return;
+        }
+        self.pace.begin(seq_no, now);
         let (forward_after_us, timeout_us) =
             (self.tuning.forward_after_us, self.view_change_timeout_us());
         let review = self
             .pool
-            .review(had_room, self.now, forward_after_us, timeout_us);
+            .review(had_room, now, forward_after_us, timeout_us);
         for request in &review.pass_on {
             self.forward(request, out);
         }
-        self.views.is_unfair |= review.is_unfair;
+        self.views.is_unfair |= review.is_unfair || self.pace.is_too_slow(now);
     }
 
     pub(super) fn forward(&self, request: &CheckedRequest, out: &mut Effects) {

@@ -81,7 +81,8 @@ pub(super) struct Views {
     /// The checkpoint this view began with. What was decided up to it need not be known here,
     /// and is not in the new view: to vote there might help to decide something else.
     pub(super) floor: SeqNo,
-    /// Whether the primary of this view was seen to leave a client out.
+    /// Whether the primary of this view was seen to leave a client out, or to hold everything
+    /// back.
     pub(super) is_unfair: bool,
     /// The last number that the new view of this view names. What stands there is carried, not
     /// fresh, however it arrives.
@@ -518,6 +519,7 @@ impl Replica {
         self.views.began_at = self.delivered;
         self.views.floor = stable;
         self.views.is_unfair = false;
+        self.pace.enter_view();
         let last = proposed.last().map_or(stable, |vote| vote.body.seq_no);
         self.views.carried_up_to = last;
         self.kept.forget_refused();

@@ -133,3 +133,37 @@ fn a_client_whose_request_is_not_taken_in_is_told() {
     let busy: Vec<_> = world.nodes[1].busy.iter().map(|number| number.0).collect();
     assert_eq!(busy, [most + 1, most + 2, most + 3]);
 }
+
+/// Whatever the primary says takes `held_us`, and its clients ask all after half a second. The
+/// views that the backups entered in 20 s.
+fn views_under_a_primary_that_holds_back(held_us: u64) -> Vec<usize> {
+    let mut world = World::new(1, 4, 16, Tuning::default());
+    (1..4).for_each(|to| _ = world.slow.insert((0, to), held_us));
+    for number in 1..=60 {
+        for who in 1..=7 {
+            let request = world.cluster.request(&client(who), number, b"op");
+            let at = number * 300 * MS + who * MS;
+            world.request(at, 0, request.clone());
+            (1..4).for_each(|to| world.request(at + 500 * MS, to, request.clone()));
+        }
+    }
+    world.run_for(30 * S);
+    for node in &world.nodes[1..] {
+        assert_eq!(node.log.order.len(), 60 * 7, "{}", world.stand());
+    }
+    world.nodes[1..]
+        .iter()
+        .map(|node| node.views.len())
+        .collect()
+}
+
+/// It stays below the timeout and serves everybody, in its own time.
+#[test]
+fn a_primary_that_holds_every_proposal_back_is_replaced() {
+    assert_eq!(views_under_a_primary_that_holds_back(900 * MS), [1, 1, 1]);
+}
+
+#[test]
+fn and_one_whose_links_are_slow_is_not() {
+    assert_eq!(views_under_a_primary_that_holds_back(150 * MS), [0, 0, 0]);
+}
