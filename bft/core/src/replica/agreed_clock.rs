@@ -259,8 +259,11 @@ impl AgreedClock {
         }
         if !self.in_step {
             // How long this replica was away it does not know: no longer than its time of day
-            // says, or that is wrong.
-            let most = wall_us(clock).saturating_sub(read).max(0);
+            // says, or that is wrong. If agreed time is a little ahead of that, it ran ahead, and
+            // must not gain the slack again with each replica that restarts.
+            let away = wall_us(clock).saturating_sub(read);
+            let ran_ahead = (-(self.slack_us.saturating_add(self.near_us()))..0).contains(&away);
+            let most = if ran_ahead { away } else { away.max(0) };
             return timely_if(ahead <= most.saturating_add(slack));
         }
         let apart = read.saturating_sub(self.expected_us(clock)).abs();
