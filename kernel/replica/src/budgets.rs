@@ -32,6 +32,16 @@ pub(crate) const SIGNED_REPLY_COST_BYTES: usize = 32 << 10;
 /// costs nothing, since a link carries a bounded number of clients and each once.
 pub(crate) const BAD_ATTACH_COST_BYTES: usize = 64 << 10;
 
+/// How many requests with bad signatures a client may send: each is checked by itself after the
+/// batch that it spoils, so that it costs a turn as much as all the others in it together.
+pub(crate) const BAD_SIGNATURES: Rate = Rate {
+    burst: 16,
+    per_second: 4,
+};
+
+/// Most clients of which bad signatures are remembered; those that sent theirs first go.
+const MAX_OFFENDERS: usize = 4096;
+
 /// Something that a client asks again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Repeat {
@@ -65,6 +75,8 @@ impl Default for Account {
 #[derive(Debug, Default)]
 pub(crate) struct Budgets {
     links: BTreeMap<LinkId, Account>,
+    /// The owners of links over which bad signatures came, and in which turn the first did.
+    offenders: BTreeMap<ClientId, (u64, Budget)>,
     turn: u64,
     now: Instant,
 }
@@ -94,6 +106,30 @@ impl Budgets {
         if repeat != Repeat::Attach {
             account.answered.insert(repeat);
         }
+    }
+
+    /// Whether requests over the links of `client` are checked: it sent few bad ones lately.
+    pub(crate) fn are_checked(&mut self, client: &ClientId) -> bool {
+        let now = self.now;
+        self.offenders.get_mut(client).is_none_or(|(_, budget)| {
+            budget.refill(now);
+            budget.has_left()
+        })
+    }
+
+    /// A request with a bad signature came over a link of `client`. That is noted of the key
+    /// and not of the link, or a new link would begin anew.
+    pub(crate) fn sent_bad_signature(&mut self, client: ClientId) {
+        if self.offenders.len() >= MAX_OFFENDERS && !self.offenders.contains_key(&client) {
+            let first = self.offenders.iter().min_by_key(|(_, (turn, _))| *turn);
+            if let Some(first) = first.map(|(client, _)| *client) {
+                self.offenders.remove(&first);
+            }
+        }
+        let began = (self.turn, Budget::new(BAD_SIGNATURES));
+        let (_, budget) = self.offenders.entry(client).or_insert(began);
+        budget.refill(self.now);
+        budget.charge(1);
     }
 
     /// Forgets a link that went down.

@@ -253,3 +253,35 @@ fn good_leaves_to_attach_are_checked_once_each() {
     let refused = |action: &Action| matches!(action, Action::Log(LogEvent::AttachRefused { .. }));
     assert!(!actions.iter().any(refused));
 }
+
+/// A client whose signatures do not hold makes a replica check few of them, over however many
+/// links, and another client is served beside it.
+#[test]
+fn bad_signatures_are_checked_at_a_rate() {
+    let mut one = One::new();
+    let mut bad = one.opening();
+    let checked = |one: &One| one.driver.counts().verifications;
+    let mut flood = |one: &mut One, number: u64| {
+        bad.request.number = RequestNumber(number);
+        one.turn([one.says(&ClientMessage::Request(bad.clone()))]);
+    };
+    (2..1000).for_each(|number| flood(&mut one, number));
+    assert_eq!(checked(&one), 16, "what is checked at once");
+    let (other, from) = (LinkId(8), Source::Client(one.client.client()));
+    one.turn([
+        Event::LinkDown { link: LINK },
+        Event::LinkUp {
+            link: other,
+            peer: from,
+        },
+    ]);
+    flood(&mut one, 1001);
+    assert_eq!(checked(&one), 16, "a new link changes nothing");
+    one.now_us += 1_000_000;
+    (2000..3000).for_each(|number| flood(&mut one, number));
+    assert_eq!(checked(&one), 16 + 4, "and in a second");
+    one.client = SigningKey::from_seed([10; 32]);
+    let good = one.opening();
+    one.turn([one.says(&ClientMessage::Request(good))]);
+    assert_eq!(one.driver.replica().pooled(), 1);
+}

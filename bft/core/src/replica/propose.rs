@@ -168,12 +168,12 @@ impl Replica {
         self.advance(seq_no, out);
     }
 
-    /// Whether the first number, which tells what time it is, was decided in an earlier run and
-    /// is not executed yet.
+    /// Whether the first number, which tells what time it is, was proposed in an earlier run or
+    /// view and is not executed yet.
     fn waits_for_the_time(&self) -> bool {
-        let next = self.slots.get(&self.executed.next());
-        let is_old = next.is_some_and(|slot| !slot.is_fresh());
-        !self.agreed_clock.has_begun() && self.executed < self.delivered && is_old
+        let mut ahead = self.slots.range(self.executed.next()..);
+        !self.agreed_clock.has_begun()
+            && ahead.any(|(seq_no, slot)| *seq_no <= self.proposed && !slot.new)
     }
 
     fn may_propose(&self) -> bool {

@@ -35,6 +35,8 @@ impl Driver {
         actions: &mut Vec<Action>,
     ) {
         match codec::decode::<ClientMessage>(frame) {
+            // It sent too many that were not what they say.
+            Ok(ClientMessage::Request(_)) if !self.budgets.are_checked(&client) => {}
             Ok(ClientMessage::Request(signed)) => {
                 if let Some(reply) = hook.foretell(&signed.request) {
                     self.send_reply(link, reply, actions);

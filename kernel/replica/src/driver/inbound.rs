@@ -4,7 +4,7 @@ use bezant_bft::{
     effects::Input,
     ids::{ReplicaId, Source},
     message::PeerMessage,
-    misbehaviour::Misbehaviour,
+    misbehaviour::{Misbehaviour, Offence},
     service::{Admission, Service as _},
     verification::{Batch, Unverified},
 };
@@ -104,6 +104,11 @@ impl Driver {
             }
         }
         for misbehaviour in blames {
+            if let (Source::Client(client), Offence::BadSignature) =
+                (misbehaviour.who, &misbehaviour.what)
+            {
+                self.budgets.sent_bad_signature(client);
+            }
             self.blame(misbehaviour, hook, actions);
         }
     }
