@@ -4,6 +4,7 @@
 //! each [`Invariant`] keeps of it what it needs to refuse the next one. They
 //! live outside of the machines, so a restart makes them forget nothing.
 
+mod acknowledged;
 mod agreement;
 mod bounded;
 mod certificates;
@@ -18,13 +19,14 @@ mod told;
 mod views;
 mod votes;
 mod waiting;
+mod window;
 
 use bezant_bft::{
     crypto::Checker,
     effects::{PersistId, Record, To},
     ids::{ClientId, Digest, ReplicaId, SeqNo, View},
     keyring::Keyring,
-    message::{PeerMessage, Reply, Vote},
+    message::{PeerMessage, Reply, Request, Vote},
     misbehaviour::Misbehaviour,
     replica::{PeerMemory, Tuning},
     verification::CheckedProposal,
@@ -142,6 +144,11 @@ pub enum Fact<'a> {
         /// The answer.
         reply: &'a Reply,
     },
+    /// A client sent a request, for the first time or again.
+    Asked {
+        /// The request.
+        request: &'a Request,
+    },
     /// A correct replica holds somebody guilty.
     Blamed {
         /// Who says so.
@@ -233,6 +240,7 @@ pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
         Box::<checkpoints::CheckpointEquality>::default(),
         Box::<views::ViewMonotonicity>::default(),
         Box::<votes::OneVote>::default(),
+        Box::<window::VotesInWindow>::default(),
         Box::<model::ReplyEqualsModel>::default(),
         Box::<waiting::WaitingListEquality>::default(),
         Box::<bounded::BoundedMemory>::default(),
@@ -240,6 +248,7 @@ pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
         Box::<innocent::Innocent>::default(),
         Box::<told::DurableBeforeTold>::default(),
         Box::<pace::AgreedTime>::default(),
+        Box::<acknowledged::Acknowledged>::default(),
     ]
 }
 

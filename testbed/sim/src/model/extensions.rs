@@ -81,6 +81,29 @@ pub fn without_fuel(answer: &Answer) -> Answer {
     }
 }
 
+/// Whether a failed extension can have burnt what the answer says: something, no more than its
+/// manifest gives it, and, where it ran out of it, all but what its next step would have cost.
+#[must_use]
+pub fn fuel_is_possible(answer: &Answer) -> bool {
+    let (Answer::Refused(Refused::Extension(failure))
+    | Answer::GroupRefused {
+        why: Refused::Extension(failure),
+        ..
+    }) = answer
+    else {
+        return true;
+    };
+    let mut programs = PROGRAMS.iter().map(|program| &program.manifest);
+    let supply = programs
+        .find(|manifest| manifest.name == failure.name)
+        .map_or(0, |manifest| manifest.fuel);
+    let least = match failure.code {
+        FailureCode::OutOfFuel => supply - supply / 10,
+        _ => 1,
+    };
+    (least..=supply).contains(&failure.fuel)
+}
+
 /// A template of exact texts, and integers at the end.
 fn texts(texts: &[&str], integers: usize) -> Template {
     let texts = texts.iter().map(|text| Field::Exact(Value::from(*text)));
