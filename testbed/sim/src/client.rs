@@ -1,6 +1,7 @@
 //! Clients at work: real sessions, drawn operations, and what they saw.
 
 mod extending;
+mod rare;
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use bezant_bft::{
 };
 use bezant_session::{Event, Session, Target, Token};
 use bezant_tuple::{Field, Template, Tuple, Value};
-use bezant_tuplespace::{Cursor, Lease, Operation, Quota, SpaceName, TupleId};
+use bezant_tuplespace::{Cursor, Lease, Operation, Outcome, Quota, SpaceName, TupleId};
 use bytes::Bytes;
 
 use crate::{
@@ -54,6 +55,8 @@ pub(crate) struct Actor {
     waits: BTreeMap<RequestNumber, bool>,
     /// Waits given up at their deadline: they go on in the service until they are ended.
     given_up: Vec<RequestNumber>,
+    /// The newest event that it was told of.
+    newest: u64,
     /// Makes no more waits and ends those it has.
     draining: bool,
     pub(crate) timer: Option<u64>,
@@ -72,6 +75,7 @@ impl Actor {
             open: BTreeMap::new(),
             waits: BTreeMap::new(),
             given_up: Vec::new(),
+            newest: 0,
             draining: false,
             timer: None,
         }
@@ -171,6 +175,9 @@ impl Actor {
         if self.left == 0 || busy >= self.work.pipeline {
             return None;
         }
+        if self.work.rare && rng.chance(400) {
+            return Some(rare::draw(rng, self.key, self.newest, self.draining));
+        }
         if self.work.leases && rng.chance(200) {
             return Some(extending::draw(rng, self.draining));
         }
@@ -230,6 +237,9 @@ impl Actor {
             // Its session is over: whether it was carried out before is not known.
             if answer == Some(Answer::Refused(Refused::NoSession)) {
                 return;
+            }
+            if let Some(Answer::Outcome(Outcome::Events { newest, .. })) = &answer {
+                self.newest = self.newest.max(*newest);
             }
             seen.returned = Some(now);
             seen.answer = answer;

@@ -35,6 +35,7 @@ use crate::{
     invariants::{self, Common, Fact, Invariant, Pace},
     machine::{Arrival, Disk, Machine},
     network::Links,
+    occasions::Occasions,
     options::{MS, Options},
     oracle::Oracle,
     queue::Queue,
@@ -220,6 +221,7 @@ impl World {
                     .map(|i| !options.adversaries.contains_key(&i))
                     .collect(),
                 oracle: Oracle::new(options.work.makes_spaces),
+                occasions: Occasions::default(),
                 checker: checker(&options),
                 now_us: 0,
                 pace: pace(&options),
@@ -574,6 +576,8 @@ impl World {
         self.figures.decided = self.common.oracle.progress().0;
         self.figures.requests = self.common.oracle.requests();
         self.figures.virtual_us = self.now;
+        let mut occasions = std::mem::take(&mut self.common.occasions);
+        occasions.conclude(&self.figures, &self.common.oracle);
         Report {
             seed: self.seed,
             n: self.options.n,
@@ -581,6 +585,7 @@ impl World {
             outcome,
             figures: self.figures,
             hits: std::mem::take(&mut self.hits),
+            occasions,
             digest: self.trace.as_ref().and_then(Trace::finish),
         }
     }

@@ -33,7 +33,7 @@ use bezant_bft::{
 };
 use bezant_kernel::Kernel;
 
-use crate::oracle::Oracle;
+use crate::{occasions::Occasions, oracle::Oracle};
 
 /// Something that happened at a correct replica.
 #[derive(Debug)]
@@ -180,6 +180,8 @@ pub struct Common {
     pub correct: Vec<bool>,
     /// The agreed log and what the model says of it.
     pub oracle: Oracle,
+    /// Which rules were exercised so far.
+    pub occasions: Occasions,
     /// For signatures; of the kind that this run uses.
     pub checker: Checker,
     /// Virtual time, in microseconds.

@@ -47,7 +47,7 @@ impl Programs {
     }
 }
 
-/// A failure, whose fuel the model does not know.
+/// A failure, whose fuel the model does not know: it says what nobody can have burnt.
 fn failure(test_extension: TestExtension, code: FailureCode) -> Refused {
     let program = PROGRAMS
         .iter()
@@ -56,7 +56,7 @@ fn failure(test_extension: TestExtension, code: FailureCode) -> Refused {
         code,
         name: program.map_or_else(String::new, |program| program.manifest.name.clone()),
         version: 1,
-        fuel: 0,
+        fuel: u64::MAX,
     })
 }
 
