@@ -1,13 +1,13 @@
 //! Clients at work: real sessions, drawn operations, and what they saw.
 
 mod extending;
+mod names;
 mod rare;
 
 use std::collections::BTreeMap;
 
 use bezant_api::{
-    AdminCommand, Answer, Audience, Call, Condition, Group, GroupName, Lists, Principal, Refused,
-    Right,
+    AdminCommand, Answer, Audience, Call, Condition, Group, Lists, Principal, Refused, Right,
 };
 use bezant_bft::{
     ids::{ClientId, Instant, RequestNumber, SessionId},
@@ -17,6 +17,8 @@ use bezant_session::{Event, Session, Target, Token};
 use bezant_tuple::{Field, Template, Tuple, Value};
 use bezant_tuplespace::{Cursor, Lease, Operation, Outcome, Quota, SpaceName, TupleId};
 use bytes::Bytes;
+
+use names::{RULED, name, team};
 
 use crate::{
     linear::Seen,
@@ -247,30 +249,12 @@ impl Actor {
     }
 }
 
-fn name(name: &str) -> SpaceName {
-    match SpaceName::new(name) {
-        Ok(name) => name,
-        Err(error) => unreachable!("{name} is a name: {error}"),
-    }
-}
-
-/// The space in which rights are given and taken.
-const RULED: &str = "c";
-
 fn space(rng: &mut Rng, work: &Work) -> SpaceName {
     if work.leases && rng.chance(150) {
         return name(RULED);
     }
     let plain = *rng.pick(&["a", "a", "a", "b"]);
     name(plain)
-}
-
-/// The one group that there is.
-fn team() -> GroupName {
-    match GroupName::try_from(name("team")) {
-        Ok(group) => group,
-        Err(error) => unreachable!("a space's name names a group: {error}"),
-    }
 }
 
 fn draw_principal(rng: &mut Rng, key: ClientId) -> Principal {

@@ -15,7 +15,7 @@ use bezant_bft::{
 use bezant_tuplespace::{Operation, Outcome, Refusal};
 use serde::Serialize;
 
-use crate::{oracle::Oracle, report::Figures};
+use crate::oracle::Oracle;
 
 /// In so many seeds every occasion comes at least once.
 pub const OCCASION_SEEDS: u64 = 300;
@@ -161,7 +161,8 @@ impl Occasions {
         }
     }
 
-    fn came(&mut self, occasion: Occasion, hits: u64) {
+    /// In this run it came so often more.
+    pub(crate) fn came(&mut self, occasion: Occasion, hits: u64) {
         if hits > 0 {
             let came = self.0.entry(occasion).or_default();
             came.seeds = 1;
@@ -186,13 +187,8 @@ impl Occasions {
         self.came(Occasion::Rejoined, proposal.rejoins().len() as u64);
     }
 
-    /// A run is over: what its figures say, and what the agreed log does.
-    pub(crate) fn conclude(&mut self, figures: &Figures, oracle: &Oracle) {
-        self.came(Occasion::ViewEntered, figures.views);
-        self.came(Occasion::StateInstalled, figures.installs);
-        self.came(Occasion::PrimarySuspected, figures.suspicions);
-        self.came(Occasion::EvidenceKept, figures.proofs);
-        self.came(Occasion::BusySaid, figures.busy);
+    /// A run is over: what the agreed log says of it.
+    pub(crate) fn conclude(&mut self, oracle: &Oracle) {
         let service = oracle.service();
         self.came(Occasion::Parked, service.parked());
         for passed in service.times() {

@@ -35,7 +35,7 @@ use crate::{
     invariants::{self, Common, Fact, Invariant, Pace},
     machine::{Arrival, Disk, Machine},
     network::Links,
-    occasions::Occasions,
+    occasions::{Occasion, Occasions},
     options::{MS, Options},
     oracle::Oracle,
     queue::Queue,
@@ -577,7 +577,16 @@ impl World {
         self.figures.requests = self.common.oracle.requests();
         self.figures.virtual_us = self.now;
         let mut occasions = std::mem::take(&mut self.common.occasions);
-        occasions.conclude(&self.figures, &self.common.oracle);
+        for (occasion, hits) in [
+            (Occasion::ViewEntered, self.figures.views),
+            (Occasion::StateInstalled, self.figures.installs),
+            (Occasion::PrimarySuspected, self.figures.suspicions),
+            (Occasion::EvidenceKept, self.figures.proofs),
+            (Occasion::BusySaid, self.figures.busy),
+        ] {
+            occasions.came(occasion, hits);
+        }
+        occasions.conclude(&self.common.oracle);
         Report {
             seed: self.seed,
             n: self.options.n,

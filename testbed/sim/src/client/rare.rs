@@ -5,7 +5,7 @@ use bezant_api::{Act, AdminCommand, Call, Group, Lists, Principal, Right, Step};
 use bezant_bft::ids::ClientId;
 use bezant_tuplespace::{Audience, Lease, Operation};
 
-use super::{RULED, name, team};
+use super::names::{RULED, name, team};
 use crate::{
     rng::Rng,
     test_extensions::{self, PROGRAMS, Program, TestExtension, template, tuple},

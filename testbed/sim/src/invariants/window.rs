@@ -1,18 +1,19 @@
 //! Votes lie in the window: no farther above the stable checkpoint of who votes than the log is long
-//! (PBFT section 4.2, up to H). Below it a replica may vote for the sake of those who lag: in a view
-//! that begins there, and late commits of what it prepared.
+//! (PBFT section 4.2, up to H), or above the checkpoint with which its view begins. Below it a
+//! replica may vote for the sake of those who lag: in a view that begins there, and late commits of
+//! what it prepared.
 
 use std::collections::BTreeMap;
 
 use bezant_bft::{
-    effects::PersistId,
+    effects::{PersistId, Record},
     ids::{ReplicaId, SeqNo},
     limits::WATERMARK_INTERVALS,
 };
 
 use super::{Common, Fact, Invariant};
 
-/// A checkpoint that a replica recorded as stable.
+/// A checkpoint that a replica recorded as stable, or as the beginning of its view.
 #[derive(Debug)]
 struct Stable {
     id: PersistId,
@@ -52,7 +53,11 @@ impl Invariant for VotesInWindow {
                         ));
                     }
                 }
-                if let Some(seq_no) = record.stable() {
+                let begins = match record {
+                    Record::NewView(new_view) => Some(new_view.body.stable),
+                    _ => None,
+                };
+                if let Some(seq_no) = record.stable().or(begins) {
                     let stable = self.stable.entry(*by).or_default();
                     stable.push(Stable { id: *id, seq_no });
                 }
