@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::oracle::Oracle;
 
-/// In so many seeds every occasion comes at least once.
+/// A batch of so many seeds in which an occasion never came did not test it.
 pub const OCCASION_SEEDS: u64 = 300;
 
 /// A rule that took effect.
