@@ -7,6 +7,8 @@
     reason = "a test may stop"
 )]
 
+use std::collections::BTreeSet;
+
 use bezant_bft::{
     crypto::{Domain, PublicKey, SigningKey},
     evidence::ProvableOffence,
@@ -66,8 +68,12 @@ impl World {
     }
 
     fn says(&mut self, replica: u8, number: u64, result: &'static str) {
+        self.says_in(View(0), replica, number, result);
+    }
+
+    fn says_in(&mut self, view: View, replica: u8, number: u64, result: &'static str) {
         let message = ReplicaMessage::Reply {
-            view: View(0),
+            view,
             reply: reply(number, result),
         };
         self.session
@@ -305,6 +311,33 @@ fn results_are_acknowledged_once_with_the_next_request() {
     world.drain();
     world.submit(0, None);
     assert_eq!(world.requests()[0].1.request.acked, [RequestNumber(first)]);
+}
+
+/// Replicas keep a result until it is acknowledged, and no more than a window of them: whatever a
+/// session forgets to acknowledge takes a place for good, and once all are taken it stands still.
+#[test]
+fn a_long_session_acknowledges_every_result_whoever_is_primary() {
+    let mut world = world(Config::default());
+    let mut kept = BTreeSet::new();
+    for round in 0..SESSION_WINDOW {
+        let numbers: Vec<u64> = (0..4).map(|_| world.submit(round, None)).collect();
+        for (_, signed) in world.requests() {
+            for number in signed.request.acked {
+                assert!(kept.remove(&number), "{number:?} acknowledged twice");
+            }
+        }
+        assert!(kept.is_empty(), "round {round}: {kept:?} are kept for ever");
+        // Every third time the primary changes between the answers, with some pending.
+        for (at, number) in (0..).zip(numbers) {
+            let view = View(round / 3 + u64::from(round % 3 == 2 && at >= 2));
+            for replica in [0, 3] {
+                world.says_in(view, replica, number, "x");
+            }
+            kept.insert(RequestNumber(number));
+        }
+        let last = View(round / 3 + u64::from(round % 3 == 2));
+        assert_eq!(u64::from(world.session.primary().0), last.0 % 4);
+    }
 }
 
 #[test]

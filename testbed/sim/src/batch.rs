@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::{
     faults::{Hits, Tally},
+    occasions::{OCCASION_SEEDS, Occasions},
     options::Options,
     report::{Figures, Outcome, Report, Violation},
     trace::Trace,
@@ -32,6 +33,8 @@ pub struct Batch {
     pub figures: Figures,
     /// What struck.
     pub hits: Hits,
+    /// Which rules were exercised.
+    pub occasions: Occasions,
     /// Runs that did not pass, by seed.
     pub failed: Vec<Report>,
 }
@@ -52,13 +55,15 @@ impl Batch {
         self.real += u64::from(report.real_signatures);
         self.figures.add(&report.figures);
         self.hits.add(&report.hits);
+        self.occasions.add(&report.occasions);
         if report.outcome != Outcome::Passed {
             self.failed.push(report);
             self.failed.sort_by_key(|report| report.seed);
         }
     }
 
-    /// What was chosen often and never struck, by name: it was not tested.
+    /// What was chosen often and never struck, and the rules that were never exercised although
+    /// there were seeds enough, by name: that was not tested.
     #[must_use]
     pub fn blanks(&self) -> Vec<String> {
         let faults = self
@@ -72,7 +77,12 @@ impl Batch {
             .iter()
             .map(|(kind, tally)| (format!("{kind:?}"), tally));
         let blank = |(name, tally): (String, &Tally)| tally.is_blank().then_some(name);
-        faults.chain(kinds).filter_map(blank).collect()
+        let mut blanks: Vec<String> = faults.chain(kinds).filter_map(blank).collect();
+        if self.seeds >= OCCASION_SEEDS {
+            let never = self.occasions.all().filter(|(_, came)| came.hits == 0);
+            blanks.extend(never.map(|(occasion, _)| format!("{occasion:?}")));
+        }
+        blanks
     }
 }
 
@@ -100,6 +110,7 @@ pub fn run_seed(seed: u64, trace: Option<Trace>) -> (Report, Option<Trace>) {
             outcome: Outcome::Violated(violation),
             figures: Figures::default(),
             hits: Hits::default(),
+            occasions: Occasions::default(),
             digest: None,
         };
         (report, None)

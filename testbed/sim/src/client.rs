@@ -1,12 +1,13 @@
 //! Clients at work: real sessions, drawn operations, and what they saw.
 
 mod extending;
+mod names;
+mod rare;
 
 use std::collections::BTreeMap;
 
 use bezant_api::{
-    AdminCommand, Answer, Audience, Call, Condition, Group, GroupName, Lists, Principal, Refused,
-    Right,
+    AdminCommand, Answer, Audience, Call, Condition, Group, Lists, Principal, Refused, Right,
 };
 use bezant_bft::{
     ids::{ClientId, Instant, RequestNumber, SessionId},
@@ -14,8 +15,10 @@ use bezant_bft::{
 };
 use bezant_session::{Event, Session, Target, Token};
 use bezant_tuple::{Field, Template, Tuple, Value};
-use bezant_tuplespace::{Cursor, Lease, Operation, Quota, SpaceName, TupleId};
+use bezant_tuplespace::{Cursor, Lease, Operation, Outcome, Quota, SpaceName, TupleId};
 use bytes::Bytes;
+
+use names::{RULED, name, team};
 
 use crate::{
     linear::Seen,
@@ -54,6 +57,8 @@ pub(crate) struct Actor {
     waits: BTreeMap<RequestNumber, bool>,
     /// Waits given up at their deadline: they go on in the service until they are ended.
     given_up: Vec<RequestNumber>,
+    /// The newest event that it was told of.
+    newest: u64,
     /// Makes no more waits and ends those it has.
     draining: bool,
     pub(crate) timer: Option<u64>,
@@ -72,6 +77,7 @@ impl Actor {
             open: BTreeMap::new(),
             waits: BTreeMap::new(),
             given_up: Vec::new(),
+            newest: 0,
             draining: false,
             timer: None,
         }
@@ -171,6 +177,9 @@ impl Actor {
         if self.left == 0 || busy >= self.work.pipeline {
             return None;
         }
+        if self.work.rare && rng.chance(400) {
+            return Some(rare::draw(rng, self.key, self.newest, self.draining));
+        }
         if self.work.leases && rng.chance(200) {
             return Some(extending::draw(rng, self.draining));
         }
@@ -231,21 +240,14 @@ impl Actor {
             if answer == Some(Answer::Refused(Refused::NoSession)) {
                 return;
             }
+            if let Some(Answer::Outcome(Outcome::Events { newest, .. })) = &answer {
+                self.newest = self.newest.max(*newest);
+            }
             seen.returned = Some(now);
             seen.answer = answer;
         }
     }
 }
-
-fn name(name: &str) -> SpaceName {
-    match SpaceName::new(name) {
-        Ok(name) => name,
-        Err(error) => unreachable!("{name} is a name: {error}"),
-    }
-}
-
-/// The space in which rights are given and taken.
-const RULED: &str = "c";
 
 fn space(rng: &mut Rng, work: &Work) -> SpaceName {
     if work.leases && rng.chance(150) {
@@ -253,14 +255,6 @@ fn space(rng: &mut Rng, work: &Work) -> SpaceName {
     }
     let plain = *rng.pick(&["a", "a", "a", "b"]);
     name(plain)
-}
-
-/// The one group that there is.
-fn team() -> GroupName {
-    match GroupName::try_from(name("team")) {
-        Ok(group) => group,
-        Err(error) => unreachable!("a space's name names a group: {error}"),
-    }
 }
 
 fn draw_principal(rng: &mut Rng, key: ClientId) -> Principal {

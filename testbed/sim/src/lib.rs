@@ -31,6 +31,7 @@ pub mod linear;
 mod machine;
 pub mod model;
 mod network;
+pub mod occasions;
 pub mod options;
 pub mod oracle;
 mod queue;

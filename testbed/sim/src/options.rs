@@ -106,6 +106,8 @@ pub struct Work {
     /// Whether some tuples have leases. No client can tell when one ends, so histories
     /// with them are not searched for an order.
     pub leases: bool,
+    /// Whether clients do often what the others seldom bring about.
+    pub rare: bool,
 }
 
 impl Options {
@@ -147,6 +149,7 @@ impl Options {
         options.draw_jumps(&mut clocks);
         options.draw_adversaries(&mut rng);
         options.work.leases = seed.is_multiple_of(2);
+        options.work.rare = seed % 8 == 6;
         options
     }
 
@@ -333,5 +336,6 @@ fn draw_work(n: u8, rng: &mut Rng) -> Work {
         shares_links: rng.chance(300),
         makes_spaces: rng.chance(500),
         leases: true,
+        rare: false,
     }
 }

@@ -70,6 +70,11 @@ impl Oracle {
         self.expected.get(index)
     }
 
+    /// What the model says of every number so far, in order.
+    pub fn log(&self) -> impl Iterator<Item = (SeqNo, &Expected)> {
+        (1..).map(SeqNo).zip(&self.expected)
+    }
+
     /// Whose result this reply is: nobody's, if it is none, and perhaps several clients', if
     /// they are told the same.
     pub(crate) fn owners_of(&self, reply: &Reply) -> impl Iterator<Item = ClientId> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::faults::Hits;
+use crate::{faults::Hits, occasions::Occasions};
 
 /// A broken rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -148,6 +148,8 @@ pub struct Report {
     pub figures: Figures,
     /// What struck.
     pub hits: Hits,
+    /// Which rules were exercised.
+    pub occasions: Occasions,
     /// Of everything that happened, if it was asked for.
     pub digest: Option<String>,
 }

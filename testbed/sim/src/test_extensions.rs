@@ -10,7 +10,7 @@ use bezant_api::{
     ABI_VERSION, Access, Capability, EventKind, ExtensionHash, Manifest, Subscription, Trigger,
 };
 use bezant_extensions::{content_hash, recipes};
-use bezant_tuple::{Tuple, codec};
+use bezant_tuple::{Template, Tuple, codec};
 use bezant_tuplespace::{OperationKind, SpaceName};
 
 /// The space of the extensions.
@@ -100,6 +100,13 @@ pub(crate) fn tuple(text: &str) -> Tuple {
     }
 }
 
+pub(crate) fn template(text: &str) -> Template {
+    match text.parse() {
+        Ok(template) => template,
+        Err(error) => unreachable!("{text} is a template: {error}"),
+    }
+}
+
 fn recipe(name: &str) -> (Manifest, Vec<u8>) {
     match recipes::named(name, &space()) {
         Some(recipe) => (recipe.manifest, recipe.module.to_vec()),
@@ -171,10 +178,7 @@ fn make(test_extension: TestExtension) -> (Manifest, Vec<u8>) {
         Ok(module) => module,
         Err(error) => unreachable!("{test_extension:?} is a module: {error}"),
     };
-    let template = match template.parse() {
-        Ok(template) => template,
-        Err(error) => unreachable!("{template} is a template: {error}"),
-    };
+    let template = self::template(template);
     let manifest = Manifest {
         name: format!("{test_extension:?}").to_lowercase(),
         version: 1,

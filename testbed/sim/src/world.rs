@@ -35,6 +35,7 @@ use crate::{
     invariants::{self, Common, Fact, Invariant, Pace},
     machine::{Arrival, Disk, Machine},
     network::Links,
+    occasions::{Occasion, Occasions},
     options::{MS, Options},
     oracle::Oracle,
     queue::Queue,
@@ -220,6 +221,7 @@ impl World {
                     .map(|i| !options.adversaries.contains_key(&i))
                     .collect(),
                 oracle: Oracle::new(options.work.makes_spaces),
+                occasions: Occasions::default(),
                 checker: checker(&options),
                 now_us: 0,
                 slack_ms: options.tuning.max_drift_ms,
@@ -575,6 +577,17 @@ impl World {
         self.figures.decided = self.common.oracle.progress().0;
         self.figures.requests = self.common.oracle.requests();
         self.figures.virtual_us = self.now;
+        let mut occasions = std::mem::take(&mut self.common.occasions);
+        for (occasion, hits) in [
+            (Occasion::ViewEntered, self.figures.views),
+            (Occasion::StateInstalled, self.figures.installs),
+            (Occasion::PrimarySuspected, self.figures.suspicions),
+            (Occasion::EvidenceKept, self.figures.proofs),
+            (Occasion::BusySaid, self.figures.busy),
+        ] {
+            occasions.came(occasion, hits);
+        }
+        occasions.conclude(&self.common.oracle);
         Report {
             seed: self.seed,
             n: self.options.n,
@@ -582,6 +595,7 @@ impl World {
             outcome,
             figures: self.figures,
             hits: std::mem::take(&mut self.hits),
+            occasions,
             digest: self.trace.as_ref().and_then(Trace::finish),
         }
     }

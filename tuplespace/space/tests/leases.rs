@@ -11,7 +11,7 @@
 
 use bezant_tuple::{Template, Tuple};
 use bezant_tuplespace::{
-    Actor, Applied, Ended, Lease, Limits, MAX_LEASE_MS, Operation, Outcome, Parts, Refusal,
+    Actor, Applied, Ended, Lease, Limits, MAX_LEASE_MS, Operation, Outcome, Parts, Quota, Refusal,
     SpaceName, Spaces, WaiterId,
 };
 
@@ -360,4 +360,61 @@ fn an_ephemeral_tuple_ends_with_its_owner() {
     assert_eq!(bench.content(), before);
     assert_eq!(bench.spaces.end_owner(7).tuples, 2);
     assert_eq!(bench.spaces.end_owner(9), Ended::default());
+}
+
+/// Whatever ends a tuple, it counts against nobody any more: its session, its lease, somebody who
+/// takes it.
+#[test]
+fn an_ephemeral_tuple_gives_its_place_in_a_quota_back() {
+    let mut bench = Bench::new();
+    let payer = [9; 32];
+    let quota = Quota {
+        tuples: 2,
+        bytes: 100,
+    };
+    assert_eq!(bench.spaces.allot(payer, quota), Some(Quota::NONE));
+    let actor = Actor {
+        session: Some(7),
+        payer: Some(&payer),
+        ..Actor::SERVICE
+    };
+    let held = |bench: &Bench| {
+        let account = bench.spaces.account(&payer).unwrap();
+        (account.tuples, account.bytes)
+    };
+    let size = tuple("(1)").encoded_len() as u64;
+    type Ends<'e> = &'e dyn Fn(&mut Bench);
+    let ways: [(&str, Operation, Ends<'_>); 4] = [
+        ("its session", ephemeral("(1)"), &|bench| {
+            assert_eq!(bench.spaces.end_owner(7).tuples, 2);
+        }),
+        ("its lease", leased("(1)", 10), &|bench| {
+            let now = bench.spaces.due_ms().unwrap();
+            assert_eq!(bench.spaces.advance(now).tuples, 2);
+        }),
+        ("somebody", ephemeral("(1)"), &|bench| {
+            for _ in 0..2 {
+                assert_eq!(bench.apply(&inp("(1)")), matched("(1)"));
+            }
+        }),
+        ("its session, undone before", ephemeral("(1)"), &|bench| {
+            let savepoint = bench.spaces.savepoint();
+            bench.spaces.end_owner(7);
+            bench.spaces.rollback(savepoint);
+            assert_eq!(held(bench), (2, 2 * size));
+            bench.spaces.end_owner(7);
+            bench.spaces.commit();
+        }),
+    ];
+    for (what, operation, end) in ways {
+        for _ in 0..2 {
+            let put = bench.try_apply_as(actor, &operation);
+            assert_eq!(put, Ok(Outcome::Done), "{what}");
+        }
+        assert_eq!(held(&bench), (2, 2 * size), "{what}");
+        let full = bench.try_apply_as(actor, &operation);
+        assert_eq!(full, Err(Refusal::ClientFull), "{what}");
+        end(&mut bench);
+        assert_eq!(held(&bench), (0, 0), "{what}");
+    }
 }

@@ -228,6 +228,7 @@ fn document(batch: &Batch, seconds: f64) -> Value {
         "restarts": figures.restarts,
         "faults": batch.hits.faults,
         "adversaries": batch.hits.adversaries,
+        "occasions": batch.occasions,
         "evidence": figures.proofs,
         "convicted": batch.hits.convicted,
         "violations": batch.failed.len() - stuck,

@@ -373,6 +373,40 @@ fn a_failure_lets_the_answer_go() {
     assert_eq!(town.bench.kernel.waiting().count(), 0);
 }
 
+/// Failing is not cheaper: what was burnt before counts, or one that always fails at the end would
+/// have as much of each proposal as it likes.
+#[test]
+fn one_that_fails_has_its_share_of_a_proposal_all_the_same() {
+    let calls_at_once = |end: &str| {
+        let mut town = Town::new();
+        let body = format!(
+            "(memory (export \"memory\") 1) (func (export \"hear\")
+            (local $i i32) (local.set $i (i32.const 15000)) (loop $again
+            (local.set $i (i32.sub (local.get $i) (i32.const 1)))
+            (br_if $again (local.get $i))) {end})"
+        );
+        let on = Trigger::Events(vec![EventKind::Expired]);
+        let (mut manifest, module) = written("slow", &[(on, "(\"x\", _)", "hear")], &body);
+        manifest.fuel = 1_000_000;
+        town.install(ANN, (manifest, module));
+        for number in 0..300 {
+            let text = format!("(\"x\", {number})");
+            town.ask(BEN, &crate::fixture::leased(&text, 20_000));
+        }
+        town.tick(21_000);
+        let tally = town.bench.kernel.tallied()[0].tally;
+        (tally.calls, tally.failures)
+    };
+    let (good, none) = calls_at_once("");
+    assert!(good > 10 && good < 300 && none == 0, "{good} at once");
+    let (bad, failed) = calls_at_once("unreachable");
+    assert_eq!(bad, failed);
+    assert!(
+        bad.abs_diff(good) <= 1,
+        "{bad} that fail, {good} that do not"
+    );
+}
+
 /// However slowly extensions hear, what waits for its dispatch has a bound.
 #[test]
 fn pending_events_are_bounded() {

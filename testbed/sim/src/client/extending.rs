@@ -1,24 +1,16 @@
 //! What clients do with extensions: install them, agree to them, and ask what they answer.
 
 use bezant_api::Call;
-use bezant_tuple::Template;
 use bezant_tuplespace::{Lease, Operation};
 
 use crate::{
     rng::Rng,
-    test_extensions::{self, PROGRAMS, Program, TestExtension},
+    test_extensions::{self, PROGRAMS, Program, TestExtension, template},
 };
 
 /// A program, the more often the more it shows.
 fn draw_program(rng: &mut Rng) -> &'static Program {
     rng.pick(&PROGRAMS)
-}
-
-fn template(text: &str) -> Template {
-    match text.parse() {
-        Ok(template) => template,
-        Err(error) => unreachable!("{text} is a template: {error}"),
-    }
 }
 
 /// A call about extensions, or an operation in their space.

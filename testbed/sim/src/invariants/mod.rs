@@ -4,6 +4,7 @@
 //! each [`Invariant`] keeps of it what it needs to refuse the next one. They
 //! live outside of the machines, so a restart makes them forget nothing.
 
+mod acknowledged;
 mod agreement;
 mod bounded;
 mod certificates;
@@ -18,20 +19,21 @@ mod told;
 mod views;
 mod votes;
 mod waiting;
+mod window;
 
 use bezant_bft::{
     crypto::Checker,
     effects::{PersistId, Record, To},
     ids::{ClientId, Digest, ReplicaId, SeqNo, View},
     keyring::Keyring,
-    message::{PeerMessage, Reply, Vote},
+    message::{PeerMessage, Reply, Request, Vote},
     misbehaviour::Misbehaviour,
     replica::{PeerMemory, Tuning},
     verification::CheckedProposal,
 };
 use bezant_kernel::Kernel;
 
-use crate::oracle::Oracle;
+use crate::{occasions::Occasions, oracle::Oracle};
 
 /// Something that happened at a correct replica.
 #[derive(Debug)]
@@ -142,6 +144,11 @@ pub enum Fact<'a> {
         /// The answer.
         reply: &'a Reply,
     },
+    /// A client sent a request, for the first time or again.
+    Asked {
+        /// The request.
+        request: &'a Request,
+    },
     /// A correct replica holds somebody guilty.
     Blamed {
         /// Who says so.
@@ -173,6 +180,8 @@ pub struct Common {
     pub correct: Vec<bool>,
     /// The agreed log and what the model says of it.
     pub oracle: Oracle,
+    /// Which rules were exercised so far.
+    pub occasions: Occasions,
     /// For signatures; of the kind that this run uses.
     pub checker: Checker,
     /// Virtual time, in microseconds.
@@ -235,6 +244,7 @@ pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
         Box::<checkpoints::CheckpointEquality>::default(),
         Box::<views::ViewMonotonicity>::default(),
         Box::<votes::OneVote>::default(),
+        Box::<window::VotesInWindow>::default(),
         Box::<model::ReplyEqualsModel>::default(),
         Box::<waiting::WaitingListEquality>::default(),
         Box::<bounded::BoundedMemory>::default(),
@@ -242,6 +252,7 @@ pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
         Box::<innocent::Innocent>::default(),
         Box::<told::DurableBeforeTold>::default(),
         Box::<pace::AgreedTime>::default(),
+        Box::<acknowledged::Acknowledged>::default(),
     ]
 }
 

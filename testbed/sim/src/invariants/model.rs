@@ -4,20 +4,22 @@ use bezant_api::Answer;
 use bezant_bft::{ids::ClientId, message::Reply};
 
 use super::{Common, Fact, Invariant};
-use crate::model::without_fuel;
+use crate::model::{fuel_is_possible, without_fuel};
 
-/// Whether a reply is the model's, but for the fuel that a failed extension burnt. That all
-/// replicas say the same of it is seen in their states.
+/// Whether a reply is the model's, but for the fuel that a failed extension burnt, which is only
+/// seen to be possible. That all replicas say the same of it is seen in their states.
 fn alike(expected: &Reply, given: &Reply) -> bool {
     if expected == given {
         return true;
     }
     let place = |reply: &Reply| (reply.session, reply.number, reply.seq_no);
-    let told = |reply: &Reply| {
-        let answer = Answer::decode(&reply.result).ok()?;
-        Some(without_fuel(&answer))
+    let told = |reply: &Reply| Answer::decode(&reply.result).ok();
+    let (Some(expects), Some(gives)) = (told(expected), told(given)) else {
+        return false;
     };
-    place(expected) == place(given) && told(expected).is_some() && told(expected) == told(given)
+    place(expected) == place(given)
+        && without_fuel(&expects) == without_fuel(&gives)
+        && fuel_is_possible(&gives)
 }
 
 /// Compares every answer.

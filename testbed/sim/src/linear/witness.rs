@@ -108,7 +108,7 @@ pub fn check(history: &History, order: &[Performed], times: &[Passed]) -> Result
             let Some((_, expected)) = result else {
                 return Err(Anomaly::NeverHappened(key.0, key.1));
             };
-            if seen.answer.as_ref().map(without_fuel).as_ref() != Some(expected) {
+            if seen.answer.as_ref().map(without_fuel) != Some(without_fuel(expected)) {
                 let answers = (seen.answer.clone(), Some(expected.clone()));
                 return Err(Anomaly::WrongAnswer(key.0, key.1, Box::new(answers)));
             }

@@ -47,7 +47,7 @@ impl Programs {
     }
 }
 
-/// A failure, whose fuel the model does not know.
+/// A failure, whose fuel the model does not know: it says what nobody can have burnt.
 fn failure(test_extension: TestExtension, code: FailureCode) -> Refused {
     let program = PROGRAMS
         .iter()
@@ -56,7 +56,7 @@ fn failure(test_extension: TestExtension, code: FailureCode) -> Refused {
         code,
         name: program.map_or_else(String::new, |program| program.manifest.name.clone()),
         version: 1,
-        fuel: 0,
+        fuel: u64::MAX,
     })
 }
 
@@ -79,6 +79,29 @@ pub fn without_fuel(answer: &Answer) -> Answer {
         },
         other => other.clone(),
     }
+}
+
+/// Whether a failed extension can have burnt what the answer says: something, no more than its
+/// manifest gives it, and, where it ran out of it, all but what its next step would have cost.
+#[must_use]
+pub fn fuel_is_possible(answer: &Answer) -> bool {
+    let (Answer::Refused(Refused::Extension(failure))
+    | Answer::GroupRefused {
+        why: Refused::Extension(failure),
+        ..
+    }) = answer
+    else {
+        return true;
+    };
+    let mut programs = PROGRAMS.iter().map(|program| &program.manifest);
+    let supply = programs
+        .find(|manifest| manifest.name == failure.name)
+        .map_or(0, |manifest| manifest.fuel);
+    let least = match failure.code {
+        FailureCode::OutOfFuel => supply - supply / 10,
+        _ => 1,
+    };
+    (least..=supply).contains(&failure.fuel)
 }
 
 /// A template of exact texts, and integers at the end.

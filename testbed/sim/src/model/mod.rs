@@ -12,6 +12,6 @@ pub(crate) mod group;
 mod service;
 mod spaces;
 
-pub use extensions::without_fuel;
+pub use extensions::{fuel_is_possible, without_fuel};
 pub use service::{Passed, Performed, Service};
 pub use spaces::Spaces;

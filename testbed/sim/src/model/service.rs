@@ -63,6 +63,8 @@ pub struct Service {
     last: u64,
     spaces: Spaces,
     performed: Vec<Performed>,
+    /// Requests that came before their turn.
+    parked: u64,
     /// What passed with each number, but for null requests.
     times: Vec<Passed>,
 }
@@ -77,6 +79,7 @@ impl Service {
             last: 0,
             spaces: Spaces::default(),
             performed: Vec::new(),
+            parked: 0,
             times: Vec::new(),
         }
     }
@@ -97,6 +100,12 @@ impl Service {
     #[must_use]
     pub fn performed(&self) -> &[Performed] {
         &self.performed
+    }
+
+    /// Requests that came before their turn so far, and were kept for it.
+    #[must_use]
+    pub const fn parked(&self) -> u64 {
+        self.parked
     }
 
     /// What passed with each number executed, but for null requests.
@@ -188,6 +197,7 @@ impl Service {
                 .all(|parked| parked.number != request.number)
             {
                 session.parked.push(request.clone());
+                self.parked += 1;
             }
             return;
         } else {

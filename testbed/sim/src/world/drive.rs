@@ -75,6 +75,9 @@ impl Hook for Observer<'_> {
 
     fn recorded(&mut self, id: PersistId, record: &Record) {
         let by = self.by;
+        if self.is_correct {
+            self.common.occasions.recorded(record);
+        }
         self.fact(&Fact::Recorded { by, id, record });
     }
 
@@ -92,6 +95,9 @@ impl Hook for Observer<'_> {
             return;
         }
         let by = self.by;
+        if executed.seq_no == self.common.oracle.progress().next() {
+            self.common.occasions.decided(executed.proposal);
+        }
         self.common.oracle.learn(executed.seq_no, executed.proposal);
         self.fact(&Fact::Executed {
             by,

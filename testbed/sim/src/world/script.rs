@@ -53,6 +53,7 @@ impl World {
             shares_links: false,
             makes_spaces: true,
             leases: false,
+            rare: false,
         };
         // Never, and there is room to add to it.
         options.heal_at_us = u64::MAX / 4;

@@ -227,6 +227,10 @@ impl World {
             self.fact(&Fact::Accepted { reply });
         }
         for (to, message) in output.sends {
+            if let ClientMessage::Request(signed) = &message {
+                let request = &signed.request;
+                self.fact(&Fact::Asked { request });
+            }
             self.ask(client, to, &message);
         }
         if let Some(at) = output.act_at {
