@@ -35,8 +35,6 @@ impl Driver {
         actions: &mut Vec<Action>,
     ) {
         match codec::decode::<ClientMessage>(frame) {
-            // It sent too many that were not what they say.
-            Ok(ClientMessage::Request(_)) if !self.budgets.are_checked(&client) => {}
             Ok(ClientMessage::Request(signed)) => {
                 if let Some(reply) = hook.foretell(&signed.request) {
                     self.send_reply(link, reply, actions);
@@ -67,6 +65,11 @@ impl Driver {
     ) {
         let request = &signed.request;
         match self.kernel.admit(request) {
+            // It sent too many that were not what they say.
+            Admission::New if !self.budgets.are_checked(&client) => {
+                let (session, number) = (request.session, request.number);
+                Self::busy(link, session, number, Share::Client, actions);
+            }
             Admission::New => match self.replica.room_for(request) {
                 Ok(()) => {
                     let message = Unverified::from_client(client, signed);
