@@ -103,7 +103,7 @@ impl Driver {
         first_start: bool,
     ) -> Self {
         Self {
-            gate: Gate::new(config.durability, first_start),
+            gate: Gate::new(config.replica, config.durability, first_start),
             config,
             replica,
             kernel,

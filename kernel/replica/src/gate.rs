@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bezant_bft::{
     effects::{Durability, PersistId, Record, To},
+    ids::ReplicaId,
     message::PeerMessage,
 };
 
@@ -67,6 +68,8 @@ enum FirstStart {
 /// Holds actions back until what they rest on is durable.
 #[derive(Debug)]
 pub(crate) struct Gate {
+    /// Which replica this is: what others voted binds it to nothing.
+    me: ReplicaId,
     durability: Durability,
     first_start: FirstStart,
     appended: PersistId,
@@ -78,8 +81,9 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    pub(crate) const fn new(durability: Durability, first_start: bool) -> Self {
+    pub(crate) const fn new(me: ReplicaId, durability: Durability, first_start: bool) -> Self {
         Self {
+            me,
             durability,
             first_start: if first_start {
                 FirstStart::Granted
@@ -167,7 +171,7 @@ impl Gate {
     }
 
     fn is_open(&self, after: PersistId, action: &Action) -> bool {
-        let binds = after > PersistId(0) || is_vote(action);
+        let binds = after > PersistId(0) || is_vote_of(self.me, action);
         let may_vote = self.first_start == FirstStart::Used || !binds;
         may_vote && after <= self.durable
     }
@@ -213,19 +217,19 @@ impl Gate {
 
 /// Whether this is a vote, which binds this replica although no record of it may be needed: a
 /// vote on a checkpoint that came from peers rests on their word alone.
-const fn is_vote(action: &Action) -> bool {
+fn is_vote_of(me: ReplicaId, action: &Action) -> bool {
     let Action::SendPeers { message, .. } = action else {
         return false;
     };
-    matches!(
-        message,
-        PeerMessage::PrePrepare(_)
-            | PeerMessage::Prepare(_)
-            | PeerMessage::Commit(_)
-            | PeerMessage::Checkpoint(_)
-            | PeerMessage::ViewChange(_)
-            | PeerMessage::NewView(_)
-    )
+    let by = match message {
+        PeerMessage::PrePrepare(message) => message.vote.body.replica,
+        PeerMessage::Prepare(vote) | PeerMessage::Commit(vote) => vote.body.replica,
+        PeerMessage::Checkpoint(vote) => vote.body.replica,
+        PeerMessage::ViewChange(message) => message.body.replica,
+        PeerMessage::NewView(message) => message.body.replica,
+        _ => return false,
+    };
+    by == me
 }
 
 #[cfg(test)]
@@ -239,8 +243,8 @@ mod tests {
     use bezant_bft::{
         crypto::{Domain, SigningKey},
         ids::{
-            ClusterId, Digest, Epoch, Incarnation, IncarnationNonce, OrderedTime, ReplicaId,
-            RequestNumber, SeqNo, SessionId, View,
+            ClusterId, Digest, Epoch, Incarnation, IncarnationNonce, OrderedTime, RequestNumber,
+            SeqNo, SessionId, View,
         },
         message::{Content, Proposal, ReplicaMessage, Reply, Request, Signed, Status, Vote},
     };
@@ -248,6 +252,8 @@ mod tests {
 
     use super::*;
     use crate::event::LinkId;
+
+    const ME: ReplicaId = ReplicaId(0);
 
     fn sent(message: PeerMessage) -> Action {
         Action::SendPeers {
@@ -257,9 +263,13 @@ mod tests {
     }
 
     fn vote() -> Action {
+        vote_of(ME)
+    }
+
+    fn vote_of(replica: ReplicaId) -> Action {
         let body = Vote {
             epoch: Epoch(0),
-            replica: ReplicaId(0),
+            replica,
             incarnation: Incarnation(0),
             view: View(0),
             seq_no: SeqNo(1),
@@ -299,7 +309,7 @@ mod tests {
 
     #[test]
     fn what_waits_leaves_in_order_when_its_record_is_durable() {
-        let (mut gate, mut out) = (Gate::new(Durability::Reported, false), Vec::new());
+        let (mut gate, mut out) = (Gate::new(ME, Durability::Reported, false), Vec::new());
         for id in 1..=3 {
             record(&mut gate, id, &mut out);
             gate.pass(PersistId(id), vote(), &mut out);
@@ -317,7 +327,7 @@ mod tests {
 
     #[test]
     fn no_vote_leaves_before_the_leave_of_a_first_start_is_used_up() {
-        let (mut gate, mut out) = (Gate::new(Durability::Reported, true), Vec::new());
+        let (mut gate, mut out) = (Gate::new(ME, Durability::Reported, true), Vec::new());
         gate.pass(PersistId(0), status(), &mut out);
         assert_eq!(sends(&out), 1, "what binds nobody need not wait");
         record(&mut gate, 1, &mut out);
@@ -333,11 +343,19 @@ mod tests {
     /// A vote on a checkpoint that came from peers may be the first thing a replica ever says.
     #[test]
     fn a_vote_without_a_record_uses_the_leave_up_too() {
-        let (mut gate, mut out) = (Gate::new(Durability::Reported, true), Vec::new());
+        let (mut gate, mut out) = (Gate::new(ME, Durability::Reported, true), Vec::new());
         gate.pass(PersistId(0), vote(), &mut out);
         assert!(matches!(out[..], [Action::UseFirstStart]), "{out:?}");
         gate.first_start_used(&mut out);
         assert_eq!(sends(&out), 1);
+    }
+
+    /// A replica that found a proposal's time off votes for nothing, and passes it on to who asks.
+    #[test]
+    fn what_others_voted_uses_no_leave_up() {
+        let (mut gate, mut out) = (Gate::new(ME, Durability::Reported, true), Vec::new());
+        gate.pass(PersistId(0), vote_of(ReplicaId(2)), &mut out);
+        assert!(matches!(out[..], [Action::SendPeers { .. }]), "{out:?}");
     }
 
     fn answer(link: u64) -> Action {
@@ -379,7 +397,7 @@ mod tests {
     /// A disk that stands still while clients ask again and again and peers talk on.
     #[test]
     fn what_waits_is_bounded_in_bytes() {
-        let (mut gate, mut out) = (Gate::new(Durability::Reported, false), Vec::new());
+        let (mut gate, mut out) = (Gate::new(ME, Durability::Reported, false), Vec::new());
         record(&mut gate, 1, &mut out);
         for link in 0..200 {
             gate.pass(PersistId(1), answer(link), &mut out);
@@ -405,7 +423,7 @@ mod tests {
     /// One client and one peer that ask without end take nobody's place.
     #[test]
     fn what_waits_for_one_leaves_room_for_the_others() {
-        let (mut gate, mut out) = (Gate::new(Durability::Reported, false), Vec::new());
+        let (mut gate, mut out) = (Gate::new(ME, Durability::Reported, false), Vec::new());
         record(&mut gate, 1, &mut out);
         for _ in 0..70 {
             gate.pass(PersistId(1), answer(1), &mut out);
@@ -421,7 +439,7 @@ mod tests {
     /// In memory nothing waits, but for the leave of a first start.
     #[test]
     fn in_memory_a_record_is_durable_at_once() {
-        let (mut gate, mut out) = (Gate::new(Durability::Immediate, false), Vec::new());
+        let (mut gate, mut out) = (Gate::new(ME, Durability::Immediate, false), Vec::new());
         record(&mut gate, 1, &mut out);
         gate.pass(PersistId(1), vote(), &mut out);
         assert_eq!(sends(&out), 1);
