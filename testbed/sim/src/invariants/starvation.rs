@@ -1,9 +1,10 @@
 //! No request that correct replicas wait for is left out for long while links are good.
 //!
 //! A primary is suspected one timeout after the first proposal that left out a request which
-//! had waited for a timeout; and it is replaced when more than f replicas do. Whatever it
-//! proposes meanwhile, after four timeouts in one view no f+1 correct replicas wait for a
-//! request any more (docs/protocol.md, "Suspicion").
+//! had waited for a timeout; and it is replaced when more than f replicas do. Its proposals are
+//! a timeout apart at most, or it is suspected for that. So whatever it proposes, after four
+//! timeouts in one view no f+1 correct replicas wait for a request any more, but for what a
+//! message takes (docs/protocol.md, "Suspicion").
 
 use std::collections::BTreeSet;
 
@@ -12,7 +13,7 @@ use bezant_bft::ids::ReplicaId;
 use super::{Common, Fact, Invariant};
 
 /// Timeouts in one view after which a wait is starvation.
-const TIMEOUTS: u64 = 4;
+const TIMEOUTS: u64 = 5;
 
 /// Looks for how long requests wait in one view.
 #[derive(Debug, Default)]
