@@ -566,8 +566,8 @@ impl Pool {
         Ok(())
     }
 
-    /// Counts everything anew: shares sum to what is here. Slow; for the simulator and tests,
-    /// and for the moments at which all shares change.
+    /// Counts everything anew: shares sum to what is here. Slow: for tests, and for when a
+    /// view begins and all shares change.
     ///
     /// # Errors
     /// [`Violation`] naming the account that is wrong.

@@ -390,13 +390,20 @@ impl Replica {
         if self.is_void(&input, out) {
             return;
         }
-        let was_lacking = self.is_lacking();
+        let (was_lacking, view) = (self.is_lacking(), self.view);
         let touched = self.take(input, out);
         // What was lost is missed from the moment its absence shows.
         if !self.halted && !was_lacking && self.is_lacking() {
             self.catch_up.began_to_lack(self.now);
         }
         self.check(touched, out);
+        // Every share of the pool was counted anew.
+        if self.view != view
+            && !self.halted
+            && let Err(violation) = self.pool.audit()
+        {
+            self.halt(violation, out);
+        }
     }
 
     /// Time passes: that in which this replica ran.
